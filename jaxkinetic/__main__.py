@@ -1,0 +1,5 @@
+"""`python -m jaxkinetic` is `jaxkinetic`."""
+
+from .experiments.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,102 @@
+"""What is kept of a run, and when."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from ._checks import check_integer, refuse
+from ._types import Array, Observable, PyTree, RealScalar, State
+
+
+class Context(eqx.Module):
+    """What a `Contextual` observable sees.
+
+    `t`, `dt`: scalars. `step`: absolute, int32. `system`, `state`. `key`: a JAX key of this observable's own, different
+    at every step and for every name, and independent of the noise of the run.
+    """
+
+    t: RealScalar
+    step: Array
+    system: Any
+    state: State
+    key: Array
+    dt: RealScalar
+
+
+class Contextual(eqx.Module):
+    """An observable that needs more than the state: `fn(ctx)` with a `Context`."""
+
+    fn: Observable
+
+    def __init__(self, fn: Observable):
+        if not callable(fn):
+            raise refuse("fn", "be a function of a Context", f"is {fn!r}", "pass `jk.Contextual(my_function)`")
+        self.fn = fn
+
+
+class Save(eqx.Module):
+    """Which absolute steps are saved, and what of them.
+
+    **Arguments:**
+
+    - `every`: save steps 0, every, 2 every, ...; step 0 only on a fresh start.
+    - `steps`: save these absolute steps instead.
+    - `state`: keep the whole state (`Solution.states`).
+    - `observe`: name -> function of the state (or `Contextual`), kept in `Solution.observed[name]`.
+
+    With neither `every` nor `steps`: the last step, or every step when `observe` is given. Saving and observing never
+    change the path. Name observables with module-level functions, `jax.tree_util.Partial` or modules: a fresh lambda
+    compiles anew at each call.
+    """
+
+    every: int | None = eqx.field(static=True)
+    steps: tuple[int, ...] | None = eqx.field(static=True)
+    state: bool = eqx.field(static=True)
+    observe: dict[str, Any]
+
+    def __init__(
+        self,
+        every: int | None = None,
+        steps: Sequence[int] | None = None,
+        state: bool = False,
+        observe: Mapping[str, Observable] | None = None,
+    ):
+        if every is not None and steps is not None:
+            raise refuse("steps", "be None when `every` is given", f"is {steps!r}", "pass one of the two")
+        self.every = None if every is None else check_integer("every", every, minimum=1)
+        self.steps = None
+        if steps is not None:
+            self.steps = tuple(check_integer("steps", step, minimum=0) for step in steps)
+            if any(b <= a for a, b in zip(self.steps, self.steps[1:], strict=False)):
+                raise refuse("steps", "increase", f"is {self.steps}", "pass `sorted(set(steps))`")
+        self.state = bool(state)
+        self.observe = {} if observe is None else dict(observe)
+        for name, fn in self.observe.items():
+            if not callable(fn) and not isinstance(fn, Contextual):
+                raise refuse(
+                    f"observe[{name!r}]", "be a function of the state", f"is {fn!r}", "pass a function or `jk.Contextual`"
+                )
+
+    def plan(self, first: int, last: int, fresh: bool) -> np.ndarray:
+        """The absolute steps to be saved in a run from step `first` to step `last`."""
+        begin = first if fresh else first + 1
+        if self.steps is not None:
+            outside = [step for step in self.steps if not begin <= step <= last]
+            if outside:
+                raise refuse(
+                    "steps", f"lie in {begin}..{last}, the absolute steps of this run", f"holds {outside}", "drop them"
+                )
+            return np.asarray(self.steps, np.int64)
+        if self.every is None and not self.observe:
+            return np.asarray([last], np.int64)
+        every = self.every or 1
+        return np.arange(-(-begin // every) * every, last + 1, every, dtype=np.int64)
+
+    def take(self, contexts: Mapping[str, Context], state: State) -> PyTree:
+        """What is kept of one saved step: (observed, state or None)."""
+        observed = {}
+        for name, fn in self.observe.items():
+            observed[name] = fn.fn(contexts[name]) if isinstance(fn, Contextual) else fn(state)
+        return observed, (eqx.filter(state, eqx.is_array) if self.state else None)

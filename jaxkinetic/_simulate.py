@@ -1,0 +1,216 @@
+"""The one time loop."""
+
+import zlib
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike
+
+from jaxkinetic_kernels.words import TAG_OBSERVE, fold_in
+
+from ._adjoint import AbstractAdjoint, Checkpointed
+from ._checkpoint import Checkpoint
+from ._checks import cast_floating, check_finite, check_integer, check_scalar, describe, is_traced, real_dtype, refuse
+from ._save import Context, Contextual, Save
+from ._solution import Result, Solution, raise_or_mark
+from ._system import AbstractScheme, AbstractSystem
+from ._types import Array, Key, PyTree, RealScalar, State, Words
+
+_MAX_STEP = 2**31 - 1
+
+
+def simulate(
+    system: AbstractSystem,
+    state_or_checkpoint: State | Checkpoint,
+    *,
+    scheme: AbstractScheme | None = None,
+    key: Key | None = None,
+    dt: ArrayLike | None = None,
+    num_steps: int,
+    t0: ArrayLike = 0.0,
+    save: Save = Save(),  # noqa: B008  (immutable)
+    adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
+    throw: bool = True,
+) -> Solution:
+    """Advance `system` by `num_steps` steps, t = t0 + step dt.
+
+    **Arguments:**
+
+    - `system`: the physics. Its floating leaves are cast to the state's real dtype and may be traced.
+    - `state_or_checkpoint`: where to start; with a `Checkpoint` the key, t0 and dt come from it.
+    - `scheme`: default `system.default_scheme()`.
+    - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step,
+      idents): nothing is stored, and a continued, chunked or differentiated run sees the same.
+    - `dt`: the step, nondimensional. `num_steps`: a Python integer.
+    - `save`: what to keep and when. `adjoint`: what the backward pass stores.
+    - `throw`: raise when a run fails (False: see `Solution.result`; the program then holds no host callback).
+
+    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`.
+
+    **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
+    NaN or infinity that appears in the run (inside a trace: a runtime error raised after the loop).
+    """
+    num_steps = check_integer("num_steps", num_steps, minimum=0)
+    if not isinstance(system, AbstractSystem):
+        raise refuse("system", "be a system", f"is {describe(system)}", "pass one, for example jk.landau.Kac(...)")
+    fresh = not isinstance(state_or_checkpoint, Checkpoint)
+    if fresh:
+        start = _fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
+    else:
+        default_t0 = isinstance(t0, (int, float)) and t0 == 0
+        for name, value in (("key", key), ("dt", dt), ("t0", None if default_t0 else t0)):
+            if value is not None:
+                raise refuse(
+                    name, "be left out when a Checkpoint is continued", f"is {describe(value)}", "it comes from there"
+                )
+        start = state_or_checkpoint
+        if scheme is not None:
+            start = eqx.tree_at(lambda c: c.scheme, start, scheme)
+    last = start.step + num_steps
+    if last > _MAX_STEP:
+        raise refuse("num_steps", f"end at most at step {_MAX_STEP}", f"ends at {last}", "start a new run with a new key")
+
+    saved = save.plan(start.step, last, fresh)
+    ends = saved if saved.size and saved[-1] == last else np.append(saved, last)
+    counts = np.diff(ends, prepend=start.step)
+    dtype = real_dtype(start.carry)
+    system = cast_floating(system, dtype)
+    loop, (observed, states), final = _run(
+        system, start, jnp.asarray(start.step, jnp.int32), jnp.asarray(counts, jnp.int32),
+        max(int(counts.max()), 1), saved.size, save, adjoint,
+    )  # fmt: skip
+    end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme)
+    times = start.t0 + jnp.asarray(saved, dtype) * start.dt
+    stats = {"steps": jnp.asarray(num_steps), **{name: entry.value for name, entry in loop.totals.items()}}
+    solution = Solution(times, observed, states, final, end, stats, loop.result)
+    message = "The state became NaN or infinite during `simulate`; `throw=False` returns `Solution.result.step`."
+    return raise_or_mark(solution, message) if throw else solution
+
+
+class _Loop(eqx.Module):
+    carry: PyTree
+    aux: PyTree
+    step: Array
+    totals: dict[str, Any]
+    result: Result
+
+
+def _fresh_start(
+    system: AbstractSystem, state: State, scheme: AbstractScheme | None, key: Key | None, dt: Any, t0: Any
+) -> Checkpoint:
+    dtype = real_dtype(state)
+    system.check(state)
+    check_finite("state", state)
+    scheme = system.default_scheme() if scheme is None else scheme
+    _check_scheme(system, scheme, state)
+    if dt is None:
+        raise refuse("dt", "be given", "is missing", "pass the time step, for example dt=1e-2")
+    check_scalar("dt", dt, positive=True)
+    check_scalar("t0", t0)
+    words = _run_words(key, scheme)
+    dt, t0 = jnp.asarray(dt).astype(dtype), jnp.asarray(t0).astype(dtype)
+    carry, aux = _init(scheme, words, cast_floating(system, dtype), state, dt)
+    return Checkpoint(carry, aux, words, 0, t0, dt, scheme)
+
+
+@eqx.filter_jit
+def _init(scheme: AbstractScheme, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
+    return scheme.init(key, system, state, dt)
+
+
+def _check_scheme(system: AbstractSystem, scheme: Any, state: State) -> None:
+    if not isinstance(scheme, AbstractScheme):
+        raise refuse("scheme", "be a scheme", f"is {describe(scheme)}", "pass one, for example jk.EulerMaruyama()")
+    if isinstance(system, scheme.requires) and system.supports(scheme, state):
+        return
+    able = sorted(s.__name__ for s in _concrete_schemes(AbstractScheme) if isinstance(system, s.requires))
+    raise refuse(
+        "scheme", f"be one that {type(system).__name__} supports", f"is {type(scheme).__name__}",
+        f"use one of: {', '.join(able)}",
+    )  # fmt: skip
+
+
+def _concrete_schemes(cls: type) -> set[type]:
+    below = {s for child in cls.__subclasses__() for s in _concrete_schemes(child)}
+    return below | ({cls} if hasattr(cls, "requires") else set())
+
+
+def _run_words(key: Any, scheme: AbstractScheme) -> Words:
+    """The two words that, with the absolute step and the idents, determine all noise of a run."""
+    if key is None:
+        if scheme.needs_key:
+            raise refuse("key", f"be given for {type(scheme).__name__}", "is missing", "pass key=jax.random.key(seed)")
+        return jnp.zeros(2, jnp.uint32)
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+    legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32 and key.shape == (2,)
+    if not (typed or legacy):
+        raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass key=jax.random.key(seed)")
+    return jax.random.bits(key, (2,), jnp.uint32)
+
+
+def _all_finite(tree: PyTree) -> Array:
+    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
+
+
+@eqx.filter_jit
+def _run(
+    system: AbstractSystem,
+    start: Checkpoint,
+    first: Array,
+    counts: Array,
+    longest: int,
+    num_saved: int,
+    save: Save,
+    adjoint: AbstractAdjoint,
+) -> tuple[_Loop, PyTree, State]:
+    scheme, dtype = start.scheme, start.dt.dtype
+
+    def time(step: Array) -> RealScalar:
+        return start.t0 + step.astype(dtype) * start.dt
+
+    def one_step(loop: _Loop) -> _Loop:
+        key = fold_in(start.key, loop.step.astype(jnp.uint32))
+        carry, aux, info = scheme.step(key, system, time(loop.step), start.dt, loop.carry, loop.aux)
+        step = loop.step + 1
+        broke = loop.result.ok & ~_all_finite(carry)
+        result = Result(
+            jnp.where(broke, Result.NOT_FINITE, loop.result.code), jnp.where(broke, step, loop.result.step)
+        )
+        totals = {name: total.merge(info[name]) for name, total in loop.totals.items()}
+        return _Loop(carry, aux, step, totals, result)
+
+    def contexts(loop: _Loop, state: State) -> dict[str, Context]:
+        out = {}
+        for name, fn in save.observe.items():
+            if isinstance(fn, Contextual):
+                words = fold_in(
+                    start.key, loop.step.astype(jnp.uint32), zlib.crc32(name.encode()), tag=TAG_OBSERVE
+                )
+                own = jax.random.wrap_key_data(words, impl="threefry2x32")
+                out[name] = Context(time(loop.step), loop.step, system, state, own, start.dt)
+        return out
+
+    def interval(loop: _Loop, xs: tuple[Array, Array]) -> tuple[_Loop, PyTree]:
+        count, wanted = xs
+        loop = adjoint.repeat(one_step, loop, count, longest)
+
+        def take(loop: _Loop) -> PyTree:
+            state = scheme.view(loop.carry, loop.aux)
+            return save.take(contexts(loop, state), state)
+
+        shapes = eqx.filter_eval_shape(take, loop)
+        nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        return loop, jax.lax.cond(wanted, take, lambda _: nothing, loop)
+
+    info = eqx.filter_eval_shape(scheme.step, start.key, system, start.t0, start.dt, start.carry, start.aux)[2]
+    totals = {name: entry.start() for name, entry in info.items()}
+    result = Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32))
+    loop = _Loop(start.carry, start.aux, first, totals, result)
+    wanted = jnp.arange(counts.shape[0]) < num_saved
+    loop, kept = adjoint.collect(interval, loop, (counts, wanted))
+    kept = jax.tree.map(lambda y: y[:num_saved], kept)
+    return loop, kept, scheme.view(loop.carry, loop.aux)

@@ -1,0 +1,97 @@
+"""What a run returns."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._checkpoint import Checkpoint
+from ._types import Array, PyTree, State
+
+
+class SimulationError(RuntimeError):
+    """Something appeared during a run that makes its result worthless."""
+
+
+class Result(eqx.Module):
+    """How a run ended. `code`: 0 finished, 1 the state became NaN or infinite. `step`: the first bad step, or -1."""
+
+    code: Array
+    step: Array
+
+    FINISHED, NOT_FINITE = 0, 1
+
+    @property
+    def ok(self) -> Array:
+        return self.code == self.FINISHED
+
+    @property
+    def message(self) -> str:
+        """One sentence; the first failed run if there are several."""
+        codes, steps = np.atleast_1d(np.asarray(self.code)), np.atleast_1d(np.asarray(self.step))
+        failed = np.flatnonzero(codes != self.FINISHED)
+        if failed.size == 0:
+            return "finished"
+        first = np.unravel_index(failed[0], codes.shape)
+        which = "" if codes.size == 1 else f" ({failed.size} of {codes.size} runs)"
+        return (
+            f"The state became NaN or infinite in step {int(steps[first])}{which}; "
+            "lower `dt`, soften the interaction, or look at what precedes it with `throw=False`."
+        )
+
+    def __str__(self) -> str:
+        if isinstance(self.code, jax.core.Tracer):
+            return "traced"
+        return self.message
+
+
+class Solution(eqx.Module):
+    """The outcome of `simulate`.
+
+    - `times`: (T,) of the saves. `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
+    - `final`: the state after the last step. `checkpoint`: from which the run goes on.
+    - `stats`: totals over the steps. `result`: how it ended.
+    """
+
+    times: Array
+    observed: dict[str, PyTree]
+    states: State | None
+    final: State
+    checkpoint: Checkpoint
+    stats: dict[str, Array]
+    result: Result
+
+    def __str__(self) -> str:
+        lines = [f"Solution: {self.result}"]
+        for name in ("times", "observed", "states", "final", "stats"):
+            value: Any = getattr(self, name)
+            leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(value, eqx.is_array))
+            for path, leaf in leaves:
+                size = leaf.size * leaf.dtype.itemsize
+                lines.append(f"  {name + jax.tree_util.keystr(path):<28} {leaf.dtype}{list(leaf.shape)}  {_bytes(size)}")
+        return "\n".join(lines)
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def raise_or_mark(solution: Solution, message: str) -> Solution:
+    """Outside a trace raise `SimulationError` for a failed run; inside one attach a single check to the outputs."""
+    bad = jnp.any(~solution.result.ok)
+    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(solution)):
+        if bool(bad):
+            raise SimulationError(solution.result.message)
+        return solution
+    guarded = (solution.observed, solution.states, solution.final)
+    observed, states, final = eqx.error_if(guarded, bad, message)
+    return eqx.tree_at(
+        lambda s: (s.observed, s.states, s.final), solution, (observed, states, final), is_leaf=lambda x: x is None
+    )

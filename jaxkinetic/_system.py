@@ -1,0 +1,174 @@
+"""Where physics and time stepping meet: a system, five protocols it may offer, and the scheme that asks for one.
+
+A protocol is a mixin: a system inherits `AbstractSystem` and every protocol it can serve. A scheme names the one it
+needs in `requires`. Nothing else connects the two.
+"""
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ._types import Array, PyTree, RealScalar, State, Words
+
+
+class AbstractScheme(eqx.Module):
+    """How one step in time is made. It owns the layout of what it carries; `view` gives the state back.
+
+    - `requires`: the protocol a system must offer.
+    - `needs_key`: whether steps are random.
+    - `weak_order`: order of the law in dt; None if there is no time-step error.
+    - `preserves`: what survives a step if the system conserves it: "momentum": "exact" | "mean".
+    - `gradients`: the valid ones among "pathwise", "forward", "reversible", "score".
+    """
+
+    requires: ClassVar[type]
+    needs_key: ClassVar[bool]
+    weak_order: ClassVar[int | None]
+    preserves: ClassVar[Mapping[str, str]]
+    gradients: ClassVar[frozenset[str]]
+
+    @abc.abstractmethod
+    def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
+        """(carry, aux) from a state; `key` is the run's."""
+
+    @abc.abstractmethod
+    def step(
+        self, key: Words, system: Any, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+    ) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        """(carry, aux, info) one step later; `key` is this step's; `info` is a dict of `Sum` and `Max`."""
+
+    def view(self, carry: PyTree, aux: PyTree) -> State:
+        """The state, in the structure and the order that came in. Called at saves and at the end only."""
+        return carry
+
+
+class AbstractSystem(eqx.Module):
+    """Physics alone: no dt, no key, no N. Floating leaves are the parameters, and every one is differentiable.
+
+    `conserves` says what the exact dynamics keeps: "momentum": "exact" (on every path) | "mean".
+    """
+
+    conserves: ClassVar[Mapping[str, str]]
+
+    @abc.abstractmethod
+    def check(self, state: State) -> None:
+        """Raise `ValueError` if the state's shape or domain does not fit. Called while tracing."""
+
+    def supports(self, scheme: AbstractScheme, state: State) -> bool:
+        """Whether `scheme` can drive this system from this state; finer than the protocol where a system says so."""
+        return isinstance(self, scheme.requires)
+
+    @abc.abstractmethod
+    def default_scheme(self) -> AbstractScheme:
+        """What `simulate` uses when no scheme is given."""
+
+    @abc.abstractmethod
+    def generator(self, phi: Callable[[State], Array]) -> Callable[[State], Array]:
+        """phi: state -> scalar, to the function state -> (L phi)(state). Dense and slow: the reference for tests."""
+
+
+class AbstractDiffusion(AbstractSystem):
+    """dX = drift dt + noise. For `EulerMaruyama`."""
+
+    @abc.abstractmethod
+    def drift(self, t: RealScalar, state: State) -> PyTree:
+        """State-shaped pytree, None where nothing moves."""
+
+    @abc.abstractmethod
+    def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: State) -> PyTree:
+        """The martingale increment over dt, of covariance proportional to dt; state-shaped, None where nothing moves."""
+
+
+class AbstractPairFlow(AbstractSystem):
+    """A sum over pairs of flows, each of which can be sampled alone. For `pairs.Sweep`, `pairs.RandomMatching`."""
+
+    @abc.abstractmethod
+    def num_words(self, dim: int) -> int:
+        """How many uint32 words one pair needs in one flow."""
+
+    @abc.abstractmethod
+    def clock(self, num_alive: Array) -> Array:
+        """The share of time of one pair: tau = clock(num_alive) dt times the scheme's factor."""
+
+    @abc.abstractmethod
+    def pair_flow(
+        self, words: tuple[Array, ...], tau: Array, vi: tuple[Array, ...], vj: tuple[Array, ...]
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """(vi, vj) after tau; velocities as tuples of d component arrays, the lower ident first."""
+
+
+class AbstractPairJump(AbstractSystem):
+    """Pairs that jump at a state-dependent rate below a known bound. For `pairs.ExactClock`, `pairs.TauLeap`."""
+
+    @abc.abstractmethod
+    def num_words(self, dim: int) -> int:
+        """How many uint32 words one jump needs."""
+
+    @abc.abstractmethod
+    def rate(self, vi: tuple[Array, ...], vj: tuple[Array, ...]) -> Array:
+        """The whole rate of the pair, volume included."""
+
+    @abc.abstractmethod
+    def envelope(self, state: State) -> PyTree:
+        """What the bound on the rate is made from, any pytree; not differentiated."""
+
+    @abc.abstractmethod
+    def rate_bound(self, env: PyTree) -> Array:
+        """A number no pair's rate exceeds while all its particles are `inside` the envelope."""
+
+    @abc.abstractmethod
+    def inside(self, env: PyTree, v: tuple[Array, ...]) -> Array:
+        """Whether a particle is inside the envelope."""
+
+    @abc.abstractmethod
+    def jump(
+        self, words: tuple[Array, ...], vi: tuple[Array, ...], vj: tuple[Array, ...]
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...], Array, Array]:
+        """(vi, vj, alive_i, alive_j) after the event."""
+
+
+class AbstractField(AbstractSystem):
+    """dX/dt = vector_field. For `RungeKutta`, `RKC`."""
+
+    @abc.abstractmethod
+    def vector_field(self, t: RealScalar, state: State) -> PyTree:
+        """State-shaped pytree, None where nothing moves."""
+
+
+class AbstractSplit(AbstractSystem):
+    """A sum of flows, each exact. For `Strang`, `Yoshida`, `Leapfrog`."""
+
+    @property
+    @abc.abstractmethod
+    def flows(self) -> tuple[Callable[[RealScalar, RealScalar, State], State], ...]:
+        """(tau, t, state) -> state, one for each part."""
+
+
+class Sum(eqx.Module):
+    """An `info` entry whose total over the steps is a sum."""
+
+    value: jax.Array
+
+    def start(self) -> "Sum":
+        return Sum(jnp.zeros(self.value.shape, self.value.dtype))
+
+    def merge(self, other: "Sum") -> "Sum":
+        return Sum(self.value + other.value)
+
+
+class Max(eqx.Module):
+    """An `info` entry whose total over the steps is the maximum."""
+
+    value: jax.Array
+
+    def start(self) -> "Max":
+        dtype = self.value.dtype
+        limits = jnp.finfo(dtype) if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype)
+        return Max(jnp.full(self.value.shape, limits.min, dtype))
+
+    def merge(self, other: "Max") -> "Max":
+        return Max(jnp.maximum(self.value, other.value))

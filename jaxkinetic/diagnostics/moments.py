@@ -1,0 +1,39 @@
+"""Averages over the alive particles; nondimensional, unit mass. All differentiable, cost N."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..states import Particles
+
+
+def momentum(state: Particles) -> Float[Array, " d"]:
+    """(1/N) sum_i v_i: momentum per particle."""
+    return state.mean(state.velocity)
+
+
+def energy(state: Particles) -> Float[Array, ""]:
+    """(1/2N) sum_i |v_i|^2: kinetic energy per particle."""
+    return state.mean(jnp.sum(state.velocity**2, axis=1)) / 2
+
+
+def moment(state: Particles, *, order: int = 4, centred: bool = False) -> Float[Array, ""]:
+    """(1/N) sum_i |v_i|^order, or of |v_i - u|^order with u the mean velocity (`centred`).
+
+    Maxwellian of temperature 1 in d = 3: 3, 15, 105 at orders 2, 4, 6. Even orders are polynomials of v.
+    """
+    v = state.velocity - momentum(state) if centred else state.velocity
+    square = jnp.sum(v**2, axis=1)
+    return state.mean(square ** (order // 2) if order % 2 == 0 else square ** (order / 2))
+
+
+def stress(state: Particles) -> Float[Array, "d d"]:
+    """The pressure tensor (1/N) sum_i (v_i - u)(v_i - u)^T, u the mean velocity: d T is its trace."""
+    v = state.velocity - momentum(state)
+    v = jnp.where(state.alive[:, None], v, jnp.zeros((), v.dtype))
+    return jnp.einsum("ni,nj->ij", v, v, precision=jax.lax.Precision.HIGHEST) / state.num_alive
+
+
+def temperature(state: Particles) -> Float[Array, ""]:
+    """tr(stress)/d = (1/(d N)) sum_i |v_i - u|^2."""
+    return moment(state, order=2, centred=True) / state.dim

@@ -1,0 +1,10 @@
+"""The catalogue that the command line, notebooks and benchmarks share.
+
+`CATALOGUE[name].run(options, progress)` returns a `Report` (`progress`: whether to show a bar); `jaxkinetic run NAME` prints and stores it.
+"""
+
+from ._experiment import Experiment as Experiment, Options as Options, Report as Report
+from .conservation import CONSERVATION
+from .maxwell_bkw import MAXWELL_BKW
+
+CATALOGUE: dict[str, Experiment] = {e.name: e for e in (MAXWELL_BKW, CONSERVATION)}

@@ -1,0 +1,205 @@
+"""Kac's conservative system (FW 1.6) with Maxwell molecules from Bobylev-Krook-Wu data, against the exact solution."""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from .. import initial
+from ..diagnostics import energy, knn_entropy, knn_entropy_bias, moment, momentum, temperature
+from ..fitting import DecayFit, fit_decay
+from ..landau import Kac, Maxwell, exact
+from ..states import Particles
+from . import plotting as look
+from ._experiment import Experiment, Options, Report
+from ._replicas import run_replicas, save_interval
+from ._table import table
+
+_GROUPS, _BIAS_REPLICAS = 8, 128
+centred_fourth = functools.partial(moment, order=4, centred=True)
+
+
+def run(options: Options, progress: bool) -> Report:
+    dim, beta = options.dim, min(0.4, 2 / (options.dim + 2))
+    solution = run_replicas(
+        Kac(Maxwell()),
+        lambda key: initial.bkw(key, options.particles, dim, beta=beta),
+        options,
+        every=save_interval(options.steps),
+        observe={"energy": energy, "momentum": momentum, "temperature": temperature, "fourth": centred_fourth},
+        state=True,
+        label="maxwell-bkw",
+        progress=progress,
+    )
+    times = np.asarray(solution.times, float)
+    steps = np.rint(times / options.dt).astype(int)
+    series = {
+        "entropy": _entropy(np.asarray(solution.states.velocity), options),
+        "fourth": _fourth(solution, times, steps, options, beta),
+        "energy": _energy(solution, steps, options),
+        "momentum": _momentum(solution),
+    }
+    series["entropy"]["exact"] = exact.bkw_entropy(times, dim, beta) - exact.maxwellian_entropy(dim)
+    groups, bias_stderr = series["entropy"].pop("groups"), series["entropy"].pop("bias_stderr")
+    fit, rate_stderr = _fit(times, groups, bias_stderr)
+    exact_fit = fit_decay(times, series["entropy"]["exact"])
+
+    columns = (("entropy", "H-H_M", ".5f"), ("fourth", "M4", ".3f"), ("energy", "dE/E", ".2e"), ("momentum", "|dp|", ".1e"))
+    headers, rows = ["t"], [[f"{t:.4g}"] for t in times]
+    for name, title, form in columns:
+        headers += [title, "exact", "+-"]
+        for i, row in enumerate(rows):
+            row += [format(float(series[name][part][i]), form) for part in ("value", "exact", "noise")]
+    asymptotic = 8 * (dim - 1)
+    findings = (
+        f"Entropy-decay rate: {float(fit.rate):.2f} +- {rate_stderr:.2f} fitted, {float(exact_fit.rate):.2f} "
+        f"exact (the same fit of the exact curve), {asymptotic} as t -> infinity.",
+        f"H - H_M is at the temperature and mean of the {options.particles * options.replicas} particles; its exact value is "
+        "that of the Landau equation. Its estimator's bias is that of a Maxwellian of the same size, removed.",
+        f"M4 is centred; its exact value is that of {options.particles} particles and steps of {options.dt:g}, as is that of "
+        "dE/E: Kac's equation conserves energy, Euler-Maruyama heats it by 4(d-1)^2 dt^2 a step. Momentum is exact.",
+        "+- is one standard error, for |dp| the round-off of one sum.",
+    )
+    numbers = {
+        "entropy_decay_rate": float(fit.rate),
+        "entropy_decay_rate_stderr": rate_stderr,
+        "entropy_decay_rate_exact": float(exact_fit.rate),
+        "entropy_decay_rate_asymptotic": asymptotic,
+        "entropy_fit_amplitude": float(fit.amplitude),
+        "entropy_fit_r2": float(fit.r2),
+        "beta": beta,
+    }
+    arrays = {f"{name}_{part}": np.asarray(x) for name, parts in series.items() for part, x in parts.items()}
+    arrays |= {"times": times, "entropy_groups": groups}
+    speeds = np.linalg.norm(np.asarray(solution.states.velocity[:, [0, -1]]), axis=-1)
+    arrays |= {"speed_first": speeds[:, 0].ravel(), "speed_last": speeds[:, 1].ravel()}
+    return Report(
+        table(headers, rows), findings, numbers, arrays,
+        functools.partial(_draw, times, series, fit, rate_stderr, exact_fit, speeds, options, beta),
+    )  # fmt: skip
+
+
+def _standard_error(runs: np.ndarray) -> np.ndarray:
+    """Of the mean over the leading axis; NaN for a single run, which does not show its own scatter."""
+    return np.std(runs, axis=0, ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else np.full(runs.shape[1:], np.nan)
+
+
+def _entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:
+    """H - H_M of the one-particle law: replicas are pooled in groups, whose scatter is the noise."""
+    groups = np.array_split(velocities, min(_GROUPS, len(velocities)))
+    k = min(5, min(len(g) for g in groups) * options.particles - 1)
+    at_unit = float(exact.maxwellian_entropy(options.dim))
+    bias_key = jax.random.fold_in(jax.random.key(options.seed), options.replicas)
+    biases = {
+        size: knn_entropy_bias(bias_key, size * options.particles, options.dim, k=k, replicas=_BIAS_REPLICAS)
+        for size in {len(g) for g in groups}
+    }
+    bias_stderr = max(stderr for _, stderr in biases.values())
+    out = np.empty((len(groups), velocities.shape[1]))
+    for i, group in enumerate(groups):
+        for j in range(velocities.shape[1]):
+            pooled = Particles(jnp.asarray(group[:, j].reshape(-1, options.dim)))
+            h = float(knn_entropy(pooled, k=k, bias=biases[len(group)][0]))
+            out[i, j] = h + options.dim / 2 * math.log(float(temperature(pooled))) - at_unit
+    noise = np.hypot(_standard_error(out), bias_stderr)
+    return {"value": out.mean(axis=0), "noise": noise, "groups": out, "bias_stderr": bias_stderr}
+
+
+def _fit(times: np.ndarray, groups: np.ndarray, bias_stderr: float) -> tuple[DecayFit, float]:
+    """The fit and the standard error of its rate, to which the error of the bias, common to all times and groups, adds
+    through the derivative of the rate with respect to the floor."""
+    values = groups if len(groups) > 1 else groups[0]
+    fit = fit_decay(times, values)
+    slope = jax.grad(lambda floor: fit_decay(times, values, floor=floor).rate)(0.0)
+    return fit, math.hypot(float(fit.rate_stderr), float(slope) * bias_stderr)
+
+
+def _fourth(solution: Any, times: np.ndarray, steps: np.ndarray, options: Options, beta: float) -> dict[str, Any]:
+    values = np.asarray(solution.observed["fourth"], float)
+    limit = exact.bkw_moment(times, 4, options.dim, beta)
+    start = exact.quartic_start(np.eye(options.dim), options.particles, float(limit[0]))
+    law = [exact.kac_quartic_euler(n, options.dt, start, options.particles, options.dim)[0] for n in steps]
+    return {"value": values.mean(axis=0), "exact": np.array(law), "noise": _standard_error(values), "limit": limit}
+
+
+def _energy(solution: Any, steps: np.ndarray, options: Options) -> dict[str, Any]:
+    """The centred energy's relative drift: the mean velocity's share is conserved, and would blur the exact factor."""
+    values = np.asarray(solution.observed["temperature"], float)
+    drift = values / values[:, :1] - 1
+    law = exact.euler_heating(options.dt, options.dim, options.particles) ** steps - 1
+    return {"value": drift.mean(axis=0), "exact": law, "noise": _standard_error(drift)}
+
+
+def _momentum(solution: Any) -> dict[str, Any]:
+    p = np.asarray(solution.observed["momentum"])
+    drift = np.linalg.norm(p - p[:, :1], axis=-1)
+    floor = np.full(drift.shape[1], float(jnp.finfo(p.dtype).eps))
+    return {"value": drift.max(axis=0), "exact": np.zeros(drift.shape[1]), "noise": floor}
+
+
+def _draw(
+    times: np.ndarray, series: dict[str, Any], fit: DecayFit, rate_stderr: float, exact_fit: DecayFit,
+    speeds: np.ndarray, options: Options, beta: float,
+) -> Figure:  # fmt: skip
+    figure, axes = look.new_figure(
+        2, 2, size=(12.5, 8.2),
+        title=f"Kac's conservative Landau system, Maxwell molecules, d = {options.dim}: relaxation of Bobylev-Krook-Wu data",
+    )  # fmt: skip
+    fine = np.linspace(times[0], times[-1], 200)
+    ax, h = axes[0, 0], series["entropy"]
+    exact_h = exact.bkw_entropy(fine, options.dim, beta) - exact.maxwellian_entropy(options.dim)
+    ax.plot(fine, exact_h, color=look.BLACK, label="exact (Landau equation)")
+    ax.plot(
+        fine, np.asarray(fit(fine)), "--", color=look.ORANGE,
+        label=f"fitted rate {float(fit.rate):.1f} ± {rate_stderr:.1f}  (exact {float(exact_fit.rate):.1f})",
+    )  # fmt: skip
+    shown = h["value"] > 0
+    ax.errorbar(
+        times[shown], h["value"][shown], yerr=np.nan_to_num(h["noise"][shown]), fmt="o", ms=5, color=look.BLUE,
+        capsize=2, label=f"{options.replicas} × {options.particles} particles",
+    )  # fmt: skip
+    if np.isfinite(h["noise"]).any():
+        ax.axhspan(exact_h.min() / 4, np.nanmean(h["noise"]), color=look.GREY, alpha=0.25, lw=0, label="noise floor (1 s.e.)")
+    ax.set_yscale("log")
+    ax.set_ylim(bottom=exact_h.min() / 4)
+    look.label(ax, "time t", r"$H(t) - H_{\rm Maxwell}$", "Entropy falls exponentially")
+    look.legend(ax)
+
+    ax, m = axes[0, 1], series["fourth"]
+    ax.plot(fine, exact.bkw_moment(fine, 4, options.dim, beta), color=look.GREY, label="Landau equation")
+    ax.plot(times, m["exact"], color=look.BLACK, label=f"exact at N = {options.particles}, Δt = {options.dt:g}")
+    ax.errorbar(times, m["value"], yerr=np.nan_to_num(m["noise"]), fmt="o", ms=5, color=look.BLUE, capsize=2, label="measured")
+    look.label(ax, "time t", r"$\langle |v-u|^4 \rangle$", "Fourth moment")
+    look.legend(ax, loc="lower right")
+
+    ax = axes[1, 0]
+    bins = np.linspace(0, 4.5, 46)
+    radius = np.linspace(0, 4.5, 300)
+    sphere = 2 * math.pi ** (options.dim / 2) / math.gamma(options.dim / 2) * radius ** (options.dim - 1)
+    for column, (t, color) in enumerate(((times[0], look.ORANGE), (times[-1], look.BLUE))):
+        ax.hist(speeds[:, column].ravel(), bins=bins, density=True, color=color, alpha=0.35)
+        ax.plot(radius, sphere * exact.bkw_density(radius, t, options.dim, beta), color=color, label=f"t = {t:.3g}, exact")
+    look.label(ax, "speed |v|", "density", "Speeds: histogram of the particles, exact curves")
+    look.legend(ax)
+
+    ax, e, p = axes[1, 1], series["energy"], series["momentum"]
+    ax.plot(times[1:], e["exact"][1:], color=look.BLACK, label=r"$(1 + 4(d-1)^2\Delta t^2)^n - 1$, exact")
+    ax.plot(times[1:], np.abs(e["value"][1:]), "o", ms=5, color=look.BLUE, label="energy, relative")
+    ax.plot(times[1:], np.maximum(p["value"][1:], 1e-18), "s", ms=5, color=look.GREEN, label="momentum (largest of all runs)")
+    ax.axhline(p["noise"][0], color=look.GREY, ls=":", label="round-off")
+    ax.set_yscale("log")
+    look.label(ax, "time t", "drift", "Momentum to round-off, energy to order Δt")
+    look.legend(ax)
+    return figure
+
+
+MAXWELL_BKW = Experiment(
+    name="maxwell-bkw",
+    summary="Kac's system with Maxwell molecules from BKW data against the exact solution; fits the entropy-decay rate",
+    defaults=Options(particles=256, dim=3, dt=0.002, steps=100, replicas=256),
+    run=run,
+)

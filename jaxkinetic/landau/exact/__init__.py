@@ -1,0 +1,24 @@
+"""Exact laws of the Landau equation and of its particle systems, mostly for Maxwell molecules (gamma = 0), strength 1.
+
+For strength C read every time as C t. Everything here is numpy in float64, whatever JAX computes in, but for
+`ornstein_uhlenbeck`, which moves a JAX state.
+"""
+
+from .bkw import (
+    bkw_density as bkw_density,
+    bkw_entropy as bkw_entropy,
+    bkw_moment as bkw_moment,
+    isotropic_moments_euler as isotropic_moments_euler,
+    maxwellian_entropy as maxwellian_entropy,
+    ornstein_uhlenbeck as ornstein_uhlenbeck,
+)
+from .quartic import (
+    kac_quartic as kac_quartic,
+    kac_quartic_euler as kac_quartic_euler,
+    quartic_start as quartic_start,
+)
+from .second_moments import (
+    euler_heating as euler_heating,
+    second_moments as second_moments,
+    second_moments_euler as second_moments_euler,
+)

@@ -1,0 +1,70 @@
+r"""Kac's system at gamma = 0, centred: the closed quartic moments Q4 = <|v|^4>, e^2, T2 = tr S^2, with S = <v v^T>,
+e = tr S, all over the N particles of one run. Source: MATH section 6 and the derivation in `_euler_matrix`.
+"""
+
+import numpy as np
+from jaxtyping import ArrayLike
+from scipy import linalg
+
+
+def quartic_start(
+    covariance: ArrayLike, num_particles: int, fourth_moment: float | None = None
+) -> np.ndarray:
+    """E (Q4, e^2, T2) of i.i.d. data, centred by their sample mean.
+
+    **Arguments:** `covariance`: (d, d) of a Gaussian. `fourth_moment`: E|v|^4, if the law is isotropic and not Gaussian:
+    then the fourth cumulant it leaves enters through the diagonal of the centring projection alone.
+    """
+    sigma = np.asarray(covariance, float)
+    n, big = num_particles - 1, num_particles
+    t1, t2 = np.trace(sigma), np.trace(sigma @ sigma)
+    start = np.array([
+        (1 - 1 / big) ** 2 * (t1**2 + 2 * t2),
+        (n**2 * t1**2 + 2 * n * t2) / big**2,
+        (n * (n + 1) * t2 + n * t1**2) / big**2,
+    ])  # fmt: skip
+    if fourth_moment is not None:
+        excess = fourth_moment - (t1**2 + 2 * t2)
+        single = excess * (1 - 1 / big) ** 2 / big
+        start = start + np.array([excess * ((1 - 1 / big) ** 4 + n / big**4), single, single])
+    return start
+
+
+def kac_quartic(t: float, start: ArrayLike, num_particles: int, dim: int) -> np.ndarray:
+    """E (Q4, e^2, T2) at time t: Q4' = -4D Q4 + 4(d+1) e^2 - 8 T2, T2' = -8d T2 + 8 e^2 + (4D/N)(Q4 + e^2 + 2 T2),
+    D = d - 1, e constant."""
+    d, big = dim - 1, num_particles
+    rates = np.array([
+        [-4 * d, 4 * (dim + 1), -8],
+        [0, 0, 0],
+        [4 * d / big, 8 + 4 * d / big, -8 * dim + 8 * d / big],
+    ])  # fmt: skip
+    return linalg.expm(t * rates) @ np.asarray(start, float)
+
+
+def kac_quartic_euler(num_steps: int, dt: float, start: ArrayLike, num_particles: int, dim: int) -> np.ndarray:
+    """E (Q4, e^2, T2) after `num_steps` Euler-Maruyama steps of size dt: the exact law of the discrete scheme."""
+    return np.linalg.matrix_power(_euler_matrix(dt, num_particles, dim), num_steps) @ np.asarray(start, float)
+
+
+def _euler_matrix(h: float, big: int, dim: int) -> np.ndarray:
+    """One step on (Q4, e^2, T2). A step is v_i -> c v_i + xi_i, c = 1 - 2 D h, xi Gaussian with covariances
+    Cov(xi_i, xi_j) = delta_ij A_i - (2h/N) a(v_i - v_j), A_i = 2h [(|v_i|^2 + e) I - v_i v_i^T - S]; Isserlis' theorem
+    and sum_i v_i = 0 leave only Q4, e^2, T2."""
+    d = dim - 1
+    c = 1 - 2 * d * h
+    q4, e2, t2 = np.eye(3)
+    trace_a_squared = 4 * h**2 * d**2 * (q4 + 3 * e2)
+    square_a = 4 * h**2 * (dim * (q4 + 3 * e2) - q4 - 6 * e2 + 3 * t2)
+    r4 = 2 * q4 + 2 * e2 + 4 * t2
+    new_q4 = (
+        c**4 * q4 + 4 * c**2 * h * d * (q4 + e2) + 8 * c**2 * h * (e2 - t2) + trace_a_squared + 2 * square_a
+    )
+    new_e2 = (1 + 4 * d**2 * h**2) ** 2 * e2 + 2 / big * (square_a + 4 * h**2 / big * d * r4)
+    k = c**2 - 4 * h
+    new_t2 = (
+        k**2 * t2 + 8 * h * k * e2 + 16 * h**2 * dim * e2
+        + 4 * c**2 * h * d / big * (q4 + e2 + 2 * t2)
+        + 1 / big * (trace_a_squared + square_a + 4 * h**2 / big * (d**2 + d) * r4)
+    )  # fmt: skip
+    return np.stack([new_q4, new_e2, new_t2])

@@ -1,0 +1,68 @@
+"""P = E[v_1 v_1^T] and C = E[v_1 v_2^T] at every N, gamma = 0, for the three systems; and Euler-Maruyama's heating.
+
+Source: MATH section 6; the discrete recursions follow from one step's conditional mean and covariance,
+(2/N) sum_j b = -2 (d-1) (v_i - mean) and E a(z_12) = 2 tr(X) I - 2 X, with X = P - C.
+"""
+
+import numpy as np
+from jaxtyping import ArrayLike
+
+from ..._checks import refuse
+
+_CONSERVATIVE = {"kac": True, "independent": False, "matrix_sqrt": False}
+
+
+def _conservative(noise: str) -> bool:
+    if noise not in _CONSERVATIVE:
+        raise refuse("noise", f"be one of {', '.join(_CONSERVATIVE)}", f"is {noise!r}", "choose one")
+    return _CONSERVATIVE[noise]
+
+
+def second_moments(
+    t: float, p0: ArrayLike, c0: ArrayLike, num_particles: int, noise: str = "kac"
+) -> tuple[np.ndarray, np.ndarray]:
+    """(P, C) at time t, each (d, d), from their values at 0, by the stochastic differential equation.
+
+    **Arguments:** `noise`: "kac" (FW 1.6), "independent" (FW 1.7) or "matrix_sqrt" (FW 1.8), the last two alike.
+    i.i.d. data of mean m and covariance A: p0 = A + m m^T, c0 = m m^T.
+    """
+    n = num_particles
+    p0, c0 = np.asarray(p0, float), np.asarray(c0, float)
+    d = len(p0)
+    x0 = p0 - c0
+    sphere = np.trace(x0) / d * np.eye(d)
+    deviator = x0 - sphere
+    if _conservative(noise):
+        loss = deviator * -np.expm1(-4 * d * t)
+        return p0 - (n - 1) / n * loss, c0 + loss / n
+    rate_trace = 4 * (d - 1) / n
+    rate = 4 * d * (n - 1) / n + rate_trace
+    x = deviator * np.exp(-rate * t) + sphere * np.exp(-rate_trace * t)
+    p = p0 - 4 * d * (n - 1) / n * deviator * -np.expm1(-rate * t) / rate
+    return p, p - x
+
+
+def second_moments_euler(
+    num_steps: int, dt: float, p0: ArrayLike, c0: ArrayLike, num_particles: int, noise: str = "kac"
+) -> tuple[np.ndarray, np.ndarray]:
+    """(P, C) after `num_steps` Euler-Maruyama steps of size dt: the exact law of the discrete scheme."""
+    n, h = num_particles, dt
+    p, c = np.asarray(p0, float), np.asarray(c0, float)
+    d = len(p)
+    shared = 1.0 if _conservative(noise) else 0.0
+    for _ in range(num_steps):
+        x = p - c
+        drift = (-4 * (d - 1) * h + 4 * (d - 1) ** 2 * h**2) * x
+        noise_pair = 4 * h * (np.trace(x) * np.eye(d) - x)
+        p = p + (n - 1) / n * (drift + noise_pair)
+        c = c - (drift + shared * noise_pair) / n
+    return p, c
+
+
+def euler_heating(dt: float, dim: int, num_particles: int, noise: str = "kac") -> float:
+    """The factor by which one Euler-Maruyama step multiplies the centred energy in mean, conditional on the state.
+
+    Kac: 1 + 4 (d-1)^2 dt^2. Independent and matrix square root: that less 4 (d-1) dt / N, which the mean velocity gains.
+    """
+    heating = 1 + 4 * (dim - 1) ** 2 * dt**2
+    return heating if _conservative(noise) else heating - 4 * (dim - 1) * dt / num_particles

@@ -1,0 +1,50 @@
+"""Generators of the Landau particle systems, dense: the reference that tests hold every scheme against."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ..states import Particles
+from .interactions import AbstractInteraction
+
+
+def particle_generator(
+    interaction: AbstractInteraction, phi: Callable[[Particles], Array], *, shared_noise: bool
+) -> Callable[[Particles], Array]:
+    r"""L phi for phi: state -> scalar, from a alone; div a is differentiated, so a wrong `b` cannot hide here.
+
+    - independent noise (FW 1.7, 1.8): $L\phi = \frac1N \sum_{i \ne j} [2\,\mathrm{div}\,a(z_{ij}) \cdot D_i\phi
+      + a(z_{ij}) : D_i D_i \phi]$;
+    - shared, anti-symmetric noise (FW 1.6): besides, $-\frac1N \sum_{i \ne j} a(z_{ij}) : D_i D_j \phi$, which makes
+      each pair a function of D_i - D_j.
+
+    N counts the alive. Cost N^2 d^2 plus the Hessian of phi, (N d)^2.
+    """
+
+    def value(state: Particles) -> Array:
+        dtype, num = state.velocity.dtype, state.num_alive
+        alive = state.alive
+        pairs = alive[:, None] & alive[None, :] & ~jnp.eye(state.num_slots, dtype=bool)
+        z = state.velocity[:, None, :] - state.velocity[None, :, :]
+        z = jnp.where(pairs[..., None], z, jnp.ones((), dtype))
+
+        def divergence(w: Array) -> Array:
+            return jnp.trace(jax.jacfwd(interaction.a)(w), axis1=1, axis2=2)
+
+        weight = pairs.astype(dtype) / num
+        a = weight[..., None, None] * interaction.a(z)
+        div_a = weight[..., None] * jax.vmap(jax.vmap(divergence))(z)
+
+        def of_velocity(velocity: Array) -> Array:
+            return phi(Particles(velocity, state.position, state.alive, state.ident))
+
+        gradient = jax.grad(of_velocity)(state.velocity)
+        hessian = jax.hessian(of_velocity)(state.velocity)
+        total = 2 * jnp.einsum("ijc,ic->", div_a, gradient) + jnp.einsum("ijcd,icid->", a, hessian)
+        if shared_noise:
+            total = total - jnp.einsum("ijcd,icjd->", a, hessian)
+        return total
+
+    return value

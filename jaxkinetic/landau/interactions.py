@@ -1,0 +1,152 @@
+"""Landau interactions: the matrix a(z), its divergence b(z), and the root sigma(z), nondimensional."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import ArrayLike, Float
+
+from .._checks import check_scalar, is_traced, refuse
+from .._types import Array
+
+Components = tuple[Array, ...]
+
+
+class AbstractInteraction(eqx.Module):
+    """A matrix field a(z), even and positive semi-definite, with b = div a and sigma sigma^T = a.
+
+    `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). The component forms take and return tuples of d
+    arrays, which is how sums over pairs are computed; override them where a cheaper form exists.
+    """
+
+    @abc.abstractmethod
+    def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]: ...
+
+    @abc.abstractmethod
+    def b(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]: ...
+
+    @abc.abstractmethod
+    def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]: ...
+
+    def check(self, dim: int) -> None:
+        """Raise `ValueError` if the interaction is not defined in this dimension."""
+        if dim < 2:
+            raise refuse("velocity", "have at least 2 components", f"has {dim}", "pass velocities of shape (N, d), d >= 2")
+
+    def a_components(self, z: Components) -> tuple[Components, ...]:
+        return tuple(_split(row) for row in _split(self.a(jnp.stack(z, -1)), axis=-2))
+
+    def b_components(self, z: Components) -> Components:
+        return _split(self.b(jnp.stack(z, -1)))
+
+    def sigma_components(self, z: Components, x: Components) -> Components:
+        """sigma(z) x."""
+        matrix, vector = self.sigma(jnp.stack(z, -1)), jnp.stack(x, -1)
+        return _split(jnp.einsum("...ij,...j->...i", matrix, vector, precision=jax.lax.Precision.HIGHEST))
+
+
+class AbstractRadial(AbstractInteraction):
+    r"""$a(z) = \psi(r)(r^2 I - z z^T)$, r = |z|: the general radial law.
+
+    A subclass gives `psi(r2)`, a positive function of r^2, elementwise on any shape. Then
+
+    $b = -(d-1)\,\psi z$ and $\sigma = \psi^{1/2} r (I - z z^T / r^2)$,
+
+    whatever psi is: a projects onto the sphere of radius r, so psi is never differentiated. At z = 0 all three are 0
+    (MATH section 0: the sums run over j != i). Source: FW (1.2)-(1.3) and CGJ (1.1) with psi = r^gamma.
+    """
+
+    @abc.abstractmethod
+    def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]: ...
+
+    def _psi_and_r2(self, z: Components) -> tuple[Array, Array, Array]:
+        """(psi, r^2, whether r > 0); where r = 0 both are those of r = 1, finite with finite derivatives."""
+        r2 = sum((c * c for c in z[1:]), z[0] * z[0])
+        positive = r2 > 0
+        r2 = jnp.where(positive, r2, jnp.ones((), r2.dtype))
+        return self.psi(r2), r2, positive
+
+    def a_components(self, z: Components) -> tuple[Components, ...]:
+        psi, r2, positive = self._psi_and_r2(z)
+        psi = jnp.where(positive, psi, jnp.zeros((), psi.dtype))
+        return tuple(tuple(psi * (r2 - x * y if i == j else -x * y) for j, y in enumerate(z)) for i, x in enumerate(z))
+
+    def b_components(self, z: Components) -> Components:
+        psi, _, positive = self._psi_and_r2(z)
+        factor = jnp.where(positive, -(len(z) - 1) * psi, jnp.zeros((), psi.dtype))
+        return tuple(factor * c for c in z)
+
+    def sigma_components(self, z: Components, x: Components) -> Components:
+        psi, r2, positive = self._psi_and_r2(z)
+        root = jnp.where(positive, jnp.sqrt(psi * r2), jnp.zeros((), psi.dtype))
+        along = sum((p * q for p, q in zip(z[1:], x[1:], strict=True)), z[0] * x[0]) / r2
+        return tuple(root * (q - along * p) for p, q in zip(z, x, strict=True))
+
+    def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
+        rows = self.a_components(_split(z))
+        return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
+
+    def b(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+        return jnp.stack(self.b_components(_split(z)), -1)
+
+    def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
+        psi, r2, positive = self._psi_and_r2(_split(z))
+        root = jnp.where(positive, jnp.sqrt(psi * r2), jnp.zeros((), psi.dtype))
+        projection = jnp.eye(z.shape[-1], dtype=z.dtype) - z[..., :, None] * z[..., None, :] / r2[..., None, None]
+        return root[..., None, None] * projection
+
+
+class Maxwell(AbstractRadial):
+    """Maxwell molecules, gamma = 0: a(z) = strength (r^2 I - z z^T).
+
+    **Arguments:** `strength`: not negative. **Raises:** `ValueError` for a negative or non-finite strength.
+    """
+
+    strength: Float[Array, ""]
+
+    def __init__(self, strength: ArrayLike = 1.0):
+        self.strength = parameter("strength", strength, nonnegative=True)
+
+    def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
+
+
+class PowerLaw(AbstractRadial):
+    r"""$a(z) = C (r^2 + \delta^2)^{\gamma/2} (r^2 I - z z^T)$, C = `strength`, delta = `softening`.
+
+    gamma = -3 in d = 3 is Coulomb, gamma = 0 Maxwell, gamma = 1 hard spheres. Differentiable in all three.
+
+    **Raises:** `ValueError` for a negative strength or softening, and, in a run, for gamma < -d.
+    """
+
+    gamma: Float[Array, ""]
+    strength: Float[Array, ""]
+    softening: Float[Array, ""]
+
+    def __init__(self, gamma: ArrayLike, strength: ArrayLike = 1.0, softening: ArrayLike = 0.0):
+        self.gamma = parameter("gamma", gamma)
+        self.strength = parameter("strength", strength, nonnegative=True)
+        self.softening = parameter("softening", softening, nonnegative=True)
+
+    def check(self, dim: int) -> None:
+        super().check(dim)
+        if not is_traced(self.gamma) and float(self.gamma) < -dim:
+            raise refuse(
+                "gamma", f"be at least -d = {-dim}", f"is {float(self.gamma):g}", "raise it: the law is too singular"
+            )
+
+    def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))
+        return strength * (r2 + delta * delta) ** (gamma / 2)
+
+
+def parameter(name: str, value: ArrayLike, *, nonnegative: bool = False) -> Float[Array, ""]:
+    """A scalar model parameter as a floating array, so that it is a leaf that gradients see."""
+    check_scalar(name, value, nonnegative=nonnegative)
+    array = jnp.asarray(value)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+
+
+def _split(x: Array, axis: int = -1) -> Components:
+    return tuple(jnp.moveaxis(x, axis, 0))

@@ -1,0 +1,142 @@
+r"""The Landau particle systems of Feng and Wang (FW 1.6-1.8) and of Carrillo, Guo and Jabin (CGJ).
+
+All three: $dV_i = \frac2N \sum_j b(V_i - V_j)\,dt + dM_i$. They differ in the martingales M_i. N counts the particles
+that are alive, and time is that of the Landau equation (FW 1.2) with mass 1.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxkinetic_kernels import map_rows, pair_normals, particle_normals
+
+from .._checks import refuse
+from .._system import AbstractDiffusion, AbstractScheme
+from .._types import RealScalar, Words
+from ..schemes import EulerMaruyama
+from ..states import Particles
+from .generators import particle_generator
+from .interactions import AbstractInteraction, Components
+from .roots import symmetric_root
+
+
+class AbstractLandau(AbstractDiffusion):
+    """Drift, checks and the default scheme that the three systems share."""
+
+    interaction: AbstractInteraction
+
+    def check(self, state: Particles) -> None:
+        if not isinstance(self.interaction, AbstractInteraction):
+            raise refuse("interaction", "be an interaction", f"is {self.interaction!r}", "pass jk.landau.Maxwell(), say")
+        if not isinstance(state, Particles):
+            raise refuse("state", "be Particles", f"is a {type(state).__name__}", "pass jk.Particles(velocity)")
+        if state.velocity.ndim != 2:
+            raise refuse(
+                "state.velocity", "have shape (N, d)", f"has shape {state.velocity.shape}", "use `jax.vmap` over replicas"
+            )
+        if state.num_slots < 2:
+            raise refuse("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")
+        self.interaction.check(state.dim)
+
+    def default_scheme(self) -> AbstractScheme:
+        return EulerMaruyama()
+
+    def drift(self, t: RealScalar, state: Particles) -> Particles:
+        """(2/N) sum_j b(v_i - v_j). Cost N^2, memory O(N)."""
+
+        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            return self.interaction.b_components(z)
+
+        return state.increment(velocity=2 / state.num_alive * sum_over_partners(terms, state))
+
+    def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
+        return particle_generator(self.interaction, phi, shared_noise=False)
+
+
+class Kac(AbstractLandau):
+    r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
+
+    Conserved on every path by the equation: momentum and energy. By `EulerMaruyama`: momentum to round-off; energy only
+    to order dt. Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2. Cost of a step N^2.
+
+    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
+    **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d.
+    """
+
+    conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
+
+    def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
+        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            normals = pair_normals(key, ident_i, ident_j, len(z), state.velocity.dtype)
+            sign = jnp.where(ident_i < ident_j, 1, -1).astype(state.velocity.dtype)
+            return self.interaction.sigma_components(z, tuple(sign * x for x in normals))
+
+        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * sum_over_partners(terms, state))
+
+    def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
+        return particle_generator(self.interaction, phi, shared_noise=True)
+
+
+class IndependentNoise(AbstractLandau):
+    r"""Independent increments (FW 1.7): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dB_{ij}$, all B_ij independent.
+
+    Conserved in mean only: momentum and energy. Same law as `MatrixSqrt` for every N, also after one Euler step.
+    Cost of a step N^2, with N^2 d normals.
+    """
+
+    conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
+
+    def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
+        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            # Both orders of a pair have noise of their own: stream 0 for i < j, stream 1 for i > j.
+            stream = (ident_i > ident_j).astype(jnp.uint32)
+            normals = pair_normals(key, ident_i, ident_j, len(z), state.velocity.dtype, stream=stream)
+            return self.interaction.sigma_components(z, normals)
+
+        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * sum_over_partners(terms, state))
+
+
+class MatrixSqrt(AbstractLandau):
+    r"""Matrix square root (FW 1.8; CGJ): $dM_i = \big(\frac2N \sum_j a(V_i - V_j)\big)^{1/2} dB_i$, symmetric root.
+
+    Conserved in mean only: momentum and energy. Same law as `IndependentNoise`. Cost of a step N^2, with N d normals and
+    N small eigenproblems; differentiable also where eigenvalues coincide (`roots.symmetric_root`).
+    """
+
+    conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
+
+    def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
+        dim, dtype = state.dim, state.velocity.dtype
+
+        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            return tuple(entry for row in self.interaction.a_components(z) for entry in row)
+
+        total = sum_over_partners(terms, state).reshape(-1, dim, dim)
+        root = symmetric_root(2 / state.num_alive * total)
+        normals = jnp.stack(particle_normals(key, state.ident, dim, dtype), -1)
+        kicks = jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)
+        return state.increment(velocity=jnp.sqrt(dt) * kicks)
+
+
+def sum_over_partners(
+    terms: Callable[[Components, Array, Array], Components], state: Particles
+) -> Float[Array, "N outputs"]:
+    """sum_j terms(v_i - v_j, ident_i, ident_j) over the alive j, one value a component; 0 for dead i.
+
+    Direct, by blocks of rows: N^2 evaluations, memory O(N) also backwards. A term must vanish at z = 0, which leaves out
+    j = i.
+    """
+    columns = tuple(state.velocity.T)
+    zero = jnp.zeros((), state.velocity.dtype)
+
+    def block(rows: tuple[Array, Array, Array]) -> Array:
+        velocity, ident, alive = rows
+        z = tuple(v_i[:, None] - v_j[None, :] for v_i, v_j in zip(tuple(velocity.T), columns, strict=True))
+        both = alive[:, None] & state.alive[None, :]
+        values = terms(z, ident[:, None], state.ident[None, :])
+        return jnp.stack([jnp.sum(jnp.where(both, value, zero), axis=1) for value in values], axis=1)
+
+    return map_rows(block, (state.velocity, state.ident, state.alive), state.num_slots)

@@ -1,0 +1,41 @@
+"""Gaussian noise that belongs to a pair or to a particle, as a function of (key, identities, stream)."""
+
+import jax
+import jax.numpy as jnp
+
+from .philox import philox_4x32
+from .words import TAG_NOISE, normals
+
+_BLOCK_BITS = 16
+
+
+def _normals(
+    key: jax.Array, low: jax.Array, high: jax.Array, stream: jax.Array | int, count: int, dtype: jnp.dtype
+) -> tuple[jax.Array, ...]:
+    out: tuple[jax.Array, ...] = ()
+    for block in range(-(-count // 4)):
+        place = (jnp.asarray(stream, jnp.uint32) << _BLOCK_BITS) | jnp.uint32(block)
+        words = philox_4x32((low, high, place, jnp.asarray(TAG_NOISE, jnp.uint32)), key)
+        out += normals(words[: 2 * -(-(count - 4 * block) // 2)], dtype)
+    return out[:count]
+
+
+def pair_normals(
+    key: jax.Array, ident_i: jax.Array, ident_j: jax.Array, count: int, dtype: jnp.dtype, *, stream: jax.Array | int = 0
+) -> tuple[jax.Array, ...]:
+    """`count` N(0, 1) variables for every pair, symmetric: pair (i, j) and pair (j, i) get the same numbers.
+
+    Counter: (min ident, max ident, stream and block, tag). A caller that wants anti-symmetric noise multiplies
+    by the sign of `ident_j - ident_i`; one that wants (i, j) and (j, i) independent gives them two streams.
+
+    **Arguments:** `key`: (2,) uint32, this step's key. `ident_i`, `ident_j`: uint32 arrays that broadcast.
+    `stream`: below 2^16. **Returns:** a tuple of `count` arrays of the broadcast shape.
+    """
+    return _normals(key, jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j), stream, count, dtype)
+
+
+def particle_normals(
+    key: jax.Array, ident: jax.Array, count: int, dtype: jnp.dtype, *, stream: int = 0
+) -> tuple[jax.Array, ...]:
+    """`count` N(0, 1) variables for every particle. Counter: (ident, ident, stream and block, tag)."""
+    return _normals(key, ident, ident, stream, count, dtype)
