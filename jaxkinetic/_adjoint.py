@@ -39,7 +39,7 @@ class Direct(AbstractAdjoint):
 
     def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, bound: int) -> PyTree:
         # Never a scan of length 1: it would be compiled without its loop, and differ in the last bit.
-        return jax.lax.scan(_skippable(body, count), loop, jnp.arange(max(bound, 2)))[0]
+        return jax.lax.scan(_skippable(body, count), loop, jnp.arange(max(bound, 2), dtype=jnp.int32))[0]
 
     def collect(self, body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> PyTree:
         return jax.lax.scan(body, loop, xs)
@@ -58,9 +58,9 @@ class Checkpointed(AbstractAdjoint):
         turn = _skippable(body, count)
 
         def block(loop: PyTree, start: Array) -> tuple[PyTree, None]:
-            return jax.lax.scan(turn, loop, start + jnp.arange(size))
+            return jax.lax.scan(turn, loop, start + jnp.arange(size, dtype=jnp.int32))
 
-        return jax.lax.scan(_checkpoint(block), loop, size * jnp.arange(num_blocks))[0]
+        return jax.lax.scan(_checkpoint(block), loop, size * jnp.arange(num_blocks, dtype=jnp.int32))[0]
 
     def collect(self, body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> PyTree:
         num = jax.tree.leaves(xs)[0].shape[0]

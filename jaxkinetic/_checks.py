@@ -73,8 +73,11 @@ def check_finite(argument: str, tree: Any) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_inexact_array)):
         if is_traced(leaf):
             continue
-        finite = jnp.isfinite(leaf)
-        if not bool(finite.all()):
+        # Inside a jitted function a concrete array is still checked at once, not traced.
+        with jax.ensure_compile_time_eval():
+            finite = jnp.isfinite(leaf)
+            fine = bool(finite.all())
+        if not fine:
             first = tuple(int(i) for i in np.argwhere(~np.asarray(finite))[0])
             raise refuse(
                 f"{argument}{jax.tree_util.keystr(path)}", "hold finite numbers", f"has a NaN or infinity at {first}",

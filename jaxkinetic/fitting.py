@@ -70,6 +70,7 @@ def fit_decay(
     """
     if model not in _MODELS:
         raise refuse("model", f"be one of {', '.join(_MODELS)}", f"is {model!r}", "choose one")
+    known_times = None if is_traced(times) else np.asarray(times, float)
     t = real_array("times", times, "T")
     runs = real_array("values", jnp.atleast_2d(jnp.asarray(values)), "R T")
     replicated = jnp.ndim(values) == 2
@@ -79,14 +80,14 @@ def fit_decay(
         raise refuse("values", f"have {t.shape[0]} columns, one a time", f"has shape {runs.shape}", "transpose it")
     if replicated and runs.shape[0] < 2:
         raise refuse("values", "hold at least 2 runs if it has two axes", "holds 1", "pass `values[0]`")
-    check_finite("times", t)
-    check_finite("values", runs)
-    if not is_traced(t) and bool(jnp.any(jnp.diff(t) <= 0)):
+    check_finite("times", times)
+    check_finite("values", values)
+    if known_times is not None and np.any(np.diff(known_times) <= 0):
         raise refuse("times", "increase", "does not", "sort the series")
     if window is not None:
-        if is_traced(t):
+        if known_times is None:
             raise refuse("window", "be None when `times` is traced", f"is {window}", "cut the series before")
-        keep = np.flatnonzero((np.asarray(t) >= window[0]) & (np.asarray(t) <= window[1]))
+        keep = np.flatnonzero((known_times >= window[0]) & (known_times <= window[1]))
         t, runs = t[keep], runs[:, keep]
     fitted_floor = isinstance(floor, str)
     if fitted_floor and floor != "fit":

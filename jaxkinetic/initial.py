@@ -28,7 +28,8 @@ def maxwellian(
     num_particles, dim, dtype = _sizes(num_particles, dim, dtype)
     check_scalar("temperature", temperature, nonnegative=True)
     spread = jnp.sqrt(jnp.asarray(temperature, dtype))
-    return Particles(jnp.asarray(mean, dtype) + spread * jax.random.normal(key, (num_particles, dim), dtype))
+    centre = jnp.broadcast_to(jnp.asarray(mean, dtype), (dim,))[None, :]
+    return Particles(centre + spread * jax.random.normal(key, (num_particles, dim), dtype))
 
 
 def bimaxwellian(
@@ -48,7 +49,7 @@ def bimaxwellian(
     check_scalar("perpendicular", perpendicular, nonnegative=True)
     check_scalar("parallel", parallel, nonnegative=True)
     spreads = jnp.sqrt(jnp.stack([jnp.asarray(perpendicular, dtype)] * (dim - 1) + [jnp.asarray(parallel, dtype)]))
-    return Particles(spreads * jax.random.normal(key, (num_particles, dim), dtype))
+    return Particles(spreads[None, :] * jax.random.normal(key, (num_particles, dim), dtype))
 
 
 def bkw(

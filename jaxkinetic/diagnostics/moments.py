@@ -22,14 +22,14 @@ def moment(state: Particles, *, order: int = 4, centred: bool = False) -> Float[
 
     Maxwellian of temperature 1 in d = 3: 3, 15, 105 at orders 2, 4, 6. Even orders are polynomials of v.
     """
-    v = state.velocity - momentum(state) if centred else state.velocity
+    v = state.velocity - momentum(state)[None, :] if centred else state.velocity
     square = jnp.sum(v**2, axis=1)
     return state.mean(square ** (order // 2) if order % 2 == 0 else square ** (order / 2))
 
 
 def stress(state: Particles) -> Float[Array, "d d"]:
     """The pressure tensor (1/N) sum_i (v_i - u)(v_i - u)^T, u the mean velocity: d T is its trace."""
-    v = state.velocity - momentum(state)
+    v = state.velocity - momentum(state)[None, :]
     v = jnp.where(state.alive[:, None], v, jnp.zeros((), v.dtype))
     return jnp.einsum("ni,nj->ij", v, v, precision=jax.lax.Precision.HIGHEST) / state.num_alive
 

@@ -93,7 +93,8 @@ class AbstractRadial(AbstractInteraction):
     def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
         psi, r2, positive = self._psi_and_r2(_split(z))
         root = jnp.where(positive, jnp.sqrt(psi * r2), jnp.zeros((), psi.dtype))
-        projection = jnp.eye(z.shape[-1], dtype=z.dtype) - z[..., :, None] * z[..., None, :] / r2[..., None, None]
+        along = z[..., :, None] * z[..., None, :] / r2[..., None, None]
+        projection = jnp.broadcast_to(jnp.eye(z.shape[-1], dtype=z.dtype), along.shape) - along
         return root[..., None, None] * projection
 
 

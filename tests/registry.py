@@ -1,0 +1,86 @@
+"""Every (system, scheme) that contract tests, the Dynkin test and the export test run on. A new one joins by one line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+import jaxkinetic as jk
+
+
+class Yukawa(jk.landau.AbstractRadial):
+    """A user's own interaction, which the library has never seen: screened, psi = strength e^{-r/screening}."""
+
+    strength: jax.Array = eqx.field(converter=jnp.asarray)
+    screening: jax.Array = eqx.field(converter=jnp.asarray)
+
+    def psi(self, r2):
+        return self.strength.astype(r2.dtype) * jnp.exp(-jnp.sqrt(r2) / self.screening.astype(r2.dtype))
+
+
+class Anisotropic(jk.landau.AbstractInteraction):
+    """A user's interaction that is not radial: a = |z|^2 M with a constant matrix M, b = 2 M z, sigma = |z| M^{1/2}."""
+
+    stretch: jax.Array = eqx.field(converter=jnp.asarray)
+
+    def _matrix(self, z):
+        scale = jnp.linspace(1.0, 2.0, z.shape[-1], dtype=z.dtype) * self.stretch.astype(z.dtype)
+        return jnp.diag(scale)
+
+    def a(self, z):
+        return jnp.sum(z * z, -1)[..., None, None] * jnp.broadcast_to(self._matrix(z), (*z.shape, z.shape[-1]))
+
+    def b(self, z):
+        return 2 * jnp.einsum("ij,...j->...i", self._matrix(z), z)
+
+    def sigma(self, z):
+        r2 = jnp.sum(z * z, -1)
+        r = jnp.where(r2 > 0, jnp.sqrt(jnp.where(r2 > 0, r2, 1)), 0)
+        return r[..., None, None] * jnp.broadcast_to(jnp.sqrt(self._matrix(z)), (*z.shape, z.shape[-1]))
+
+
+def particles(key, num, dim, dtype=jnp.float64) -> jk.Particles:
+    """Data far from equilibrium: anisotropic, with a mean."""
+    spread = jnp.linspace(0.5, 1.5, dim, dtype=dtype)[None, :]
+    return jk.Particles(spread * jax.random.normal(key, (num, dim), dtype) + jnp.asarray(0.3, dtype))
+
+
+@dataclass(frozen=True)
+class Case:
+    """`parameters`: dotted paths of the leaves whose gradient is checked against finite differences."""
+
+    name: str
+    system: Callable[[], jk.AbstractSystem]
+    scheme: Callable[[], jk.AbstractScheme]
+    parameters: tuple[str, ...] = ()
+    state: Callable[..., jk.Particles] = field(default=particles)
+    dim: int = 3
+    pathwise_permutation: bool = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+POWER = ("interaction.gamma", "interaction.strength", "interaction.softening")
+
+
+def _power() -> jk.landau.PowerLaw:
+    return jk.landau.PowerLaw(-2.0, strength=0.7, softening=0.5)
+
+
+def _landau() -> list[Case]:
+    L, em = jk.landau, jk.EulerMaruyama
+    return [
+        Case("kac-power", lambda: L.Kac(_power()), em, POWER),
+        Case("kac-maxwell", lambda: L.Kac(L.Maxwell(0.8)), em, ("interaction.strength",), dim=2),
+        Case("kac-user", lambda: L.Kac(Yukawa(0.9, 1.3)), em, ("interaction.strength", "interaction.screening")),
+        Case("independent-power", lambda: L.IndependentNoise(_power()), em, POWER),
+        Case("independent-user", lambda: L.IndependentNoise(Anisotropic(0.2)), em, ("interaction.stretch",)),
+        Case("root-power", lambda: L.MatrixSqrt(_power()), em, POWER),
+        Case("root-user", lambda: L.MatrixSqrt(Anisotropic(0.2)), em, ("interaction.stretch",), dim=2),
+    ]
+
+
+CASES = _landau()

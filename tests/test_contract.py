@@ -1,0 +1,216 @@
+"""What every (system, scheme) of the registry must do, whatever its physics."""
+
+import operator
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from registry import CASES, Case
+
+import jaxkinetic as jk
+
+KEY, DT = jax.random.key(7), 0.01
+cases = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def run(case: Case, state, num_steps=12, key=KEY, dt=DT, system=None, **options):
+    system = case.system() if system is None else system
+    return jk.simulate(system, state, scheme=case.scheme(), key=key, dt=dt, num_steps=num_steps, **options)
+
+
+def start(case: Case, num=7, dtype=jnp.float64):
+    return case.state(jax.random.key(1), num, case.dim, dtype)
+
+
+def identical(x, y) -> bool:
+    return all(
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
+    )
+
+
+@cases
+def test_permuted_particles_follow_the_same_path(case):
+    """Catches noise keyed by place in the array instead of ident."""
+    state = start(case)
+    order = jax.random.permutation(jax.random.key(3), state.num_slots)
+    shuffled = jk.Particles(state.velocity[order], alive=state.alive[order], ident=state.ident[order])
+    straight, other = run(case, state).final, run(case, shuffled).final
+    assert case.pathwise_permutation
+    np.testing.assert_allclose(other.velocity, straight.velocity[order], rtol=1e-11, atol=1e-12)
+    assert np.array_equal(other.ident, straight.ident[order])
+    assert not np.allclose(straight.velocity, state.velocity, atol=1e-3)
+
+
+@cases
+def test_dead_slots_neither_move_nor_act(case):
+    """Catches N counted over slots instead of over the alive, and sums over dead partners."""
+    state = start(case)
+    place = jnp.asarray([0, 2, 3, 5, 6, 8, 9])
+    velocity = jnp.full((10, case.dim), 1e3).at[place].set(state.velocity)
+    alive = jnp.zeros(10, bool).at[place].set(True)
+    ident = (100 + jnp.arange(10, dtype=jnp.uint32)).at[place].set(state.ident)
+    padded = run(case, jk.Particles(velocity, alive=alive, ident=ident)).final
+    np.testing.assert_allclose(padded.velocity[place], run(case, state).final.velocity, rtol=1e-11, atol=1e-12)
+    dead = np.setdiff1d(np.arange(10), place)
+    assert np.array_equal(padded.velocity[dead], velocity[dead])
+
+
+@cases
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_dtype_is_kept(case, dtype):
+    """Catches an array made inside a system without dtype (x64 is on here, so it would be float64)."""
+    solution = run(case, start(case, dtype=dtype), save=jk.Save(every=4, state=True, observe={"e": jk.diagnostics.energy}))
+    floats = eqx.filter((solution.final, solution.states, solution.observed, solution.times), eqx.is_inexact_array)
+    assert {leaf.dtype for leaf in jax.tree.leaves(floats)} == {jnp.dtype(dtype)}
+
+
+@cases
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_restart_is_bitwise(case, dtype):
+    """Catches a step number, time or noise that restarts at zero, and programs whose steps are compiled differently."""
+    state, total = start(case, dtype=dtype), 23
+    whole = run(case, state, total)
+    for cut in (1, 2, 8, 13, 22):
+        half = run(case, state, cut)
+        rest = jk.simulate(case.system(), half.checkpoint, num_steps=total - cut)
+        assert identical(rest.final, whole.final), f"cut at {cut}"
+        assert rest.checkpoint.step == total
+        assert identical(rest.times, whole.times)
+
+
+@cases
+def test_saving_and_observing_do_not_change_the_path(case):
+    state = start(case)
+    plain = run(case, state, 17).final
+    saves = [
+        jk.Save(every=1, state=True),
+        jk.Save(every=5, observe={"m": jk.diagnostics.moment}),
+        jk.Save(steps=(0, 3, 4, 11), observe={"s": jk.diagnostics.stress}, state=True),
+        jk.Save(observe={"draw": jk.Contextual(lambda ctx: jax.random.normal(ctx.key))}),
+    ]
+    for save in saves:
+        assert identical(run(case, state, 17, save=save).final, plain), save
+
+
+@cases
+def test_adjoints_agree_with_each_other_and_with_forward_mode(case):
+    """Catches a block that is recomputed with other noise than it ran with."""
+    state = start(case)
+
+    def last(adjoint, velocity):
+        solution = run(case, eqx.tree_at(lambda s: s.velocity, state, velocity), 9, adjoint=adjoint, throw=False)
+        return jnp.sum(jnp.sin(solution.final.velocity))
+
+    checkpointed = jax.grad(partial(last, jk.Checkpointed()))(state.velocity)
+    direct = jax.grad(partial(last, jk.Direct()))(state.velocity)
+    np.testing.assert_allclose(checkpointed, direct, rtol=1e-10, atol=1e-12)
+    tangent = jax.random.normal(jax.random.key(5), state.velocity.shape)
+    _, forward = jax.jvp(partial(last, jk.Checkpointed()), (state.velocity,), (tangent,))
+    np.testing.assert_allclose(forward, jnp.vdot(direct, tangent), rtol=1e-9)
+    assert jnp.linalg.norm(direct) > 1e-2
+
+
+@cases
+def test_gradient_in_every_parameter_is_the_finite_difference_and_not_zero(case):
+    """Catches a cached coefficient (derivative 0) and a wrong derivative of an interaction or of a matrix root."""
+    state = start(case)
+    assert case.parameters
+
+    def observable(value, path):
+        system = eqx.tree_at(operator.attrgetter(path), case.system(), value)
+        final = run(case, state, 8, system=system, throw=False).final
+        return jnp.sum(jnp.sin(final.velocity)) + jk.diagnostics.stress(final)[0, 1]
+
+    for path in case.parameters:
+        value = operator.attrgetter(path)(case.system()).astype(jnp.float64)
+        gradient = jax.grad(observable)(value, path)
+        step = 1e-5
+        difference = (observable(value + step, path) - observable(value - step, path)) / (2 * step)
+        np.testing.assert_allclose(gradient, difference, rtol=1e-6, err_msg=path)
+        assert abs(gradient) > 1e-3, path
+
+
+@cases
+def test_vmap_and_jit_give_the_same_run(case):
+    """To a few ulp: batching may order sums differently."""
+    states = jax.vmap(lambda key: case.state(key, 5, case.dim))(jax.random.split(jax.random.key(2), 3))
+    keys = jax.random.split(KEY, 3)
+    batched = jax.jit(jax.vmap(lambda s, k: run(case, s, key=k, throw=False).final.velocity))(states, keys)
+    for i in range(3):
+        alone = run(case, jax.tree.map(operator.itemgetter(i), states), key=keys[i]).final.velocity
+        np.testing.assert_allclose(batched[i], alone, rtol=1e-11, atol=1e-12)
+
+
+@cases
+def test_one_trace_serves_new_parameters_states_keys_and_steps(case):
+    """Catches a recompilation at every call, which no result shows."""
+    traces = 0
+
+    def counted(state):
+        nonlocal traces
+        traces += 1
+        return jk.diagnostics.energy(state)
+
+    save = jk.Save(every=4, observe={"e": counted})
+    run(case, start(case), save=save)
+    first = traces
+    assert first > 0
+    system = jax.tree.map(lambda x: x * 1.1, case.system())
+    run(case, case.state(jax.random.key(9), 7, case.dim), save=save, system=system, key=jax.random.key(8), dt=0.02)
+    assert traces == first
+
+
+@cases
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_what_system_and_scheme_both_keep_is_kept(case, dtype):
+    """An invariant named "exact" by system and scheme stays to round-off; one that is not moves."""
+    system, scheme = case.system(), case.scheme()
+    state = start(case, dtype=dtype)
+    save = jk.Save(every=1, observe={"momentum": jk.diagnostics.momentum, "energy": jk.diagnostics.energy})
+    observed = run(case, state, 20, save=save).observed
+    for name in ("momentum", "energy"):
+        exact = system.conserves.get(name) == "exact" and scheme.preserves.get(name) == "exact"
+        drift = np.abs(observed[name] - observed[name][:1]).max()
+        if exact:
+            assert drift < 40 * jnp.finfo(dtype).eps, name
+        else:
+            assert drift > 1e4 * jnp.finfo(jnp.float64).eps, name
+
+
+@cases
+def test_exports_to_every_platform_without_host_callbacks(case):
+    """Catches code that only a CPU can run, and a callback left in a program asked not to raise."""
+    state = start(case, dtype=jnp.float32)
+
+    def value(velocity, words):
+        key = jax.random.wrap_key_data(words, impl="threefry2x32")
+        return run(case, jk.Particles(velocity), key=key, throw=False).final.velocity
+
+    example = (state.velocity, jnp.zeros(2, jnp.uint32))
+    for function in (value, lambda v, w: jax.grad(lambda v: value(v, w).sum())(v)):
+        exported = jax.export.export(jax.jit(function), platforms=("cpu", "cuda", "tpu"))(*example)
+        assert exported.platforms == ("cpu", "cuda", "tpu")
+        assert "callback" not in str(jax.make_jaxpr(function)(*example))
+
+
+def test_throw_inside_a_trace_is_one_host_callback():
+    """The control of the test above: the word it looks for is there when it should be."""
+    case = CASES[0]
+    traced = str(jax.make_jaxpr(lambda v: run(case, jk.Particles(v)).final.velocity)(start(case).velocity))
+    assert "callback" in traced
+
+
+def test_a_hundred_steps_of_a_large_run_hold_one_copy_of_the_step():
+    """The program does not grow with the number of steps or of saves."""
+    case = CASES[0]
+    state = start(case)
+
+    def size(num_steps, every):
+        save = jk.Save(every=every, observe={"e": jk.diagnostics.energy})
+        f = jax.jit(lambda v: run(case, jk.Particles(v), num_steps, save=save, throw=False).observed["e"])
+        return len(f.lower(state.velocity).as_text())
+
+    assert size(1000, 7) < 1.02 * size(20, 5)

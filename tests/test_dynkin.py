@@ -1,0 +1,77 @@
+"""Dynkin's test of the three systems; it catches a wrong factor 2, N/(N-1) or drift where no closed formula exists."""
+
+import zlib
+
+import jax
+import numpy as np
+import pytest
+from dynkin import z_scores
+from registry import Anisotropic
+
+import jaxkinetic as jk
+
+SYSTEMS = {"kac": jk.landau.Kac, "independent": jk.landau.IndependentNoise, "matrix_sqrt": jk.landau.MatrixSqrt}
+# The strength makes the change over the horizon alike: about a fifth of phi.
+INTERACTIONS = {-3: (12.0, 0.5), -2: (5.0, 0.5), 0: (1.0, 0.0), 1: (0.4, 0.0)}
+REPLICAS = {3: 40_000, 8: 16_000}
+
+
+def interaction(gamma):
+    strength, softening = INTERACTIONS[gamma]
+    return jk.landau.PowerLaw(float(gamma), strength, softening)
+
+
+@pytest.mark.parametrize("gamma", INTERACTIONS)
+@pytest.mark.parametrize(
+    ("name", "dim", "num"),
+    [pytest.param(s, d, n, marks=pytest.mark.xdist_group(f"dynkin-{s}-{d}-{n}")) for s in SYSTEMS for d in (2, 3) for n in (3, 8)],
+)
+def test_dynkin(name, dim, num, gamma):
+    """|mean| <= 4 standard errors for phi of degree 2, 3, 4, 6. Half of b, N - 1 for N and no drift are 10 to 50 standard
+    errors away (`test_classic_mistakes_are_seen`)."""
+    seed = zlib.crc32(f"{name} {dim} {num} {gamma}".encode())
+    z = z_scores(SYSTEMS[name](interaction(gamma)), jk.EulerMaruyama(), num, dim, REPLICAS[num], seed)
+    print(name, dim, num, gamma, z)
+    assert np.abs(z).max() < 4, z
+
+
+class HalfOfB(jk.landau.Kac):
+    def drift(self, t, state):
+        return jax.tree.map(lambda x: x / 2, super().drift(t, state))
+
+
+class NoDrift(jk.landau.IndependentNoise):
+    def drift(self, t, state):
+        return jax.tree.map(lambda x: 0 * x, super().drift(t, state))
+
+
+class NMinusOne(jk.landau.Kac):
+    def drift(self, t, state):
+        return jax.tree.map(lambda x: x * state.num_slots / (state.num_slots - 1), super().drift(t, state))
+
+    def noise(self, key, t, dt, state):
+        return super().noise(key, t, dt * state.num_slots / (state.num_slots - 1), state)
+
+
+class SymmetricNoise(jk.landau.Kac):
+    """The generator of independent noise for paths of Kac's: the correlation of partners is forgotten."""
+
+    def generator(self, phi):
+        return jk.landau.IndependentNoise(self.interaction).generator(phi)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", [HalfOfB, NoDrift, NMinusOne, SymmetricNoise])
+@pytest.mark.parametrize("gamma", INTERACTIONS)
+def test_classic_mistakes_are_seen(mistake, gamma):
+    """The test can fail: each mistake is more than 8 standard errors away, at the larger N."""
+    z = z_scores(mistake(interaction(gamma)), jk.EulerMaruyama(), 8, 3, REPLICAS[8])
+    print(mistake.__name__, gamma, z)
+    assert np.abs(z).max() > 8, z
+
+
+def test_generators_of_user_interactions_fit_their_noise():
+    """b = div a and sigma sigma^T = a of an interaction that is not radial, through the whole machine."""
+    for system in (jk.landau.Kac, jk.landau.MatrixSqrt):
+        z = z_scores(system(Anisotropic(0.3)), jk.EulerMaruyama(), 3, 2, REPLICAS[3])
+        assert np.abs(z).max() < 4, z
