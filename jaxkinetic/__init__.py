@@ -2,24 +2,49 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from . import diagnostics as diagnostics, initial as initial, landau as landau, random as random
-from ._adjoint import Checkpointed as Checkpointed, Direct as Direct
+from . import diagnostics as diagnostics
+from . import initial as initial
+from . import landau as landau
+from . import random as random
+from ._adjoint import Checkpointed as Checkpointed
+from ._adjoint import Direct as Direct
 from ._checkpoint import Checkpoint as Checkpoint
-from ._save import Context as Context, Contextual as Contextual, Save as Save
+from ._save import Context as Context
+from ._save import Contextual as Contextual
+from ._save import Save as Save
 from ._simulate import simulate as simulate
-from ._solution import Result as Result, SimulationError as SimulationError, Solution as Solution
+from ._solution import Result as Result
+from ._solution import SimulationError as SimulationError
+from ._solution import Solution as Solution
 from ._system import (
     AbstractDiffusion as AbstractDiffusion,
+)
+from ._system import (
     AbstractField as AbstractField,
+)
+from ._system import (
     AbstractPairFlow as AbstractPairFlow,
+)
+from ._system import (
     AbstractPairJump as AbstractPairJump,
+)
+from ._system import (
     AbstractScheme as AbstractScheme,
+)
+from ._system import (
     AbstractSplit as AbstractSplit,
+)
+from ._system import (
     AbstractSystem as AbstractSystem,
+)
+from ._system import (
     Max as Max,
+)
+from ._system import (
     Sum as Sum,
 )
-from .fitting import DecayFit as DecayFit, fit_decay as fit_decay
+from .fitting import DecayFit as DecayFit
+from .fitting import fit_decay as fit_decay
 from .schemes import EulerMaruyama as EulerMaruyama
 from .states import Particles as Particles
 

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 def refuse(argument: str, must: str, was: str, do: str) -> ValueError:
@@ -16,7 +17,7 @@ def refuse(argument: str, must: str, was: str, do: str) -> ValueError:
 
 
 def is_traced(*trees: Any) -> bool:
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
 
 
 def check_integer(argument: str, value: Any, *, minimum: int) -> int:
@@ -36,8 +37,12 @@ def check_integer(argument: str, value: Any, *, minimum: int) -> int:
 
 def check_scalar(argument: str, value: Any, *, positive: bool = False, nonnegative: bool = False) -> None:
     """A real, finite scalar of the sign asked for. A traced value is checked for its shape alone."""
-    shape, dtype = jnp.shape(value), jnp.result_type(value)
-    if shape != () or not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
+    try:
+        shape, dtype = jnp.shape(value), jnp.result_type(value)
+        real = jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
+    except TypeError:
+        shape, real = None, False
+    if shape != () or not real:
         raise refuse(argument, "be one real number", f"is {describe(value)}", "pass a float or a scalar array")
     if is_traced(value):
         return
@@ -55,15 +60,23 @@ def real_array(argument: str, value: Any, shape: str) -> jax.Array:
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError):
-        raise refuse(argument, f"be a real array of shape ({shape})", f"is {describe(value)}", "pass an array") from None
+        raise refuse(
+            argument, f"be a real array of shape ({shape})", f"is {describe(value)}", "pass an array"
+        ) from None
     axes = shape.split()
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise refuse(
-            argument, "have a real floating dtype", f"is {array.dtype}", f"pass `jnp.asarray({argument}, float)`"
+            argument,
+            "have a real floating dtype",
+            f"is {array.dtype}",
+            f"pass `jnp.asarray({argument}, float)`",
         )
     if array.ndim != len(axes):
         raise refuse(
-            argument, f"have shape ({', '.join(axes)})", f"has shape {array.shape}", "reshape it, or `jax.vmap` over it"
+            argument,
+            f"have shape ({', '.join(axes)})",
+            f"has shape {array.shape}",
+            "reshape it, or `jax.vmap` over it",
         )
     return array
 
@@ -86,7 +99,7 @@ def check_finite(argument: str, tree: Any) -> None:
 
 
 def describe(value: Any) -> str:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return f"a traced value of shape {value.shape}"
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"

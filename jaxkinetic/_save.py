@@ -61,7 +61,7 @@ class Save(eqx.Module):
         every: int | None = None,
         steps: Sequence[int] | None = None,
         state: bool = False,
-        observe: Mapping[str, Observable] | None = None,
+        observe: Mapping[str, Observable | Contextual] | None = None,
     ):
         if every is not None and steps is not None:
             raise refuse("steps", "be None when `every` is given", f"is {steps!r}", "pass one of the two")
@@ -76,7 +76,10 @@ class Save(eqx.Module):
         for name, fn in self.observe.items():
             if not callable(fn) and not isinstance(fn, Contextual):
                 raise refuse(
-                    f"observe[{name!r}]", "be a function of the state", f"is {fn!r}", "pass a function or `jk.Contextual`"
+                    f"observe[{name!r}]",
+                    "be a function of the state",
+                    f"is {fn!r}",
+                    "pass a function or `jk.Contextual`",
                 )
 
     def plan(self, first: int, last: int, fresh: bool) -> np.ndarray:
@@ -86,7 +89,10 @@ class Save(eqx.Module):
             outside = [step for step in self.steps if not begin <= step <= last]
             if outside:
                 raise refuse(
-                    "steps", f"lie in {begin}..{last}, the absolute steps of this run", f"holds {outside}", "drop them"
+                    "steps",
+                    f"lie in {begin}..{last}, the absolute steps of this run",
+                    f"holds {outside}",
+                    "drop them",
                 )
             return np.asarray(self.steps, np.int64)
         if self.every is None and not self.observe:

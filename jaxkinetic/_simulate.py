@@ -13,7 +13,15 @@ from jaxkinetic_kernels.words import TAG_OBSERVE, fold_in
 
 from ._adjoint import AbstractAdjoint, Checkpointed
 from ._checkpoint import Checkpoint
-from ._checks import cast_floating, check_finite, check_integer, check_scalar, describe, is_traced, real_dtype, refuse
+from ._checks import (
+    cast_floating,
+    check_finite,
+    check_integer,
+    check_scalar,
+    describe,
+    real_dtype,
+    refuse,
+)
 from ._save import Context, Contextual, Save
 from ._solution import Result, Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem
@@ -64,14 +72,22 @@ def simulate(
         for name, value in (("key", key), ("dt", dt), ("t0", None if default_t0 else t0)):
             if value is not None:
                 raise refuse(
-                    name, "be left out when a Checkpoint is continued", f"is {describe(value)}", "it comes from there"
+                    name,
+                    "be left out when a Checkpoint is continued",
+                    f"is {describe(value)}",
+                    "it comes from there",
                 )
         start = state_or_checkpoint
         if scheme is not None:
             start = eqx.tree_at(lambda c: c.scheme, start, scheme)
     last = start.step + num_steps
     if last > _MAX_STEP:
-        raise refuse("num_steps", f"end at most at step {_MAX_STEP}", f"ends at {last}", "start a new run with a new key")
+        raise refuse(
+            "num_steps",
+            f"end at most at step {_MAX_STEP}",
+            f"ends at {last}",
+            "start a new run with a new key",
+        )
 
     saved = save.plan(start.step, last, fresh)
     ends = saved if saved.size and saved[-1] == last else np.append(saved, last)
@@ -177,9 +193,7 @@ def _run(
         carry, aux, info = scheme.step(key, system, time(loop.step), start.dt, loop.carry, loop.aux)
         step = loop.step + 1
         broke = loop.result.ok & ~_all_finite(carry)
-        result = Result(
-            jnp.where(broke, Result.NOT_FINITE, loop.result.code), jnp.where(broke, step, loop.result.step)
-        )
+        result = Result(jnp.where(broke, Result.NOT_FINITE, loop.result.code), jnp.where(broke, step, loop.result.step))
         totals = {name: total.merge(info[name]) for name, total in loop.totals.items()}
         return _Loop(carry, aux, step, totals, result)
 
@@ -187,9 +201,7 @@ def _run(
         out = {}
         for name, fn in save.observe.items():
             if isinstance(fn, Contextual):
-                words = fold_in(
-                    start.key, loop.step.astype(jnp.uint32), zlib.crc32(name.encode()), tag=TAG_OBSERVE
-                )
+                words = fold_in(start.key, loop.step.astype(jnp.uint32), zlib.crc32(name.encode()), tag=TAG_OBSERVE)
                 own = jax.random.wrap_key_data(words, impl="threefry2x32")
                 out[name] = Context(time(loop.step), loop.step, system, state, own, start.dt)
         return out

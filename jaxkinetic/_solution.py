@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ._checkpoint import Checkpoint
 from ._types import Array, PyTree, State
@@ -42,7 +43,7 @@ class Result(eqx.Module):
         )
 
     def __str__(self) -> str:
-        if isinstance(self.code, jax.core.Tracer):
+        if isinstance(self.code, Tracer):
             return "traced"
         return self.message
 
@@ -70,7 +71,9 @@ class Solution(eqx.Module):
             leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(value, eqx.is_array))
             for path, leaf in leaves:
                 size = leaf.size * leaf.dtype.itemsize
-                lines.append(f"  {name + jax.tree_util.keystr(path):<28} {leaf.dtype}{list(leaf.shape)}  {_bytes(size)}")
+                lines.append(
+                    f"  {name + jax.tree_util.keystr(path):<28} {leaf.dtype}{list(leaf.shape)}  {_bytes(size)}"
+                )
         return "\n".join(lines)
 
 
@@ -86,12 +89,15 @@ def _bytes(count: int) -> str:
 def raise_or_mark(solution: Solution, message: str) -> Solution:
     """Outside a trace raise `SimulationError` for a failed run; inside one attach a single check to the outputs."""
     bad = jnp.any(~solution.result.ok)
-    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(solution)):
+    if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(solution)):
         if bool(bad):
             raise SimulationError(solution.result.message)
         return solution
     guarded = (solution.observed, solution.states, solution.final)
     observed, states, final = eqx.error_if(guarded, bad, message)
     return eqx.tree_at(
-        lambda s: (s.observed, s.states, s.final), solution, (observed, states, final), is_leaf=lambda x: x is None
+        lambda s: (s.observed, s.states, s.final),
+        solution,
+        (observed, states, final),
+        is_leaf=lambda x: x is None,
     )

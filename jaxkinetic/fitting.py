@@ -1,5 +1,6 @@
 """Decay rates with error bars."""
 
+from functools import partial
 from typing import Literal
 
 import equinox as eqx
@@ -99,6 +100,11 @@ def fit_decay(
         raise refuse("values", f"hold at least {num + 3} points", f"holds {t.shape[0]}", "widen `window` or save more")
 
     fixed = jnp.zeros((), t.dtype) if fitted_floor or floor is None else jnp.asarray(floor).astype(t.dtype)
+    return _least_squares(t, runs, fixed, fitted_floor, replicated)
+
+
+@partial(jax.jit, static_argnames=("fitted_floor", "replicated"))
+def _least_squares(t: Array, runs: Array, fixed: Array, fitted_floor: bool, replicated: bool) -> DecayFit:
     mean = runs.mean(axis=0)
     # Unit time and unit values: float32 then has the same accuracy whatever the units of the series.
     origin, span = t[0], t[-1] - t[0]
@@ -110,7 +116,7 @@ def fit_decay(
     prediction, jacobian = _model(theta, s, fitted_floor)
     residual = y - prediction
     if replicated:
-        influence = jnp.linalg.pinv(jacobian) @ ((runs - mean) / size).T
+        influence = jnp.linalg.pinv(jacobian) @ ((runs - mean[None, :]) / size).T
         covariance = influence @ influence.T / (runs.shape[0] * (runs.shape[0] - 1))
         tau = jnp.asarray(jnp.nan, t.dtype)
     else:
@@ -126,9 +132,7 @@ def fit_decay(
     c = size * theta[2] if fitted_floor else fixed
     c_stderr = size * jnp.sqrt(covariance[2, 2]) if fitted_floor else jnp.zeros((), t.dtype)
     r2 = 1 - jnp.sum(residual**2) / jnp.sum((y - y.mean()) ** 2)
-    return DecayFit(
-        rate, jnp.sqrt(covariance[0, 0]) / span, amplitude, amplitude_stderr, c, c_stderr, r2, tau * span
-    )
+    return DecayFit(rate, jnp.sqrt(covariance[0, 0]) / span, amplitude, amplitude_stderr, c, c_stderr, r2, tau * span)
 
 
 def _linear_parameters(rate: Array, s: Array, y: Array, fitted_floor: bool) -> tuple[Array, Array]:
@@ -200,7 +204,7 @@ def _covariance_of_one_run(s: Array, residual: Array, jacobian: Array) -> tuple[
     gaps = jnp.diff(s)
     scale = jnp.linalg.norm(jacobian, axis=0)
     scale = jnp.where(scale > 0, scale, 1)
-    j = jacobian / scale
+    j = jacobian / scale[None, :]
     bread = jnp.linalg.pinv(j)
 
     def at(correlation: Array) -> tuple[Array, Array, Array]:

@@ -52,9 +52,7 @@ def bimaxwellian(
     return Particles(spreads[None, :] * jax.random.normal(key, (num_particles, dim), dtype))
 
 
-def bkw(
-    key: Key, num_particles: int, dim: int, *, beta: ArrayLike = 0.4, dtype: jnp.dtype | None = None
-) -> Particles:
+def bkw(key: Key, num_particles: int, dim: int, *, beta: ArrayLike = 0.4, dtype: jnp.dtype | None = None) -> Particles:
     r"""The datum of the Bobylev-Krook-Wu solution, K = 1 - beta, 0 <= beta <= 2/(d+2), T = 1 (`landau.exact.bkw_*`).
 
     Sampled as $v = s v_0 + \sqrt{1 - s^2}\,\xi$, $s^2 = \beta (d+2)/2$, from the extreme datum
@@ -63,8 +61,8 @@ def bkw(
     num_particles, dim, dtype = _sizes(num_particles, dim, dtype)
     check_scalar("beta", beta, nonnegative=True)
     largest = 2 / (dim + 2)
-    if not is_traced(beta) and float(beta) > largest * (1 + 1e-6):
-        raise refuse("beta", f"be at most 2/(d+2) = {largest:.4g}", f"is {float(beta):g}", "lower it")
+    if not is_traced(beta) and np.asarray(beta) > largest * (1 + 1e-6):
+        raise refuse("beta", f"be at most 2/(d+2) = {largest:.4g}", f"is {np.asarray(beta):g}", "lower it")
     extreme_key, noise_key = jax.random.split(key)
     # |v|^2 ~ K chi^2_{d+2} and a uniform direction: the length of d + 2 normals along the first d of them.
     normals = jax.random.normal(extreme_key, (num_particles, dim + 2), dtype)
@@ -114,5 +112,3 @@ def _sizes(num_particles: int, dim: int, dtype: jnp.dtype | None) -> tuple[int, 
     if not jnp.issubdtype(dtype, jnp.floating):
         raise refuse("dtype", "be a real floating dtype", f"is {dtype}", "pass jnp.float32 or jnp.float64")
     return num_particles, dim, dtype
-
-

@@ -45,7 +45,15 @@ def _martingales(system, scheme, state, c, keys, dt, num_steps):
     def one(key):
         save = jk.Save(every=1, observe={"phi": values, "rate": rates})
         observed = jk.simulate(
-            system, state, scheme=scheme, key=key, dt=dt, num_steps=num_steps, save=save, adjoint=jk.Direct(), throw=False
+            system,
+            state,
+            scheme=scheme,
+            key=key,
+            dt=dt,
+            num_steps=num_steps,
+            save=save,
+            adjoint=jk.Direct(),
+            throw=False,
         ).observed
         integral = dt * observed["rate"][:-1].sum(axis=0)
         return observed["phi"][-1] - observed["phi"][0] - integral

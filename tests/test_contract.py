@@ -26,9 +26,7 @@ def start(case: Case, num=7, dtype=jnp.float64):
 
 
 def identical(x, y) -> bool:
-    return all(
-        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True)
-    )
+    return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True))
 
 
 @cases
@@ -62,7 +60,11 @@ def test_dead_slots_neither_move_nor_act(case):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_dtype_is_kept(case, dtype):
     """Catches an array made inside a system without dtype (x64 is on here, so it would be float64)."""
-    solution = run(case, start(case, dtype=dtype), save=jk.Save(every=4, state=True, observe={"e": jk.diagnostics.energy}))
+    solution = run(
+        case,
+        start(case, dtype=dtype),
+        save=jk.Save(every=4, state=True, observe={"e": jk.diagnostics.energy}),
+    )
     floats = eqx.filter((solution.final, solution.states, solution.observed, solution.times), eqx.is_inexact_array)
     assert {leaf.dtype for leaf in jax.tree.leaves(floats)} == {jnp.dtype(dtype)}
 
@@ -159,7 +161,14 @@ def test_one_trace_serves_new_parameters_states_keys_and_steps(case):
     first = traces
     assert first > 0
     system = jax.tree.map(lambda x: x * 1.1, case.system())
-    run(case, case.state(jax.random.key(9), 7, case.dim), save=save, system=system, key=jax.random.key(8), dt=0.02)
+    run(
+        case,
+        case.state(jax.random.key(9), 7, case.dim),
+        save=save,
+        system=system,
+        key=jax.random.key(8),
+        dt=0.02,
+    )
     assert traces == first
 
 

@@ -10,7 +10,11 @@ from registry import Anisotropic
 
 import jaxkinetic as jk
 
-SYSTEMS = {"kac": jk.landau.Kac, "independent": jk.landau.IndependentNoise, "matrix_sqrt": jk.landau.MatrixSqrt}
+SYSTEMS = {
+    "kac": jk.landau.Kac,
+    "independent": jk.landau.IndependentNoise,
+    "matrix_sqrt": jk.landau.MatrixSqrt,
+}
 # The strength makes the change over the horizon alike: about a fifth of phi.
 INTERACTIONS = {-3: (12.0, 0.5), -2: (5.0, 0.5), 0: (1.0, 0.0), 1: (0.4, 0.0)}
 REPLICAS = {3: 40_000, 8: 16_000}
@@ -24,7 +28,12 @@ def interaction(gamma):
 @pytest.mark.parametrize("gamma", INTERACTIONS)
 @pytest.mark.parametrize(
     ("name", "dim", "num"),
-    [pytest.param(s, d, n, marks=pytest.mark.xdist_group(f"dynkin-{s}-{d}-{n}")) for s in SYSTEMS for d in (2, 3) for n in (3, 8)],
+    [
+        pytest.param(s, d, n, marks=pytest.mark.xdist_group(f"dynkin-{s}-{d}-{n}"))
+        for s in SYSTEMS
+        for d in (2, 3)
+        for n in (3, 8)
+    ],
 )
 def test_dynkin(name, dim, num, gamma):
     """|mean| <= 4 standard errors for phi of degree 2, 3, 4, 6. Half of b, N - 1 for N and no drift are 10 to 50 standard

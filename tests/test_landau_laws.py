@@ -10,7 +10,11 @@ from replicas import difference_z_scores, replicate, upper, z_scores
 import jaxkinetic as jk
 
 exact = jk.landau.exact
-SYSTEMS = {"kac": jk.landau.Kac, "independent": jk.landau.IndependentNoise, "matrix_sqrt": jk.landau.MatrixSqrt}
+SYSTEMS = {
+    "kac": jk.landau.Kac,
+    "independent": jk.landau.IndependentNoise,
+    "matrix_sqrt": jk.landau.MatrixSqrt,
+}
 TEMPERATURES, MEAN = np.array([1.6, 1.0, 0.4]), np.array([0.5, 0.0, -0.5])
 
 
@@ -67,10 +71,11 @@ def test_recursions_tend_to_the_equations():
     p0, c0 = np.diag(TEMPERATURES) + np.outer(MEAN, MEAN), np.outer(MEAN, MEAN)
     t, n = 0.1, 8
     start = exact.quartic_start(np.diag(TEMPERATURES), n)
-    for law, discrete in (
-        *((exact.second_moments(t, p0, c0, n, k), lambda m, k=k: exact.second_moments_euler(m, t / m, p0, c0, n, k)) for k in SYSTEMS),
-        (exact.kac_quartic(t, start, n, 3), lambda m: exact.kac_quartic_euler(m, t / m, start, n, 3)),
-    ):  # fmt: skip
+    laws = [(exact.kac_quartic(t, start, n, 3), lambda m: exact.kac_quartic_euler(m, t / m, start, n, 3))]
+    for k in SYSTEMS:
+        law = exact.second_moments(t, p0, c0, n, k)
+        laws.append((law, lambda m, k=k: exact.second_moments_euler(m, t / m, p0, c0, n, k)))
+    for law, discrete in laws:
         errors = [np.abs(np.subtract(discrete(m), law)).max() for m in (2000, 4000, 8000)]
         assert errors[-1] < 2e-3 * np.abs(law).max()
         np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.02)
@@ -123,7 +128,14 @@ def test_euler_maruyama_heats_by_dt_squared(noise, gamma):
         return jnp.sum(final.velocity**2) - jnp.sum(start.velocity**2)
 
     samples = replicate(
-        system, lambda _: state, observe, key=jax.random.key(31), replicas=200_000, dt=dt, num_steps=1, batch=4096
+        system,
+        lambda _: state,
+        observe,
+        key=jax.random.key(31),
+        replicas=200_000,
+        dt=dt,
+        num_steps=1,
+        batch=4096,
     )
     z = np.asarray(state.velocity)[:, None] - np.asarray(state.velocity)[None]
     drift = 2 / num * np.asarray(jk.landau.PowerLaw(gamma).b(jnp.asarray(z))).sum(axis=1)
@@ -176,9 +188,14 @@ def test_independent_noise_and_matrix_root_have_one_law(gamma):
 
     samples = [
         replicate(
-            SYSTEMS[noise](interaction), lambda _: state, observe, key=jax.random.key(50 + i), replicas=60_000, dt=0.01,
+            SYSTEMS[noise](interaction),
+            lambda _: state,
+            observe,
+            key=jax.random.key(50 + i),
+            replicas=60_000,
+            dt=0.01,
             num_steps=5,
-        )  # fmt: skip
+        )
         for i, noise in enumerate(("independent", "matrix_sqrt", "kac"))
     ]
     z = difference_z_scores(samples[0], samples[1])
@@ -203,7 +220,9 @@ def test_covariance_of_one_step(noise):
     def draw(keys):
         zero = jnp.zeros(())
         return jax.lax.map(
-            lambda k: system.noise(k, zero, jnp.asarray(dt), state).velocity.reshape(-1), keys, batch_size=4096
+            lambda k: system.noise(k, zero, jnp.asarray(dt), state).velocity.reshape(-1),
+            keys,
+            batch_size=4096,
         )
 
     xi = np.asarray(draw(jax.random.bits(jax.random.key(61), (200_000, 2), jnp.uint32)))
@@ -322,7 +341,14 @@ def test_state_survives_the_round_trip_through_filter_grad():
     state = gaussian(5)(jax.random.key(14))
     gradient = eqx.filter_grad(
         lambda s: jk.diagnostics.energy(
-            jk.simulate(jk.landau.Kac(jk.landau.Maxwell()), s, key=jax.random.key(0), dt=0.01, num_steps=3, throw=False).final
+            jk.simulate(
+                jk.landau.Kac(jk.landau.Maxwell()),
+                s,
+                key=jax.random.key(0),
+                dt=0.01,
+                num_steps=3,
+                throw=False,
+            ).final
         )
     )(state)
     assert gradient.ident is None

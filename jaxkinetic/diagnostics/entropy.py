@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.special import digamma
 
 from .._checks import check_integer, refuse
@@ -57,15 +57,13 @@ def _kth_neighbour(v: np.ndarray, alive: np.ndarray, k: int) -> np.ndarray:
     where = np.flatnonzero(alive)
     if len(where) > k and np.isfinite(v[where]).all():
         points = v[where].astype(float)
-        _, neighbours = cKDTree(points).query(points, k=k + 1, workers=-1)
+        _, neighbours = KDTree(points).query(points, k=k + 1, workers=-1)
         # The point itself is the nearest, or ties with one that coincides: the last column is the k-th either way.
         out[where] = where[neighbours[:, k]]
     return out
 
 
-def knn_entropy_bias(
-    key: Key, num_particles: int, dim: int, *, k: int = 5, replicas: int = 16
-) -> tuple[float, float]:
+def knn_entropy_bias(key: Key, num_particles: int, dim: int, *, k: int = 5, replicas: int = 16) -> tuple[float, float]:
     """(bias, standard error) of `knn_entropy` on a Maxwellian of `num_particles`, measured over `replicas`.
 
     The scatter of -(1/N) sum log f, whose mean is known, is taken out, which leaves that of the neighbour distances.

@@ -23,7 +23,10 @@ def prepare(path: Path) -> Path:
             pass
     except OSError as error:
         raise refuse(
-            "--out", "be a folder that can be written", f"is {str(path)!r} ({error.strerror})", "pass another folder"
+            "--out",
+            "be a folder that can be written",
+            f"is {str(path)!r} ({error.strerror})",
+            "pass another folder",
         ) from None
     return path
 
@@ -33,7 +36,7 @@ def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
     figure = report.draw()
     text = json.dumps({**manifest, "results": report.numbers, "findings": report.findings}, indent=2, default=_plain)
     return [
-        _replace(folder / "result.npz", lambda f: np.savez_compressed(f, **report.arrays)),
+        _replace(folder / "result.npz", lambda f: np.savez_compressed(f, **report.arrays))  # pyright: ignore[reportArgumentType],
         _replace(folder / "result.json", lambda f: f.write(text.encode() + b"\n")),
         _replace(folder / "figure.png", lambda f: figure.savefig(f, format="png")),
     ]
@@ -66,7 +69,10 @@ def commit() -> str | None:
     here = Path(__file__).resolve().parent
     try:
         top = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True
+            ["git", "-C", str(here), "rev-parse", "--show-toplevel"],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
         if not (Path(top) / "jaxkinetic" / "experiments").samefile(here):
             return None

@@ -25,7 +25,7 @@ def run_replicas(
     options: Options,
     *,
     every: int,
-    observe: Mapping[str, Observable],
+    observe: Mapping[str, Observable | Contextual],
     state: bool,
     label: str,
     progress: bool,

@@ -27,6 +27,7 @@ def run(options: Options, progress: bool) -> Report:
     every = save_interval(options.steps)
     rows: list[list[str]] = []
     series: dict[str, Any] = {}
+    times = np.zeros(0)
     for noise, title, system, _ in _SYSTEMS:
         solution = run_replicas(
             system(Maxwell()),
@@ -40,7 +41,10 @@ def run(options: Options, progress: bool) -> Report:
         )
         times = np.asarray(solution.times, float)
         steps = np.rint(times / options.dt).astype(int)
-        e, p = np.asarray(solution.observed["energy"], float), np.asarray(solution.observed["momentum"], float)
+        e, p = (
+            np.asarray(solution.observed["energy"], float),
+            np.asarray(solution.observed["momentum"], float),
+        )
         exact_e, exact_p = _exact(noise, steps, options)
         series[noise] = {
             "energy": e - e[:, :1],
@@ -48,7 +52,7 @@ def run(options: Options, progress: bool) -> Report:
             "energy_exact": exact_e,
             "momentum_exact": exact_p,
         }
-        rows.append(_row(title, system, series[noise], jnp.finfo(solution.observed["energy"].dtype).eps))
+        rows.append(_row(title, system, series[noise], float(jnp.finfo(solution.observed["energy"].dtype).eps)))
     headers = [
         "system", "momentum", "rms |dp|", "exact", "+-", "energy", "mean dE", "exact", "+-", "std of dE",
     ]  # fmt: skip
@@ -111,7 +115,13 @@ def _draw(times: np.ndarray, series: dict[str, Any], options: Options) -> Figure
             ax = axes[row, column]
             ax.plot(times, s[name][:24].T, color=color, alpha=0.3, lw=0.9)
             average = np.sqrt(np.mean(s[name] ** 2, axis=0)) if name == "momentum" else s[name].mean(axis=0)
-            ax.plot(times, average, color=color, lw=2.6, label="root mean square" if name == "momentum" else "mean")
+            ax.plot(
+                times,
+                average,
+                color=color,
+                lw=2.6,
+                label="root mean square" if name == "momentum" else "mean",
+            )
             ax.plot(times, s[f"{name}_exact"], "--", color=look.BLACK, lw=1.6, label="exact (Euler-Maruyama)")
             ax.set_ylim((0 if name == "momentum" else -top), top)
             kept = "on every path" if system.conserves[name] == "exact" else "in mean only"

@@ -30,15 +30,22 @@ def run(options: Options, progress: bool) -> Report:
         lambda key: initial.bkw(key, options.particles, dim, beta=beta),
         options,
         every=save_interval(options.steps),
-        observe={"energy": energy, "momentum": momentum, "temperature": temperature, "fourth": centred_fourth},
+        observe={
+            "energy": energy,
+            "momentum": momentum,
+            "temperature": temperature,
+            "fourth": centred_fourth,
+        },
         state=True,
         label="maxwell-bkw",
         progress=progress,
     )
     times = np.asarray(solution.times, float)
+    states: Any = solution.states
+    velocities = np.asarray(states.velocity)
     steps = np.rint(times / options.dt).astype(int)
     series = {
-        "entropy": _entropy(np.asarray(solution.states.velocity), options),
+        "entropy": _entropy(velocities, options),
         "fourth": _fourth(solution, times, steps, options, beta),
         "energy": _energy(solution, steps, options),
         "momentum": _momentum(solution),
@@ -48,7 +55,12 @@ def run(options: Options, progress: bool) -> Report:
     fit, rate_stderr = _fit(times, groups, bias_stderr)
     exact_fit = fit_decay(times, series["entropy"]["exact"])
 
-    columns = (("entropy", "H-H_M", ".5f"), ("fourth", "M4", ".3f"), ("energy", "dE/E", ".2e"), ("momentum", "|dp|", ".1e"))
+    columns = (
+        ("entropy", "H-H_M", ".5f"),
+        ("fourth", "M4", ".3f"),
+        ("energy", "dE/E", ".2e"),
+        ("momentum", "|dp|", ".1e"),
+    )
     headers, rows = ["t"], [[f"{t:.4g}"] for t in times]
     for name, title, form in columns:
         headers += [title, "exact", "+-"]
@@ -75,7 +87,7 @@ def run(options: Options, progress: bool) -> Report:
     }
     arrays = {f"{name}_{part}": np.asarray(x) for name, parts in series.items() for part, x in parts.items()}
     arrays |= {"times": times, "entropy_groups": groups}
-    speeds = np.linalg.norm(np.asarray(solution.states.velocity[:, [0, -1]]), axis=-1)
+    speeds = np.linalg.norm(velocities[:, [0, -1]], axis=-1)
     arrays |= {"speed_first": speeds[:, 0].ravel(), "speed_last": speeds[:, 1].ravel()}
     return Report(
         table(headers, rows), findings, numbers, arrays,
@@ -123,7 +135,12 @@ def _fourth(solution: Any, times: np.ndarray, steps: np.ndarray, options: Option
     limit = exact.bkw_moment(times, 4, options.dim, beta)
     start = exact.quartic_start(np.eye(options.dim), options.particles, float(limit[0]))
     law = [exact.kac_quartic_euler(n, options.dt, start, options.particles, options.dim)[0] for n in steps]
-    return {"value": values.mean(axis=0), "exact": np.array(law), "noise": _standard_error(values), "limit": limit}
+    return {
+        "value": values.mean(axis=0),
+        "exact": np.array(law),
+        "noise": _standard_error(values),
+        "limit": limit,
+    }
 
 
 def _energy(solution: Any, steps: np.ndarray, options: Options) -> dict[str, Any]:
@@ -163,7 +180,14 @@ def _draw(
         capsize=2, label=f"{options.replicas} × {options.particles} particles",
     )  # fmt: skip
     if np.isfinite(h["noise"]).any():
-        ax.axhspan(exact_h.min() / 4, np.nanmean(h["noise"]), color=look.GREY, alpha=0.25, lw=0, label="noise floor (1 s.e.)")
+        ax.axhspan(
+            exact_h.min() / 4,
+            np.nanmean(h["noise"]),
+            color=look.GREY,
+            alpha=0.25,
+            lw=0,
+            label="noise floor (1 s.e.)",
+        )
     ax.set_yscale("log")
     ax.set_ylim(bottom=exact_h.min() / 4)
     look.label(ax, "time t", r"$H(t) - H_{\rm Maxwell}$", "Entropy falls exponentially")
@@ -172,7 +196,16 @@ def _draw(
     ax, m = axes[0, 1], series["fourth"]
     ax.plot(fine, exact.bkw_moment(fine, 4, options.dim, beta), color=look.GREY, label="Landau equation")
     ax.plot(times, m["exact"], color=look.BLACK, label=f"exact at N = {options.particles}, Δt = {options.dt:g}")
-    ax.errorbar(times, m["value"], yerr=np.nan_to_num(m["noise"]), fmt="o", ms=5, color=look.BLUE, capsize=2, label="measured")
+    ax.errorbar(
+        times,
+        m["value"],
+        yerr=np.nan_to_num(m["noise"]),
+        fmt="o",
+        ms=5,
+        color=look.BLUE,
+        capsize=2,
+        label="measured",
+    )
     look.label(ax, "time t", r"$\langle |v-u|^4 \rangle$", "Fourth moment")
     look.legend(ax, loc="lower right")
 
@@ -182,14 +215,26 @@ def _draw(
     sphere = 2 * math.pi ** (options.dim / 2) / math.gamma(options.dim / 2) * radius ** (options.dim - 1)
     for column, (t, color) in enumerate(((times[0], look.ORANGE), (times[-1], look.BLUE))):
         ax.hist(speeds[:, column].ravel(), bins=bins, density=True, color=color, alpha=0.35)
-        ax.plot(radius, sphere * exact.bkw_density(radius, t, options.dim, beta), color=color, label=f"t = {t:.3g}, exact")
+        ax.plot(
+            radius,
+            sphere * exact.bkw_density(radius, t, options.dim, beta),
+            color=color,
+            label=f"t = {t:.3g}, exact",
+        )
     look.label(ax, "speed |v|", "density", "Speeds: histogram of the particles, exact curves")
     look.legend(ax)
 
     ax, e, p = axes[1, 1], series["energy"], series["momentum"]
     ax.plot(times[1:], e["exact"][1:], color=look.BLACK, label=r"$(1 + 4(d-1)^2\Delta t^2)^n - 1$, exact")
     ax.plot(times[1:], np.abs(e["value"][1:]), "o", ms=5, color=look.BLUE, label="energy, relative")
-    ax.plot(times[1:], np.maximum(p["value"][1:], 1e-18), "s", ms=5, color=look.GREEN, label="momentum (largest of all runs)")
+    ax.plot(
+        times[1:],
+        np.maximum(p["value"][1:], 1e-18),
+        "s",
+        ms=5,
+        color=look.GREEN,
+        label="momentum (largest of all runs)",
+    )
     ax.axhline(p["noise"][0], color=look.GREY, ls=":", label="round-off")
     ax.set_yscale("log")
     look.label(ax, "time t", "drift", "Momentum to round-off, energy to order Δt")

@@ -1,5 +1,7 @@
 """One look for every figure: large type, few lines, colours that survive colour blindness (Okabe and Ito)."""
 
+from typing import Literal
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,5 +28,5 @@ def label(ax: Axes, x: str, y: str, title: str) -> None:
     ax.set_title(title, fontsize=12.5, loc="left", color=BLACK)
 
 
-def legend(ax: Axes, **where: str) -> None:
-    ax.legend(frameon=False, fontsize=10.5, **where)  # pyright: ignore[reportArgumentType]
+def legend(ax: Axes, loc: Literal["best", "upper left", "lower right"] = "best") -> None:
+    ax.legend(frameon=False, fontsize=10.5, loc=loc)

@@ -32,7 +32,12 @@ class AbstractInteraction(eqx.Module):
     def check(self, dim: int) -> None:
         """Raise `ValueError` if the interaction is not defined in this dimension."""
         if dim < 2:
-            raise refuse("velocity", "have at least 2 components", f"has {dim}", "pass velocities of shape (N, d), d >= 2")
+            raise refuse(
+                "velocity",
+                "have at least 2 components",
+                f"has {dim}",
+                "pass velocities of shape (N, d), d >= 2",
+            )
 
     def a_components(self, z: Components) -> tuple[Components, ...]:
         return tuple(_split(row) for row in _split(self.a(jnp.stack(z, -1)), axis=-2))
@@ -134,7 +139,10 @@ class PowerLaw(AbstractRadial):
         super().check(dim)
         if not is_traced(self.gamma) and float(self.gamma) < -dim:
             raise refuse(
-                "gamma", f"be at least -d = {-dim}", f"is {float(self.gamma):g}", "raise it: the law is too singular"
+                "gamma",
+                f"be at least -d = {-dim}",
+                f"is {float(self.gamma):g}",
+                "raise it: the law is too singular",
             )
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:

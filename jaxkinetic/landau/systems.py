@@ -30,12 +30,20 @@ class AbstractLandau(AbstractDiffusion):
 
     def check(self, state: Particles) -> None:
         if not isinstance(self.interaction, AbstractInteraction):
-            raise refuse("interaction", "be an interaction", f"is {self.interaction!r}", "pass jk.landau.Maxwell(), say")
+            raise refuse(
+                "interaction",
+                "be an interaction",
+                f"is {self.interaction!r}",
+                "pass jk.landau.Maxwell(), say",
+            )
         if not isinstance(state, Particles):
             raise refuse("state", "be Particles", f"is a {type(state).__name__}", "pass jk.Particles(velocity)")
         if state.velocity.ndim != 2:
             raise refuse(
-                "state.velocity", "have shape (N, d)", f"has shape {state.velocity.shape}", "use `jax.vmap` over replicas"
+                "state.velocity",
+                "have shape (N, d)",
+                f"has shape {state.velocity.shape}",
+                "use `jax.vmap` over replicas",
             )
         if state.num_slots < 2:
             raise refuse("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")

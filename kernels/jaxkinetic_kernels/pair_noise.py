@@ -21,7 +21,13 @@ def _normals(
 
 
 def pair_normals(
-    key: jax.Array, ident_i: jax.Array, ident_j: jax.Array, count: int, dtype: jnp.dtype, *, stream: jax.Array | int = 0
+    key: jax.Array,
+    ident_i: jax.Array,
+    ident_j: jax.Array,
+    count: int,
+    dtype: jnp.dtype,
+    *,
+    stream: jax.Array | int = 0,
 ) -> tuple[jax.Array, ...]:
     """`count` N(0, 1) variables for every pair, symmetric: pair (i, j) and pair (j, i) get the same numbers.
 

@@ -6,19 +6,37 @@ For strength C read every time as C t. Everything here is numpy in float64, what
 
 from .bkw import (
     bkw_density as bkw_density,
+)
+from .bkw import (
     bkw_entropy as bkw_entropy,
+)
+from .bkw import (
     bkw_moment as bkw_moment,
+)
+from .bkw import (
     isotropic_moments_euler as isotropic_moments_euler,
+)
+from .bkw import (
     maxwellian_entropy as maxwellian_entropy,
+)
+from .bkw import (
     ornstein_uhlenbeck as ornstein_uhlenbeck,
 )
 from .quartic import (
     kac_quartic as kac_quartic,
+)
+from .quartic import (
     kac_quartic_euler as kac_quartic_euler,
+)
+from .quartic import (
     quartic_start as quartic_start,
 )
 from .second_moments import (
     euler_heating as euler_heating,
+)
+from .second_moments import (
     second_moments as second_moments,
+)
+from .second_moments import (
     second_moments_euler as second_moments_euler,
 )

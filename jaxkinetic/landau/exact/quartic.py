@@ -7,9 +7,7 @@ from jaxtyping import ArrayLike
 from scipy import linalg
 
 
-def quartic_start(
-    covariance: ArrayLike, num_particles: int, fourth_moment: float | None = None
-) -> np.ndarray:
+def quartic_start(covariance: ArrayLike, num_particles: int, fourth_moment: float | None = None) -> np.ndarray:
     """E (Q4, e^2, T2) of i.i.d. data, centred by their sample mean.
 
     **Arguments:** `covariance`: (d, d) of a Gaussian. `fourth_moment`: E|v|^4, if the law is isotropic and not Gaussian:
@@ -57,9 +55,7 @@ def _euler_matrix(h: float, big: int, dim: int) -> np.ndarray:
     trace_a_squared = 4 * h**2 * d**2 * (q4 + 3 * e2)
     square_a = 4 * h**2 * (dim * (q4 + 3 * e2) - q4 - 6 * e2 + 3 * t2)
     r4 = 2 * q4 + 2 * e2 + 4 * t2
-    new_q4 = (
-        c**4 * q4 + 4 * c**2 * h * d * (q4 + e2) + 8 * c**2 * h * (e2 - t2) + trace_a_squared + 2 * square_a
-    )
+    new_q4 = c**4 * q4 + 4 * c**2 * h * d * (q4 + e2) + 8 * c**2 * h * (e2 - t2) + trace_a_squared + 2 * square_a
     new_e2 = (1 + 4 * d**2 * h**2) ** 2 * e2 + 2 / big * (square_a + 4 * h**2 / big * d * r4)
     k = c**2 - 4 * h
     new_t2 = (

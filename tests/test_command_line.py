@@ -1,0 +1,130 @@
+"""`jaxkinetic` as a user types it, at tiny size."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxkinetic.experiments import CATALOGUE, cli
+
+TINY = ["--particles", "40", "--steps", "20", "--replicas", "10"]
+
+
+def call(*arguments, **options):
+    environment = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "jaxkinetic", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        **options,
+    )
+
+
+def test_list():
+    done = call("list")
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(CATALOGUE)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_run_prints_a_table_and_writes_three_files(name, tmp_path):
+    done = call("run", name, *TINY, "--seed", "3", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "100%" in done.stderr
+    assert "exact" in done.stdout
+    manifest = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert manifest["parameters"]["particles"] == 40
+    assert manifest["parameters"]["precision"] == 32
+    assert manifest["seed"] == 3
+    for entry in ("version", "commit", "device", "jax", "results"):
+        assert entry in manifest
+    arrays = np.load(tmp_path / "out" / "result.npz")
+    assert all(np.issubdtype(arrays[key].dtype, np.floating) for key in arrays)
+    assert len(arrays["times"]) == 21
+    picture = (tmp_path / "out" / "figure.png").read_bytes()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert len(picture) > 50_000
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["figure.png", "result.json", "result.npz"]
+    if name == "maxwell-bkw":
+        assert re.search(r"Entropy-decay rate: \S+ \+- \S+ fitted, \d+\.\d+ exact", done.stdout)
+
+
+def test_one_replica_two_dimensions_double_precision(tmp_path):
+    """One run has no scatter of its own; the fit then takes its correlated residuals. The same seed gives the same table."""
+    arguments = ["run", "maxwell-bkw", "--particles", "300", "--steps", "20", "--replicas", "1", "--dim", "2"]
+    runs = [call(*arguments, "--precision", "64", "--out", str(tmp_path / str(i))) for i in range(2)]
+    assert runs[0].returncode == 0, runs[0].stderr
+    tables = [r.stdout.split("Wrote")[0].rsplit("\n", 2)[0] for r in runs]
+    assert tables[0] == tables[1]
+    arrays = np.load(tmp_path / "0" / "result.npz")
+    assert arrays["entropy_groups"].shape == (1, 21)
+    assert arrays["momentum_value"].max() < 1e-14
+    assert json.loads((tmp_path / "0" / "result.json").read_text())["results"]["entropy_decay_rate_stderr"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["run", "maxwell"],
+            "Argument `NAME` must be one of maxwell-bkw, conservation, but is 'maxwell'; see `jaxkinetic list`.",
+        ),
+        (
+            ["run", "maxwell-bkw", "--partikles", "3"],
+            "Argument `--partikles` must be an option of this command, but is not one",
+        ),
+        (["run", "maxwell-bkw", "--particles", "1"], "Argument `--particles` must be at least 2, but is 1"),
+        (["run", "maxwell-bkw", "--particles", "2.5"], "Argument --particles: invalid int value: '2.5'"),
+        (["run", "maxwell-bkw", "--dim", "1"], "Argument `--dim` must be at least 2, but is 1"),
+        (["run", "maxwell-bkw", "--dt", "-0.1"], "Argument `--dt` must be positive, but is -0.1"),
+        (["run", "maxwell-bkw", "--steps", "0"], "Argument `--steps` must be at least 1, but is 0"),
+        (["run", "maxwell-bkw", "--replicas", "0"], "Argument `--replicas` must be at least 1, but is 0"),
+        (
+            ["run", "maxwell-bkw", "--scheme", "heun"],
+            "Argument `--scheme` must be one of euler-maruyama, but is 'heun'",
+        ),
+        (["run", "maxwell-bkw", "--precision", "16"], "Argument --precision: invalid choice: 16"),
+        (["fly"], "Argument COMMAND: invalid choice: 'fly'"),
+        ([], "The following arguments are required: COMMAND"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(arguments, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jaxkinetic: " + sentence)
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir()), "a refused run leaves nothing behind"
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_the_run(capsys, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("mine")
+    assert cli.main(["run", "maxwell-bkw", "--out", str(blocked / "below")]) == 2
+    assert f"Argument `--out` must be a folder that can be written, but is '{blocked / 'below'}' (Not a directory)" in (
+        capsys.readouterr().err
+    )
+    assert blocked.read_text() == "mine"
+    if os.getuid() != 0:
+        locked = tmp_path / "locked"
+        locked.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
+        assert cli.main(["run", "maxwell-bkw", "--out", str(locked)]) == 2
+        assert "(Permission denied)" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_keeps_earlier_results(capsys, tmp_path):
+    """dt so large that Euler-Maruyama explodes: the old files stay, whole."""
+    old = {name: (tmp_path / name) for name in ("result.npz", "result.json", "figure.png")}
+    for path in old.values():
+        path.write_text("old")
+    status = cli.main(["run", "conservation", *TINY, "--steps", "400", "--dt", "1e9", "--out", str(tmp_path)])
+    assert status == 2
+    assert "The state became NaN or infinite in step" in capsys.readouterr().err
+    assert all(path.read_text() == "old" for path in old.values())
+    assert len(list(tmp_path.iterdir())) == 3

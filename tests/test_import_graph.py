@@ -1,0 +1,100 @@
+"""The arrows of the house: a room imports only from the rooms below it, and families do not know each other."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FAMILIES = ("landau", "boltzmann", "vlasov")
+# From the bottom up; what stands on one line may import each other.
+LAYERS = (
+    ("_types", "_checks"),
+    ("states", "_system"),
+    ("_save", "_adjoint", "_checkpoint", "_solution", "_progress", "_simulate", "_ensemble", "random", "spectral", "schemes",
+     "pairs", "diagnostics", "initial"),
+    FAMILIES,
+    ("fitting", "chaos"),
+    ("experiments",),
+    ("__init__",),
+    ("__main__",),
+)  # fmt: skip
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def room_of(path: Path) -> str:
+    parts = path.relative_to(ROOT / "jaxkinetic").with_suffix("").parts
+    return parts[0]
+
+
+def imports(path: Path) -> list[tuple[str, str]]:
+    """(top package, room within jaxkinetic or "") of every import in a file, relative ones resolved."""
+    package = path.relative_to(
+        ROOT / "jaxkinetic" if "jaxkinetic_kernels" not in str(path) else path.parent
+    ).parent.parts
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(alias.name.split(".")[0], [*alias.name.split("."), ""][1]) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            parts = node.module.split(".")
+            found.append((parts[0], [*parts, ""][1]))
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - (node.level - 1)])
+            target = base + (node.module.split(".") if node.module else [])
+            if target:
+                found.append(("jaxkinetic", target[0]))
+            else:
+                found += [("jaxkinetic", alias.name) for alias in node.names]
+    return found
+
+
+LIBRARY = sorted((ROOT / "jaxkinetic").rglob("*.py"))
+KERNELS = sorted((ROOT / "kernels").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrows_point_down(path):
+    room = room_of(path)
+    assert room in LEVEL, f"{room} has no place in the house"
+    for top, target in imports(path):
+        if top != "jaxkinetic" or target == room or room in ("__init__", "__main__"):
+            continue
+        if target in ("", "__version__"):
+            assert room == "experiments", f"{path} imports the package itself"
+            continue
+        assert LEVEL[target] <= LEVEL[room], f"{room} imports {target}"
+        assert not (room in FAMILIES and target in FAMILIES), f"{room} knows {target}"
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.name)
+def test_kernels_import_jax_only(path):
+    standard = {"collections", "math", "typing", "functools"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1
+    outside = {top for top, _ in imports(path)} - standard - {"jax", "jaxkinetic"}
+    assert not outside
+
+
+@pytest.mark.parametrize("path", LIBRARY + KERNELS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_public_apis_only_and_no_configuration_at_import(path):
+    text = path.read_text()
+    for private in ("jax._src", "equinox.internal", "default_backend", "pallas"):
+        assert private not in text
+    if path.name != "cli.py":
+        assert "jax.config" not in text
+    assert text.count("\n") <= 500
+
+
+def test_importing_makes_no_array_and_leaves_the_configuration_alone():
+    """Catches an array or an x64 switch at import: `--precision 64` and a GPU notebook would come too late."""
+    code = (
+        "import jax; before = dict(jax.config.values); import jaxkinetic, jaxkinetic.experiments.cli\n"
+        "assert dict(jax.config.values) == before, 'configuration'\n"
+        "assert not jax.live_arrays(), 'arrays'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
