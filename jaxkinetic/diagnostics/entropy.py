@@ -57,9 +57,9 @@ def _kth_neighbour(v: np.ndarray, alive: np.ndarray, k: int) -> np.ndarray:
     where = np.flatnonzero(alive)
     if len(where) > k and np.isfinite(v[where]).all():
         points = v[where].astype(float)
-        _, neighbours = KDTree(points).query(points, k=k + 1, workers=-1)
-        # The point itself is the nearest, or ties with one that coincides: the last column is the k-th either way.
-        out[where] = where[neighbours[:, k]]
+        # The point itself is the nearest, or ties with one that coincides: number k + 1 is the k-th either way.
+        neighbours = np.asarray(KDTree(points).query(points, k=[k + 1], workers=-1)[1])
+        out[where] = where[neighbours[:, 0]]
     return out
 
 

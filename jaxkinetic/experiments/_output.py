@@ -1,5 +1,6 @@
 """A folder of results: checked before the run, written whole or not at all."""
 
+import functools
 import json
 import os
 import subprocess
@@ -36,10 +37,14 @@ def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
     figure = report.draw()
     text = json.dumps({**manifest, "results": report.numbers, "findings": report.findings}, indent=2, default=_plain)
     return [
-        _replace(folder / "result.npz", lambda f: np.savez_compressed(f, **report.arrays))  # pyright: ignore[reportArgumentType],
+        _replace(folder / "result.npz", functools.partial(_save_arrays, report.arrays)),
         _replace(folder / "result.json", lambda f: f.write(text.encode() + b"\n")),
         _replace(folder / "figure.png", lambda f: figure.savefig(f, format="png")),
     ]
+
+
+def _save_arrays(arrays: dict[str, Any], file: BinaryIO) -> None:
+    np.savez_compressed(file, **arrays)
 
 
 def _plain(value: Any) -> Any:
