@@ -58,8 +58,8 @@ def _kth_neighbour(v: np.ndarray, alive: np.ndarray, k: int) -> np.ndarray:
     if len(where) > k and np.isfinite(v[where]).all():
         points = v[where].astype(float)
         # The point itself is the nearest, or ties with one that coincides: number k + 1 is the k-th either way.
-        neighbours = np.asarray(KDTree(points).query(points, k=[k + 1], workers=-1)[1])
-        out[where] = where[neighbours[:, 0]]
+        neighbours = np.asarray(KDTree(points).query(points, k=k + 1, workers=-1)[1])
+        out[where] = where[neighbours[:, k]]
     return out
 
 
