@@ -42,7 +42,7 @@ def check_scalar(argument: str, value: Any, *, positive: bool = False, nonnegati
         real = jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
     except TypeError:
         shape, real = None, False
-    if shape != () or not real:
+    if value is None or shape != () or not real:
         raise refuse(argument, "be one real number", f"is {describe(value)}", "pass a float or a scalar array")
     if is_traced(value):
         return
@@ -71,6 +71,8 @@ def real_array(argument: str, value: Any, shape: str) -> jax.Array:
             f"is {array.dtype}",
             f"pass `jnp.asarray({argument}, float)`",
         )
+    if array.dtype not in (jnp.float32, jnp.float64):
+        raise refuse(argument, "be float32 or float64", f"is {array.dtype}", "convert it")
     if array.ndim != len(axes):
         raise refuse(
             argument,
@@ -116,9 +118,11 @@ def real_dtype(tree: Any) -> jnp.dtype:
 
 
 def cast_floating(tree: Any, dtype: jnp.dtype) -> Any:
-    """The tree with its real floating leaves in `dtype`; complex and other leaves as they are."""
+    """The tree with its real floating leaves, Python floats too, as arrays of `dtype`; other leaves as they are."""
 
     def cast(leaf: Any) -> Any:
+        if isinstance(leaf, float):
+            return jnp.asarray(leaf, dtype)
         return leaf.astype(dtype) if eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
     return jax.tree.map(cast, tree)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ._checks import check_integer, refuse
@@ -68,12 +70,18 @@ class Save(eqx.Module):
         self.every = None if every is None else check_integer("every", every, minimum=1)
         self.steps = None
         if steps is not None:
+            if not isinstance(steps, (Sequence, np.ndarray)) or isinstance(steps, str):
+                raise refuse("steps", "be a sequence of integers", f"is {steps!r}", "pass `every`, or a tuple")
             self.steps = tuple(check_integer("steps", step, minimum=0) for step in steps)
             if any(b <= a for a, b in zip(self.steps, self.steps[1:], strict=False)):
                 raise refuse("steps", "increase", f"is {self.steps}", "pass `sorted(set(steps))`")
         self.state = bool(state)
+        if observe is not None and not isinstance(observe, Mapping):
+            raise refuse("observe", "map names to functions", f"is {observe!r}", 'pass {"name": function}')
         self.observe = {} if observe is None else dict(observe)
         for name, fn in self.observe.items():
+            if not isinstance(name, str):
+                raise refuse("observe", "have strings as names", f"has {name!r}", "name it")
             if not callable(fn) and not isinstance(fn, Contextual):
                 raise refuse(
                     f"observe[{name!r}]",
@@ -105,4 +113,6 @@ class Save(eqx.Module):
         observed = {}
         for name, fn in self.observe.items():
             observed[name] = fn.fn(contexts[name]) if isinstance(fn, Contextual) else fn(state)
+        # A Python number is a value too.
+        observed = jax.tree.map(jnp.asarray, observed)
         return observed, (eqx.filter(state, eqx.is_array) if self.state else None)

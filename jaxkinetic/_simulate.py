@@ -1,5 +1,6 @@
 """The one time loop."""
 
+import dataclasses
 import zlib
 from typing import Any
 
@@ -19,6 +20,7 @@ from ._checks import (
     check_integer,
     check_scalar,
     describe,
+    is_traced,
     real_dtype,
     refuse,
 )
@@ -64,6 +66,10 @@ def simulate(
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     if not isinstance(system, AbstractSystem):
         raise refuse("system", "be a system", f"is {describe(system)}", "pass one, for example jk.landau.Kac(...)")
+    if not isinstance(save, Save):
+        raise refuse("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
+    if not isinstance(adjoint, AbstractAdjoint):
+        raise refuse("adjoint", "be an adjoint", f"is {describe(adjoint)}", "pass jk.Checkpointed() or jk.Direct()")
     fresh = not isinstance(state_or_checkpoint, Checkpoint)
     if fresh:
         start = _fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
@@ -77,9 +83,7 @@ def simulate(
                     f"is {describe(value)}",
                     "it comes from there",
                 )
-        start = state_or_checkpoint
-        if scheme is not None:
-            start = eqx.tree_at(lambda c: c.scheme, start, scheme)
+        start = _continued_start(system, state_or_checkpoint, scheme)
     last = start.step + num_steps
     if last > _MAX_STEP:
         raise refuse(
@@ -94,8 +98,9 @@ def simulate(
     counts = np.diff(ends, prepend=start.step)
     dtype = real_dtype(start.carry)
     system = cast_floating(system, dtype)
+    # The step of a Checkpoint is static: without it every continuation of a kind is one program.
     loop, (observed, states), final = _run(
-        system, start, jnp.asarray(start.step, jnp.int32), jnp.asarray(counts, jnp.int32),
+        system, dataclasses.replace(start, step=0), jnp.asarray(start.step, jnp.int32), jnp.asarray(counts, jnp.int32),
         max(int(counts.max()), 1), saved.size, save, adjoint,
     )  # fmt: skip
     end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme)
@@ -117,8 +122,8 @@ class _Loop(eqx.Module):
 def _fresh_start(
     system: AbstractSystem, state: State, scheme: AbstractScheme | None, key: Key | None, dt: Any, t0: Any
 ) -> Checkpoint:
-    dtype = real_dtype(state)
     system.check(state)
+    dtype = real_dtype(state)
     check_finite("state", state)
     scheme = system.default_scheme() if scheme is None else scheme
     _check_scheme(system, scheme, state)
@@ -127,9 +132,26 @@ def _fresh_start(
     check_scalar("dt", dt, positive=True)
     check_scalar("t0", t0)
     words = _run_words(key, scheme)
-    dt, t0 = jnp.asarray(dt).astype(dtype), jnp.asarray(t0).astype(dtype)
+    with jax.ensure_compile_time_eval():
+        dt, t0 = (x if is_traced(x) else jnp.asarray(x, dtype) for x in (dt, t0))
+    check_scalar("dt", dt, positive=True)
+    check_scalar("t0", t0)
+    dt, t0 = dt.astype(dtype), t0.astype(dtype)
     carry, aux = _init(scheme, words, cast_floating(system, dtype), state, dt)
     return Checkpoint(carry, aux, words, 0, t0, dt, scheme)
+
+
+def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: AbstractScheme | None) -> Checkpoint:
+    if scheme is not None:
+        if type(scheme) is not type(checkpoint.scheme):
+            was, now = type(checkpoint.scheme).__name__, type(scheme).__name__
+            raise refuse("scheme", f"be the checkpoint's, {was}", f"is {now}", "leave it out, or start from its state")
+        checkpoint = eqx.tree_at(lambda c: c.scheme, checkpoint, scheme)
+    state = checkpoint.scheme.view(checkpoint.carry, checkpoint.aux)
+    system.check(state)
+    check_finite("checkpoint", checkpoint.carry)
+    _check_scheme(system, checkpoint.scheme, state)
+    return checkpoint
 
 
 @eqx.filter_jit
@@ -142,10 +164,14 @@ def _check_scheme(system: AbstractSystem, scheme: Any, state: State) -> None:
         raise refuse("scheme", "be a scheme", f"is {describe(scheme)}", "pass one, for example jk.EulerMaruyama()")
     if isinstance(system, scheme.requires) and system.supports(scheme, state):
         return
-    able = sorted(s.__name__ for s in _concrete_schemes(AbstractScheme) if isinstance(system, s.requires))
+    able = sorted(
+        s.__name__
+        for s in _concrete_schemes(AbstractScheme)
+        if isinstance(system, s.requires) and s is not type(scheme)
+    )
     raise refuse(
         "scheme", f"be one that {type(system).__name__} supports", f"is {type(scheme).__name__}",
-        f"use one of: {', '.join(able)}",
+        f"use one of: {', '.join(able) or 'none is known'}",
     )  # fmt: skip
 
 
@@ -160,6 +186,8 @@ def _run_words(key: Any, scheme: AbstractScheme) -> Words:
         if scheme.needs_key:
             raise refuse("key", f"be given for {type(scheme).__name__}", "is missing", "pass key=jax.random.key(seed)")
         return jnp.zeros(2, jnp.uint32)
+    if isinstance(key, np.ndarray) and key.dtype == np.uint32:
+        key = jnp.asarray(key)
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
     legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32 and key.shape == (2,)
     if not (typed or legacy):

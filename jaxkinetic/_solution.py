@@ -93,11 +93,5 @@ def raise_or_mark(solution: Solution, message: str) -> Solution:
         if bool(bad):
             raise SimulationError(solution.result.message)
         return solution
-    guarded = (solution.observed, solution.states, solution.final)
-    observed, states, final = eqx.error_if(guarded, bad, message)
-    return eqx.tree_at(
-        lambda s: (s.observed, s.states, s.final),
-        solution,
-        (observed, states, final),
-        is_leaf=lambda x: x is None,
-    )
+    arrays, rest = eqx.partition(solution, eqx.is_array)
+    return eqx.combine(eqx.error_if(arrays, bad, message), rest)

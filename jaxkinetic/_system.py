@@ -92,13 +92,14 @@ class AbstractPairFlow(AbstractSystem):
 
     @abc.abstractmethod
     def clock(self, num_alive: Array) -> Array:
-        """The share of time of one pair: tau = clock(num_alive) dt times the scheme's factor."""
+        """The share of time of one pair, 1/N for the Landau systems: s = clock(num_alive) dt times the scheme's factor."""
 
     @abc.abstractmethod
     def pair_flow(
-        self, words: tuple[Array, ...], tau: Array, vi: tuple[Array, ...], vj: tuple[Array, ...]
+        self, words: tuple[Array, ...], s: Array, vi: tuple[Array, ...], vj: tuple[Array, ...]
     ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-        """(vi, vj) after tau; velocities as tuples of d component arrays, the lower ident first."""
+        """(vi, vj) after the pair's time s, physics such as tau = 4 psi(r) s inside; velocities as tuples of d component
+        arrays, the lower ident first."""
 
 
 class AbstractPairJump(AbstractSystem):
@@ -109,8 +110,12 @@ class AbstractPairJump(AbstractSystem):
         """How many uint32 words one jump needs."""
 
     @abc.abstractmethod
+    def clock(self, num_alive: Array) -> Array:
+        """What multiplies the rate of every pair: 1/volume for a walk, 1/N for grazing collisions."""
+
+    @abc.abstractmethod
     def rate(self, vi: tuple[Array, ...], vj: tuple[Array, ...]) -> Array:
-        """The whole rate of the pair, volume included."""
+        """The rate of the pair: events occur at clock x rate."""
 
     @abc.abstractmethod
     def envelope(self, state: State) -> PyTree:

@@ -9,16 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from ._checks import check_finite, check_scalar, is_traced, real_array, refuse
+from ._checks import check_finite, check_scalar, describe, is_traced, real_array, refuse
 
 _MODELS = ("exponential",)
 _RATES, _GOLDEN_STEPS, _CORRELATIONS = 256, 60, 50
 
 
 class DecayFit(eqx.Module):
-    """amplitude e^{-rate t} + floor, with standard errors; `correlation_time` of the residuals (one run only, else NaN).
+    """amplitude e^{-rate t} + floor, with standard errors.
 
-    `r2` is 1 - (residual sum of squares)/(sum of squares about the mean).
+    `amplitude` is that at t = 0, which overflows if the series begins very late; `first_value` is amplitude e^{-rate t} at
+    `first_time`, where the series begins, and calling the fit evaluates it from there. `correlation_time`: of the residuals
+    (one run only, else NaN). `r2`: 1 - (residual sum of squares)/(sum of squares about the mean).
     """
 
     rate: Float[Array, ""]
@@ -29,9 +31,12 @@ class DecayFit(eqx.Module):
     floor_stderr: Float[Array, ""]
     r2: Float[Array, ""]
     correlation_time: Float[Array, ""]
+    first_time: Float[Array, ""]
+    first_value: Float[Array, ""]
 
     def __call__(self, times: ArrayLike) -> Array:
-        return self.amplitude * jnp.exp(-self.rate * jnp.asarray(times)) + self.floor
+        elapsed = jnp.asarray(times) - self.first_time
+        return self.first_value * jnp.exp(-self.rate * elapsed) + self.floor
 
     def __str__(self) -> str:
         return (
@@ -64,32 +69,35 @@ def fit_decay(
     the residuals are taken as a stationary process of correlation e^{-|t-s|/tau}, tau = 0 (independent) included; the
     covariance of the least-squares estimate is averaged over tau with the weights of the restricted likelihood, and the
     residual variance is that of its posterior. Both assume errors small enough for the model to be linear across them.
-    A series without signal has an infinite standard error.
+    Measured on 500-1000 series of 50 points (decay rate 4 per length of the series): with a given floor the interval of 1.96
+    standard errors covers in 95-97 % for tau up to a tenth of the series, 93 % at a fifth, 90 % at two fifths; with a fitted
+    floor in 94-97, 90 and 82-85 %. It is cautious in between: at tau = a twentieth it is 1.4 times the scatter. A run has to
+    be longer than its memory, or be repeated. A series without signal has an infinite standard error.
 
     **Raises:** `ValueError` for shapes that do not fit, NaN, times that do not increase, fewer than p + 3 points for p
     parameters, a single replica, an unknown model.
     """
     if model not in _MODELS:
         raise refuse("model", f"be one of {', '.join(_MODELS)}", f"is {model!r}", "choose one")
-    known_times = None if is_traced(times) else np.asarray(times, float)
-    t = real_array("times", times, "T")
-    runs = real_array("values", jnp.atleast_2d(jnp.asarray(values)), "R T")
-    replicated = jnp.ndim(values) == 2
-    runs = runs.astype(jnp.result_type(runs, t))
-    t = t.astype(runs.dtype)
+    known_times = None if is_traced(times) else _numbers(times)
+    t = real_array("times", times if known_times is None else known_times, "T")
+    values = real_array("values", values, "R T" if np.ndim(values) == 2 else "T")
+    replicated, runs = values.ndim == 2, jnp.atleast_2d(values)
     if runs.shape[1] != t.shape[0]:
         raise refuse("values", f"have {t.shape[0]} columns, one a time", f"has shape {runs.shape}", "transpose it")
     if replicated and runs.shape[0] < 2:
         raise refuse("values", "hold at least 2 runs if it has two axes", "holds 1", "pass `values[0]`")
-    check_finite("times", times)
-    check_finite("values", values)
+    check_finite("times", t)
+    check_finite("values", runs)
     if known_times is not None and np.any(np.diff(known_times) <= 0):
         raise refuse("times", "increase", "does not", "sort the series")
     if window is not None:
         if known_times is None:
             raise refuse("window", "be None when `times` is traced", f"is {window}", "cut the series before")
+        if not (isinstance(window, (tuple, list)) and len(window) == 2):
+            raise refuse("window", "be (first, last)", f"is {window!r}", "pass two times")
         keep = np.flatnonzero((known_times >= window[0]) & (known_times <= window[1]))
-        t, runs = t[keep], runs[:, keep]
+        known_times, t, runs = known_times[keep], t[keep], runs[:, keep]
     fitted_floor = isinstance(floor, str)
     if fitted_floor and floor != "fit":
         raise refuse("floor", 'be None, a number or "fit"', f"is {floor!r}", "choose one")
@@ -99,18 +107,31 @@ def fit_decay(
     if t.shape[0] < num + 3:
         raise refuse("values", f"hold at least {num + 3} points", f"holds {t.shape[0]}", "widen `window` or save more")
 
-    fixed = jnp.zeros((), t.dtype) if fitted_floor or floor is None else jnp.asarray(floor).astype(t.dtype)
-    return _least_squares(t, runs, fixed, fitted_floor, replicated)
+    fixed = jnp.zeros((), runs.dtype) if fitted_floor or floor is None else jnp.asarray(floor).astype(runs.dtype)
+    # Times since the first, taken before they are rounded to the precision of the values.
+    elapsed = t - t[0] if known_times is None else jnp.asarray(known_times - known_times[0])
+    origin, elapsed = t[0].astype(runs.dtype), elapsed.astype(runs.dtype)
+    return _least_squares(origin, elapsed, runs, fixed, fitted_floor, replicated)
+
+
+def _numbers(times: ArrayLike) -> np.ndarray:
+    try:
+        return np.asarray(times, float)
+    except (TypeError, ValueError):
+        raise refuse("times", "be numbers", f"is {describe(times)}", "pass an array") from None
 
 
 @partial(jax.jit, static_argnames=("fitted_floor", "replicated"))
-def _least_squares(t: Array, runs: Array, fixed: Array, fitted_floor: bool, replicated: bool) -> DecayFit:
+@jax.default_matmul_precision("highest")
+def _least_squares(
+    origin: Array, t: Array, runs: Array, fixed: Array, fitted_floor: bool, replicated: bool
+) -> DecayFit:
     mean = runs.mean(axis=0)
     # Unit time and unit values: float32 then has the same accuracy whatever the units of the series.
-    origin, span = t[0], t[-1] - t[0]
+    span = t[-1]
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(mean - fixed)))
     size = jnp.where(size > 0, size, jnp.ones((), t.dtype))
-    s, y = (t - origin) / span, (mean - fixed) / size
+    s, y = t / span, (mean - fixed) / size
     theta = _refine(_search(s, y, fitted_floor), s, y, fitted_floor)
 
     prediction, jacobian = _model(theta, s, fitted_floor)
@@ -132,7 +153,18 @@ def _least_squares(t: Array, runs: Array, fixed: Array, fitted_floor: bool, repl
     c = size * theta[2] if fitted_floor else fixed
     c_stderr = size * jnp.sqrt(covariance[2, 2]) if fitted_floor else jnp.zeros((), t.dtype)
     r2 = 1 - jnp.sum(residual**2) / jnp.sum((y - y.mean()) ** 2)
-    return DecayFit(rate, jnp.sqrt(covariance[0, 0]) / span, amplitude, amplitude_stderr, c, c_stderr, r2, tau * span)
+    return DecayFit(
+        rate,
+        jnp.sqrt(covariance[0, 0]) / span,
+        amplitude,
+        amplitude_stderr,
+        c,
+        c_stderr,
+        r2,
+        tau * span,
+        origin,
+        size * theta[1],
+    )
 
 
 def _linear_parameters(rate: Array, s: Array, y: Array, fitted_floor: bool) -> tuple[Array, Array]:

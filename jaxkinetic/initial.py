@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
-from ._checks import check_integer, check_scalar, is_traced, refuse
+from ._checks import check_integer, check_scalar, describe, is_traced, refuse
 from ._types import Key
 from .states import Particles
 
@@ -25,9 +25,13 @@ def maxwellian(
 
     **Raises:** `ValueError` for a negative temperature, here and below.
     """
-    num_particles, dim, dtype = _sizes(num_particles, dim, dtype)
+    num_particles, dim, dtype = _sizes(key, num_particles, dim, dtype)
     check_scalar("temperature", temperature, nonnegative=True)
     spread = jnp.sqrt(jnp.asarray(temperature, dtype))
+    if jnp.shape(mean) not in ((), (dim,)):
+        raise refuse("mean", f"be a scalar or of shape ({dim},)", f"is {describe(mean)}", "reshape it")
+    if not is_traced(mean) and not np.isfinite(np.asarray(mean, float)).all():
+        raise refuse("mean", "hold finite numbers", f"is {describe(mean)}", "pass finite numbers")
     centre = jnp.broadcast_to(jnp.asarray(mean, dtype), (dim,))[None, :]
     return Particles(centre + spread * jax.random.normal(key, (num_particles, dim), dtype))
 
@@ -45,7 +49,7 @@ def bimaxwellian(
 
     T = ((d-1) perpendicular + parallel) / d. Differentiable in both.
     """
-    num_particles, dim, dtype = _sizes(num_particles, dim, dtype)
+    num_particles, dim, dtype = _sizes(key, num_particles, dim, dtype)
     check_scalar("perpendicular", perpendicular, nonnegative=True)
     check_scalar("parallel", parallel, nonnegative=True)
     spreads = jnp.sqrt(jnp.stack([jnp.asarray(perpendicular, dtype)] * (dim - 1) + [jnp.asarray(parallel, dtype)]))
@@ -56,9 +60,10 @@ def bkw(key: Key, num_particles: int, dim: int, *, beta: ArrayLike = 0.4, dtype:
     r"""The datum of the Bobylev-Krook-Wu solution, K = 1 - beta, 0 <= beta <= 2/(d+2), T = 1 (`landau.exact.bkw_*`).
 
     Sampled as $v = s v_0 + \sqrt{1 - s^2}\,\xi$, $s^2 = \beta (d+2)/2$, from the extreme datum
-    $v_0 \sim |v|^2 e^{-(d+2)|v|^2/2d}$: no accept or reject, so the sample is differentiable in beta.
+    $v_0 \sim |v|^2 e^{-(d+2)|v|^2/2d}$: no accept or reject, so the sample is differentiable in beta
+    inside the interval; at its two ends the derivative of the path is infinite, not that of the law.
     """
-    num_particles, dim, dtype = _sizes(num_particles, dim, dtype)
+    num_particles, dim, dtype = _sizes(key, num_particles, dim, dtype)
     check_scalar("beta", beta, nonnegative=True)
     largest = 2 / (dim + 2)
     if not is_traced(beta) and np.asarray(beta) > largest * (1 + 1e-6):
@@ -88,7 +93,7 @@ def rosenbluth(
     The datum of Rosenbluth, MacDonald and Judd (Phys. Rev. 107, 1, 1957; there S = 10). Sampled by inversion of the radial
     distribution function on 2^14 nodes (error in the distribution function below 1e-7). Differentiable in `temperature`.
     """
-    num_particles, dim, dtype = _sizes(num_particles, dim, dtype)
+    num_particles, dim, dtype = _sizes(key, num_particles, dim, dtype)
     check_scalar("sharpness", sharpness, positive=True)
     check_scalar("temperature", temperature, nonnegative=True)
     width = 1 / np.sqrt(2 * float(sharpness))
@@ -105,10 +110,14 @@ def rosenbluth(
     return Particles(sigma * inverse * direction)
 
 
-def _sizes(num_particles: int, dim: int, dtype: jnp.dtype | None) -> tuple[int, int, jnp.dtype]:
+def _sizes(key: Key, num_particles: int, dim: int, dtype: jnp.dtype | None) -> tuple[int, int, jnp.dtype]:
+    if not hasattr(key, "dtype"):
+        raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass jax.random.key(seed)")
     num_particles = check_integer("num_particles", num_particles, minimum=1)
     dim = check_integer("dim", dim, minimum=1)
     dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     if not jnp.issubdtype(dtype, jnp.floating):
         raise refuse("dtype", "be a real floating dtype", f"is {dtype}", "pass jnp.float32 or jnp.float64")
+    if jax.dtypes.canonicalize_dtype(dtype) != dtype:
+        raise refuse("dtype", "be one that JAX may use", f"is {dtype}", "set jax_enable_x64 first")
     return num_particles, dim, dtype

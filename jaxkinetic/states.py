@@ -5,9 +5,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, UInt32
 
-from ._checks import real_array, refuse
+from ._checks import is_traced, real_array, refuse
 
 
 class Particles(eqx.Module):
@@ -55,6 +56,9 @@ class Particles(eqx.Module):
                     name, f"be an array of shape ({num},) and dtype {jnp.dtype(dtype)}",
                     f"has shape {array.shape} and dtype {array.dtype}", "convert it",
                 )  # fmt: skip
+
+        if ident is not None and not is_traced(ident) and np.unique(np.asarray(ident)).size < num:
+            raise refuse("ident", "name every particle once", "holds duplicates", "pass distinct numbers")
 
     @property
     def num_slots(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from jaxkinetic.experiments import CATALOGUE, cli
+from jaxkinetic.experiments._replicas import save_steps
 
 TINY = ["--particles", "40", "--steps", "20", "--replicas", "10"]
 
@@ -83,6 +84,11 @@ def test_one_replica_two_dimensions_double_precision(tmp_path):
         (["run", "maxwell-bkw", "--particles", "2.5"], "Argument --particles: invalid int value: '2.5'"),
         (["run", "maxwell-bkw", "--dim", "1"], "Argument `--dim` must be at least 2, but is 1"),
         (["run", "maxwell-bkw", "--dt", "-0.1"], "Argument `--dt` must be positive, but is -0.1"),
+        (["run", "maxwell-bkw", "--seed", "4294967296"], "Argument `--seed` must be below 2^32, but is 4294967296"),
+        (
+            ["list", "--fast"],
+            "Argument `--fast` must be an option of this command, but is not one; see `jaxkinetic list --help`",
+        ),
         (["run", "maxwell-bkw", "--steps", "0"], "Argument `--steps` must be at least 1, but is 0"),
         (["run", "maxwell-bkw", "--replicas", "0"], "Argument `--replicas` must be at least 1, but is 0"),
         (
@@ -111,11 +117,28 @@ def test_a_folder_that_cannot_be_written_is_named_before_the_run(capsys, tmp_pat
         capsys.readouterr().err
     )
     assert blocked.read_text() == "mine"
+    (tmp_path / "half" / "figure.png").mkdir(parents=True)
+    assert cli.main(["run", "maxwell-bkw", "--out", str(tmp_path / "half")]) == 2
+    assert "(figure.png in it is a folder)" in capsys.readouterr().err
     if os.getuid() != 0:
         locked = tmp_path / "locked"
         locked.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
         assert cli.main(["run", "maxwell-bkw", "--out", str(locked)]) == 2
         assert "(Permission denied)" in capsys.readouterr().err
+
+
+def test_too_few_steps_for_a_rate_are_refused_before_the_run(capsys, tmp_path):
+    assert cli.main(["run", "maxwell-bkw", "--steps", "3", "--out", str(tmp_path)]) == 2
+    assert "Argument `--steps` must be at least 10, but is 3" in capsys.readouterr().err
+
+
+def test_saves_are_few_and_even_for_every_number_of_steps():
+    """Catches a rule that needs a divisor: a prime number of steps would save them all."""
+    for steps in (1, 3, 19, 20, 21, 100, 101, 997, 1009):
+        saved = np.array(save_steps(steps))
+        assert (saved[0], saved[-1]) == (0, steps)
+        assert len(saved) == min(steps, 20) + 1
+        assert np.ptp(np.diff(saved)) <= 1
 
 
 def test_a_run_that_fails_keeps_earlier_results(capsys, tmp_path):

@@ -59,6 +59,18 @@ def test_entropy_leaves_the_dead_out():
     assert np.isnan(d.knn_entropy(jk.Particles(v, alive=jnp.arange(500) < 5)))
 
 
+@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
+def test_entropy_of_a_broken_state_is_not_a_number(bad):
+    v = jax.random.normal(jax.random.key(3), (50, 3)).at[7, 1].set(bad)
+    assert np.isnan(d.knn_entropy(jk.Particles(v)))
+
+
+def test_odd_moment_of_a_particle_at_rest_has_a_derivative():
+    v = jnp.zeros((3, 2)).at[1].set(1.0)
+    gradient = jax.grad(lambda v: d.moment(jk.Particles(v), order=1))(v)
+    np.testing.assert_allclose(gradient, [[0, 0], [0.5**0.5 / 3] * 2, [0, 0]], rtol=1e-12)
+
+
 def test_entropy_gradient_is_the_finite_difference():
     v = jax.random.normal(jax.random.key(4), (200, 3))
 

@@ -25,14 +25,15 @@ def interaction(gamma):
     return jk.landau.PowerLaw(float(gamma), strength, softening)
 
 
-@pytest.mark.parametrize("gamma", INTERACTIONS)
 @pytest.mark.parametrize(
-    ("name", "dim", "num"),
+    ("name", "dim", "num", "gamma"),
     [
-        pytest.param(s, d, n, marks=pytest.mark.xdist_group(f"dynkin-{s}-{d}-{n}"))
+        pytest.param(s, d, n, g, marks=pytest.mark.xdist_group(f"dynkin-{s}-{d}-{n}"))
         for s in SYSTEMS
         for d in (2, 3)
         for n in (3, 8)
+        for g in INTERACTIONS
+        if g >= -d
     ],
 )
 def test_dynkin(name, dim, num, gamma):

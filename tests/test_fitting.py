@@ -31,6 +31,21 @@ def test_single_precision_and_any_units():
     np.testing.assert_allclose([fit.rate * 1e-9, fit.floor * 1e12], [3, 0.2], rtol=1e-3)
 
 
+@pytest.mark.parametrize(("start", "rate"), [(6.0, 16.0), (50.0, 16.0), (1e6, 3.0)])
+def test_late_series(start, rate):
+    """In float32: e^{rate t} overflows, and times a millisecond apart after 1e6 are the same number; neither matters."""
+    t = start + T
+    fit = jk.fit_decay(t, (0.5 * np.exp(-rate * T)).astype(np.float32))
+    np.testing.assert_allclose([fit.rate, fit.first_value, fit.first_time], [rate, 0.5, start], rtol=1e-4)
+    assert fit.rate.dtype == jnp.float32
+    if start < 1e5:
+        np.testing.assert_allclose(fit(t.astype(np.float32)), 0.5 * np.exp(-rate * T), rtol=2e-3)
+
+
+def test_integer_times():
+    np.testing.assert_allclose(jk.fit_decay(np.arange(9), np.exp(-0.5 * np.arange(9))).rate, 0.5, rtol=1e-9)
+
+
 def test_window():
     values = np.where(T < 0.5, np.exp(-4 * T), 0.3)
     fit = jk.fit_decay(T, values, window=(0.0, 0.49))
@@ -109,6 +124,9 @@ def test_a_series_without_signal_has_no_rate():
 @pytest.mark.parametrize(
     ("arguments", "options", "sentence"),
     [
+        (("ab", np.ones(50)), {}, "`times` must be numbers, but is 'ab'"),
+        ((T, "ab"), {}, "`values` must be a real array"),
+        ((T, np.ones(50)), {"window": 3}, r"`window` must be \(first, last\), but is 3"),
         ((T, np.ones(7)), {}, r"`values` must have 50 columns, one a time, but has shape \(1, 7\)"),
         ((T, np.ones((1, 50))), {}, "`values` must hold at least 2 runs if it has two axes, but holds 1"),
         ((T[::-1], np.ones(50)), {}, "`times` must increase, but does not"),

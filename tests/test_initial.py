@@ -108,6 +108,13 @@ def test_dtype_and_derivative(dtype):
             lambda k: jk.initial.maxwellian(k, 10.5, 3),
             "`num_particles` must be an integer known while tracing, but is 10.5",
         ),
+        (lambda k: jk.initial.maxwellian(0, 10, 3), "`key` must be one JAX key, but is 0"),
+        (
+            lambda k: jk.initial.maxwellian(k, 10, 3, mean=jnp.ones(2)),
+            r"`mean` must be a scalar or of shape \(3,\), but is an array",
+        ),
+        (lambda k: jk.initial.maxwellian(k, 10, 3, mean=jnp.nan), "`mean` must hold finite numbers"),
+        (lambda k: jk.landau.exact.ornstein_uhlenbeck(k, None, -0.1), "`t` must not be negative, but is -0.1"),
         (lambda k: jk.initial.maxwellian(k, 10, 0), "`dim` must be at least 1, but is 0"),
         (lambda k: jk.initial.rosenbluth(k, 10, 3, sharpness=0.0), "`sharpness` must be positive, but is 0"),
         (

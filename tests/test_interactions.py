@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from registry import Anisotropic, Yukawa
+from registry import Anisotropic, Yukawa, particles
 
-from jaxkinetic.landau import Maxwell, PowerLaw, symmetric_root
+import jaxkinetic as jk
+from jaxkinetic.landau import AbstractRadial, Kac, Maxwell, PowerLaw, symmetric_root
 
 INTERACTIONS = {
     "maxwell": Maxwell(1.3),
@@ -51,6 +52,28 @@ def test_everything_vanishes_at_zero_with_a_finite_derivative(interaction):
     for f in (interaction.a, interaction.b, interaction.sigma):
         assert np.array_equal(f(zero), jnp.zeros(f(zero).shape))
         assert np.isfinite(jax.jacrev(f)(zero)).all()
+
+
+class Cutoff(AbstractRadial):
+    """Particles closer than `reach` interact, others do not."""
+
+    reach: jax.Array
+
+    def psi(self, r2):
+        return jnp.where(r2 < self.reach**2, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("interaction", [Cutoff(jnp.asarray(1.0)), Yukawa(1.0, 1e-3), Maxwell(0.0)], ids=str)
+def test_a_vanishing_psi_has_a_finite_derivative(interaction):
+    """The root of psi has an infinite derivative at 0, which would make every gradient of a run NaN."""
+    z = jnp.asarray([[0.3, 0.2, -0.1], [2.0, 1.0, -4.0]])
+    assert np.isfinite(jax.jacrev(interaction.sigma)(z)).all()
+    state = particles(jax.random.key(0), 8, 3)
+    system = Kac(interaction)
+    gradient = jax.grad(
+        lambda v: jk.simulate(system, jk.Particles(v), key=jax.random.key(1), dt=0.01, num_steps=3).final.velocity.sum()
+    )(state.velocity)
+    assert np.isfinite(gradient).all()
 
 
 def tangent_check(a_of, t=0.3, rtol=1e-7):

@@ -44,7 +44,7 @@ def test_second_moments_at_every_n(noise, num, replicas):
     Nearest mistakes: N for N - 1 in the rates, at N = 8, and Kac's noise for the independent one (C, both N); each moves
     an entry by at least 8 standard errors, which is asserted.
     """
-    dt, steps = 0.005, 10
+    dt, steps = 0.01, 5
     p0, c0 = np.diag(TEMPERATURES) + np.outer(MEAN, MEAN), np.outer(MEAN, MEAN)
     key = jax.random.key(11 + num)
     p, c = replicate(
@@ -83,9 +83,9 @@ def test_recursions_tend_to_the_equations():
 
 @pytest.mark.parametrize(("num", "replicas"), [(8, 60_000), (64, 8_000)])
 def test_quartic_moments_of_kac(num, replicas):
-    """Q4, e^2 and T2 at t = .05. Nearest mistakes: the time doubled or halved, which moves T2 by more than 8 standard
+    """Q4, e^2 and T2 at t = .06. Nearest mistakes: the time doubled or halved, which moves T2 by more than 8 standard
     errors; at N = 8 the sum with j = i counted, which leaves N for N - 1 (asserted)."""
-    dt, steps = 0.005, 10
+    dt, steps = 0.01, 6
 
     def observe(_, final):
         s = jk.diagnostics.stress(final)

@@ -29,10 +29,54 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 def test_a_step_and_its_gradient_hold_no_pairs(system, mode):
     """N = 8192 against 256: one (N, N) float32 array is 256 MiB, and an untiled step needs several. Allowed: 100 MiB."""
     program = PROGRAM.format(system=f"jk.landau.{system}")
-    peaks = []
-    for num in (256, 8192):
-        done = subprocess.run([sys.executable, "-c", program, str(num), mode], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        peaks.append(float(done.stdout))
-    print(system, mode, peaks)
-    assert peaks[1] - peaks[0] < 100
+    small, large = (peak(program, num, mode) for num in (256, 8192))
+    print(system, mode, small, large)
+    assert large - small < 100
+
+
+STEPS = """
+import resource, sys
+from typing import ClassVar
+import jax, jax.numpy as jnp
+import jaxkinetic as jk
+
+class Friction(jk.AbstractDiffusion):
+    conserves: ClassVar[dict] = {}
+    rate: jax.Array
+    def check(self, state): ...
+    def default_scheme(self): return jk.EulerMaruyama()
+    def generator(self, phi): raise AssertionError
+    def drift(self, t, state): return -self.rate * jnp.sin(state)
+    def noise(self, key, t, dt, state): return jnp.zeros_like(state)
+
+num_steps, adjoint = int(sys.argv[1]), getattr(jk, sys.argv[2])()
+save = jk.Save(observe={"mean": jnp.mean}) if sys.argv[3] == "observed" else jk.Save()
+
+def value(rate):
+    sol = jk.simulate(Friction(rate), jnp.ones(200_000), key=jax.random.key(0), dt=1e-3, num_steps=num_steps, save=save,
+                      adjoint=adjoint, throw=False)
+    return sol.observed["mean"].sum() if save.observe else sol.final.sum()
+
+assert abs(float(jax.grad(value)(jnp.asarray(1.0)))) > 0.1
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("save", ["last", "observed"])
+def test_checkpointed_stores_the_root_of_the_steps(save):
+    """1024 steps of an 0.8 MB state: `Direct` stores them all, some 800 MB; `Checkpointed` about 64, also when every step is
+    observed. Allowed above 32 steps: 120 MB."""
+    few, many = (peak(STEPS, n, "Checkpointed", save) for n in (32, 1024))
+    direct = peak(STEPS, 1024, "Direct", save)
+    print(save, few, many, direct)
+    assert many - few < 120
+    assert direct - few > 500
+
+
+def peak(program, *arguments) -> float:
+    """The largest resident size of a process, MiB."""
+    call = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout)

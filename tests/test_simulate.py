@@ -177,6 +177,29 @@ def test_checkpoint_carries_scheme_key_and_time(state):
             jk.simulate(KAC, half.checkpoint, num_steps=2, **{name: value})
 
 
+def test_a_continued_run_is_one_program_and_checks_its_system(state):
+    """Catches a step number in the program: every chunk of a long run would compile anew."""
+    traces = []
+
+    def counted(state):
+        traces.append(1)
+        return jk.diagnostics.energy(state)
+
+    save = jk.Save(every=2, observe={"e": counted})
+    chunk = go(state, 4, save=save)
+    for _ in range(2):
+        chunk = jk.simulate(KAC, chunk.checkpoint, num_steps=4, save=save)
+    seen = len(traces)
+    for _ in range(3):
+        chunk = jk.simulate(KAC, chunk.checkpoint, num_steps=4, save=save)
+    assert len(traces) == seen
+    assert chunk.checkpoint.step == 24
+    with pytest.raises(ValueError, match="`gamma` must be at least -d = -3"):
+        jk.simulate(jk.landau.Kac(PL(-4.0)), chunk.checkpoint, num_steps=4)
+    with pytest.raises(ValueError, match="`scheme` must be the checkpoint's, EulerMaruyama, but is Counting"):
+        jk.simulate(KAC, chunk.checkpoint, num_steps=4, scheme=Counting())
+
+
 class FieldOnly(jk.AbstractField):
     conserves: ClassVar[dict] = {}
 
@@ -227,12 +250,25 @@ BAD = {
     "position shape": (lambda: P(V, V[:, :2]), r"`position` must have the shape of `velocity`, \(4, 3\), but has shape \(4, 2\)"),
     "alive": (lambda: P(V, alive=np.ones(3, bool)), r"`alive` must be an array of shape \(4,\) and dtype bool, but has shape \(3,\)"),
     "ident": (lambda: P(V, ident=np.arange(4)), r"`ident` must be an array of shape \(4,\) and dtype uint32, but has shape \(4,\) and dtype int64"),
+    "half": (lambda: P(V.astype(np.float16)), "`velocity` must be float32 or float64, but is float16"),
+    "twins": (lambda: P(V, ident=np.zeros(4, np.uint32)), "`ident` must name every particle once, but holds duplicates"),
+    "one alive": (lambda: go(P(V, alive=np.arange(4) < 1)), "`state` must hold at least 2 particles that are alive, but holds 1"),
+    "dt underflows": (lambda: go(P(V.astype(np.float32)), dt=1e-60), "`dt` must be positive, but is 0"),
+    "gamma none": (lambda: PL(None), "`gamma` must be one real number, but is None"),
+    "t0 none": (lambda: go(P(V), t0=None), "`t0` must be one real number, but is None"),
+    "save": (lambda: go(P(V), save={}), "`save` must be a Save, but is {}"),
+    "adjoint": (lambda: go(P(V), adjoint=jk.Direct), "`adjoint` must be an adjoint, but is <class"),
+    "save steps": (lambda: jk.Save(steps=5), "`steps` must be a sequence of integers, but is 5"),
+    "observe list": (lambda: jk.Save(observe=[jnp.sum]), "`observe` must map names to functions"),
+    "observe name": (lambda: jk.Save(observe={1: jnp.sum}), "`observe` must have strings as names, but has 1"),
+    "state list": (lambda: go(V.tolist()), "`state` must be Particles, but is a list"),
+    "state none": (lambda: go(None), "`state` must be Particles, but is a NoneType"),
     "state": (lambda: go(jnp.asarray(V)), "`state` must be Particles, but is a "),
     "batched state": (lambda: go(jax.tree.map(lambda x: jnp.stack([x, x]), P(V))), r"`state.velocity` must have shape \(N, d\), but has shape \(2, 4, 3\)"),
     "system": (lambda: jk.simulate(PL(0.0), P(V), key=KEY, dt=0.1, num_steps=1), "`system` must be a system, but is PowerLaw"),
     "interaction": (lambda: jk.simulate(jk.landau.Kac(0.0), P(V), key=KEY, dt=0.1, num_steps=1), "`interaction` must be an interaction, but is 0.0"),
     "scheme": (lambda: go(P(V), scheme="euler"), "`scheme` must be a scheme, but is 'euler'"),
-    "foreign scheme": (lambda: jk.simulate(FieldOnly(), jnp.ones(2), key=KEY, dt=0.1, num_steps=1), "`scheme` must be one that FieldOnly supports, but is EulerMaruyama"),
+    "foreign scheme": (lambda: jk.simulate(FieldOnly(), jnp.ones(2), key=KEY, dt=0.1, num_steps=1), "`scheme` must be one that FieldOnly supports, but is EulerMaruyama; use one of: none is known"),
     "every and steps": (lambda: jk.Save(every=2, steps=(1,)), "`steps` must be None when `every` is given"),
     "every": (lambda: jk.Save(every=0), "`every` must be at least 1, but is 0"),
     "steps order": (lambda: jk.Save(steps=(3, 1)), r"`steps` must increase, but is \(3, 1\)"),
@@ -252,6 +288,28 @@ def test_bad_input_is_one_clear_sentence(name):
     assert "\n" not in text
     assert text.endswith(".")
     assert "; " in text
+
+
+def test_unusual_input_that_is_fine(state):
+    """NumPy and Python numbers, a legacy key from JAX or NumPy, a parameter set to a Python float, a constant observable."""
+    expected = go(state, key=jax.random.PRNGKey(0), dt=0.01).final.velocity
+    for key in (np.asarray(jax.random.PRNGKey(0)), jax.random.key(0)):
+        assert np.array_equal(
+            go(state, np.int64(10), key=key, dt=np.float32(0.01).astype(float)).final.velocity.shape, (6, 3)
+        )
+        np.testing.assert_array_equal(go(state, key=key).final.velocity, expected)
+    assert go(jk.Particles(state.velocity.tolist()), dt=1).final.velocity.shape == (6, 3)
+    system = eqx.tree_at(lambda s: s.interaction.strength, KAC, 1.0)
+    np.testing.assert_array_equal(
+        jk.simulate(system, state, key=KEY, dt=0.01, num_steps=10).final.velocity, go(state).final.velocity
+    )
+    assert go(state, save=jk.Save(observe={"one": lambda s: 1.0})).observed["one"].tolist() == [1.0] * 11
+
+
+def test_a_failure_inside_a_trace_reaches_every_output():
+    jitted = jax.jit(lambda x: jk.simulate(Blowup(), x, key=KEY, dt=0.1, num_steps=60).checkpoint.carry)
+    with pytest.raises(Exception, match="became NaN or infinite during `simulate`"):
+        jax.block_until_ready(jitted(jnp.asarray([4.0])))
 
 
 def test_checks_hold_inside_a_jitted_function():

@@ -1,6 +1,7 @@
 """Estimators of the entropy H = int f log f from particles."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -29,34 +30,45 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: ArrayLike = 0.0) -> Float
     so the gradient is that of the estimator wherever neighbours do not change rank. Particles with k coincident
     neighbours count with the smallest normal distance and have derivative 0. Memory O(N).
 
-    **Raises:** `ValueError` unless 1 <= k < N. If fewer than k + 1 particles are alive the value is NaN.
+    **Raises:** `ValueError` unless 1 <= k < N. If fewer than k + 1 particles are alive, or one of them is not finite, the
+    value is NaN.
     Source: Kozachenko and Leonenko, Probl. Inf. Transm. 23 (1987).
     """
     k = check_integer("k", k, minimum=1)
-    v, alive, dim = state.velocity, state.alive, state.dim
+    v, alive = state.velocity, state.alive
     if k >= state.num_slots:
         raise refuse("k", f"be below the number of particles, {state.num_slots}", f"is {k}", "lower it")
+    return _knn_estimate(v, alive, jnp.asarray(bias, v.dtype), k)
+
+
+@partial(jax.jit, static_argnames="k")
+def _knn_estimate(v: Array, alive: Array, bias: Array, k: int) -> Array:
+    state, dim = Particles(v, alive=alive), v.shape[1]
     index = jax.pure_callback(
-        lambda v, alive: _kth_neighbour(np.asarray(v), np.asarray(alive), k),
+        partial(_kth_neighbour, k=k),
         jax.ShapeDtypeStruct((state.num_slots,), jnp.int32),
-        jax.lax.stop_gradient(v), alive,
+        jax.lax.stop_gradient(v),
+        alive,
         vmap_method="sequential",
-    )  # fmt: skip
+    )
     distance2 = jnp.sum((v - v[index]) ** 2, axis=1)
     tiny = jnp.finfo(v.dtype).tiny
-    log_distance = 0.5 * jnp.log(jnp.where(distance2 > tiny, distance2, tiny))
-    mean_log = state.mean(log_distance)
+    mean_log = state.mean(0.5 * jnp.log(jnp.where(distance2 > tiny, distance2, tiny)))
     num = state.num_alive
     log_ball = dim / 2 * math.log(math.pi) - math.lgamma(dim / 2 + 1)
     estimate = -(jax.scipy.special.digamma(num) - float(digamma(k)) + log_ball + dim * mean_log)
-    return jnp.where(num > k, estimate - jnp.asarray(bias, v.dtype), jnp.nan)
+    finite = jnp.all(jnp.isfinite(v) | ~alive[:, None])
+    return jnp.where((num > k) & finite, estimate - bias, jnp.nan)
 
 
-def _kth_neighbour(v: np.ndarray, alive: np.ndarray, k: int) -> np.ndarray:
+def _kth_neighbour(velocity: Array, alive: Array, *, k: int) -> np.ndarray:
+    v = np.asarray(velocity, float)
     out = np.arange(len(v), dtype=np.int32)
-    where = np.flatnonzero(alive)
+    where = np.flatnonzero(np.asarray(alive))
     if len(where) > k and np.isfinite(v[where]).all():
-        points = v[where].astype(float)
+        # Coordinates in [1, 2]: XLA's threads flush subnormal numbers, and the tree's splits next to 0 would be one.
+        low, span = v[where].min(), np.ptp(v[where])
+        points = 1 + (v[where] - low) / (span if span > 0 else 1.0)
         # The point itself is the nearest, or ties with one that coincides: number k + 1 is the k-th either way.
         neighbours = np.asarray(KDTree(points).query(points, k=k + 1, workers=-1)[1])
         out[where] = where[neighbours[:, k]]

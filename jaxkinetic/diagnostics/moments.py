@@ -24,7 +24,11 @@ def moment(state: Particles, *, order: int = 4, centred: bool = False) -> Float[
     """
     v = state.velocity - momentum(state)[None, :] if centred else state.velocity
     square = jnp.sum(v**2, axis=1)
-    return state.mean(square ** (order // 2) if order % 2 == 0 else square ** (order / 2))
+    if order % 2 == 0:
+        return state.mean(square ** (order // 2))
+    # |v| has no derivative at 0: it counts as 0.
+    moving = square > 0
+    return state.mean(jnp.where(moving, jnp.where(moving, square, 1) ** (order / 2), 0))
 
 
 def stress(state: Particles) -> Float[Array, "d d"]:

@@ -32,7 +32,8 @@ class Options:
         check_integer("--dim", self.dim, minimum=2)
         check_integer("--steps", self.steps, minimum=1)
         check_integer("--replicas", self.replicas, minimum=1)
-        check_integer("--seed", self.seed, minimum=0)
+        if check_integer("--seed", self.seed, minimum=0) >= 2**32:
+            raise refuse("--seed", "be below 2^32", f"is {self.seed}", "choose a smaller one")
         check_scalar("--dt", self.dt, positive=True)
         if self.scheme not in SCHEMES:
             raise refuse("--scheme", f"be one of {', '.join(SCHEMES)}", f"is {self.scheme!r}", "choose one")

@@ -1,4 +1,4 @@
-"""A folder of results: checked before the run, written whole or not at all."""
+"""A folder of results: checked before the run; all three files are complete before the first replaces an earlier one."""
 
 import functools
 import json
@@ -15,6 +15,8 @@ import numpy as np
 from .._checks import refuse
 from ._experiment import Report
 
+FILES = ("result.npz", "result.json", "figure.png")
+
 
 def prepare(path: Path) -> Path:
     """Create the folder and prove that it can be written. **Raises:** `ValueError` naming what is in the way."""
@@ -22,6 +24,9 @@ def prepare(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
+        for name in FILES:
+            if (path / name).is_dir():
+                raise IsADirectoryError(0, f"{name} in it is a folder")
     except OSError as error:
         raise refuse(
             "--out",
@@ -33,14 +38,21 @@ def prepare(path: Path) -> Path:
 
 
 def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
-    """result.npz, result.json, figure.png; each replaces its predecessor only once it is complete."""
+    """result.npz, result.json, figure.png: all written beside their predecessors, then put in their places."""
     figure = report.draw()
     text = json.dumps({**manifest, "results": report.numbers, "findings": report.findings}, indent=2, default=_plain)
-    return [
-        _replace(folder / "result.npz", functools.partial(_save_arrays, report.arrays)),
-        _replace(folder / "result.json", lambda f: f.write(text.encode() + b"\n")),
-        _replace(folder / "figure.png", lambda f: figure.savefig(f, format="png")),
-    ]
+    fills: tuple[Callable[[BinaryIO], Any], ...] = (
+        functools.partial(_save_arrays, report.arrays),
+        lambda file: file.write(text.encode() + b"\n"),
+        lambda file: figure.savefig(file, format="png"),
+    )
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
+        for name, fill in zip(FILES, fills, strict=True):
+            with open(Path(temporary) / name, "wb") as file:
+                fill(file)
+        for name in FILES:
+            os.replace(Path(temporary) / name, folder / name)
+    return [folder / name for name in FILES]
 
 
 def _save_arrays(arrays: dict[str, Any], file: BinaryIO) -> None:
@@ -49,19 +61,6 @@ def _save_arrays(arrays: dict[str, Any], file: BinaryIO) -> None:
 
 def _plain(value: Any) -> Any:
     return np.asarray(value).tolist()
-
-
-def _replace(path: Path, fill: Callable[[BinaryIO], Any]) -> Path:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            fill(file)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def device() -> str:

@@ -15,7 +15,7 @@ class Progress:
     """`with Progress("label", total): ...`; `tick` is a contextual observable that moves the bar by one."""
 
     def __init__(self, label: str, total: int, *, shown: bool = True):
-        self._bar = tqdm(total=total, desc=label, unit="step", file=sys.stderr, disable=not shown, smoothing=0.05)
+        self._bar = tqdm(total=total, desc=label, unit="save", file=sys.stderr, disable=not shown, smoothing=0.05)
 
     def tick(self, ctx: Context) -> Array:
         # The key differs between replicas, so that a batch of them calls back once for each.

@@ -5,6 +5,8 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from .._save import Contextual, Save
 from .._simulate import simulate
@@ -17,6 +19,7 @@ from ._progress import Progress
 
 # Replicas advance together as long as their pairs fit a CPU's second-level cache.
 _PAIRS = 1 << 17
+_PARTS = 32
 
 
 def run_replicas(
@@ -24,37 +27,49 @@ def run_replicas(
     initial: Callable[[Key], Particles],
     options: Options,
     *,
-    every: int,
     observe: Mapping[str, Observable | Contextual],
     state: bool,
     label: str,
     progress: bool,
 ) -> Solution:
-    """`options.replicas` runs, each from its own draw of `initial`; every leaf gets the replica as leading axis, `times`
-    not. **Raises:** `SimulationError` if one of them fails."""
-    num_saves = options.steps // every + 1
+    """`options.replicas` runs, each from its own draw of `initial`, saved about 21 times; every leaf gets the replica as
+    leading axis, `times` not. **Raises:** `SimulationError` if one of them fails."""
     scheme: AbstractScheme = options.make_scheme()
-    with Progress(label, options.replicas * num_saves, shown=progress) as bar:
-        save = Save(every=every, state=state, observe={**observe, "tick": Contextual(bar.tick)})
+    steps = save_steps(options.steps)
+    batch = max(1, min(options.replicas, _PAIRS // options.particles**2))
+    # The host gets a say (an interrupt) between parts.
+    size = batch * max(1, options.replicas // (_PARTS * batch))
+    parts = -(-options.replicas // size)
+    with Progress(label, parts * size * len(steps), shown=progress) as bar:
+        save = Save(steps=steps, state=state, observe={**observe, "tick": Contextual(bar.tick)})
 
         def one(key: Key) -> Any:
             start_key, run_key = jax.random.split(key)
             solution = simulate(
-                system, initial(start_key), scheme=scheme, key=run_key, dt=options.dt, num_steps=options.steps,
-                save=save, throw=False,
-            )  # fmt: skip
+                system,
+                initial(start_key),
+                scheme=scheme,
+                key=run_key,
+                dt=options.dt,
+                num_steps=options.steps,
+                save=save,
+                throw=False,
+            )
             return eqx.filter(solution, eqx.is_array)
 
-        keys = jax.random.split(jax.random.key(options.seed), options.replicas)
-        batch = max(1, min(options.replicas, _PAIRS // options.particles**2))
-        solutions = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=batch))(keys)
-        jax.block_until_ready(solutions.final)
+        keys = jax.random.split(jax.random.key(options.seed), parts * size)
+        run_part = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=batch))
+        pieces = []
+        for part in range(parts):
+            pieces.append(run_part(keys[part * size : (part + 1) * size]))
+            jax.block_until_ready(pieces[-1].final)
+    solutions = jax.tree.map(lambda *x: jnp.concatenate(x)[: options.replicas], *pieces)
     if not bool(solutions.result.ok.all()):
         raise SimulationError(solutions.result.message)
     observed = {name: value for name, value in solutions.observed.items() if name != "tick"}
     return eqx.tree_at(lambda s: (s.times, s.observed), solutions, (solutions.times[0], observed))
 
 
-def save_interval(steps: int, wanted: int = 20) -> int:
-    """The largest divisor of `steps` that gives at least `wanted` intervals, or 1."""
-    return max(k for k in range(1, steps + 1) if steps % k == 0 and (steps // k >= wanted or k == 1))
+def save_steps(steps: int) -> tuple[int, ...]:
+    """0 to `steps` in at most 20 intervals that differ by one step at most."""
+    return tuple(int(step) for step in np.unique(np.rint(np.linspace(0, steps, 21))))

@@ -42,14 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jaxkinetic: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("jaxkinetic: stopped; nothing was written.", file=sys.stderr)
+        print("jaxkinetic: stopped; earlier results were left as they are.", file=sys.stderr)
         return 130
 
 
 def _main(arguments: Sequence[str] | None) -> int:
     options, unknown = _parser().parse_known_args(arguments)
     if unknown:
-        raise refuse(unknown[0], "be an option of this command", "is not one", "see `jaxkinetic run --help`")
+        raise refuse(
+            unknown[0], "be an option of this command", "is not one", f"see `jaxkinetic {options.command} --help`"
+        )
     if options.command == "list":
         for experiment in CATALOGUE.values():
             print(f"{experiment.name:<14} {experiment.summary}")
@@ -102,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("name", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
     for field in dataclasses.fields(Options):
         kind = {"int": int, "float": float, "str": str}[str(getattr(field.type, "__name__", field.type))]
-        run.add_argument(f"--{field.name}", type=kind, default=None, help=_HELP[field.name])
+        usual = ", ".join(f"{e.name} {getattr(e.defaults, field.name)}" for e in CATALOGUE.values())
+        run.add_argument(f"--{field.name}", type=kind, default=None, help=f"{_HELP[field.name]} (default: {usual})")
     run.add_argument("--precision", type=int, choices=(32, 64), default=32, help="bits of a float (default 32)")
     run.add_argument("--out", default=None, help="folder for the results (default results/NAME)")
     return parser

@@ -13,7 +13,7 @@ from ..diagnostics import energy, momentum
 from ..landau import IndependentNoise, Kac, MatrixSqrt, Maxwell, exact
 from . import plotting as look
 from ._experiment import Experiment, Options, Report
-from ._replicas import run_replicas, save_interval
+from ._replicas import run_replicas
 from ._table import table
 
 _SYSTEMS = (
@@ -24,7 +24,6 @@ _SYSTEMS = (
 
 
 def run(options: Options, progress: bool) -> Report:
-    every = save_interval(options.steps)
     rows: list[list[str]] = []
     series: dict[str, Any] = {}
     times = np.zeros(0)
@@ -33,7 +32,6 @@ def run(options: Options, progress: bool) -> Report:
             system(Maxwell()),
             functools.partial(initial.maxwellian, num_particles=options.particles, dim=options.dim),
             options,
-            every=every,
             observe={"energy": energy, "momentum": momentum},
             state=False,
             label=title,

@@ -23,6 +23,7 @@ def particle_generator(
     N counts the alive. Cost N^2 d^2 plus the Hessian of phi, (N d)^2.
     """
 
+    @jax.default_matmul_precision("highest")
     def value(state: Particles) -> Array:
         dtype, num = state.velocity.dtype, state.num_alive
         alive = state.alive

@@ -54,12 +54,13 @@ class AbstractInteraction(eqx.Module):
 class AbstractRadial(AbstractInteraction):
     r"""$a(z) = \psi(r)(r^2 I - z z^T)$, r = |z|: the general radial law.
 
-    A subclass gives `psi(r2)`, a positive function of r^2, elementwise on any shape. Then
+    A subclass gives `psi(r2)`, a function of r^2 that is nowhere negative, elementwise on any shape. Then
 
     $b = -(d-1)\,\psi z$ and $\sigma = \psi^{1/2} r (I - z z^T / r^2)$,
 
     whatever psi is: a projects onto the sphere of radius r, so psi is never differentiated. At z = 0 all three are 0
-    (MATH section 0: the sums run over j != i). Source: FW (1.2)-(1.3) and CGJ (1.1) with psi = r^gamma.
+    (the sums run over j != i). Where psi = 0, sigma counts with derivative 0 (so d/dstrength at strength 0 is not to be
+    had). Source: FW (1.2)-(1.3) and CGJ (1.1) with psi = r^gamma.
     """
 
     @abc.abstractmethod
@@ -84,7 +85,7 @@ class AbstractRadial(AbstractInteraction):
 
     def sigma_components(self, z: Components, x: Components) -> Components:
         psi, r2, positive = self._psi_and_r2(z)
-        root = jnp.where(positive, jnp.sqrt(psi * r2), jnp.zeros((), psi.dtype))
+        root = _root(psi * r2, positive)
         along = sum((p * q for p, q in zip(z[1:], x[1:], strict=True)), z[0] * x[0]) / r2
         return tuple(root * (q - along * p) for p, q in zip(z, x, strict=True))
 
@@ -97,7 +98,7 @@ class AbstractRadial(AbstractInteraction):
 
     def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
         psi, r2, positive = self._psi_and_r2(_split(z))
-        root = jnp.where(positive, jnp.sqrt(psi * r2), jnp.zeros((), psi.dtype))
+        root = _root(psi * r2, positive)
         along = z[..., :, None] * z[..., None, :] / r2[..., None, None]
         projection = jnp.broadcast_to(jnp.eye(z.shape[-1], dtype=z.dtype), along.shape) - along
         return root[..., None, None] * projection
@@ -155,6 +156,13 @@ def parameter(name: str, value: ArrayLike, *, nonnegative: bool = False) -> Floa
     check_scalar(name, value, nonnegative=nonnegative)
     array = jnp.asarray(value)
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+
+
+def _root(square: Array, positive: Array) -> Array:
+    """sqrt(square), and 0 with derivative 0 where r = 0 or where psi vanishes or underflows."""
+    positive = positive & (square > 0)
+    one, zero = jnp.ones((), square.dtype), jnp.zeros((), square.dtype)
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, one)), zero)
 
 
 def _split(x: Array, axis: int = -1) -> Components:

@@ -9,11 +9,12 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import map_rows, pair_normals, particle_normals
 
-from .._checks import refuse
+from .._checks import is_traced, refuse
 from .._system import AbstractDiffusion, AbstractScheme
 from .._types import RealScalar, Words
 from ..schemes import EulerMaruyama
@@ -47,6 +48,9 @@ class AbstractLandau(AbstractDiffusion):
             )
         if state.num_slots < 2:
             raise refuse("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")
+        if not is_traced(state.alive) and int(np.sum(np.asarray(state.alive))) < 2:
+            alive = int(np.sum(np.asarray(state.alive)))
+            raise refuse("state", "hold at least 2 particles that are alive", f"holds {alive}", "revive some")
         self.interaction.check(state.dim)
 
     def default_scheme(self) -> AbstractScheme:
@@ -67,8 +71,9 @@ class AbstractLandau(AbstractDiffusion):
 class Kac(AbstractLandau):
     r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
 
-    Conserved on every path by the equation: momentum and energy. By `EulerMaruyama`: momentum to round-off; energy only
-    to order dt. Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2. Cost of a step N^2.
+    Conserved on every path by the equation: momentum and energy. By `EulerMaruyama`: momentum to round-off; energy to
+    order dt in mean and sqrt(dt) on a path. Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2.
+    Cost of a step N^2.
 
     **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
     **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d.
@@ -144,6 +149,8 @@ def sum_over_partners(
         velocity, ident, alive = rows
         z = tuple(v_i[:, None] - v_j[None, :] for v_i, v_j in zip(tuple(velocity.T), columns, strict=True))
         both = alive[:, None] & state.alive[None, :]
+        # Masked before and after: what a dead slot holds must not reach a derivative either.
+        z = tuple(jnp.where(both, component, zero) for component in z)
         values = terms(z, ident[:, None], state.ident[None, :])
         return jnp.stack([jnp.sum(jnp.where(both, value, zero), axis=1) for value in values], axis=1)
 

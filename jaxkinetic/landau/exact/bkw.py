@@ -13,7 +13,7 @@ from jaxtyping import ArrayLike
 from numpy.polynomial import Polynomial
 from scipy import special
 
-from ..._checks import refuse
+from ..._checks import check_scalar, refuse
 from ..._types import Key
 from ...states import Particles
 
@@ -60,8 +60,11 @@ def ornstein_uhlenbeck(key: Key, state: Particles, t: ArrayLike) -> Particles:
     r"""An i.i.d. sample of the exact solution at time t from one of the isotropic datum f_0 (T = 1, mean 0).
 
     $v_t = e^{-(d-1)t} v_0 + \sqrt{1 - e^{-2(d-1)t}}\,\xi$, xi standard normal: for Maxwell molecules the collision
-    operator acts on isotropic f of temperature 1 as that of an Ornstein-Uhlenbeck process.
+    operator acts on isotropic f of temperature 1 as that of an Ornstein-Uhlenbeck process. Differentiable in t > 0.
+
+    **Raises:** `ValueError` for t < 0.
     """
+    check_scalar("t", t, nonnegative=True)
     v = state.velocity
     decay = jnp.exp(-(state.dim - 1) * jnp.asarray(t, v.dtype))
     noise = jax.random.normal(key, v.shape, v.dtype)
