@@ -48,7 +48,8 @@ class Direct(AbstractAdjoint):
 class Checkpointed(AbstractAdjoint):
     """Stores about 2 sqrt(n) of n states, between saves and over saves, and recomputes the steps between them.
 
-    Memory O(sqrt(num_steps)) states; one gradient costs each step one more forward pass for each of the two levels.
+    Memory O(sqrt(num_steps)) states; one gradient costs each step one more forward pass for each of the two levels that
+    has more than one block.
     Forward and reverse mode.
     """
 
@@ -60,7 +61,8 @@ class Checkpointed(AbstractAdjoint):
         def block(loop: PyTree, start: Array) -> tuple[PyTree, None]:
             return jax.lax.scan(turn, loop, start + jnp.arange(size, dtype=jnp.int32))
 
-        return jax.lax.scan(_checkpoint(block), loop, size * jnp.arange(num_blocks, dtype=jnp.int32))[0]
+        starts = size * jnp.arange(num_blocks, dtype=jnp.int32)
+        return jax.lax.scan(_checkpoint(block, num_blocks), loop, starts)[0]
 
     def collect(self, body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> PyTree:
         num = jax.tree.leaves(xs)[0].shape[0]
@@ -80,13 +82,14 @@ class Checkpointed(AbstractAdjoint):
             return jnp.concatenate([x, x[:surplus]]).reshape(num_blocks, size, *x.shape[1:])
 
         blocks = (jnp.arange(num_blocks * size).reshape(num_blocks, size), jax.tree.map(split, xs))
-        loop, ys = jax.lax.scan(_checkpoint(block), loop, blocks)
+        loop, ys = jax.lax.scan(_checkpoint(block, num_blocks), loop, blocks)
         return loop, jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:])[:num], ys)
 
 
-def _checkpoint(block: Callable) -> Callable:
-    # Inside a scan nothing can be merged across the barrier, so the barrier is left out.
-    return jax.checkpoint(block, prevent_cse=False)
+def _checkpoint(block: Callable, num_blocks: int) -> Callable:
+    # One block alone would be run twice and save nothing. Inside a scan nothing can be merged across the barrier that
+    # `jax.checkpoint` sets by default, so it is left out.
+    return block if num_blocks == 1 else jax.checkpoint(block, prevent_cse=False)
 
 
 def _zeros(shapes: PyTree) -> PyTree:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import subprocess
 import tempfile
@@ -40,7 +41,8 @@ def prepare(path: Path) -> Path:
 def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
     """result.npz, result.json, figure.png: all written beside their predecessors, then put in their places."""
     figure = report.draw()
-    text = json.dumps({**manifest, "results": report.numbers, "findings": report.findings}, indent=2, default=_plain)
+    content = {**manifest, "results": report.numbers, "findings": report.findings}
+    text = json.dumps(_strict(content), indent=2, allow_nan=False)
     fills: tuple[Callable[[BinaryIO], Any], ...] = (
         functools.partial(_save_arrays, report.arrays),
         lambda file: file.write(text.encode() + b"\n"),
@@ -59,8 +61,15 @@ def _save_arrays(arrays: dict[str, Any], file: BinaryIO) -> None:
     np.savez_compressed(file, **arrays)
 
 
-def _plain(value: Any) -> Any:
-    return np.asarray(value).tolist()
+def _strict(value: Any) -> Any:
+    """For JSON, which knows no NaN, no infinity and no NumPy."""
+    if isinstance(value, dict):
+        return {str(name): _strict(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(entry) for entry in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _strict(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def device() -> str:
