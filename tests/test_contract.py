@@ -57,12 +57,16 @@ def test_dead_slots_neither_move_nor_act(case):
 
     def of_alive(v):
         """Also backwards, whatever a dead slot holds."""
-        return jnp.sum(run(case, jk.Particles(v, alive=alive, ident=ident), 3, throw=False).final.velocity[place] ** 3)
+        final = run(case, jk.Particles(v, alive=alive, ident=ident), 2, throw=False, adjoint=jk.Direct()).final
+        return jnp.sum(final.velocity[place] ** 3)
 
     gradient = jax.grad(of_alive)(velocity.at[dead].set(1e200))
-    expected = jax.grad(lambda v: jnp.sum(run(case, jk.Particles(v), 3, throw=False).final.velocity ** 3))(
-        state.velocity
-    )
+
+    def of_all(v):
+        final = run(case, jk.Particles(v), 2, throw=False, adjoint=jk.Direct()).final
+        return jnp.sum(final.velocity**3)
+
+    expected = jax.grad(of_all)(state.velocity)
     np.testing.assert_allclose(gradient[place], expected, rtol=1e-9, atol=1e-10)
     assert not gradient[dead].any()
 
@@ -86,7 +90,7 @@ def test_restart_is_bitwise(case, dtype):
     """Catches a step number, time or noise that restarts at zero, and programs whose steps are compiled differently."""
     state, total = start(case, dtype=dtype), 23
     whole = run(case, state, total)
-    for cut in (1, 2, 8, 13, 22):
+    for cut in (1, 10, 21):
         half = run(case, state, cut)
         rest = jk.simulate(case.system(), half.checkpoint, num_steps=total - cut)
         assert identical(rest.final, whole.final), f"cut at {cut}"
@@ -132,18 +136,19 @@ def test_gradient_in_every_parameter_is_the_finite_difference_and_not_zero(case)
     state = start(case)
     assert case.parameters
 
-    def observable(value, path):
-        system = eqx.tree_at(operator.attrgetter(path), case.system(), value)
-        final = run(case, state, 8, system=system, throw=False).final
+    @eqx.filter_jit
+    def observable(system):
+        final = run(case, state, 5, system=system, throw=False, adjoint=jk.Direct()).final
         return jnp.sum(jnp.sin(final.velocity)) + jk.diagnostics.stress(final)[0, 1]
 
+    system = jax.tree.map(lambda x: x.astype(jnp.float64), case.system())
+    gradients = eqx.filter_grad(observable)(system)
     for path in case.parameters:
-        value = operator.attrgetter(path)(case.system()).astype(jnp.float64)
-        gradient = jax.grad(observable)(value, path)
+        leaf = operator.attrgetter(path)
         step = 1e-5
-        difference = (observable(value + step, path) - observable(value - step, path)) / (2 * step)
-        np.testing.assert_allclose(gradient, difference, rtol=1e-6, err_msg=path)
-        assert abs(gradient) > 1e-3, path
+        ends = [observable(eqx.tree_at(leaf, system, leaf(system) + sign * step)) for sign in (1, -1)]
+        np.testing.assert_allclose(leaf(gradients), (ends[0] - ends[1]) / (2 * step), rtol=1e-6, err_msg=path)
+        assert abs(leaf(gradients)) > 1e-3, path
 
 
 @cases
