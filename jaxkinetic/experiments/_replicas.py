@@ -17,7 +17,7 @@ from ..states import Particles
 from ._experiment import Options
 from ._progress import Progress
 
-# Replicas advance together as long as their pairs fit a CPU's second-level cache.
+# Replicas advance together as long as their pairs fit one block of rows.
 _PAIRS = 1 << 17
 _PARTS = 32
 

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# 2^17 pairs of a block stay in a CPU's second-level cache (measured: 1.8 x the speed of 5e5 on two cores).
+# Measured on two CPU cores, Kac's noise, N = 2048 to 8192: 25-35 M unordered pairs/s with 2^17 pairs a block, 21-35 with
+# 2^19, 15-30 with 2^21.
 BLOCK_AREA = 1 << 17
 
 
