@@ -53,6 +53,7 @@ def test_run_prints_a_table_and_writes_three_files(name, tmp_path):
     assert len(picture) > 50_000
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["figure.png", "result.json", "result.npz"]
     if name == "maxwell-bkw":
+        assert "mean nothing. Take more particles or replicas." in done.stdout
         assert re.search(r"Entropy-decay rate: \S+ \+- \S+ fitted, \d+\.\d+ exact", done.stdout)
 
 
