@@ -137,6 +137,7 @@ def _fresh_start(
     check_scalar("dt", dt, positive=True)
     check_scalar("t0", t0)
     dt, t0 = dt.astype(dtype), t0.astype(dtype)
+    system.check_step(state, dt)
     carry, aux = _init(scheme, words, cast_floating(system, dtype), state, dt)
     return Checkpoint(carry, aux, words, 0, t0, dt, scheme)
 
@@ -149,6 +150,7 @@ def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abs
         checkpoint = eqx.tree_at(lambda c: c.scheme, checkpoint, scheme)
     state = checkpoint.scheme.view(checkpoint.carry, checkpoint.aux)
     system.check(state)
+    system.check_step(state, checkpoint.dt)
     check_finite("checkpoint", checkpoint.carry)
     _check_scheme(system, checkpoint.scheme, state)
     return checkpoint

@@ -58,6 +58,9 @@ class AbstractSystem(eqx.Module):
     def check(self, state: State) -> None:
         """Raise `ValueError` if the state's shape or domain does not fit. Called while tracing."""
 
+    def check_step(self, state: State, dt: RealScalar) -> None:
+        """Raise `ValueError` if the time step makes no sense for this system. Called before a run; dt may be traced."""
+
     def supports(self, scheme: AbstractScheme, state: State) -> bool:
         """Whether `scheme` can drive this system from this state; finer than the protocol where a system says so."""
         return isinstance(self, scheme.requires)
@@ -81,6 +84,10 @@ class AbstractDiffusion(AbstractSystem):
     @abc.abstractmethod
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: State) -> PyTree:
         """The martingale increment over dt, of covariance proportional to dt; state-shaped, None where nothing moves."""
+
+    def retract(self, state: State) -> State:
+        """The state put back into the system's domain after a step: the identity, unless the domain is a torus."""
+        return state
 
 
 class AbstractPairFlow(AbstractSystem):

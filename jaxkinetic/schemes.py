@@ -35,4 +35,4 @@ class EulerMaruyama(AbstractScheme):
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         drift = jax.tree.map(lambda rate: rate * dt, system.drift(t, carry))
         noise = system.noise(key, t, dt, carry)
-        return eqx.apply_updates(eqx.apply_updates(carry, drift), noise), aux, {}
+        return system.retract(eqx.apply_updates(eqx.apply_updates(carry, drift), noise)), aux, {}

@@ -9,8 +9,8 @@ from jaxtyping import ArrayLike, Float
 
 from .._checks import check_scalar, is_traced, refuse
 from .._types import Array
-
-Components = tuple[Array, ...]
+from ..states import Particles
+from .sums import Components, direct_sum
 
 
 class AbstractInteraction(eqx.Module):
@@ -49,6 +49,22 @@ class AbstractInteraction(eqx.Module):
         """sigma(z) x."""
         matrix, vector = self.sigma(jnp.stack(z, -1)), jnp.stack(x, -1)
         return _split(jnp.einsum("...ij,...j->...i", matrix, vector, precision=jax.lax.Precision.HIGHEST))
+
+    def sum_a(self, state: Particles) -> Float[Array, "N d d"]:
+        """sum_{j != i} a(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2."""
+
+        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            return tuple(entry for row in self.a_components(z) for entry in row)
+
+        return direct_sum(terms, state).reshape(-1, state.dim, state.dim)
+
+    def sum_b(self, state: Particles) -> Float[Array, "N d"]:
+        """sum_{j != i} b(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2."""
+
+        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            return self.b_components(z)
+
+        return direct_sum(terms, state)
 
 
 class AbstractRadial(AbstractInteraction):

@@ -10,9 +10,9 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from jaxkinetic_kernels import map_rows, pair_normals, particle_normals
+from jaxkinetic_kernels import pair_normals, particle_normals
 
 from .._checks import is_traced, refuse
 from .._system import AbstractDiffusion, AbstractScheme
@@ -22,6 +22,7 @@ from ..states import Particles
 from .generators import particle_generator
 from .interactions import AbstractInteraction, Components
 from .roots import symmetric_root
+from .sums import direct_sum
 
 
 class AbstractLandau(AbstractDiffusion):
@@ -57,12 +58,8 @@ class AbstractLandau(AbstractDiffusion):
         return EulerMaruyama()
 
     def drift(self, t: RealScalar, state: Particles) -> Particles:
-        """(2/N) sum_j b(v_i - v_j). Cost N^2, memory O(N)."""
-
-        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            return self.interaction.b_components(z)
-
-        return state.increment(velocity=2 / state.num_alive * sum_over_partners(terms, state))
+        """(2/N) sum_j b(v_i - v_j). Memory O(N); cost N^2, or what the interaction's own sum costs."""
+        return state.increment(velocity=2 / state.num_alive * self.interaction.sum_b(state))
 
     def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
         return particle_generator(self.interaction, phi, shared_noise=False)
@@ -87,7 +84,7 @@ class Kac(AbstractLandau):
             sign = jnp.where(ident_i < ident_j, 1, -1).astype(state.velocity.dtype)
             return self.interaction.sigma_components(z, tuple(sign * x for x in normals))
 
-        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * sum_over_partners(terms, state))
+        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * direct_sum(terms, state))
 
     def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
         return particle_generator(self.interaction, phi, shared_noise=True)
@@ -109,7 +106,7 @@ class IndependentNoise(AbstractLandau):
             normals = pair_normals(key, ident_i, ident_j, len(z), state.velocity.dtype, stream=stream)
             return self.interaction.sigma_components(z, normals)
 
-        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * sum_over_partners(terms, state))
+        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * direct_sum(terms, state))
 
 
 class MatrixSqrt(AbstractLandau):
@@ -122,36 +119,7 @@ class MatrixSqrt(AbstractLandau):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
 
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        dim, dtype = state.dim, state.velocity.dtype
-
-        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            return tuple(entry for row in self.interaction.a_components(z) for entry in row)
-
-        total = sum_over_partners(terms, state).reshape(-1, dim, dim)
-        root = symmetric_root(2 / state.num_alive * total)
-        normals = jnp.stack(particle_normals(key, state.ident, dim, dtype), -1)
+        root = symmetric_root(2 / state.num_alive * self.interaction.sum_a(state))
+        normals = jnp.stack(particle_normals(key, state.ident, state.dim, state.velocity.dtype), -1)
         kicks = jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)
         return state.increment(velocity=jnp.sqrt(dt) * kicks)
-
-
-def sum_over_partners(
-    terms: Callable[[Components, Array, Array], Components], state: Particles
-) -> Float[Array, "N outputs"]:
-    """sum_j terms(v_i - v_j, ident_i, ident_j) over the alive j, one value a component; 0 for dead i.
-
-    Direct, by blocks of rows: N^2 evaluations, memory O(N) also backwards. A term must vanish at z = 0, which leaves out
-    j = i.
-    """
-    columns = tuple(state.velocity.T)
-    zero = jnp.zeros((), state.velocity.dtype)
-
-    def block(rows: tuple[Array, Array, Array]) -> Array:
-        velocity, ident, alive = rows
-        z = tuple(v_i[:, None] - v_j[None, :] for v_i, v_j in zip(tuple(velocity.T), columns, strict=True))
-        both = alive[:, None] & state.alive[None, :]
-        # Masked before and after: what a dead slot holds must not reach a derivative either.
-        z = tuple(jnp.where(both, component, zero) for component in z)
-        values = terms(z, ident[:, None], state.ident[None, :])
-        return jnp.stack([jnp.sum(jnp.where(both, value, zero), axis=1) for value in values], axis=1)
-
-    return map_rows(block, (state.velocity, state.ident, state.alive), state.num_slots)
