@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from . import diagnostics as diagnostics
 from . import initial as initial
 from . import landau as landau
+from . import pairs as pairs
 from . import random as random
 from ._adjoint import Checkpointed as Checkpointed
 from ._adjoint import Direct as Direct

@@ -71,7 +71,7 @@ def test_arrows_point_down(path):
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.name)
 def test_kernels_import_jax_only(path):
-    standard = {"collections", "math", "typing", "functools"}
+    standard = {"collections", "math", "typing", "functools", "fractions"}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             assert node.level == 1

@@ -89,6 +89,10 @@ class AbstractRadial(AbstractInteraction):
         r2 = jnp.where(positive, r2, jnp.ones((), r2.dtype))
         return self.psi(r2), r2, positive
 
+    def psi_of(self, z: Components) -> Array:
+        """psi(r) elementwise; at r = 0, where nothing moves, that of r = 1."""
+        return self._psi_and_r2(z)[0]
+
     def a_components(self, z: Components) -> tuple[Components, ...]:
         psi, r2, positive = self._psi_and_r2(z)
         psi = jnp.where(positive, psi, jnp.zeros((), psi.dtype))

@@ -5,7 +5,7 @@ that are alive, and time is that of the Landau equation (FW 1.2) with mass 1.
 """
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,13 @@ from jaxtyping import Array
 from jaxkinetic_kernels import pair_normals, particle_normals
 
 from .._checks import is_traced, refuse
-from .._system import AbstractDiffusion, AbstractScheme
+from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
 from .._types import RealScalar, Words
+from ..pairs import RandomMatching, rotations
 from ..schemes import EulerMaruyama
 from ..states import Particles
 from .generators import particle_generator
-from .interactions import AbstractInteraction, Components
+from .interactions import AbstractInteraction, AbstractRadial, Components
 from .roots import symmetric_root
 from .sums import direct_sum
 
@@ -65,12 +66,16 @@ class AbstractLandau(AbstractDiffusion):
         return particle_generator(self.interaction, phi, shared_noise=False)
 
 
-class Kac(AbstractLandau):
+class Kac(AbstractLandau, AbstractPairFlow):
     r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
 
-    Conserved on every path by the equation: momentum and energy. By `EulerMaruyama`: momentum to round-off; energy to
-    order dt in mean and sqrt(dt) on a path. Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2.
-    Cost of a step N^2.
+    Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2, which for a radial interaction in d >= 2 is
+    $\frac4N\psi(r)\,\Delta_{S^{d-1}}$ on the direction of v_i - v_j: **its pair flow over s = dt/N is Brownian motion on the
+    sphere of radius r, exp(tau Laplace) with tau = 4 psi(r) s**; no softening is needed, at the singularity the law is uniform.
+
+    Conserved on every path by the equation: momentum and energy. By `pairs.Sweep` and `pairs.RandomMatching` (the default for
+    a radial interaction): both to round-off at every dt. By `EulerMaruyama`: momentum to round-off; energy to order dt in mean
+    and sqrt(dt) on a path. Cost of a step: N/2 pairs in `RandomMatching`, else N^2.
 
     **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
     **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d.
@@ -85,6 +90,30 @@ class Kac(AbstractLandau):
             return self.interaction.sigma_components(z, tuple(sign * x for x in normals))
 
         return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * direct_sum(terms, state))
+
+    def supports(self, scheme: AbstractScheme, state: Particles) -> bool:
+        return scheme.requires is not AbstractPairFlow or isinstance(self.interaction, AbstractRadial)
+
+    def default_scheme(self) -> AbstractScheme:
+        return RandomMatching() if isinstance(self.interaction, AbstractRadial) else EulerMaruyama()
+
+    def num_words(self, dim: int) -> int:
+        return rotations.num_words(dim)
+
+    def clock(self, num_alive: Array) -> Array:
+        return 1 / num_alive
+
+    def pair_flow(
+        self, words: tuple[Array, ...], s: Array, vi: Components, vj: Components
+    ) -> tuple[Components, Components]:
+        """(v_i + v_j)/2 and |v_i - v_j| kept, the direction after Brownian motion for tau = 4 psi(r) s."""
+        interaction: Any = self.interaction
+        z = tuple(p - q for p, q in zip(vi, vj, strict=True))
+        turn = rotations.heat_rotation(words, 4 * interaction.psi_of(z) * s, z)
+        return (
+            tuple(p + c / 2 for p, c in zip(vi, turn, strict=True)),
+            tuple(q - c / 2 for q, c in zip(vj, turn, strict=True)),
+        )
 
     def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
         return particle_generator(self.interaction, phi, shared_noise=True)

@@ -1,9 +1,16 @@
 """Arrays and bits: counter-based noise and row-blocked pair reductions. Imports jax only; knows no physics."""
 
+from .feistel import feistel as feistel
+from .feistel import permute as permute
+from .matchings import circle_round as circle_round
+from .matchings import random_matching as random_matching
 from .pair_noise import pair_normals as pair_normals
+from .pair_noise import pair_words as pair_words
 from .pair_noise import particle_normals as particle_normals
 from .philox import philox_4x32 as philox_4x32
 from .rows import map_rows as map_rows
+from .words import cos_sin as cos_sin
+from .words import cos_sin_turns as cos_sin_turns
 from .words import fold_in as fold_in
 from .words import normals as normals
 from .words import uniform as uniform

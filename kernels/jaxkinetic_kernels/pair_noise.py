@@ -9,14 +9,18 @@ from .words import TAG_NOISE, normals
 _BLOCK_BITS = 16
 
 
-def _normals(
-    key: jax.Array, low: jax.Array, high: jax.Array, stream: jax.Array | int, count: int, dtype: jnp.dtype
+def pair_words(
+    key: jax.Array, ident_i: jax.Array, ident_j: jax.Array, count: int, *, stream: jax.Array | int = 0
 ) -> tuple[jax.Array, ...]:
+    """`count` uint32 words for every pair, symmetric in i and j: what `pair_normals` are made from.
+
+    **Arguments** and counter as there.
+    """
+    low, high = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
     out: tuple[jax.Array, ...] = ()
     for block in range(-(-count // 4)):
         place = (jnp.asarray(stream, jnp.uint32) << _BLOCK_BITS) | jnp.uint32(block)
-        words = philox_4x32((low, high, place, jnp.asarray(TAG_NOISE, jnp.uint32)), key)
-        out += normals(words[: 2 * -(-(count - 4 * block) // 2)], dtype)
+        out += philox_4x32((low, high, place, jnp.asarray(TAG_NOISE, jnp.uint32)), key)
     return out[:count]
 
 
@@ -37,11 +41,11 @@ def pair_normals(
     **Arguments:** `key`: (2,) uint32, this step's key. `ident_i`, `ident_j`: uint32 arrays that broadcast.
     `stream`: below 2^16. **Returns:** a tuple of `count` arrays of the broadcast shape.
     """
-    return _normals(key, jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j), stream, count, dtype)
+    return normals(pair_words(key, ident_i, ident_j, count + count % 2, stream=stream), dtype)[:count]
 
 
 def particle_normals(
     key: jax.Array, ident: jax.Array, count: int, dtype: jnp.dtype, *, stream: int = 0
 ) -> tuple[jax.Array, ...]:
     """`count` N(0, 1) variables for every particle. Counter: (ident, ident, stream and block, tag)."""
-    return _normals(key, ident, ident, stream, count, dtype)
+    return pair_normals(key, ident, ident, count, dtype, stream=stream)

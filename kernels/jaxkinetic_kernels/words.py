@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -37,15 +38,50 @@ def _horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
     return total
 
 
-def _cos_sin_turns(word: jax.Array, dtype: jnp.dtype) -> tuple[jax.Array, jax.Array]:
-    """cos and sin of 2 pi word / 2^32: the quadrant from the leading bits, Taylor's series on [-pi/4, pi/4]."""
+def _representable(coefficients: list[Fraction], dtype: jnp.dtype) -> list[float]:
+    """The coefficients in `dtype`, what rounding takes from each given back by the next at x = .4: the rounding of -1/6 alone
+    would change the length of what is rotated by .02 eps a turn."""
+    precision = jnp.finfo(dtype).nmant + 1
+    out, lost = [], Fraction(0)
+    for coefficient in coefficients:
+        wanted = coefficient + lost / Fraction(2, 5)
+        unit = Fraction(2) ** (math.frexp(float(wanted))[1] - precision)
+        out.append(float(round(wanted / unit) * unit))
+        lost = wanted - Fraction(out[-1])
+    return out
+
+
+def cos_sin_turns(word: jax.Array, dtype: jnp.dtype) -> tuple[jax.Array, jax.Array]:
+    """cos and sin of 2 pi word / 2^32: a uniform point on the circle from a uniform word."""
     quadrant = (word + jnp.uint32(1 << 29)) >> 30
     offset = jax.lax.bitcast_convert_type(word - (quadrant << 30), jnp.int32)
-    angle = offset.astype(dtype) * jnp.asarray(2 * math.pi * 2.0**-32, dtype)
-    terms = 5 if jnp.finfo(dtype).bits <= 32 else 10
+    return _cos_sin(quadrant, offset.astype(dtype) * jnp.asarray(2 * math.pi * 2.0**-32, dtype))
+
+
+@jax.custom_jvp
+def cos_sin(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """cos and sin of a moderate angle (absolute error a few eps (1 + |angle|)): a few times the speed of `jnp.cos`."""
+    turns = jnp.round(angle * jnp.asarray(2 / math.pi, angle.dtype))
+    quadrant = turns.astype(jnp.int32).astype(jnp.uint32) & jnp.uint32(3)
+    high, low = 1.5703125, math.pi / 2 - 1.5703125
+    rest = (angle - turns * jnp.asarray(high, angle.dtype)) - turns * jnp.asarray(low, angle.dtype)
+    return _cos_sin(quadrant, rest)
+
+
+@cos_sin.defjvp
+def _cos_sin_jvp(primals, tangents):
+    cosine, sine = cos_sin(primals[0])
+    return (cosine, sine), (-sine * tangents[0], cosine * tangents[0])
+
+
+def _cos_sin(quadrant: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """cos and sin of quadrant pi/2 + angle, |angle| <= pi/4, by Taylor's series."""
+    terms = 6 if jnp.finfo(angle.dtype).bits <= 32 else 10
     square = angle * angle
-    sine = angle * _horner(square, [(-1) ** n / math.factorial(2 * n + 1) for n in range(terms)])
-    cosine = _horner(square, [(-1) ** n / math.factorial(2 * n) for n in range(terms + 1)])
+    odd_terms = [Fraction((-1) ** n, math.factorial(2 * n + 1)) for n in range(terms)]
+    even_terms = [Fraction((-1) ** n, math.factorial(2 * n)) for n in range(terms + 1)]
+    sine = angle * _horner(square, _representable(odd_terms, angle.dtype))
+    cosine = _horner(square, _representable(even_terms, angle.dtype))
     odd = (quadrant & jnp.uint32(1)) == 1
     c, s = jnp.where(odd, sine, cosine), jnp.where(odd, cosine, sine)
     c = jnp.where((quadrant == 1) | (quadrant == 2), -c, c)
@@ -63,6 +99,6 @@ def normals(words: Sequence[jax.Array], dtype: jnp.dtype) -> tuple[jax.Array, ..
     for radius_word, angle_word in zip(words[::2], words[1::2], strict=True):
         minus_two_log = jnp.asarray(-2.0, dtype) * jnp.log(uniform(radius_word, dtype))
         radius = jnp.sqrt(jnp.maximum(minus_two_log, jnp.zeros((), dtype)))
-        cosine, sine = _cos_sin_turns(angle_word, dtype)
+        cosine, sine = cos_sin_turns(angle_word, dtype)
         out += [radius * cosine, radius * sine]
     return tuple(out)

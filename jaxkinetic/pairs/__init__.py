@@ -1,0 +1,14 @@
+"""Schemes over pairs, free of physics, and the rotations that they share."""
+
+from .matching import RandomMatching as RandomMatching
+from .rotations import heat_rotation as heat_rotation
+from .sphere import (
+    spherical_heat_cdf as spherical_heat_cdf,
+)
+from .sphere import (
+    spherical_heat_kernel as spherical_heat_kernel,
+)
+from .sphere import (
+    spherical_heat_quantile as spherical_heat_quantile,
+)
+from .sweep import Sweep as Sweep

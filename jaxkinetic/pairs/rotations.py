@@ -1,0 +1,74 @@
+"""Rotating a vector z by the spherical heat flow, as an increment, so that a small angle loses no digit."""
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxkinetic_kernels import cos_sin, cos_sin_turns, normals, uniform
+
+from .sphere import LATEST, quantile
+
+Components = tuple[Array, ...]
+
+
+def num_words(dim: int) -> int:
+    """uint32 words one rotation takes: angle and axis."""
+    return 2 if dim <= 3 else 1 + dim + dim % 2
+
+
+def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
+    r"""z' - z for z' = exp(tau Laplace) on the sphere of radius |z|: $-2xz + 2\sqrt{x(1-x)}\,r\,e$, x = sin^2(theta/2).
+
+    e is uniform on the unit sphere orthogonal to z, theta has the law of `spherical_heat_quantile`; for d = 2 z turns by
+    N(0, 2 tau). |z'| = |z| to round-off, without bias; z = 0 stays. **Arguments:** `words`: `num_words(d)` uint32 arrays;
+    `tau`: not negative; `z`: d component arrays. Differentiable in tau and z at fixed words.
+    """
+    dtype = z[0].dtype
+    r2 = sum((c * c for c in z[1:]), z[0] * z[0])
+    moving = (r2 > 0) & (tau > 0)
+    z = tuple(jnp.where(moving, c, jnp.ones((), dtype)) for c in z)
+    tau = jnp.where(moving, tau, jnp.ones((), dtype))
+    # Not below the least normal number: an underflow has no square root to differentiate.
+    tau = jnp.clip(tau, jnp.asarray(1e-30, dtype), jnp.asarray(LATEST, dtype))
+    turned = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
+    return tuple(jnp.where(moving, c, jnp.zeros((), dtype)) for c in turned)
+
+
+def _in_the_plane(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
+    xi = normals(words, z[0].dtype)[0]
+    cosine, sine = cos_sin(jnp.sqrt(tau / 2) * xi)
+    x, along = sine * sine, sine * cosine
+    return -2 * (x * z[0] + along * z[1]), -2 * (x * z[1] - along * z[0])
+
+
+def _about_an_axis(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
+    dtype = z[0].dtype
+    u = jnp.clip(uniform(words[0], dtype), 0, 1 - jnp.finfo(dtype).epsneg)
+    x = jnp.maximum(quantile(u, tau, len(z)), jnp.finfo(dtype).tiny)
+    # Two roots: the one of x (1 - x) rounds down more often than up near x = 1/2, by .004 eps in the mean.
+    across = 2 * jnp.sqrt(x) * jnp.sqrt(jnp.maximum(1 - x, 0))
+    side = _frame(words[1], z) if len(z) == 3 else _projected(words[1:], z)
+    return tuple(across * e - 2 * x * c for e, c in zip(side, z, strict=True))
+
+
+def _frame(word: Array, z: Components) -> Components:
+    """r e in d = 3: a point at a uniform azimuth in the frame of Duff et al. (J. Comput. Graph. Tech. 6, 1, 2017)."""
+    z1, z2, z3 = z
+    r = jnp.sqrt(z1 * z1 + z2 * z2 + z3 * z3)
+    sign = jnp.where(z3 < 0, -jnp.ones_like(z3), jnp.ones_like(z3))
+    a = -1 / (sign * r + z3)
+    b = z1 * z2 * a
+    c, s = cos_sin_turns(word, z1.dtype)
+    return (
+        c * (r + sign * z1 * z1 * a) + s * b,
+        c * (sign * b) + s * (sign * r + z2 * z2 * a),
+        -(c * sign * z1 + s * z2),
+    )
+
+
+def _projected(words: tuple[Array, ...], z: Components) -> Components:
+    """r e in any d: a normal vector without its part along z, brought to the length r."""
+    g = normals(words, z[0].dtype)[: len(z)]
+    r2, along = sum(c * c for c in z), sum(p * q for p, q in zip(g, z, strict=True))
+    g = tuple(p - along / r2 * q for p, q in zip(g, z, strict=True))
+    length = jnp.sqrt(r2 / sum(p * p for p in g))
+    return tuple(length * p for p in g)
