@@ -169,7 +169,7 @@ def _check_scheme(system: AbstractSystem, scheme: Any, state: State) -> None:
     able = sorted(
         s.__name__
         for s in _concrete_schemes(AbstractScheme)
-        if isinstance(system, s.requires) and s is not type(scheme)
+        if isinstance(system, s.requires) and s is not type(scheme) and system.supports(s(), state)
     )
     raise refuse(
         "scheme", f"be one that {type(system).__name__} supports", f"is {type(scheme).__name__}",

@@ -57,7 +57,7 @@ class Case:
     parameters: tuple[str, ...] = ()
     state: Callable[..., jk.Particles] = field(default=particles)
     dim: int = 3
-    pathwise_permutation: bool = True
+    pathwise_permutation: bool = True  # False where pairs are found by the place in the array
 
     def __str__(self) -> str:
         return self.name
@@ -83,4 +83,19 @@ def _landau() -> list[Case]:
     ]
 
 
-CASES = _landau()
+def _pairs() -> list[Case]:
+    L = jk.landau
+    coulomb = L.PowerLaw(-3.0, strength=0.7)
+    matching, sweep = jk.pairs.RandomMatching, jk.pairs.Sweep
+    both = ("interaction.gamma", "interaction.strength")
+    return [
+        Case("matching-coulomb", lambda: L.Kac(coulomb), matching, both, pathwise_permutation=False),
+        Case("matching-user", lambda: L.Kac(Yukawa(0.9, 1.3)), matching, ("interaction.screening",), dim=2,
+             pathwise_permutation=False),
+        Case("sweep-coulomb", lambda: L.Kac(coulomb), sweep, both, pathwise_permutation=False),
+        Case("sweep-power", lambda: L.Kac(L.PowerLaw(-2.0, 0.7)), lambda: sweep(symmetric=False), both, dim=2,
+             pathwise_permutation=False),
+    ]  # fmt: skip
+
+
+CASES = _landau() + _pairs()

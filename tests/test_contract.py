@@ -29,20 +29,41 @@ def identical(x, y) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True))
 
 
-@cases
+@pytest.mark.parametrize("case", [c for c in CASES if c.pathwise_permutation], ids=str)
 def test_permuted_particles_follow_the_same_path(case):
-    """Catches noise keyed by place in the array instead of ident."""
+    """Catches noise keyed by place in the array instead of ident. (Pairings: the same law; see test_pairs.)"""
     state = start(case)
     order = jax.random.permutation(jax.random.key(3), state.num_slots)
     shuffled = jk.Particles(state.velocity[order], alive=state.alive[order], ident=state.ident[order])
     straight, other = run(case, state).final, run(case, shuffled).final
-    assert case.pathwise_permutation
     np.testing.assert_allclose(other.velocity, straight.velocity[order], rtol=1e-11, atol=1e-12)
     assert np.array_equal(other.ident, straight.ident[order])
     assert not np.allclose(straight.velocity, state.velocity, atol=1e-3)
 
 
-@cases
+@pytest.mark.parametrize("case", [c for c in CASES if not c.pathwise_permutation], ids=str)
+def test_what_a_dead_slot_holds_is_not_seen(case):
+    """Pairings: dead slots take part in them and do nothing, also backwards, whatever they hold."""
+    velocity = case.state(jax.random.key(1), 10, case.dim).velocity
+    alive = jnp.asarray([False, True, True, True, False, True, True, True, True, False])
+
+    def final(velocity):
+        return run(case, jk.Particles(velocity, alive=alive), 6, throw=False, adjoint=jk.Direct()).final.velocity
+
+    def of_alive(velocity):
+        return jnp.sum(jnp.where(alive[:, None], final(velocity), 0) ** 3)
+
+    other = jnp.where(alive[:, None], velocity, 1e200)
+    assert np.array_equal(final(other)[alive], final(velocity)[alive])
+    assert np.array_equal(final(other)[~alive], other[~alive])
+    gradient = jax.grad(of_alive)(other)
+    assert not gradient[~alive].any()
+    assert np.isfinite(gradient).all()
+    assert np.array_equal(gradient, jax.grad(of_alive)(velocity))
+    assert not np.allclose(final(velocity)[alive], velocity[alive], atol=1e-3)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.pathwise_permutation], ids=str)
 def test_dead_slots_neither_move_nor_act(case):
     """Catches N counted over slots instead of over the alive, and sums over dead partners."""
     state = start(case)

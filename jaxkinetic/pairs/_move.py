@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxkinetic_kernels import pair_words
+from jaxkinetic_kernels import materialise_words, pair_words
 
 from .._system import AbstractPairFlow
 from .._types import RealScalar, Words
@@ -24,6 +24,7 @@ def move_pairs(
 ) -> tuple[Components, Components]:
     """Both partners after the pair's time s; where not `active`, as they were, and unseen by a derivative."""
     words = pair_words(key, *idents, system.num_words(len(velocities[0])), stream=stream)
+    words = materialise_words(words, s)
     in_order = idents[0] < idents[1]
 
     def masked(v: Array) -> Array:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
-from jaxkinetic_kernels import random_matching
+from jaxkinetic_kernels import materialise, random_matching
 
 from .._system import AbstractPairFlow, AbstractScheme
 from .._types import PyTree, RealScalar, Words
@@ -42,16 +44,31 @@ class RandomMatching(AbstractScheme):
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         num = carry.num_slots
         even = num + num % 2
-        i, j = random_matching(key, even)
         s = system.clock(carry.num_alive) * dt * (even - 1)
+        # Stored: LLVM does not come to an end with a gather whose index is a bijection of few bits.
+        i, j = materialise(random_matching(key, even), s)
         # The partner of nobody is the last particle, masked.
-        present = (i < num) & (j < num)
         at_i, at_j = jnp.minimum(i, num - 1), jnp.minimum(j, num - 1)
-        active = present & carry.alive[at_i] & carry.alive[at_j]
-        columns = carry.velocity.T
-        before = tuple(c[at_i] for c in columns), tuple(c[at_j] for c in columns)
-        after = move_pairs(key, system, s, before, (carry.ident[at_i], carry.ident[at_j]), active)
-        velocity = carry.velocity
+        active = (i < num) & (j < num) & carry.alive[at_i] & carry.alive[at_j]
+        table = _pack(tuple(carry.velocity.T))
+        (v_i, v_j), (ident_i, ident_j) = (
+            [_unpack([materialise(entry[at], s) for entry in table], carry.dim) for at in (at_i, at_j)],
+            [carry.ident[at] for at in (at_i, at_j)],
+        )
+        after = move_pairs(key, system, s, (v_i, v_j), (ident_i, ident_j), active)
         for at, moved in zip((i, j), after, strict=True):
-            velocity = velocity.at[at].set(jnp.stack(moved, -1), mode="drop", unique_indices=True)
+            new = _pack(moved)
+            table = [x.at[at].set(y, mode="drop", unique_indices=True) for x, y in zip(table, new, strict=True)]
+        velocity = jnp.stack(_unpack(table, carry.dim), -1)
         return eqx.tree_at(lambda p: p.velocity, carry, velocity), aux, {}
+
+
+def _pack(columns: tuple[Array, ...]) -> list[Array]:
+    """Two real columns as one complex one: half the gathers and scatters, and pairs of results that are computed together."""
+    pairs = [jax.lax.complex(a, b) for a, b in zip(columns[::2], columns[1::2], strict=False)]
+    return pairs + [columns[-1]] * (len(columns) % 2)
+
+
+def _unpack(table: list[Array], dim: int) -> tuple[Array, ...]:
+    columns = [part for entry in table[: dim // 2] for part in (entry.real, entry.imag)]
+    return (*columns, *table[dim // 2 :])

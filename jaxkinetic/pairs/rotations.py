@@ -1,9 +1,12 @@
 """Rotating a vector z by the spherical heat flow, as an increment, so that a small angle loses no digit."""
 
+import math
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxkinetic_kernels import cos_sin, cos_sin_turns, normals, uniform
+from jaxkinetic_kernels import cos_sin, materialise, normals, uniform
 
 from .sphere import LATEST, quantile
 
@@ -36,7 +39,8 @@ def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
 def _in_the_plane(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
     xi = normals(words, z[0].dtype)[0]
     cosine, sine = cos_sin(jnp.sqrt(tau / 2) * xi)
-    x, along = sine * sine, sine * cosine
+    turn = materialise(jax.lax.complex(sine * sine, sine * cosine), tau.reshape(-1)[0])
+    x, along = turn.real, turn.imag
     return -2 * (x * z[0] + along * z[1]), -2 * (x * z[1] - along * z[0])
 
 
@@ -44,20 +48,24 @@ def _about_an_axis(words: tuple[Array, ...], tau: Array, z: Components) -> Compo
     dtype = z[0].dtype
     u = jnp.clip(uniform(words[0], dtype), 0, 1 - jnp.finfo(dtype).epsneg)
     x = jnp.maximum(quantile(u, tau, len(z)), jnp.finfo(dtype).tiny)
+    if len(z) == 3:
+        turn = materialise(jax.lax.complex(x, uniform(words[1], dtype)), tau.reshape(-1)[0])
+        x, side = turn.real, _frame(turn.imag, z)
+    else:
+        x, side = materialise(x, tau.reshape(-1)[0]), _projected(words[1:], z)
     # Two roots: the one of x (1 - x) rounds down more often than up near x = 1/2, by .004 eps in the mean.
     across = 2 * jnp.sqrt(x) * jnp.sqrt(jnp.maximum(1 - x, 0))
-    side = _frame(words[1], z) if len(z) == 3 else _projected(words[1:], z)
     return tuple(across * e - 2 * x * c for e, c in zip(side, z, strict=True))
 
 
-def _frame(word: Array, z: Components) -> Components:
-    """r e in d = 3: a point at a uniform azimuth in the frame of Duff et al. (J. Comput. Graph. Tech. 6, 1, 2017)."""
+def _frame(turns: Array, z: Components) -> Components:
+    """r e in d = 3: a point at the azimuth 2 pi `turns` in the frame of Duff et al. (J. Comput. Graph. Tech. 6, 1, 2017)."""
     z1, z2, z3 = z
     r = jnp.sqrt(z1 * z1 + z2 * z2 + z3 * z3)
     sign = jnp.where(z3 < 0, -jnp.ones_like(z3), jnp.ones_like(z3))
     a = -1 / (sign * r + z3)
     b = z1 * z2 * a
-    c, s = cos_sin_turns(word, z1.dtype)
+    c, s = cos_sin(2 * math.pi * turns)
     return (
         c * (r + sign * z1 * z1 * a) + s * b,
         c * (sign * b) + s * (sign * r + z2 * z2 * a),

@@ -4,6 +4,8 @@ from .feistel import feistel as feistel
 from .feistel import permute as permute
 from .matchings import circle_round as circle_round
 from .matchings import random_matching as random_matching
+from .materialise import materialise as materialise
+from .materialise import materialise_words as materialise_words
 from .pair_noise import pair_normals as pair_normals
 from .pair_noise import pair_words as pair_words
 from .pair_noise import particle_normals as particle_normals

@@ -21,8 +21,8 @@ def circle_round(round_number: jax.Array | int, num: int) -> tuple[jax.Array, ja
     return i, jnp.where(k == 0, modulus, j)
 
 
-def random_matching(key: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
-    """A random perfect matching of n items, n even: (i, j), two (n/2,) uint32 arrays. Cost n, no sort.
+def random_matching(key: jax.Array, num: int) -> jax.Array:
+    """A random perfect matching of n items, n even: a (2, n/2) uint32 array, partners in a column. Cost n, no sort.
 
     A uniform round of the circle method, its places renamed by a keyed bijection. P(i meets j) = 1/(n-1) for every pair
     whatever the bijection (up to n/2^32, the rounding of the round); the bijection makes triples and successive matchings
@@ -31,5 +31,4 @@ def random_matching(key: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
     words = fold_in(key, num)
     r = words[0] % jnp.uint32(num - 1)
     i, j = circle_round(r, num)
-    names = fold_in(key, num, 1)
-    return permute(i, names, num), permute(j, names, num)
+    return permute(jnp.stack([i, j]), fold_in(key, num, 1), num)

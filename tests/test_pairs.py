@@ -1,0 +1,217 @@
+"""Sweep and RandomMatching: which pairs meet, what is conserved, the order in dt, exact laws of one step."""
+
+import itertools
+from functools import partial
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from replicas import z_scores
+from scipy.stats import chisquare
+
+import jaxkinetic as jk
+from jaxkinetic.landau import Kac, Maxwell, PowerLaw
+from jaxkinetic.pairs import RandomMatching, Sweep
+from jaxkinetic_kernels import circle_round, feistel, permute, random_matching
+
+
+class Roll(jk.AbstractPairFlow):
+    """Counts meetings: component 0 is a label that stays, component 1 sums partners' labels, component 2 the time s."""
+
+    conserves: ClassVar[dict] = {}
+
+    def check(self, state): ...
+
+    def default_scheme(self):
+        return Sweep()
+
+    def generator(self, phi):
+        raise NotImplementedError
+
+    def num_words(self, dim):
+        return 2
+
+    def clock(self, num_alive):
+        return 1 / num_alive
+
+    def pair_flow(self, words, s, vi, vj):
+        return (vi[0], vi[1] + vj[0], vi[2] + s), (vj[0], vj[1] + vi[0], vj[2] + s)
+
+
+def labelled(num, alive=None):
+    labels = 4.0 ** np.arange(num)
+    velocity = np.stack([labels, np.zeros(num), np.zeros(num)], -1)
+    return jk.Particles(velocity, alive=alive), labels
+
+
+@pytest.mark.parametrize("num", [2, 3, 4, 5, 8, 11, 16])
+def test_a_sweep_lets_every_pair_meet_exactly_once(num):
+    """Twice, each time for half, when symmetric. Base 4 digits: a missing or doubled pair shows. Time a pair: dt/N."""
+    state, labels = labelled(num)
+    expected = labels.sum() - labels
+    for scheme, passes in ((Sweep(symmetric=False), 1), (Sweep(), 2)):
+        final = jk.simulate(Roll(), state, scheme=scheme, key=jax.random.key(0), dt=0.6, num_steps=1).final.velocity
+        assert np.array_equal(final[:, 1], passes * expected)
+        np.testing.assert_allclose(final[:, 2], (num - 1) * 0.6 / num, rtol=1e-14)
+
+
+def test_the_dead_meet_nobody():
+    alive = np.asarray([True, False, True, True, True, False, True])
+    state, labels = labelled(7, alive)
+    final = jk.simulate(Roll(), state, key=jax.random.key(0), dt=0.6, num_steps=1).final.velocity
+    assert np.array_equal(final[:, 1], np.where(alive, 2 * (labels[alive].sum() - labels), 0))
+    np.testing.assert_allclose(final[alive, 2], 4 * 0.6 / 5, rtol=1e-14)
+    keys = jax.random.split(jax.random.key(1), 20_000)
+
+    def one(key):
+        return jk.simulate(
+            Roll(), state, scheme=RandomMatching(), key=key, dt=0.6, num_steps=1, throw=False
+        ).final.velocity
+
+    times = np.asarray(jax.lax.map(one, keys, batch_size=1000))[:, alive, 2]
+    assert np.abs(z_scores(times, 4 * 0.6 / 5)).max() < 4
+
+
+@pytest.mark.parametrize("num", [2, 4, 6, 12, 30])
+def test_circle_rounds_are_a_factorisation(num):
+    met = [frozenset(map(int, pair)) for r in range(num - 1) for pair in zip(*circle_round(r, num), strict=True)]
+    assert sorted(map(sorted, met)) == sorted(map(list, itertools.combinations(range(num), 2)))
+    for r in range(num - 1):
+        assert sorted(np.concatenate(circle_round(r, num)).tolist()) == list(range(num))
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 8, 63, 64, 65, 1000])
+def test_permute_is_a_bijection(size):
+    index = jnp.arange(size, dtype=jnp.uint32)
+    images = [permute(index, jnp.asarray([seed, 5], jnp.uint32), size) for seed in range(4)]
+    for image in images:
+        assert sorted(image.tolist()) == index.tolist()
+    assert size < 5 or len({tuple(image.tolist()) for image in images}) == 4
+    whole = jnp.arange(1 << 10, dtype=jnp.uint32)
+    assert np.unique(feistel(whole, jnp.asarray([1, 2], jnp.uint32), 10)).size == 1 << 10
+
+
+def partners(words, num):
+    i, j = random_matching(words, num)
+    return jnp.zeros(num, jnp.uint32).at[i].set(j).at[j].set(i)
+
+
+@pytest.mark.parametrize("num", [4, 6, 8, 10])
+def test_matchings_are_unbiased_over_pairs_and_steps(num):
+    """chi^2, false alarm 1e-6 each: pairs; the partners of 0 in two steps that follow one another; two partners at once.
+
+    Affine indices a k + b and a permutation of rows and a transposition fail the second and the third."""
+    words = jax.random.bits(jax.random.key(num), (60_000, 2), jnp.uint32)
+    met = np.asarray(jax.jit(jax.vmap(partial(partners, num=num)))(words))
+    assert (met[np.arange(len(met))[:, None], met] == np.arange(num)).all()
+    assert (met != np.arange(num)).all()
+    for particle in (0, num - 1):
+        others = np.bincount(met[:, particle], minlength=num)
+        assert chisquare(np.delete(others, particle)).pvalue > 1e-6
+    steps = jax.vmap(lambda w: jnp.stack([jk.random.fold_in(w, k) for k in (3, 4)]))(words)
+    two = np.asarray(jax.jit(jax.vmap(jax.vmap(partial(partners, num=num))))(steps))
+    joint = np.bincount(two[:, 0, 0] * num + two[:, 1, 0], minlength=num * num).reshape(num, num)[1:, 1:]
+    assert chisquare(joint.ravel()).pvalue > 1e-6
+    if num > 4:
+        apart = met[(met[:, 0] != 1)]
+        pairs = np.bincount(apart[:, 0] * num + apart[:, 1], minlength=num * num).reshape(num, num)[2:, 2:]
+        assert chisquare(pairs[~np.eye(num - 2, dtype=bool)]).pvalue > 1e-6
+
+
+def invariants(state):
+    return jnp.append(jk.diagnostics.momentum(state), jk.diagnostics.energy(state))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize(("scheme", "num", "dim"), [(RandomMatching(), 65, 3), (RandomMatching(), 64, 2), (Sweep(), 9, 3),
+                                                    (Sweep(), 8, 2)])  # fmt: skip
+def test_momentum_and_energy_survive_a_thousand_steps_of_any_size(scheme, num, dim, dtype):
+    """Relative 1e-12 in float64, 1e-7 sqrt(rounds) in float32, for dt = .01 and 10, gamma from Coulomb to hard spheres. Catches
+    a rotation that is renormalised (r shrinks by 1e-6 a step) and a rounding that has a sign."""
+    state = jk.initial.bimaxwellian(jax.random.key(0), num, dim, perpendicular=1.5, parallel=0.3, dtype=dtype)
+    rounds = 1000 * (2 * (num + num % 2 - 1) if isinstance(scheme, Sweep) else 1)
+    allowed = 1e-12 if dtype == jnp.float64 else 1e-7 * np.sqrt(rounds)
+    for gamma in (-3, -2, 0, 1):
+        for dt in (0.01, 10.0):
+            if gamma < -dim:
+                continue
+            final = jk.simulate(
+                Kac(PowerLaw(float(gamma))), state, scheme=scheme, key=jax.random.key(2), dt=dt, num_steps=1000
+            ).final
+            drift = np.abs(invariants(final) - invariants(state)) / float(jk.diagnostics.energy(state))
+            print(scheme, num, gamma, dt, drift.max() / allowed)
+            assert drift.max() < allowed, (gamma, dt)
+            assert np.abs(final.velocity - state.velocity).max() > 0.1
+
+
+def deviator(state):
+    v = state.velocity
+    second = jnp.einsum("ni,nj->ij", v, v)
+    return second - jnp.trace(second) / v.shape[1] * jnp.eye(v.shape[1])
+
+
+@pytest.mark.parametrize(("num", "dim"), [(4, 3), (5, 3), (6, 2), (3, 2)])
+def test_one_random_matching_relaxes_the_deviator_by_its_exact_factor(num, dim):
+    """gamma = 0: 1 - N/(2(N-1)) (1 - e^{-8 d dt (N-1)/N}), N even; (1 + e^{-8 d dt})/2, N odd. N for N - 1 is 20 standard errors
+    away, e^{-4 d dt} more."""
+    dt = 0.02
+    start = jk.Particles(jax.random.normal(jax.random.key(num), (num, dim)) * jnp.linspace(0.5, 2, dim)[None, :])
+    start = jk.Particles(start.velocity - jk.diagnostics.momentum(start)[None, :])
+    keys = jax.random.split(jax.random.key(0), 200_000)
+
+    @jax.jit
+    def runs(keys):
+        def one(key):
+            run = jk.simulate(Kac(Maxwell()), start, scheme=RandomMatching(), key=key, dt=dt, num_steps=1, throw=False)
+            return deviator(run.final)
+
+        return jax.lax.map(one, keys, batch_size=2000)
+
+    if num % 2:
+        factor = (1 + np.exp(-8 * dim * dt)) / 2
+    else:
+        factor = 1 - num / (2 * (num - 1)) * (1 - np.exp(-8 * dim * dt * (num - 1) / num))
+    rows, columns = np.triu_indices(dim)
+    z = z_scores(np.asarray(runs(keys))[:, rows, columns], factor * np.asarray(deviator(start))[rows, columns])
+    print(num, dim, z)
+    assert np.abs(z).max() < 4
+
+
+ORDERS = {"matching": (RandomMatching(), 1, 40), "pass": (Sweep(symmetric=False), 1, 40), "sweep": (Sweep(), 2, 160)}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_order_by_the_measured_slope(name):
+    """Error of the mean deviator of N = 4 Maxwell particles, decaying exactly by e^{-4 d t}, with 1, 2 (and 4) steps to one time."""
+    scheme, order, thousands = ORDERS[name]
+    dim, num, final_time = 2, 4, 0.1
+    start = jk.Particles(jax.random.normal(jax.random.key(3), (num, dim)) * jnp.asarray([2.0, 0.4])[None, :])
+    start = jk.Particles(start.velocity - jk.diagnostics.momentum(start)[None, :])
+    exact = np.exp(-4 * dim * final_time)
+
+    @partial(eqx.filter_jit)
+    def runs(keys, dt, num_steps):
+        def one(key):
+            run = jk.simulate(
+                Kac(Maxwell()),
+                start,
+                scheme=scheme,
+                key=key,
+                dt=dt,
+                num_steps=num_steps,
+                throw=False,
+                adjoint=jk.Direct(),
+            )
+            return jnp.sum(deviator(run.final) * deviator(start)) / jnp.sum(deviator(start) ** 2)
+
+        return jax.lax.map(one, keys, batch_size=5000)
+
+    errors, noises = [], []
+    for steps in (1, 2, 4):
+        values = np.asarray(runs(jax.random.split(jax.random.key(steps), thousands * 1000), final_time / steps, steps))
+        errors.append(values.mean() - exact)
+        noises.append(values.std() / np.sqrt(len(values)))
+    print(name, errors, noises)
