@@ -54,6 +54,12 @@ class AbstractLandau(AbstractDiffusion):
             raise refuse("state", "hold at least 2 particles that are alive", f"holds {alive}", "revive some")
         self.interaction.check(state.dim)
 
+    def check_step(self, state: Particles, dt: RealScalar) -> None:
+        self.interaction.check_step(dt)
+
+    def retract(self, state: Particles) -> Particles:
+        return self.interaction.retract(state)
+
     def default_scheme(self) -> AbstractScheme:
         return EulerMaruyama()
 
