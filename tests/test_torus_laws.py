@@ -1,0 +1,169 @@
+"""The Landau systems on the torus against exact laws: the mode that solves the equation, one step at small N, equilibria."""
+
+import itertools
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from dynkin import z_scores as dynkin_z_scores
+from replicas import replicate, z_scores
+from test_torus import COSINE, carrillo
+
+import jaxkinetic as jk
+
+exact = jk.landau.exact
+SYSTEMS = {"kac": jk.landau.Kac, "independent": jk.landau.IndependentNoise, "matrix_sqrt": jk.landau.MatrixSqrt}
+
+
+def mode_start(num, mode, amplitude, dtype=jnp.float64):
+    def init(key):
+        return jk.initial.torus_mode(key, num, mode, amplitude, dtype=dtype)
+
+    return init
+
+
+def extrapolated(system, init, observe, *, seed, horizon, steps, replicas, batch):
+    """Mean and standard error at the horizon, with `steps` and twice as many steps and Richardson's extrapolation."""
+    runs = [
+        replicate(system, init, observe, key=jax.random.key(seed + i), replicas=r, dt=horizon / n, num_steps=n, batch=batch)
+        for i, (n, r) in enumerate(((steps, replicas // 2), (2 * steps, replicas)))
+    ]  # fmt: skip
+    coarse, fine = ((x.mean(), x.var(ddof=1) / len(x)) for x in runs)
+    return 2 * fine[0] - coarse[0], np.sqrt(4 * fine[1] + coarse[1])
+
+
+@pytest.mark.parametrize(
+    ("interaction", "mode", "horizon", "mistaken_rates"),
+    [(COSINE, (1,), 0.8, (0.5, 1.0, 1.25)), (carrillo(), (1, 1), 0.4, (1.0, 2.0))],
+    ids=["one dimension", "two dimensions"],
+)
+def test_the_mode_decays_at_its_exact_rate(interaction, mode, horizon, mistaken_rates):
+    """E cos(m.v) = (A/2) e^{-lambda t} of `MatrixSqrt` at N = 1024, within 4 standard errors.
+
+    More than 8 away: a_m = C_m instead of C_m / 2; lambda = k.a_0 k, which is also half the drift; in d = 1 no drift. The
+    rate of finite N, lambda (N-1)/N at the start, is a twentieth of a standard error away: `test_one_step...` has that.
+    """
+    amplitude, num = 0.8, 1024
+
+    def observe(_, final):
+        return jk.diagnostics.mode(final, wavevector=mode).real
+
+    mean, stderr = extrapolated(
+        jk.landau.MatrixSqrt(interaction), mode_start(num, mode, amplitude, jnp.float32), observe, seed=1,
+        horizon=horizon, steps=8, replicas=256, batch=16,
+    )  # fmt: skip
+    law = exact.torus_mode_amplitude(horizon, interaction, mode, amplitude) / 2
+    mistakes = amplitude / 2 * np.exp(-np.array(mistaken_rates) * horizon)
+    print((mean - law) / stderr, (mean - mistakes) / stderr)
+    assert abs(mean - law) < 4 * stderr
+    assert np.abs(mean - mistakes).min() > 8 * stderr
+
+
+def one_step_mode(num, divisor, dt, amplitude, points=16):
+    """E cos(v_1) after one Euler-Maruyama step from i.i.d. data, d = 1, sums divided by `divisor`: quadrature over the torus
+    of dimension N, of spectral accuracy."""
+    axis = 2 * np.pi * np.arange(points) / points
+    total = 0.0
+    for others in itertools.product(axis, repeat=num - 1):
+        z = axis[:, None] - np.array(others)[None, :]
+        b, a = (-0.5 * np.sin(z)).sum(1), (1 + 0.5 * np.cos(z)).sum(1)
+        weight = (1 + amplitude * np.cos(axis)) * np.prod(1 + amplitude * np.cos(others))
+        total += np.sum(weight * np.cos(axis + 2 * dt / divisor * b) * np.exp(-dt / divisor * a))
+    return total / points**num
+
+
+@pytest.mark.parametrize("noise", SYSTEMS)
+def test_one_step_starts_at_the_rate_of_finite_n(noise):
+    """E cos(v_1) after one step of dt = .2 from i.i.d. data at N = 4, d = 1, against quadrature. As dt -> 0 that is the rate
+    lambda (N-1)/N (asserted). Nearest mistake: N - 1 for N, more than 8 standard errors away."""
+    num, dt, amplitude = 4, 0.2, 0.8
+    rate = (amplitude / 2 - one_step_mode(num, num, 1e-6, amplitude)) / (1e-6 * amplitude / 2)
+    np.testing.assert_allclose(rate, 0.75 * (num - 1) / num, rtol=1e-5)
+
+    def observe(start, final):
+        # The start, whose mean is known, takes most of the scatter.
+        before, after = (jk.diagnostics.mode(s, wavevector=(1,)).real for s in (start, final))
+        return (after - before)[None]
+
+    samples = replicate(
+        SYSTEMS[noise](COSINE), mode_start(num, (1,), amplitude), observe, key=jax.random.key(3), replicas=20_000, dt=dt,
+        num_steps=1, batch=4096,
+    )  # fmt: skip
+    z = z_scores(samples, one_step_mode(num, num, dt, amplitude) - amplitude / 2)[0]
+    wrong = z_scores(samples, one_step_mode(num, num - 1, dt, amplitude) - amplitude / 2)[0]
+    print(noise, z, wrong)
+    assert abs(z) < 4
+    assert abs(wrong) > 8
+
+
+@pytest.mark.parametrize(
+    ("noise", "num", "value"), [("independent", 2, 1.25), ("matrix_sqrt", 3, 1.28061), ("kac", 3, 1.0)]
+)
+def test_equilibrium_of_finitely_many_particles(noise, num, value):
+    """N E|rho_1|^2 as t -> infinity, c = .5: independent noise does not keep the uniform law, Kac's does. t = 8 from data of
+    1 + (N-1)/4; the other noise's value and that of the start are more than 8 standard errors away."""
+
+    def observe(_, final):
+        return num * jnp.abs(jk.diagnostics.mode(final, wavevector=(1,))) ** 2
+
+    mean, stderr = extrapolated(
+        SYSTEMS[noise](COSINE), mode_start(num, (1,), 1.0), observe, seed=5, horizon=8.0, steps=40, replicas=12_000,
+        batch=8192,
+    )  # fmt: skip
+    other = 1.0 if noise != "kac" else 1.25
+    print(noise, num, mean, stderr, (mean - value) / stderr, (mean - other) / stderr)
+    assert abs(mean - value) < 4 * stderr
+    assert abs(mean - other) > 8 * stderr
+
+
+def test_gradient_of_the_mode_in_a_coefficient():
+    """d/dc of E cos(v) at t = .8, a = 1 + c cos z: (A/2) e^{-lambda t} t/2, lambda = 1 - c/2, by paths of 128 particles.
+
+    A derivative that misses the drift, the noise, or a factor 2 in either is more than 8 standard errors away.
+    """
+    horizon, amplitude, num = 0.8, 0.8, 128
+    start = mode_start(num, (1,), amplitude)
+
+    def observable(c, key, steps):
+        keys = jax.random.split(key)
+        interaction = jk.landau.Trigonometric([[0], [1]], jnp.stack([jnp.ones(()), c]))
+        final = jk.simulate(
+            jk.landau.MatrixSqrt(interaction), start(keys[0]), key=keys[1], dt=horizon / steps, num_steps=steps,
+            adjoint=jk.Direct(), throw=False,
+        ).final  # fmt: skip
+        return jk.diagnostics.mode(final, wavevector=(1,)).real
+
+    def gradients(key, steps, replicas):
+        keys = jax.random.split(key, replicas)
+        return jax.jit(lambda keys: jax.vmap(lambda k: jax.grad(observable)(jnp.asarray(0.5), k, steps))(keys))(keys)
+
+    coarse, fine = (np.asarray(gradients(jax.random.key(s), n, r)) for s, n, r in ((1, 4, 300), (2, 8, 600)))
+    mean = 2 * fine.mean() - coarse.mean()
+    stderr = np.sqrt(4 * fine.var() / fine.size + coarse.var() / coarse.size)
+    law = amplitude / 2 * np.exp(-0.75 * horizon) * horizon / 2
+    print(mean, law, stderr, (mean - law) / stderr)
+    assert abs(mean - law) < 4 * stderr
+    # The drift contributes 2 law and the noise -law; half the derivative of one of them is law / 2 at least.
+    assert law / 2 > 8 * stderr
+
+
+def lifted(system):
+    """The system in the plane, where (c.v)^degree is a function of its state; `test_torus` compares the paths."""
+
+    class Lifted(system):
+        def retract(self, state):
+            return state
+
+    return Lifted
+
+
+@pytest.mark.parametrize(("noise", "num", "interaction"), [("kac", 3, carrillo()), ("matrix_sqrt", 8, COSINE)])
+def test_dynkin(noise, num, interaction):
+    """Dynkin's formula on the torus: kac with matrices in d = 2, the root with structure factors in d = 1."""
+    seed = zlib.crc32(f"torus {noise}".encode())
+    system = lifted(SYSTEMS[noise])(interaction)
+    z = dynkin_z_scores(system, jk.EulerMaruyama(), num, interaction.dim, 10_000, seed)
+    print(noise, num, z)
+    assert np.abs(z).max() < 4, z
