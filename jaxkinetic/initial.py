@@ -1,5 +1,7 @@
 """Initial laws: i.i.d. velocities, nondimensional, T = 1 unless said otherwise (int |v|^2 f = d T)."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -115,7 +117,7 @@ def rosenbluth(
 def torus_mode(
     key: Key,
     num_particles: int,
-    mode: ArrayLike,
+    mode: ArrayLike | Sequence[int],
     amplitude: ArrayLike,
     phase: ArrayLike = 0.0,
     dtype: jnp.dtype | None = None,

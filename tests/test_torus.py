@@ -185,6 +185,19 @@ def test_rates_of_the_exact_mode():
     assert exact.torus_mode_rate(twice, [1]) == 0.75
 
 
+def test_the_law_of_the_steps_tends_to_the_exact_mode():
+    """Halving dt: order 1, and the same limit, also where a holds a harmonic of the mode."""
+    harmonics = Trigonometric([[0], [1], [-2]], [2.0, 0.5, 0.8])
+    cases = ((COSINE, (1,), 0.5), (carrillo(), (1, 1), 0.3), (harmonics, (1,), 0.3))
+    for interaction, mode, horizon in cases:
+        limit = exact.torus_mode_amplitude(horizon, interaction, mode, 0.8)
+        errors = [
+            exact.torus_mode_amplitude_euler(n, horizon / n, interaction, mode, 0.8)[-1] - limit for n in (25, 50, 100)
+        ]
+        assert abs(errors[0]) > 1e-5
+        np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.04)
+
+
 @interactions
 def test_the_mode_solves_the_equation(interaction):
     """d_t f = div[(a*f) grad f - (b*f) f] by FFT at t = 0 on a grid: Galerkin is not used. Every mode of a, and one more."""

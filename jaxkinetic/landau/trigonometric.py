@@ -1,6 +1,7 @@
 """Interactions on the torus: trigonometric polynomials, with sums over partners in N M operations."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -53,7 +54,7 @@ class Trigonometric(AbstractInteraction):
     modes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     coefficients: Float[Array, " M"] | Float[Array, "M d d"]
 
-    def __init__(self, modes: Any, coefficients: ArrayLike):
+    def __init__(self, modes: Any, coefficients: ArrayLike | Sequence[float]):
         self.modes = _integer_modes(modes)
         self.coefficients = _coefficients(coefficients, len(self.modes), self.dim)
 
@@ -177,7 +178,7 @@ def _integer_modes(modes: Any) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(int(component) for component in array[i]) for i in range(len(array)))
 
 
-def _coefficients(coefficients: ArrayLike, count: int, dim: int) -> Array:
+def _coefficients(coefficients: Any, count: int, dim: int) -> Array:
     try:
         array = jnp.asarray(coefficients)
     except (TypeError, ValueError):

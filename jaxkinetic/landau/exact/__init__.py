@@ -44,6 +44,9 @@ from .torus_mode import (
     torus_mode_amplitude as torus_mode_amplitude,
 )
 from .torus_mode import (
+    torus_mode_amplitude_euler as torus_mode_amplitude_euler,
+)
+from .torus_mode import (
     torus_mode_density as torus_mode_density,
 )
 from .torus_mode import (
