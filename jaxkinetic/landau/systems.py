@@ -74,8 +74,9 @@ class AbstractLandau(AbstractDiffusion):
 class Kac(AbstractLandau):
     r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
 
-    Conserved on every path by the equation: momentum and energy. By `EulerMaruyama`: momentum to round-off; energy to
-    order dt in mean and sqrt(dt) on a path. Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2.
+    Conserved on every path by the equation, for radial interactions: momentum and energy (on the torus momentum modulo its
+    period, energy not). By `EulerMaruyama`: momentum to round-off; energy to order dt in mean and sqrt(dt) on a path.
+    Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2.
     Cost of a step N^2.
 
     **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
@@ -118,8 +119,9 @@ class IndependentNoise(AbstractLandau):
 class MatrixSqrt(AbstractLandau):
     r"""Matrix square root (FW 1.8; CGJ): $dM_i = \big(\frac2N \sum_j a(V_i - V_j)\big)^{1/2} dB_i$, symmetric root.
 
-    Conserved in mean only: momentum and energy. Same law as `IndependentNoise`. Cost of a step N^2, with N d normals and
-    N small eigenproblems; differentiable also where eigenvalues coincide (`roots.symmetric_root`).
+    Conserved in mean only: momentum and energy. Same law as `IndependentNoise`. Cost of a step N^2, or what the
+    interaction's own sums cost (N M for `Trigonometric`), with N d normals and N small eigenproblems; differentiable also
+    where eigenvalues coincide (`roots.symmetric_root`).
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
