@@ -77,7 +77,7 @@ def one_step_mode(num, divisor, dt, amplitude, points=16):
     return total / points**num
 
 
-@pytest.mark.parametrize("noise", SYSTEMS)
+@pytest.mark.parametrize("noise", ["kac", "matrix_sqrt"])
 def test_one_step_starts_at_the_rate_of_finite_n(noise):
     """E cos(v_1) after one step of dt = .2 from i.i.d. data at N = 4, d = 1, against quadrature. As dt -> 0 that is the rate
     lambda (N-1)/N (asserted). Nearest mistake: N - 1 for N, more than 8 standard errors away."""
@@ -102,34 +102,42 @@ def test_one_step_starts_at_the_rate_of_finite_n(noise):
 
 
 @pytest.mark.parametrize(
-    ("noise", "num", "value"), [("independent", 2, 1.25), ("matrix_sqrt", 3, 1.28061), ("kac", 3, 1.0)]
+    ("noise", "num", "value"),
+    [
+        ("independent", 2, 1.25),
+        ("kac", 3, 1.0),
+        pytest.param("matrix_sqrt", 3, 1.28061, marks=pytest.mark.slow),
+        pytest.param("independent", 3, 1.28061, marks=pytest.mark.slow),
+    ],
 )
 def test_equilibrium_of_finitely_many_particles(noise, num, value):
-    """N E|rho_1|^2 as t -> infinity, c = .5: independent noise does not keep the uniform law, Kac's does. t = 8 from data of
-    1 + (N-1)/4; the other noise's value and that of the start are more than 8 standard errors away."""
+    """N E|rho_1|^2 as t -> infinity, c = .5: independent noise does not keep the uniform law, Kac's does. t = 8 from
+    uniform data, 1, or for Kac from those of amplitude 1, 1 + (N-1)/4. The start and the other noise's value are more than 8
+    standard errors away."""
 
     def observe(_, final):
         return num * jnp.abs(jk.diagnostics.mode(final, wavevector=(1,))) ** 2
 
     mean, stderr = extrapolated(
-        SYSTEMS[noise](COSINE), mode_start(num, (1,), 1.0), observe, seed=5, horizon=8.0, steps=40, replicas=12_000,
+        SYSTEMS[noise](COSINE), mode_start(num, (1,), 1.0 if noise == "kac" else 0.0), observe, seed=5, horizon=8.0, steps=40, replicas=12_000,
         batch=8192,
     )  # fmt: skip
-    other = 1.0 if noise != "kac" else 1.25
+    other = 1.25 if noise == "kac" else 1.0
     print(noise, num, mean, stderr, (mean - value) / stderr, (mean - other) / stderr)
     assert abs(mean - value) < 4 * stderr
-    assert abs(mean - other) > 8 * stderr
+    assert abs(mean - other) > 8 * stderr  # the start is there, or further
 
 
 def test_gradient_of_the_mode_in_a_coefficient():
-    """d/dc of E cos(v) at t = .8, a = 1 + c cos z: (A/2) e^{-lambda t} t/2, lambda = 1 - c/2, by paths of 128 particles.
+    """d/dc of E cos(v) at t = .8, a = 1 + c cos z, by paths of 128 particles, against the derivative of the law of the steps,
+    which is (A/2) e^{-lambda t} t/2 to order dt, lambda = 1 - c/2.
 
     A derivative that misses the drift, the noise, or a factor 2 in either is more than 8 standard errors away.
     """
-    horizon, amplitude, num = 0.8, 0.8, 128
+    horizon, steps, amplitude, num = 0.8, 8, 0.8, 128
     start = mode_start(num, (1,), amplitude)
 
-    def observable(c, key, steps):
+    def observable(c, key):
         keys = jax.random.split(key)
         interaction = jk.landau.Trigonometric([[0], [1]], jnp.stack([jnp.ones(()), c]))
         final = jk.simulate(
@@ -138,18 +146,20 @@ def test_gradient_of_the_mode_in_a_coefficient():
         ).final  # fmt: skip
         return jk.diagnostics.mode(final, wavevector=(1,)).real
 
-    def gradients(key, steps, replicas):
-        keys = jax.random.split(key, replicas)
-        return jax.jit(lambda keys: jax.vmap(lambda k: jax.grad(observable)(jnp.asarray(0.5), k, steps))(keys))(keys)
+    def law(c):
+        interaction = jk.landau.Trigonometric([[0], [1]], [1.0, c])
+        return exact.torus_mode_amplitude_euler(steps, horizon / steps, interaction, (1,), amplitude)[-1] / 2
 
-    coarse, fine = (np.asarray(gradients(jax.random.key(s), n, r)) for s, n, r in ((1, 4, 300), (2, 8, 600)))
-    mean = 2 * fine.mean() - coarse.mean()
-    stderr = np.sqrt(4 * fine.var() / fine.size + coarse.var() / coarse.size)
-    law = amplitude / 2 * np.exp(-0.75 * horizon) * horizon / 2
-    print(mean, law, stderr, (mean - law) / stderr)
-    assert abs(mean - law) < 4 * stderr
+    keys = jax.random.split(jax.random.key(2), 600)
+    samples = jax.jit(jax.vmap(lambda k: jax.grad(observable)(jnp.asarray(0.5), k)))(keys)
+    derivative = (law(0.5 + 1e-5) - law(0.5 - 1e-5)) / 2e-5
+    assert abs(derivative / (amplitude / 2 * np.exp(-0.75 * horizon) * horizon / 2) - 1) < 0.1
+    z = z_scores(np.asarray(samples)[:, None], [derivative])[0]
     # The drift contributes 2 law and the noise -law; half the derivative of one of them is law / 2 at least.
-    assert law / 2 > 8 * stderr
+    missing = z_scores(np.asarray(samples)[:, None], [derivative / 2])[0]
+    print(z, missing)
+    assert abs(z) < 4
+    assert abs(missing) > 8
 
 
 def lifted(system):
