@@ -118,10 +118,10 @@ def test_equilibrium_of_finitely_many_particles(noise, num, value):
     def observe(_, final):
         return num * jnp.abs(jk.diagnostics.mode(final, wavevector=(1,))) ** 2
 
+    init = mode_start(num, (1,), 1.0 if noise == "kac" else 0.0)
     mean, stderr = extrapolated(
-        SYSTEMS[noise](COSINE), mode_start(num, (1,), 1.0 if noise == "kac" else 0.0), observe, seed=5, horizon=8.0, steps=40, replicas=12_000,
-        batch=8192,
-    )  # fmt: skip
+        SYSTEMS[noise](COSINE), init, observe, seed=5, horizon=8.0, steps=40, replicas=12_000, batch=8192
+    )
     other = 1.25 if noise == "kac" else 1.0
     print(noise, num, mean, stderr, (mean - value) / stderr, (mean - other) / stderr)
     assert abs(mean - value) < 4 * stderr
