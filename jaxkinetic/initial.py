@@ -1,12 +1,16 @@
 """Initial laws: i.i.d. velocities, nondimensional, T = 1 unless said otherwise (int |v|^2 f = d T)."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
+from jaxkinetic_kernels import wrap
+
 from ._checks import check_integer, check_scalar, describe, is_traced, refuse
-from ._types import Key
+from ._types import Array, Key
 from .states import Particles
 
 _GRID = 1 << 14
@@ -108,6 +112,63 @@ def rosenbluth(
     direction = normals / jnp.linalg.norm(normals, axis=1, keepdims=True)
     sigma = jnp.sqrt(dim * jnp.asarray(temperature, dtype) / jnp.asarray(mean_square, dtype))
     return Particles(sigma * inverse * direction)
+
+
+def torus_mode(
+    key: Key,
+    num_particles: int,
+    mode: ArrayLike | Sequence[int],
+    amplitude: ArrayLike,
+    phase: ArrayLike = 0.0,
+    dtype: jnp.dtype | None = None,
+) -> Particles:
+    r"""i.i.d. from $f = (2\pi)^{-d} (1 + A \cos(m \cdot v + \varphi))$ on $[0, 2\pi)^d$, |A| <= 1: one mode on the torus.
+
+    **Arguments:** `mode`: m, (d,) integers, not all 0; they set d. `amplitude`: A. `phase`: phi.
+
+    Sampled as $v = v_0 + (\theta - \theta_0)\,m/|m|^2$ with v_0 uniform, $\theta_0 = m \cdot v_0 + \varphi$ and theta the root
+    of $\theta + A \sin\theta = \theta_0$: theta_0 is uniform modulo 2 pi, the map inverts the distribution function of theta,
+    and the shift leaves v uniform on the sets of equal theta. No accept or reject: differentiable in A and phi, for |A| < 1.
+
+    **Raises:** `ValueError` for modes that are not integers or vanish, and for |A| > 1.
+    """
+    wavevector = np.asarray(mode)
+    if wavevector.ndim != 1 or not np.issubdtype(wavevector.dtype, np.integer) or not wavevector.any():
+        raise refuse("mode", "be a vector of integers, not all 0", f"is {describe(mode)}", "pass [1, 0], say")
+    num_particles, dim, dtype = _sizes(key, num_particles, wavevector.size, dtype)
+    check_scalar("amplitude", amplitude)
+    check_scalar("phase", phase)
+    if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) > 1:
+        was = f"is {np.asarray(amplitude):g}"
+        raise refuse("amplitude", "lie in [-1, 1]", was, "lower it: the density is negative")
+    a, m = jnp.asarray(amplitude, dtype), jnp.asarray(wavevector, dtype)
+    uniform = jax.random.uniform(key, (num_particles, dim), dtype, maxval=2 * np.pi)
+    start = jnp.matmul(uniform, m, precision=jax.lax.Precision.HIGHEST) + jnp.asarray(phase, dtype)
+    shift = -a * jnp.sin(_kepler(a, start))
+    return Particles(wrap(uniform + shift[:, None] * (m / jnp.sum(m * m))[None, :], 2 * np.pi))
+
+
+@jax.custom_jvp
+def _kepler(a: Array, start: Array) -> Array:
+    """The theta with theta + a sin(theta) = start, |a| <= 1 (Kepler's equation), by bisection to the last bit."""
+
+    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        middle = (low + high) / 2
+        above = middle + a * jnp.sin(middle) > start
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    low, high = jax.lax.fori_loop(0, jnp.finfo(start.dtype).nmant + 2, halve, (start - jnp.abs(a), start + jnp.abs(a)))
+    return (low + high) / 2
+
+
+@_kepler.defjvp
+def _kepler_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    a, start = primals
+    theta = _kepler(a, start)
+    # At |a| = 1 the density vanishes at one theta, where the derivative of the path is infinite, not that of the law.
+    slope = jnp.maximum(1 + a * jnp.cos(theta), jnp.finfo(theta.dtype).tiny)
+    return theta, (tangents[1] - jnp.sin(theta) * tangents[0]) / slope
 
 
 def _sizes(key: Key, num_particles: int, dim: int, dtype: jnp.dtype | None) -> tuple[int, int, jnp.dtype]:

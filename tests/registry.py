@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jaxkinetic as jk
 
@@ -70,6 +71,11 @@ def _power() -> jk.landau.PowerLaw:
     return jk.landau.PowerLaw(-2.0, strength=0.7, softening=0.5)
 
 
+def _torus() -> jk.landau.Trigonometric:
+    modes, cross = [[0, 0], [2, 0], [1, 1], [1, -1]], np.array([[0.0, 0.4], [0.4, 0.0]])
+    return jk.landau.Trigonometric(modes, np.stack([np.eye(2), np.diag([0.0, -0.4]), cross, -cross]))
+
+
 def _landau() -> list[Case]:
     L, em = jk.landau, jk.EulerMaruyama
     return [
@@ -79,6 +85,7 @@ def _landau() -> list[Case]:
         Case("independent-power", lambda: L.IndependentNoise(_power()), em, POWER),
         Case("independent-user", lambda: L.IndependentNoise(Anisotropic(0.2)), em, ("interaction.stretch",)),
         Case("root-power", lambda: L.MatrixSqrt(_power()), em, POWER),
+        Case("root-torus", lambda: L.MatrixSqrt(_torus()), em, ("interaction.coefficients",), dim=2),
         Case("root-user", lambda: L.MatrixSqrt(Anisotropic(0.2)), em, ("interaction.stretch",), dim=2),
     ]
 

@@ -75,7 +75,7 @@ def test_one_replica_two_dimensions_double_precision(tmp_path):
     [
         (
             ["run", "maxwell"],
-            "Argument `NAME` must be one of maxwell-bkw, conservation, but is 'maxwell'; see `jaxkinetic list`.",
+            "Argument `NAME` must be one of maxwell-bkw, conservation, torus-mode, but is 'maxwell'; see `jaxkinetic list`.",
         ),
         (
             ["run", "maxwell-bkw", "--partikles", "3"],
@@ -84,6 +84,7 @@ def test_one_replica_two_dimensions_double_precision(tmp_path):
         (["run", "maxwell-bkw", "--particles", "1"], "Argument `--particles` must be at least 2, but is 1"),
         (["run", "maxwell-bkw", "--particles", "2.5"], "Argument --particles: invalid int value: '2.5'"),
         (["run", "maxwell-bkw", "--dim", "1"], "Argument `--dim` must be at least 2, but is 1"),
+        (["run", "torus-mode", "--dim", "0"], "Argument `--dim` must be at least 1, but is 0"),
         (["run", "maxwell-bkw", "--dt", "-0.1"], "Argument `--dt` must be positive, but is -0.1"),
         (["run", "maxwell-bkw", "--seed", "4294967296"], "Argument `--seed` must be below 2^32, but is 4294967296"),
         (

@@ -34,6 +34,36 @@ def test_a_step_and_its_gradient_hold_no_pairs(system, mode):
     assert large - small < 100
 
 
+TORUS = """
+import resource, sys
+import numpy as np
+import jax, jax.numpy as jnp
+import jaxkinetic as jk
+
+num, count = int(sys.argv[1]), int(sys.argv[2])
+modes = [[i, j] for i in range(16) for j in range(16)][:count]
+state = jk.initial.torus_mode(jax.random.key(0), num, [1, 0], 0.5)
+
+def value(scale):
+    interaction = jk.landau.Trigonometric(modes, scale * jnp.asarray([2.0] + [1 / 256] * (count - 1)))
+    system = jk.landau.MatrixSqrt(interaction)
+    final = jk.simulate(system, state, key=jax.random.key(1), dt=1e-3, num_steps=2, throw=False).final
+    return jnp.sum(jnp.cos(final.velocity))
+
+jax.block_until_ready(jax.grad(value)(1.0))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_structure_factors_hold_no_points_times_modes():
+    """N = 100 000, the gradient with 256 modes against 2: one (N, M) float32 array is 98 MiB, and there would be several.
+    Allowed: 60 MiB."""
+    few, many = (peak(TORUS, 100_000, count) for count in (2, 256))
+    print(few, many)
+    assert many - few < 60
+
+
 STEPS = """
 import resource, sys
 from typing import ClassVar

@@ -6,6 +6,9 @@ from .moments import (
     energy as energy,
 )
 from .moments import (
+    mode as mode,
+)
+from .moments import (
     moment as moment,
 )
 from .moments import (

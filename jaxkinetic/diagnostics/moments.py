@@ -1,9 +1,13 @@
 """Averages over the alive particles; nondimensional, unit mass. All differentiable, cost N."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, ArrayLike, Complex, Float
 
+from .._checks import describe, refuse
 from ..states import Particles
 
 
@@ -29,6 +33,22 @@ def moment(state: Particles, *, order: int = 4, centred: bool = False) -> Float[
     # |v| has no derivative at 0: it counts as 0.
     moving = square > 0
     return state.mean(jnp.where(moving, jnp.where(moving, square, 1) ** (order / 2), 0))
+
+
+def mode(state: Particles, *, wavevector: ArrayLike | Sequence[float]) -> Complex[Array, ""]:
+    r"""$\rho_k = \frac1N \sum_i e^{-i k \cdot v_i}$, the Fourier mode of the empirical measure; k = `wavevector`, (d,).
+
+    Complex: `.real`, `.imag` and `jnp.abs(...)**2` are real and differentiable. On a torus of period 2 pi the components of
+    k are integers. i.i.d. particles: $N\,\mathbb E|\rho_k|^2 = 1 + (N-1)\,|\mathbb E e^{-i k \cdot v}|^2$.
+
+    **Raises:** `ValueError` for a wavevector that has not d components.
+    """
+    v = state.velocity
+    if np.shape(wavevector) != (state.dim,):
+        raise refuse("wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one k a component")
+    v = jnp.where(state.alive[:, None], v, jnp.zeros((), v.dtype))
+    phase = jnp.matmul(v, jnp.asarray(wavevector, v.dtype), precision=jax.lax.Precision.HIGHEST)
+    return jax.lax.complex(state.mean(jnp.cos(phase)), -state.mean(jnp.sin(phase)))
 
 
 def stress(state: Particles) -> Float[Array, "d d"]:

@@ -9,5 +9,6 @@ from ._experiment import Options as Options
 from ._experiment import Report as Report
 from .conservation import CONSERVATION
 from .maxwell_bkw import MAXWELL_BKW
+from .torus_mode import TORUS_MODE
 
-CATALOGUE: dict[str, Experiment] = {e.name: e for e in (MAXWELL_BKW, CONSERVATION)}
+CATALOGUE: dict[str, Experiment] = {e.name: e for e in (MAXWELL_BKW, CONSERVATION, TORUS_MODE)}

@@ -26,10 +26,10 @@ class Options:
     seed: int = 0
     scheme: str = "euler-maruyama"
 
-    def check(self) -> None:
+    def check(self, *, least_dim: int = 2) -> None:
         """Raise `ValueError` for a value outside its range."""
         check_integer("--particles", self.particles, minimum=2)
-        check_integer("--dim", self.dim, minimum=2)
+        check_integer("--dim", self.dim, minimum=least_dim)
         check_integer("--steps", self.steps, minimum=1)
         check_integer("--replicas", self.replicas, minimum=1)
         if check_integer("--seed", self.seed, minimum=0) >= 2**32:
@@ -55,9 +55,10 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """`run(options, progress)` computes the report; `progress` shows a bar on standard error."""
+    """`run(options, progress)` computes the report; `progress` shows a bar on standard error. `least_dim`: the smallest d."""
 
     name: str
     summary: str
     defaults: Options
     run: Callable[[Options, bool], Report]
+    least_dim: int = 2

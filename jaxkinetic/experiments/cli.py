@@ -20,7 +20,7 @@ from ._output import commit, device, prepare, write
 
 _HELP = {
     "particles": "N, at least 2",
-    "dim": "dimension d of velocity, at least 2",
+    "dim": "dimension d of velocity, at least 2 (on the torus 1 to 3)",
     "dt": "time step",
     "steps": "number of steps",
     "replicas": "independent runs",
@@ -61,7 +61,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     experiment = CATALOGUE[options.name]
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
     chosen = dataclasses.replace(experiment.defaults, **given)
-    chosen.check()
+    chosen.check(least_dim=experiment.least_dim)
     if options.precision == 64:
         jax.config.update("jax_enable_x64", True)
     folder = prepare(Path(options.out) if options.out else Path("results") / experiment.name)

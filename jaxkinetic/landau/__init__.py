@@ -17,3 +17,4 @@ from .roots import symmetric_root as symmetric_root
 from .systems import IndependentNoise as IndependentNoise
 from .systems import Kac as Kac
 from .systems import MatrixSqrt as MatrixSqrt
+from .trigonometric import Trigonometric as Trigonometric

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import ArrayLike, Float
 
 from .._checks import check_scalar, is_traced, refuse
-from .._types import Array
+from .._types import Array, RealScalar
 from ..states import Particles
 from .sums import Components, direct_sum
 
@@ -38,6 +38,13 @@ class AbstractInteraction(eqx.Module):
                 f"has {dim}",
                 "pass velocities of shape (N, d), d >= 2",
             )
+
+    def check_step(self, dt: RealScalar) -> None:
+        """Raise `ValueError` if a step of dt leaves the domain; dt may be traced."""
+
+    def retract(self, state: Particles) -> Particles:
+        """The state with its velocities put back into the domain: the identity, unless that is a torus."""
+        return state
 
     def a_components(self, z: Components) -> tuple[Components, ...]:
         return tuple(_split(row) for row in _split(self.a(jnp.stack(z, -1)), axis=-2))

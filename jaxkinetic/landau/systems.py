@@ -55,6 +55,12 @@ class AbstractLandau(AbstractDiffusion):
             raise refuse("state", "hold at least 2 particles that are alive", f"holds {alive}", "revive some")
         self.interaction.check(state.dim)
 
+    def check_step(self, state: Particles, dt: RealScalar) -> None:
+        self.interaction.check_step(dt)
+
+    def retract(self, state: Particles) -> Particles:
+        return self.interaction.retract(state)
+
     def default_scheme(self) -> AbstractScheme:
         return EulerMaruyama()
 
@@ -69,16 +75,23 @@ class AbstractLandau(AbstractDiffusion):
 class Kac(AbstractLandau, AbstractPairFlow):
     r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
 
-    Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2, which for a radial interaction in d >= 2 is
-    $\frac4N\psi(r)\,\Delta_{S^{d-1}}$ on the direction of v_i - v_j: **its pair flow over s = dt/N is Brownian motion on the
-    sphere of radius r, exp(tau Laplace) with tau = 4 psi(r) s**; no softening is needed, at the singularity the law is uniform.
+    <<<<<<< HEAD
+        Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2, which for a radial interaction in d >= 2 is
+        $\frac4N\psi(r)\,\Delta_{S^{d-1}}$ on the direction of v_i - v_j: **its pair flow over s = dt/N is Brownian motion on the
+        sphere of radius r, exp(tau Laplace) with tau = 4 psi(r) s**; no softening is needed, at the singularity the law is uniform.
 
-    Conserved on every path by the equation: momentum and energy. By `pairs.Sweep` and `pairs.RandomMatching` (the default for
-    a radial interaction): both to round-off at every dt. By `EulerMaruyama`: momentum to round-off; energy to order dt in mean
-    and sqrt(dt) on a path. Cost of a step: N/2 pairs in `RandomMatching`, else N^2.
+        Conserved on every path by the equation: momentum and energy. By `pairs.Sweep` and `pairs.RandomMatching` (the default for
+        a radial interaction): both to round-off at every dt. By `EulerMaruyama`: momentum to round-off; energy to order dt in mean
+        and sqrt(dt) on a path. Cost of a step: N/2 pairs in `RandomMatching`, else N^2.
+    =======
+        Conserved on every path by the equation, for radial interactions: momentum and energy (on the torus momentum modulo its
+        period, energy not). By `EulerMaruyama`: momentum to round-off; energy to order dt in mean and sqrt(dt) on a path.
+        Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2.
+        Cost of a step N^2.
+    >>>>>>> torus
 
-    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
-    **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d.
+        **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
+        **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d.
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
@@ -141,8 +154,9 @@ class IndependentNoise(AbstractLandau):
 class MatrixSqrt(AbstractLandau):
     r"""Matrix square root (FW 1.8; CGJ): $dM_i = \big(\frac2N \sum_j a(V_i - V_j)\big)^{1/2} dB_i$, symmetric root.
 
-    Conserved in mean only: momentum and energy. Same law as `IndependentNoise`. Cost of a step N^2, with N d normals and
-    N small eigenproblems; differentiable also where eigenvalues coincide (`roots.symmetric_root`).
+    Conserved in mean only: momentum and energy. Same law as `IndependentNoise`. Cost of a step N^2, or what the
+    interaction's own sums cost (N M for `Trigonometric`), with N d normals and N small eigenproblems; differentiable also
+    where eigenvalues coincide (`roots.symmetric_root`).
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}

@@ -9,8 +9,12 @@ from .materialise import materialise_words as materialise_words
 from .pair_noise import pair_normals as pair_normals
 from .pair_noise import pair_words as pair_words
 from .pair_noise import particle_normals as particle_normals
+from .periodic import wrap as wrap
 from .philox import philox_4x32 as philox_4x32
 from .rows import map_rows as map_rows
+from .structure_factors import difference_series as difference_series
+from .structure_factors import structure_factors as structure_factors
+from .structure_factors import trigonometric_series as trigonometric_series
 from .words import cos_sin as cos_sin
 from .words import cos_sin_turns as cos_sin_turns
 from .words import fold_in as fold_in

@@ -1,7 +1,7 @@
-"""Exact laws of the Landau equation and of its particle systems, mostly for Maxwell molecules (gamma = 0), strength 1.
+"""Exact laws of the Landau equation and of its particle systems: Maxwell molecules (gamma = 0), strength 1, and the torus.
 
-For strength C read every time as C t. Everything here is numpy in float64, whatever JAX computes in, but for
-`ornstein_uhlenbeck`, which moves a JAX state.
+Of Maxwell molecules of strength C read every time as C t. Everything here is numpy in float64, whatever JAX computes in,
+but for `ornstein_uhlenbeck`, which moves a JAX state.
 """
 
 from .bkw import (
@@ -39,4 +39,22 @@ from .second_moments import (
 )
 from .second_moments import (
     second_moments_euler as second_moments_euler,
+)
+from .torus_mode import (
+    torus_mode_amplitude as torus_mode_amplitude,
+)
+from .torus_mode import (
+    torus_mode_amplitude_euler as torus_mode_amplitude_euler,
+)
+from .torus_mode import (
+    torus_mode_density as torus_mode_density,
+)
+from .torus_mode import (
+    torus_mode_entropy as torus_mode_entropy,
+)
+from .torus_mode import (
+    torus_mode_fisher_information as torus_mode_fisher_information,
+)
+from .torus_mode import (
+    torus_mode_rate as torus_mode_rate,
 )

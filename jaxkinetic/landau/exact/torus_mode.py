@@ -1,0 +1,129 @@
+r"""One mode on the torus: $f = (2\pi)^{-d} (1 + A e^{-\lambda t} \cos(m \cdot v + \varphi))$ solves the Landau equation there.
+
+Not linearised: in the Galerkin form $\partial_t f_k = -(2\pi)^d \sum_m k^T a_m (k - 2m) f_m f_{k-m}$ the product of f_m with
+itself meets k - 2m = 0. Source: MATH section 5, after CGJ.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import ArrayLike
+
+from ..._checks import describe, is_traced, refuse
+from ..trigonometric import Trigonometric
+
+_NODES = 64
+
+
+def torus_mode_rate(interaction: Trigonometric, mode: ArrayLike | Sequence[int]) -> float:
+    r"""$\lambda_k = k^T (a_0 - a_k) k$, with a_0 = C_0 and a_{+-m} = C_m / 2; k = `mode`, (d,) integers.
+
+    **Raises:** `ValueError` for a traced interaction and for a mode that is no integer vector or 0.
+    """
+    k = _wavevector(interaction, mode)
+    coefficients, modes = _matrices(interaction), np.asarray(interaction.modes)
+    constant = ~modes.any(axis=1)
+    resonant = (modes == k).all(axis=1) | (modes == -k).all(axis=1)
+    return float(k @ (coefficients[constant].sum(axis=0) - coefficients[resonant].sum(axis=0) / 2) @ k)
+
+
+def torus_mode_amplitude(
+    t: ArrayLike, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: ArrayLike = 1.0
+) -> np.ndarray:
+    r"""$A e^{-\lambda_m t}$; the mode of f itself is $\mathbb E\,e^{-i m \cdot v} = \frac12 A e^{-\lambda_m t + i \varphi}$.
+
+    **Raises:** `ValueError` for |A| > 1, here and below.
+    """
+    largest = np.abs(np.asarray(amplitude, float)).max()
+    if not largest <= 1:
+        raise refuse("amplitude", "lie in [-1, 1]", f"is {largest:g} in size", "lower it: the density is negative")
+    return np.asarray(amplitude, float) * np.exp(-torus_mode_rate(interaction, mode) * np.asarray(t, float))
+
+
+def torus_mode_amplitude_euler(
+    num_steps: int, dt: float, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: float
+) -> np.ndarray:
+    r"""A after each of 0..`num_steps` Euler-Maruyama steps of size dt, as N -> infinity: the law of the discrete scheme.
+
+    A density that depends on $\theta = m \cdot v$ alone keeps doing so, because a * f sees only the multiples of m; one step
+    is $\theta' = \theta + 2 dt\, m \cdot (b * f) + (2 dt\, m^T (a * f) m)^{1/2} \xi$. Quadrature on 64 nodes of theta.
+    """
+    k = _wavevector(interaction, mode)
+    matrices, modes = _matrices(interaction), np.asarray(interaction.modes)
+    theta = 2 * np.pi * np.arange(_NODES) / _NODES
+    waves = np.fft.fftfreq(_NODES, 1 / _NODES)
+    order = modes @ k // (k @ k)
+    along = (modes == order[:, None] * k).all(axis=1)
+    order, strength = order[along], np.einsum("i,mij,j->m", k, matrices[along], k)
+    weight = (1 + torus_mode_amplitude(0.0, interaction, mode, amplitude) * np.cos(theta)) / _NODES
+    out = []
+    for step in range(num_steps + 1):
+        if step:
+            even, odd = np.cos(np.outer(order, theta)), np.sin(np.outer(order, theta))
+            c, s = even @ weight, odd @ weight
+            spread = (strength * c) @ even + (strength * s) @ odd
+            drift = (strength * order * s) @ even - (strength * order * c) @ odd
+            moved = np.exp(-1j * np.outer(waves, theta + 2 * dt * drift) - dt * waves[:, None] ** 2 * spread)
+            weight = np.fft.ifft(moved @ weight).real
+        out.append(2 * weight @ np.cos(theta))
+    return np.array(out)
+
+
+def torus_mode_density(
+    velocity: ArrayLike,
+    t: float,
+    interaction: Trigonometric,
+    mode: ArrayLike | Sequence[int],
+    amplitude: ArrayLike,
+    phase: float = 0.0,
+) -> np.ndarray:
+    """f(t, v) for `velocity` (..., d); integral 1 over the torus."""
+    k = _wavevector(interaction, mode)
+    wave = np.cos(np.asarray(velocity, float) @ k + phase)
+    return (1 + torus_mode_amplitude(t, interaction, mode, amplitude) * wave) / (2 * np.pi) ** k.size
+
+
+def torus_mode_entropy(
+    t: ArrayLike, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: ArrayLike
+) -> np.ndarray:
+    r"""$H - H_{\rm uniform} = \ln\frac{1+s}{2} + 1 - s$, $s = \sqrt{1 - A(t)^2}$; H_uniform = $-d \ln 2\pi$."""
+    deficit = _deficit(t, interaction, mode, amplitude)
+    return np.log1p(-deficit / 2) + deficit
+
+
+def torus_mode_fisher_information(
+    t: ArrayLike, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: ArrayLike
+) -> np.ndarray:
+    r"""$\int |\nabla f|^2 / f = |m|^2 (1 - s)$."""
+    k = _wavevector(interaction, mode)
+    return float(k @ k) * _deficit(t, interaction, mode, amplitude)
+
+
+def _deficit(
+    t: ArrayLike, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: ArrayLike
+) -> np.ndarray:
+    """1 - s, without the cancellation at small amplitudes."""
+    square = torus_mode_amplitude(t, interaction, mode, amplitude) ** 2
+    return square / (1 + np.sqrt(1 - square))
+
+
+def _matrices(interaction: Trigonometric) -> np.ndarray:
+    coefficients = np.asarray(interaction.coefficients, float)
+    return coefficients if coefficients.ndim == 3 else coefficients[:, None, None] * np.eye(interaction.dim)
+
+
+def _wavevector(interaction: Any, mode: ArrayLike | Sequence[int]) -> np.ndarray:
+    if not isinstance(interaction, Trigonometric) or is_traced(interaction):
+        raise refuse(
+            "interaction",
+            "be a Trigonometric with known coefficients",
+            f"is {describe(interaction)}",
+            "build one outside of `jit` and `grad`",
+        )
+    k = np.asarray(mode)
+    if k.shape != (interaction.dim,) or not np.issubdtype(k.dtype, np.integer) or not k.any():
+        raise refuse(
+            "mode", f"be a vector of {interaction.dim} integers, not all 0", f"is {describe(mode)}", "pass [1, 0], say"
+        )
+    return k

@@ -1,0 +1,223 @@
+"""Interactions on the torus: trigonometric polynomials, with sums over partners in N M operations."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from jaxkinetic_kernels import difference_series, trigonometric_series, wrap
+
+from .._checks import check_finite, describe, is_traced, refuse
+from .._types import RealScalar
+from ..states import Particles
+from .interactions import AbstractInteraction, Components
+from .roots import symmetric_root
+
+PERIOD = 2 * math.pi
+_PER_PERIOD, _GRID_POINTS = 16, 1 << 15
+
+
+class Trigonometric(AbstractInteraction):
+    r"""$a(z) = \sum_m C_m \cos(m \cdot z)$ on the torus $[0, 2\pi)^d$, d = 1, 2, 3.
+
+    $b = \mathrm{div}\,a = -\sum_m C_m m \sin(m \cdot z)$ and $\sigma = a^{1/2}$, the symmetric root. Every even smooth a is
+    approximated by these. In MATH's and CGJ's Fourier form $a = \sum_m a_m e^{i m \cdot z}$: a_0 = C_0, a_{+-m} = C_m / 2.
+
+    **Arguments:**
+
+    - `modes`: (M, d) integers, known while tracing. m and -m are the same cosine; a mode that is named twice, in either
+      sign, adds its coefficients. m = 0 is the constant part.
+    - `coefficients`: (M,), times the identity, or (M, d, d), symmetric. Differentiable; of matrices only the symmetric
+      part acts, so the derivative is symmetric.
+
+    Velocities live on the torus: `simulate` takes any representative and puts every particle that is alive back into
+    [0, 2 pi)^d after each step. The period is 2 pi: a torus of another length L is this one in units of L / 2 pi. Momentum
+    and energy are no invariants here; Kac's noise keeps sum_i v_i modulo 2 pi.
+
+    `sum_a` and `sum_b` cost N M, by the structure factors sum_j e^{i m.v_j}, in memory O(N): a step of `MatrixSqrt` is
+    linear in N. `Kac` and `IndependentNoise` draw noise for every pair and cost N^2 M.
+
+    Good values: d = 1 `Trigonometric([[0], [1]], [1.0, 0.5])`, a = 1 + cos(z)/2.
+
+    **Raises:** `ValueError` for modes that are not integers, shapes that do not fit, matrices that are not symmetric; in a
+    run for another d, for an a(z) that is not positive definite (on a grid of 16 points a period of the highest mode, fewer
+    where that makes more than 2^15 points), and for a dt with which a step goes around the torus (`check_step`).
+
+    Source: CGJ section 1 and MATH section 5.
+    """
+
+    modes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    coefficients: Float[Array, " M"] | Float[Array, "M d d"]
+
+    def __init__(self, modes: Any, coefficients: ArrayLike | Sequence[float]):
+        self.modes = _integer_modes(modes)
+        self.coefficients = _coefficients(coefficients, len(self.modes), self.dim)
+
+    @property
+    def dim(self) -> int:
+        return len(self.modes[0])
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether a(z) is a multiple of the identity."""
+        return self.coefficients.ndim == 1 or self.dim == 1
+
+    def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
+        return self._series(z, cosine=self._matrices(z.dtype)).reshape(*z.shape, self.dim)
+
+    def b(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+        return self._series(z, sine=self._divergences(z.dtype)).reshape(z.shape)
+
+    def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
+        if not self.is_scalar:
+            return symmetric_root(self.a(z))
+        identity = jnp.broadcast_to(jnp.eye(self.dim, dtype=z.dtype), (*z.shape, self.dim))
+        return self._scalar_root(z)[..., None, None] * identity
+
+    def sigma_components(self, z: Components, x: Components) -> Components:
+        if not self.is_scalar:
+            return super().sigma_components(z, x)
+        root = self._scalar_root(jnp.stack(z, -1))
+        return tuple(root * component for component in x)
+
+    def sum_a(self, state: Particles) -> Float[Array, "N d d"]:
+        matrices = self._matrices(state.velocity.dtype)
+        total = self._difference_sum(state, matrices, jnp.zeros_like(matrices))
+        others = jnp.where(state.alive[:, None], total - jnp.sum(matrices, axis=0)[None, :], jnp.zeros((), total.dtype))
+        return others.reshape(-1, self.dim, self.dim)
+
+    def sum_b(self, state: Particles) -> Float[Array, "N d"]:
+        divergences = self._divergences(state.velocity.dtype)
+        return self._difference_sum(state, jnp.zeros_like(divergences), divergences)
+
+    def retract(self, state: Particles) -> Particles:
+        wrapped = jnp.where(state.alive[:, None], wrap(state.velocity, PERIOD), state.velocity)
+        return eqx.tree_at(lambda s: s.velocity, state, wrapped)
+
+    def check(self, dim: int) -> None:
+        if dim != self.dim:
+            raise refuse(
+                "velocity", f"have shape (N, {self.dim}), as the modes have", f"has d = {dim}", "change one of the two"
+            )
+        if is_traced(self.coefficients):
+            return
+        matrices = self._concrete_matrices()
+        smallest, where = _smallest_eigenvalue(np.asarray(self.modes), matrices)
+        # A zero that round-off lifts is a zero.
+        if smallest <= 1e-12 * np.abs(matrices).sum():
+            place = ", ".join(f"{x:.4g}" for x in where)
+            raise refuse(
+                "interaction", "be elliptic", f"a(z) has the eigenvalue {smallest:.4g} at z = ({place})",
+                "raise the coefficient of mode 0",
+            )  # fmt: skip
+
+    def check_step(self, dt: RealScalar) -> None:
+        r"""Raise if $\sqrt{2 A\,dt} + 2 B\,dt \ge \pi$, $A = \sum_m |C_m|$, $B = \sum_m |C_m m|$: a step that may wrap.
+
+        A and B bound a and b, so the two terms bound the noise of one step, one standard deviation, and its drift, whatever
+        the state; pi is half the period. Skipped for a traced dt or coefficient.
+        """
+        if is_traced(dt, self.coefficients):
+            return
+        matrices, modes = self._concrete_matrices(), np.asarray(self.modes, float)
+        noise = 2 * np.linalg.norm(matrices, 2, axis=(1, 2)).sum()
+        drift = 2 * np.linalg.norm(np.einsum("mij,mj->mi", matrices, modes), axis=1).sum()
+        largest = (PERIOD / (math.sqrt(noise) + math.sqrt(noise + 4 * math.pi * drift))) ** 2
+        if float(dt) >= largest:
+            raise refuse(
+                "dt", f"be below {largest:.4g}, or one step may go around the torus", f"is {float(dt):.4g}", "lower it"
+            )
+
+    def _scalar_root(self, z: Array) -> Array:
+        return jnp.sqrt(self._series(z, cosine=self._matrices(z.dtype)[:, :1])).reshape(z.shape[:-1])
+
+    def _series(self, z: Array, cosine: Array | None = None, sine: Array | None = None) -> Array:
+        return trigonometric_series(z.reshape(-1, self.dim), self._mode_array(z.dtype), cosine, sine)
+
+    def _difference_sum(self, state: Particles, cosine: Array, sine: Array) -> Array:
+        modes = self._mode_array(state.velocity.dtype)
+        return difference_series(state.velocity, state.alive, modes, cosine, sine)
+
+    def _mode_array(self, dtype: jnp.dtype) -> Array:
+        return jnp.asarray(self.modes, dtype)
+
+    def _matrices(self, dtype: jnp.dtype) -> Float[Array, "M d*d"]:
+        return _symmetric_matrices(self.coefficients.astype(dtype), self.dim).reshape(len(self.modes), -1)
+
+    def _divergences(self, dtype: jnp.dtype) -> Float[Array, "M d"]:
+        matrices = _symmetric_matrices(self.coefficients.astype(dtype), self.dim)
+        return -jnp.einsum("mij,mj->mi", matrices, self._mode_array(dtype), precision=jax.lax.Precision.HIGHEST)
+
+    def _concrete_matrices(self) -> np.ndarray:
+        coefficients = np.asarray(self.coefficients, float)
+        return coefficients[:, None, None] * np.eye(self.dim) if coefficients.ndim == 1 else coefficients
+
+
+def _symmetric_matrices(coefficients: Array, dim: int) -> Float[Array, "M d d"]:
+    if coefficients.ndim == 1:
+        return coefficients[:, None, None] * jnp.eye(dim, dtype=coefficients.dtype)[None, :, :]
+    return (coefficients + jnp.swapaxes(coefficients, 1, 2)) / 2
+
+
+def _integer_modes(modes: Any) -> tuple[tuple[int, ...], ...]:
+    if is_traced(modes):
+        raise refuse("modes", "be integers known while tracing", f"is {describe(modes)}", "pass a NumPy array")
+    try:
+        array = np.asarray(modes)
+    except ValueError:
+        array = np.zeros(0)
+    if array.ndim != 2 or not array.size or array.shape[-1] > 3:
+        raise refuse("modes", "have shape (M, d) with d = 1, 2 or 3", f"is {describe(modes)}", "pass [[0], [1]], say")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise refuse("modes", "be integers", f"has the dtype {array.dtype}", "a torus of period 2 pi has no others")
+    return tuple(tuple(int(component) for component in array[i]) for i in range(len(array)))
+
+
+def _coefficients(coefficients: Any, count: int, dim: int) -> Array:
+    try:
+        array = jnp.asarray(coefficients)
+    except (TypeError, ValueError):
+        array = jnp.zeros(0)
+    if jnp.issubdtype(array.dtype, jnp.integer):
+        array = array.astype(jnp.result_type(float))
+    if array.shape not in ((count,), (count, dim, dim)) or not jnp.issubdtype(array.dtype, jnp.floating):
+        raise refuse(
+            "coefficients", f"be real, of shape ({count},) or ({count}, {dim}, {dim}) as the modes ask",
+            f"is {describe(coefficients)}", "give every mode one number or one matrix",
+        )  # fmt: skip
+    check_finite("coefficients", array)
+    if array.ndim == 3 and not is_traced(array):
+        values = np.asarray(array)
+        skew = np.abs(values - np.swapaxes(values, 1, 2)).max(axis=(1, 2))
+        if skew.max() > 4 * np.finfo(values.dtype).eps * np.abs(values).max():
+            raise refuse(
+                "coefficients", "hold symmetric matrices", f"that of mode {int(skew.argmax())} is not",
+                "pass (C + C^T) / 2",
+            )  # fmt: skip
+    return array
+
+
+def _smallest_eigenvalue(modes: np.ndarray, matrices: np.ndarray) -> tuple[float, np.ndarray]:
+    """The smallest eigenvalue of a(z) on a grid of z, and that z; where the constant part dominates, a bound below it."""
+    constant = ~modes.any(axis=1)
+    bound = (
+        np.linalg.eigvalsh(matrices[constant].sum(axis=0))[0]
+        - np.linalg.norm(matrices[~constant], 2, axis=(1, 2)).sum()
+    )
+    dim, highest = modes.shape[1], np.abs(modes).max(axis=0)
+    if bound > 0:
+        return float(bound), np.zeros(dim)
+    finest = int(_GRID_POINTS ** (1 / dim) + 0.5)
+    shape = tuple(max(2 * top + 1, min(_PER_PERIOD * top, finest)) for top in highest)
+    spectrum = np.zeros((*shape, dim, dim), complex)
+    for sign in (1, -1):
+        np.add.at(spectrum, tuple((sign * modes).T), matrices / 2)
+    grid = np.fft.ifftn(spectrum, axes=range(dim), norm="forward").real
+    lowest = np.linalg.eigvalsh(grid)[..., 0]
+    place = np.unravel_index(lowest.argmin(), shape)
+    return float(lowest[place]), PERIOD * np.asarray(place) / np.asarray(shape)
