@@ -42,6 +42,11 @@ class Particles(eqx.Module):
     ):
         self.velocity = real_array("velocity", velocity, "N d")
         num = self.velocity.shape[0]
+        if num > 2**32:
+            raise refuse(
+                "velocity", "hold at most 2^32 particles, which is how many uint32 identities there are", f"holds {num}",
+                "split the system",
+            )  # fmt: skip
         self.position = None if position is None else real_array("position", position, "N d")
         if self.position is not None and self.position.shape != self.velocity.shape:
             raise refuse(

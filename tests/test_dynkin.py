@@ -48,6 +48,54 @@ def test_dynkin(name, dim, num, gamma):
     assert np.abs(z).max() < 4, z
 
 
+PAIR_SCHEMES = {"matching": jk.pairs.RandomMatching, "sweep": jk.pairs.Sweep}
+# Coulomb, unsoftened: the pair flow needs no softening. As strong as the interactions above.
+STRENGTHS = {-3: 3.0, -2: 2.0, 0: 1.0, 1: 0.4}
+
+
+@pytest.mark.parametrize(
+    ("name", "dim", "num", "gamma"),
+    [
+        pytest.param(s, d, n, g, marks=pytest.mark.xdist_group(f"dynkin-{s}-{d}-{n}"))
+        for s in PAIR_SCHEMES
+        for d, n, gammas in ((2, 3, (-2, 1)), (3, 3, (-3, -2, 0, 1)), (3, 8, (-3, 0)))
+        for g in gammas
+    ],
+)
+def test_dynkin_of_pair_schemes(name, dim, num, gamma):
+    """The pair flow and its clock against the generator, which is made from `a` alone, g = -3 without softening.
+
+    N = 3 is odd: a bye in every round."""
+    seed = zlib.crc32(f"{name} {dim} {num} {gamma}".encode())
+    system = jk.landau.Kac(jk.landau.PowerLaw(float(gamma), STRENGTHS[gamma]))
+    z = z_scores(system, PAIR_SCHEMES[name](), num, dim, 12_000, seed)
+    print(name, dim, num, gamma, z)
+    assert np.abs(z).max() < 4, z
+
+
+class WrongClock(jk.landau.Kac):
+    """1/(N-1) for 1/N."""
+
+    def clock(self, num_alive):
+        return 1 / (num_alive - 1)
+
+
+class DoubleClock(jk.landau.Kac):
+    """tau = 8 psi s for 4 psi s: Laplace for Laplace/2, or each pair counted twice."""
+
+    def clock(self, num_alive):
+        return 2 / num_alive
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", [WrongClock, DoubleClock])
+@pytest.mark.parametrize("gamma", [-3, 0])
+def test_classic_mistakes_of_pair_schemes_are_seen(mistake, gamma):
+    z = z_scores(mistake(jk.landau.PowerLaw(float(gamma), STRENGTHS[gamma])), jk.pairs.Sweep(), 8, 3, REPLICAS[8])
+    print(mistake.__name__, gamma, z)
+    assert np.abs(z).max() > 8, z
+
+
 class HalfOfB(jk.landau.Kac):
     def drift(self, t, state):
         return jax.tree.map(lambda x: x / 2, super().drift(t, state))

@@ -104,6 +104,31 @@ def test_checkpointed_stores_the_root_of_the_steps(save):
     assert direct - few > 500
 
 
+MATCHING = """
+import resource, sys
+import jax, jax.numpy as jnp
+import jaxkinetic as jk
+
+state = jk.initial.rosenbluth(jax.random.key(0), 4096, 3)
+
+def value(gamma):
+    sol = jk.simulate(jk.landau.Kac(jk.landau.PowerLaw(gamma)), state, scheme=jk.pairs.RandomMatching(), key=jax.random.key(1),
+                      dt=1e-4, num_steps=int(sys.argv[1]), throw=False)
+    return jk.diagnostics.moment(sol.final)
+
+assert abs(float(jax.grad(value)(-3.0))) > 1e-6
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_a_thousand_random_matchings_are_differentiated_in_little_memory():
+    """1024 steps against 32 at N = 4096: 1024 states alone would be 48 MB. Allowed: 20 MB."""
+    few, many = (peak(MATCHING, n) for n in (32, 1024))
+    print(few, many)
+    assert many - few < 20
+
+
 def peak(program, *arguments) -> float:
     """The largest resident size of a process, MiB."""
     call = [sys.executable, "-c", program, *map(str, arguments)]

@@ -75,23 +75,17 @@ class AbstractLandau(AbstractDiffusion):
 class Kac(AbstractLandau, AbstractPairFlow):
     r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
 
-    <<<<<<< HEAD
-        Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2, which for a radial interaction in d >= 2 is
-        $\frac4N\psi(r)\,\Delta_{S^{d-1}}$ on the direction of v_i - v_j: **its pair flow over s = dt/N is Brownian motion on the
-        sphere of radius r, exp(tau Laplace) with tau = 4 psi(r) s**; no softening is needed, at the singularity the law is uniform.
+    Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2, which for a radial interaction in d >= 2 is
+    $\frac4N\psi(r)\,\Delta_{S^{d-1}}$ on the direction of v_i - v_j: **its pair flow over s = dt/N is Brownian motion on the
+    sphere of radius r, exp(tau Laplace) with tau = 4 psi(r) s**; no softening is needed, at the singularity the law is uniform.
 
-        Conserved on every path by the equation: momentum and energy. By `pairs.Sweep` and `pairs.RandomMatching` (the default for
-        a radial interaction): both to round-off at every dt. By `EulerMaruyama`: momentum to round-off; energy to order dt in mean
-        and sqrt(dt) on a path. Cost of a step: N/2 pairs in `RandomMatching`, else N^2.
-    =======
-        Conserved on every path by the equation, for radial interactions: momentum and energy (on the torus momentum modulo its
-        period, energy not). By `EulerMaruyama`: momentum to round-off; energy to order dt in mean and sqrt(dt) on a path.
-        Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2.
-        Cost of a step N^2.
-    >>>>>>> torus
+    Conserved on every path by the equation, for radial interactions: momentum and energy (on the torus momentum modulo its
+    period, energy not). By `pairs.Sweep` and `pairs.RandomMatching` (the default for a radial interaction): both to round-off
+    at every dt. By `EulerMaruyama`: momentum to round-off; energy to order dt in mean and sqrt(dt) on a path.
+    Cost of a step: N/2 pairs in `RandomMatching`, else N^2.
 
-        **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
-        **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d.
+    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
+    **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d.
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}

@@ -34,7 +34,7 @@ def cumulative(x: Array, tau: Array) -> Array:
 
 
 def quantile(u: Array, tau: Array) -> Array:
-    """x with F(x) = u: `guess`, and in float64 two Newton steps."""
+    """x with F(x) = u: `guess`, and in float64 a Newton step, which squares its error."""
     x = guess(u, tau)
     if jnp.finfo(x.dtype).bits <= 32:
         return x
@@ -42,13 +42,12 @@ def quantile(u: Array, tau: Array) -> Array:
     late, early = jnp.maximum(tau, edge), jnp.minimum(tau, edge)
     y, target = _half_angle_square(x), jnp.log1p(-u)
     near = target > -_NEAR
-    for _ in range(2):
-        value, density = _late(x, late)
-        # Where the density is that of round-off, so is the step.
-        step = (value - u) / jnp.maximum(density, 1e-12)
-        x = jnp.clip(x - jnp.clip(step, -1 / 64, x / 8), 0, 1)
-        whole, slope = _log_survival_and_slope(jnp.where(near, y / 2, y), early)
-        y = jnp.where(near, target / slope, jnp.clip(y - (whole - target) / slope, y / 2, 2 * y))
+    value, density = _late(x, late)
+    # Where the density is that of round-off, so is the step.
+    step = (value - u) / jnp.maximum(density, 1e-12)
+    x = jnp.clip(x - jnp.clip(step, -1 / 64, x / 8), 0, 1)
+    whole, slope = _log_survival_and_slope(jnp.where(near, y / 2, y), early)
+    y = jnp.where(near, target / slope, jnp.clip(y - (whole - target) / slope, y / 2, 2 * y))
     by_angle = jnp.sin(jnp.minimum(jnp.sqrt(y), np.pi / 2)) ** 2
     return jnp.where(tau < edge, by_angle, x)
 

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-_ROUNDS = 6
+# Few bits mix slowly: at 3 bits 6 rounds leave triples of places 20 % apart.
+_ROUNDS, _ROUNDS_FEW_BITS, _FEW_BITS = 6, 24, 10
 
 
 def _mix(word: jax.Array, key: jax.Array) -> jax.Array:
@@ -20,7 +21,8 @@ def feistel(index: jax.Array, key: jax.Array, bits: int) -> jax.Array:
     low_bits = bits // 2
     low_mask, high_mask = jnp.uint32((1 << low_bits) - 1), jnp.uint32((1 << (bits - low_bits)) - 1)
     low, high = index & low_mask, index >> low_bits
-    for turn in range(_ROUNDS // 2):
+    rounds = _ROUNDS if bits > _FEW_BITS else _ROUNDS_FEW_BITS
+    for turn in range(rounds // 2):
         high = high ^ (_mix(low, key[0] + jnp.uint32(turn)) & high_mask)
         low = low ^ (_mix(high, key[1] + jnp.uint32(turn)) & low_mask)
     return (high << low_bits) | low
