@@ -5,12 +5,15 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import ArrayLike, Float
+
+from jaxkinetic_kernels import positive_power
 
 from .._checks import check_scalar, is_traced, refuse
 from .._types import Array
 from ..states import Particles
-from .sums import Components, direct_sum
+from .sums import Components, direct_sum, weighted_sum
 
 
 class AbstractInteraction(eqx.Module):
@@ -54,9 +57,9 @@ class AbstractInteraction(eqx.Module):
         """sum_{j != i} a(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2."""
 
         def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            return tuple(entry for row in self.a_components(z) for entry in row)
+            return _upper(self.a_components(z))
 
-        return direct_sum(terms, state).reshape(-1, state.dim, state.dim)
+        return _symmetric(direct_sum(terms, state), state.dim)
 
     def sum_b(self, state: Particles) -> Float[Array, "N d"]:
         """sum_{j != i} b(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2."""
@@ -89,15 +92,31 @@ class AbstractRadial(AbstractInteraction):
         r2 = jnp.where(positive, r2, jnp.ones((), r2.dtype))
         return self.psi(r2), r2, positive
 
+    def weight(self, z: Components) -> Array:
+        """psi, and 0 where z = 0: all that a and b need from the interaction."""
+        psi, _, positive = self._psi_and_r2(z)
+        return jnp.where(positive, psi, jnp.zeros((), psi.dtype))
+
     def a_components(self, z: Components) -> tuple[Components, ...]:
-        psi, r2, positive = self._psi_and_r2(z)
-        psi = jnp.where(positive, psi, jnp.zeros((), psi.dtype))
-        return tuple(tuple(psi * (r2 - x * y if i == j else -x * y) for j, y in enumerate(z)) for i, x in enumerate(z))
+        return _a_of_weight(self.weight(z), z)
 
     def b_components(self, z: Components) -> Components:
-        psi, _, positive = self._psi_and_r2(z)
-        factor = jnp.where(positive, -(len(z) - 1) * psi, jnp.zeros((), psi.dtype))
-        return tuple(factor * c for c in z)
+        return _b_of_weight(self.weight(z), z)
+
+    def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
+        def terms(weights: Components, z: Components) -> Components:
+            return _upper(_a_of_weight(weights[0], z))
+
+        return _symmetric(weighted_sum(self._weights, terms, state), state.dim)
+
+    def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
+        def terms(weights: Components, z: Components) -> Components:
+            return _b_of_weight(weights[0], z)
+
+        return weighted_sum(self._weights, terms, state)
+
+    def _weights(self, z: Components, ident_i: Array, ident_j: Array) -> Components:
+        return (self.weight(z),)
 
     def sigma_components(self, z: Components, x: Components) -> Components:
         psi, r2, positive = self._psi_and_r2(z)
@@ -164,7 +183,8 @@ class PowerLaw(AbstractRadial):
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))
-        return strength * (r2 + delta * delta) ** (gamma / 2)
+        base = jnp.maximum(r2 + delta * delta, jnp.asarray(jnp.finfo(r2.dtype).tiny, r2.dtype))
+        return strength * positive_power(base, gamma / 2)
 
 
 def parameter(name: str, value: ArrayLike, *, nonnegative: bool = False) -> Float[Array, ""]:
@@ -183,3 +203,31 @@ def _root(square: Array, positive: Array) -> Array:
 
 def _split(x: Array, axis: int = -1) -> Components:
     return tuple(jnp.moveaxis(x, axis, 0))
+
+
+def _a_of_weight(weight: Array, z: Components) -> tuple[Components, ...]:
+    """w (r^2 I - z z^T), with r^2 - z_i^2 as the sum of the other squares: nothing cancels."""
+
+    def entry(i: int, j: int) -> Array:
+        if i != j:
+            return -weight * z[i] * z[j]
+        others = [c * c for k, c in enumerate(z) if k != i]
+        return weight * sum(others[1:], others[0])
+
+    return tuple(tuple(entry(i, j) for j in range(len(z))) for i in range(len(z)))
+
+
+def _b_of_weight(weight: Array, z: Components) -> Components:
+    """-(d-1) w z."""
+    return tuple(-(len(z) - 1) * weight * c for c in z)
+
+
+def _upper(rows: tuple[Components, ...]) -> Components:
+    return tuple(entry for i, row in enumerate(rows) for entry in row[i:])
+
+
+def _symmetric(upper: Array, dim: int) -> Array:
+    """(N, d(d+1)/2) to (N, d, d)."""
+    places = np.zeros((dim, dim), np.int32)
+    places[np.triu_indices(dim)] = np.arange(dim * (dim + 1) // 2)
+    return upper[:, np.maximum(places, places.T)]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxkinetic_kernels import pair_normals, particle_normals
+from jaxkinetic_kernels import particle_normals, tile_normals
 
 from .._checks import is_traced, refuse
 from .._system import AbstractDiffusion, AbstractScheme
@@ -22,7 +22,7 @@ from ..states import Particles
 from .generators import particle_generator
 from .interactions import AbstractInteraction, Components
 from .roots import symmetric_root
-from .sums import direct_sum
+from .sums import weighted_sum
 
 
 class AbstractLandau(AbstractDiffusion):
@@ -79,12 +79,12 @@ class Kac(AbstractLandau):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
 
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            normals = pair_normals(key, ident_i, ident_j, len(z), state.velocity.dtype)
-            sign = jnp.where(ident_i < ident_j, 1, -1).astype(state.velocity.dtype)
-            return self.interaction.sigma_components(z, tuple(sign * x for x in normals))
+        def normals(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            x = tile_normals(key, ident_i, ident_j, state.dim, state.velocity.dtype)
+            sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(state.velocity.dtype)
+            return tuple(sign * component for component in x)
 
-        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * direct_sum(terms, state))
+        return _kicks(self.interaction, normals, dt, state)
 
     def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
         return particle_generator(self.interaction, phi, shared_noise=True)
@@ -100,13 +100,10 @@ class IndependentNoise(AbstractLandau):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
 
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            # Both orders of a pair have noise of their own: stream 0 for i < j, stream 1 for i > j.
-            stream = (ident_i > ident_j).astype(jnp.uint32)
-            normals = pair_normals(key, ident_i, ident_j, len(z), state.velocity.dtype, stream=stream)
-            return self.interaction.sigma_components(z, normals)
+        def normals(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            return tile_normals(key, ident_i, ident_j, state.dim, state.velocity.dtype, ordered=True)
 
-        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * direct_sum(terms, state))
+        return _kicks(self.interaction, normals, dt, state)
 
 
 class MatrixSqrt(AbstractLandau):
@@ -123,3 +120,12 @@ class MatrixSqrt(AbstractLandau):
         normals = jnp.stack(particle_normals(key, state.ident, state.dim, state.velocity.dtype), -1)
         kicks = jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)
         return state.increment(velocity=jnp.sqrt(dt) * kicks)
+
+
+def _kicks(interaction: AbstractInteraction, normals: Callable, dt: RealScalar, state: Particles) -> Particles:
+    """sqrt(2 dt/N) sum_j sigma(v_i - v_j) x_ij."""
+
+    def terms(x: Components, z: Components) -> Components:
+        return interaction.sigma_components(z, x)
+
+    return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * weighted_sum(normals, terms, state))

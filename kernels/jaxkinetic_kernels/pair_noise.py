@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from .philox import philox_4x32
 from .words import TAG_NOISE, normals
 
-_BLOCK_BITS = 16
+BLOCK_BITS = 16
 
 
 def _normals(
@@ -14,7 +14,7 @@ def _normals(
 ) -> tuple[jax.Array, ...]:
     out: tuple[jax.Array, ...] = ()
     for block in range(-(-count // 4)):
-        place = (jnp.asarray(stream, jnp.uint32) << _BLOCK_BITS) | jnp.uint32(block)
+        place = (jnp.asarray(stream, jnp.uint32) << BLOCK_BITS) | jnp.uint32(block)
         words = philox_4x32((low, high, place, jnp.asarray(TAG_NOISE, jnp.uint32)), key)
         out += normals(words[: 2 * -(-(count - 4 * block) // 2)], dtype)
     return out[:count]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 # Measured on two CPU cores, Kac's noise, N = 2048 to 8192: 25-35 M unordered pairs/s with 2^17 pairs a block, 21-35 with
 # 2^19, 15-30 with 2^21.
-BLOCK_AREA = 1 << 17
+BLOCK_AREA = 1 << 15
 
 
 def map_rows(block_fn: Callable[[Any], Any], rows: Any, num_columns: int, *, area: int = BLOCK_AREA) -> Any:

@@ -30,7 +30,7 @@ def uniform(word: jax.Array, dtype: jnp.dtype) -> jax.Array:
     return (word.astype(dtype) + jnp.asarray(0.5, dtype)) * jnp.asarray(2.0**-32, dtype)
 
 
-def _horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
+def horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
     total = jnp.full_like(x, coefficients[-1])
     for coefficient in coefficients[-2::-1]:
         total = total * x + jnp.asarray(coefficient, x.dtype)
@@ -44,8 +44,8 @@ def _cos_sin_turns(word: jax.Array, dtype: jnp.dtype) -> tuple[jax.Array, jax.Ar
     angle = offset.astype(dtype) * jnp.asarray(2 * math.pi * 2.0**-32, dtype)
     terms = 5 if jnp.finfo(dtype).bits <= 32 else 10
     square = angle * angle
-    sine = angle * _horner(square, [(-1) ** n / math.factorial(2 * n + 1) for n in range(terms)])
-    cosine = _horner(square, [(-1) ** n / math.factorial(2 * n) for n in range(terms + 1)])
+    sine = angle * horner(square, [(-1) ** n / math.factorial(2 * n + 1) for n in range(terms)])
+    cosine = horner(square, [(-1) ** n / math.factorial(2 * n) for n in range(terms + 1)])
     odd = (quadrant & jnp.uint32(1)) == 1
     c, s = jnp.where(odd, sine, cosine), jnp.where(odd, cosine, sine)
     c = jnp.where((quadrant == 1) | (quadrant == 2), -c, c)
