@@ -1,11 +1,11 @@
 """Landau interactions: the matrix a(z), its divergence b(z), and the root sigma(z), nondimensional."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from jaxkinetic_kernels import positive_power
@@ -13,15 +13,18 @@ from jaxkinetic_kernels import positive_power
 from .._checks import check_scalar, is_traced, refuse
 from .._types import Array
 from ..states import Particles
-from .sums import Components, direct_sum, weighted_sum
+from .products import product_moments, uniform_moments
+from .sums import Components, direct_sum, symmetric, weighted_sum
 
 
 class AbstractInteraction(eqx.Module):
     """A matrix field a(z), even and positive semi-definite, with b = div a and sigma sigma^T = a.
 
-    `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). The component forms take and return tuples of d
-    arrays, which is how sums over pairs are computed; override them where a cheaper form exists.
+    `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). All are finite at z = 0. The component forms take and
+    return tuples of d arrays, which is how sums over pairs are computed; override them where a cheaper form exists.
     """
+
+    sum_forms: ClassVar[tuple[str, ...]] = ("direct",)
 
     @abc.abstractmethod
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]: ...
@@ -42,6 +45,12 @@ class AbstractInteraction(eqx.Module):
                 "pass velocities of shape (N, d), d >= 2",
             )
 
+    def check_form(self, form: str) -> None:
+        """Raise `ValueError` unless `form` names a way in which this interaction sums over pairs."""
+        if form not in self.sum_forms:
+            names = " or ".join(repr(name) for name in self.sum_forms)
+            raise refuse("sums", f"be {names} for {type(self).__name__}", f"is {form!r}", "pass one that it offers")
+
     def a_components(self, z: Components) -> tuple[Components, ...]:
         return tuple(_split(row) for row in _split(self.a(jnp.stack(z, -1)), axis=-2))
 
@@ -53,16 +62,22 @@ class AbstractInteraction(eqx.Module):
         matrix, vector = self.sigma(jnp.stack(z, -1)), jnp.stack(x, -1)
         return _split(jnp.einsum("...ij,...j->...i", matrix, vector, precision=jax.lax.Precision.HIGHEST))
 
-    def sum_a(self, state: Particles) -> Float[Array, "N d d"]:
-        """sum_{j != i} a(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2."""
+    def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
+        """sum_{j != i} a(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2.
+
+        `form`: one of `sum_forms`. Only the entries on and above the diagonal of a are evaluated.
+        **Raises:** `ValueError` for a form that this interaction does not have.
+        """
+        self.check_form(form)
 
         def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
             return _upper(self.a_components(z))
 
-        return _symmetric(direct_sum(terms, state), state.dim)
+        return symmetric(direct_sum(terms, state), state.dim)
 
-    def sum_b(self, state: Particles) -> Float[Array, "N d"]:
-        """sum_{j != i} b(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2."""
+    def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
+        """sum_{j != i} b(v_i - v_j) over the alive; 0 for dead i. `form` and errors as in `sum_a`."""
+        self.check_form(form)
 
         def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
             return self.b_components(z)
@@ -80,7 +95,14 @@ class AbstractRadial(AbstractInteraction):
     whatever psi is: a projects onto the sphere of radius r, so psi is never differentiated. At z = 0 all three are 0
     (the sums run over j != i). Where psi = 0, sigma counts with derivative 0 (so d/dstrength at strength 0 is not to be
     had). Source: FW (1.2)-(1.3) and CGJ (1.1) with psi = r^gamma.
+
+    `sum_a` and `sum_b` have two forms. "direct" adds one term a pair. "product" is a matrix product of psi with
+    [1, v, v v^T] (`products`), 1.5-3 times as fast on a CPU; terms of size psi |v|^2 cancel there. Worst relative error of
+    a row, standard normal v, N = 4096, d = 3, sum_a and sum_b: gamma = -3, float32 7e-4 and 1e-4 (direct 3e-7 and 2e-6),
+    float64 2e-12; gamma = -2, float32 7e-6, float64 2e-14; gamma = 1, float32 8e-7. The median stays below 2e-6.
     """
+
+    sum_forms: ClassVar[tuple[str, ...]] = ("direct", "product")
 
     @abc.abstractmethod
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]: ...
@@ -104,12 +126,20 @@ class AbstractRadial(AbstractInteraction):
         return _b_of_weight(self.weight(z), z)
 
     def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
+        self.check_form(form)
+        if form == "product":
+            return product_moments(self.weight, state, order=2).matrix()
+
         def terms(weights: Components, z: Components) -> Components:
             return _upper(_a_of_weight(weights[0], z))
 
-        return _symmetric(weighted_sum(self._weights, terms, state), state.dim)
+        return symmetric(weighted_sum(self._weights, terms, state), state.dim)
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
+        self.check_form(form)
+        if form == "product":
+            return -(state.dim - 1) * product_moments(self.weight, state, order=1).vector()
+
         def terms(weights: Components, z: Components) -> Components:
             return _b_of_weight(weights[0], z)
 
@@ -142,6 +172,9 @@ class AbstractRadial(AbstractInteraction):
 class Maxwell(AbstractRadial):
     """Maxwell molecules, gamma = 0: a(z) = strength (r^2 I - z z^T).
 
+    `sum_a` and `sum_b` cost O(N), whatever the form: psi is constant, and sum_j z_ij and sum_j z_ij z_ij^T follow from
+    the moments of the velocities about their mean, to round-off (`products`).
+
     **Arguments:** `strength`: not negative. **Raises:** `ValueError` for a negative or non-finite strength.
     """
 
@@ -152,6 +185,14 @@ class Maxwell(AbstractRadial):
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
+
+    def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
+        self.check_form(form)
+        return uniform_moments(self.strength.astype(state.velocity.dtype), state).matrix()
+
+    def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
+        self.check_form(form)
+        return -(state.dim - 1) * uniform_moments(self.strength.astype(state.velocity.dtype), state).vector()
 
 
 class PowerLaw(AbstractRadial):
@@ -224,10 +265,3 @@ def _b_of_weight(weight: Array, z: Components) -> Components:
 
 def _upper(rows: tuple[Components, ...]) -> Components:
     return tuple(entry for i, row in enumerate(rows) for entry in row[i:])
-
-
-def _symmetric(upper: Array, dim: int) -> Array:
-    """(N, d(d+1)/2) to (N, d, d)."""
-    places = np.zeros((dim, dim), np.int32)
-    places[np.triu_indices(dim)] = np.arange(dim * (dim + 1) // 2)
-    return upper[:, np.maximum(places, places.T)]

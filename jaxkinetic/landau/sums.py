@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import BLOCK_AREA, map_rows, once, row_sums
@@ -88,3 +89,10 @@ def partners(rows: Slots, columns: Slots) -> Array:
 
 def _where(mask: Array, values: Array) -> Array:
     return jnp.where(mask, values, jnp.zeros((), values.dtype))
+
+
+def symmetric(upper: Array, dim: int) -> Array:
+    """(N, d(d+1)/2), the entries on and above the diagonal row by row, to (N, d, d)."""
+    places = np.zeros((dim, dim), np.int32)
+    places[np.triu_indices(dim)] = np.arange(dim * (dim + 1) // 2)
+    return upper[:, np.maximum(places, places.T)]

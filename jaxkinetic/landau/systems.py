@@ -7,6 +7,7 @@ that are alive, and time is that of the Landau equation (FW 1.2) with mass 1.
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,9 +27,14 @@ from .sums import weighted_sum
 
 
 class AbstractLandau(AbstractDiffusion):
-    """Drift, checks and the default scheme that the three systems share."""
+    """Drift, checks and the default scheme that the three systems share.
+
+    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`. `sums`: how its a and b are summed over pairs,
+    one of `interaction.sum_forms`: "direct", or "product" for a radial law, faster and with fewer digits.
+    """
 
     interaction: AbstractInteraction
+    sums: str = eqx.field(default="direct", static=True)
 
     def check(self, state: Particles) -> None:
         if not isinstance(self.interaction, AbstractInteraction):
@@ -52,6 +58,7 @@ class AbstractLandau(AbstractDiffusion):
         if not is_traced(state.alive) and int(np.sum(np.asarray(state.alive))) < 2:
             alive = int(np.sum(np.asarray(state.alive)))
             raise refuse("state", "hold at least 2 particles that are alive", f"holds {alive}", "revive some")
+        self.interaction.check_form(self.sums)
         self.interaction.check(state.dim)
 
     def default_scheme(self) -> AbstractScheme:
@@ -59,7 +66,12 @@ class AbstractLandau(AbstractDiffusion):
 
     def drift(self, t: RealScalar, state: Particles) -> Particles:
         """(2/N) sum_j b(v_i - v_j). Memory O(N); cost N^2, or what the interaction's own sum costs."""
-        return state.increment(velocity=2 / state.num_alive * self.interaction.sum_b(state))
+        return state.increment(velocity=2 / state.num_alive * self.interaction.sum_b(state, **self._form))
+
+    @property
+    def _form(self) -> dict[str, str]:
+        # Only by name, so that an interaction that has but one way to sum need not know of forms.
+        return {} if self.sums == "direct" else {"form": self.sums}
 
     def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
         return particle_generator(self.interaction, phi, shared_noise=False)
@@ -72,8 +84,8 @@ class Kac(AbstractLandau):
     order dt in mean and sqrt(dt) on a path. Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2.
     Cost of a step N^2.
 
-    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
-    **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d.
+    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`. `sums`: as in `AbstractLandau`, for the drift.
+    **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d, and a form of sums that the interaction lacks.
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
@@ -116,7 +128,7 @@ class MatrixSqrt(AbstractLandau):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
 
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        root = symmetric_root(2 / state.num_alive * self.interaction.sum_a(state))
+        root = symmetric_root(2 / state.num_alive * self.interaction.sum_a(state, **self._form))
         normals = jnp.stack(particle_normals(key, state.ident, state.dim, state.velocity.dtype), -1)
         kicks = jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)
         return state.increment(velocity=jnp.sqrt(dt) * kicks)

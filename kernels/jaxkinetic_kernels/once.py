@@ -1,14 +1,18 @@
 """A value computed once, not once in every consumer: what XLA's fusion on the CPU needs to be told."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+# Below this many numbers a program is compiled for longer than the work saved takes.
+_SMALL = 1 << 12
+
 
 def once(fn: Callable[..., Any], *args: Any) -> Any:
-    """`fn(*args)`, in memory before anything reads it on the CPU; elsewhere simply `fn(*args)`.
+    """`fn(*args)`, in memory before anything reads it on the CPU; elsewhere, and for little, simply `fn(*args)`.
 
     XLA's CPU fusions have one output each, and a cheap producer is recomputed in every one of them: a hash of 60
     integer operations counts as cheap. It drops `optimization_barrier` before it fuses; a conditional, whose predicate
@@ -17,9 +21,11 @@ def once(fn: Callable[..., Any], *args: Any) -> Any:
     **Returns:** what `fn` returns; derivatives of every kind pass. Cost: a few microseconds besides that of `fn`.
     """
 
-    def conditional(*args: Any) -> Any:
-        shapes = jax.eval_shape(fn, *args)
+    shapes = jax.eval_shape(fn, *args)
+    if sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) < _SMALL:
+        return fn(*args)
 
+    def conditional(*args: Any) -> Any:
         def nothing(*_: Any) -> Any:
             return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
@@ -34,6 +40,9 @@ def row_sums(values: jax.Array) -> jax.Array:
     On the CPU a product with ones: the reduction would draw the elementwise work that leads to it into a library call
     that goes through memory at every operation (1.2-1.5x slower, measured on the sums of Landau's matrix).
     """
+
+    if math.prod(values.shape) < _SMALL:
+        return jnp.sum(values, axis=-1)
 
     def product(x: jax.Array) -> jax.Array:
         ones = jnp.ones(x.shape[-1], x.dtype)
