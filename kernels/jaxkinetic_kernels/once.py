@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 # Below this many numbers a program is compiled for longer than the work saved takes.
-_SMALL = 1 << 12
+SMALL = 1 << 12
 
 
 def once(fn: Callable[..., Any], *args: Any) -> Any:
@@ -22,7 +22,7 @@ def once(fn: Callable[..., Any], *args: Any) -> Any:
     """
 
     shapes = jax.eval_shape(fn, *args)
-    if sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) < _SMALL:
+    if sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) < SMALL:
         return fn(*args)
 
     def conditional(*args: Any) -> Any:
@@ -41,7 +41,7 @@ def row_sums(values: jax.Array) -> jax.Array:
     that goes through memory at every operation (1.2-1.5x slower, measured on the sums of Landau's matrix).
     """
 
-    if math.prod(values.shape) < _SMALL:
+    if math.prod(values.shape) < SMALL:
         return jnp.sum(values, axis=-1)
 
     def product(x: jax.Array) -> jax.Array:
