@@ -97,7 +97,7 @@ class AbstractRadial(AbstractInteraction):
     had). Source: FW (1.2)-(1.3) and CGJ (1.1) with psi = r^gamma.
 
     `sum_a` and `sum_b` have two forms. "direct" adds one term a pair. "product" is a matrix product of psi with
-    [1, v, v v^T] (`products`), 1.5-3 times as fast on a CPU; terms of size psi |v|^2 cancel there. Worst relative error of
+    [1, v, v v^T] (`products`), 1.3-1.8 times as fast on a CPU; terms of size psi |v|^2 cancel there. Worst relative error of
     a row, standard normal v, N = 4096, d = 3, sum_a and sum_b: gamma = -3, float32 7e-4 and 1e-4 (direct 3e-7 and 2e-6),
     float64 2e-12; gamma = -2, float32 7e-6, float64 2e-14; gamma = 1, float32 8e-7. The median stays below 2e-6.
     """

@@ -21,7 +21,7 @@ def positive_power(x: jax.Array, exponent: jax.Array) -> jax.Array:
     float32: x = 2^k m, log2 m by the series of artanh, 2^y by Taylor's; relative error below 3e-7 for
     |exponent log2 x| < 40. float64: exp(exponent log x). On a CPU, -3/2, -1, -1/2, 0 and 1/2 are recognised while the
     program runs, one test for the whole of a large x, and cost a square root. Differentiable in both, to every order.
-    G numbers/s on one core: XLA's own `pow`, correctly rounded and evaluated element by element, .2; this one 1.1, and 2.5
+    G numbers/s on one core: XLA's own `pow`, correctly rounded and evaluated element by element, .22; this one 1.0, and 2.6
     where a square root suffices.
     """
     if math.prod(x.shape) < SMALL:
