@@ -1,7 +1,7 @@
 """Dynkin's formula as a test: E[phi(X_T) - phi(X_0) - int_0^T L phi dt] = 0 for every phi, with L = system.generator.
 
-The scheme's error and that of the left sum for the integral (the trapezoidal one, at order 2) have an expansion in dt, so the first term is removed by
-Richardson's extrapolation of two runs with dt and dt/2: no tolerance enters but the standard error.
+The scheme's error and that of the left sum for the integral (the trapezoidal one, at order 2) have an expansion in dt, so the
+first term is removed by Richardson's extrapolation of two runs with dt and dt/2: no tolerance enters but the standard error.
 """
 
 from functools import partial
@@ -64,17 +64,13 @@ def _martingales(system, scheme, state, c, keys, dt, num_steps):
     return jax.lax.map(one, keys, batch_size=1000)
 
 
-def z_scores(system, scheme, num, dim, replicas, seed=0):
+def z_scores(system, scheme, num, dim, replicas, seed=0, steps=COARSE_STEPS):
     """(mean of the extrapolated martingale at T) / (its standard error), for each degree."""
     state, c = datum(num, dim)
     coarse_keys, fine_keys = jax.random.split(jax.random.key(seed))
-    dt = HORIZON / COARSE_STEPS
-    coarse = np.asarray(
-        _martingales(system, scheme, state, c, jax.random.split(coarse_keys, replicas // 4), dt, COARSE_STEPS)
-    )
-    fine = np.asarray(
-        _martingales(system, scheme, state, c, jax.random.split(fine_keys, replicas), dt / 2, 2 * COARSE_STEPS)
-    )
+    dt = HORIZON / steps
+    coarse = np.asarray(_martingales(system, scheme, state, c, jax.random.split(coarse_keys, replicas // 4), dt, steps))
+    fine = np.asarray(_martingales(system, scheme, state, c, jax.random.split(fine_keys, replicas), dt / 2, 2 * steps))
     gain = 2.0**scheme.weak_order
     mean = (gain * fine.mean(0) - coarse.mean(0)) / (gain - 1)
     variance = (gain**2 * fine.var(0) / len(fine) + coarse.var(0) / len(coarse)) / (gain - 1) ** 2

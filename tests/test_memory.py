@@ -135,3 +135,35 @@ def peak(program, *arguments) -> float:
     done = subprocess.run(call, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return float(done.stdout)
+
+
+SUMS = """
+import resource, sys
+import jax, jax.numpy as jnp
+import jaxkinetic as jk
+
+num, what, mode = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+key, words = jax.random.key(0), jnp.asarray([1, 2], jnp.uint32)
+velocity, weight = jax.random.normal(key, (num, 3)), jnp.ones(())
+
+def value(velocity, strength):
+    law, state = jk.landau.PowerLaw(-3.0, strength), jk.Particles(velocity)
+    form = what.split("-")[-1]
+    if what.startswith("b"): out = law.sum_b(state, form)
+    elif what.startswith("a"): out = law.sum_a(state, form)
+    else: out = jk.landau.Kac(law).noise(words, 0.0, jnp.float32(0.01), state).velocity
+    return jnp.sum(jnp.sin(out))
+
+jax.block_until_ready(jax.jit(jax.grad(value, argnums=(0, 1)) if mode == "gradient" else value)(velocity, weight))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["b-direct", "a-direct", "a-product", "kac"])
+@pytest.mark.parametrize("mode", ["value", "gradient"])
+def test_a_sum_and_its_gradient_hold_no_pairs(what, mode):
+    """N = 16384 against 256: one (N, N) float32 array is 1 GiB. Allowed: 100 MiB; measured below 50."""
+    small, large = (peak(SUMS, num, what, mode) for num in (256, 16384))
+    print(what, mode, small, large)
+    assert large - small < 100

@@ -1,24 +1,30 @@
 """Landau interactions: the matrix a(z), its divergence b(z), and the root sigma(z), nondimensional."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike, Float
 
+from jaxkinetic_kernels import positive_power
+
 from .._checks import check_scalar, is_traced, refuse
 from .._types import Array, RealScalar
 from ..states import Particles
-from .sums import Components, direct_sum
+from .products import product_moments, uniform_moments
+from .sums import Components, direct_sum, symmetric, weighted_sum
 
 
 class AbstractInteraction(eqx.Module):
     """A matrix field a(z), even and positive semi-definite, with b = div a and sigma sigma^T = a.
 
-    `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). The component forms take and return tuples of d
-    arrays, which is how sums over pairs are computed; override them where a cheaper form exists.
+    `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). All are finite at z = 0. The component forms take and
+    return tuples of d arrays, which is how sums over pairs are computed; override them where a cheaper form exists.
     """
+
+    sum_forms: ClassVar[tuple[str, ...]] = ("direct",)
 
     @abc.abstractmethod
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]: ...
@@ -46,6 +52,12 @@ class AbstractInteraction(eqx.Module):
         """The state with its velocities put back into the domain: the identity, unless that is a torus."""
         return state
 
+    def check_form(self, form: str) -> None:
+        """Raise `ValueError` unless `form` names a way in which this interaction sums over pairs."""
+        if form not in self.sum_forms:
+            names = " or ".join(repr(name) for name in self.sum_forms)
+            raise refuse("sums", f"be {names} for {type(self).__name__}", f"is {form!r}", "pass one that it offers")
+
     def a_components(self, z: Components) -> tuple[Components, ...]:
         return tuple(_split(row) for row in _split(self.a(jnp.stack(z, -1)), axis=-2))
 
@@ -57,16 +69,22 @@ class AbstractInteraction(eqx.Module):
         matrix, vector = self.sigma(jnp.stack(z, -1)), jnp.stack(x, -1)
         return _split(jnp.einsum("...ij,...j->...i", matrix, vector, precision=jax.lax.Precision.HIGHEST))
 
-    def sum_a(self, state: Particles) -> Float[Array, "N d d"]:
-        """sum_{j != i} a(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2."""
+    def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
+        """sum_{j != i} a(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2.
+
+        `form`: one of `sum_forms`. Only the entries on and above the diagonal of a are evaluated.
+        **Raises:** `ValueError` for a form that this interaction does not have.
+        """
+        self.check_form(form)
 
         def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            return tuple(entry for row in self.a_components(z) for entry in row)
+            return _upper(self.a_components(z))
 
-        return direct_sum(terms, state).reshape(-1, state.dim, state.dim)
+        return symmetric(direct_sum(terms, state), state.dim)
 
-    def sum_b(self, state: Particles) -> Float[Array, "N d"]:
-        """sum_{j != i} b(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2."""
+    def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
+        """sum_{j != i} b(v_i - v_j) over the alive; 0 for dead i. `form` and errors as in `sum_a`."""
+        self.check_form(form)
 
         def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
             return self.b_components(z)
@@ -84,7 +102,14 @@ class AbstractRadial(AbstractInteraction):
     whatever psi is: a projects onto the sphere of radius r, so psi is never differentiated. At z = 0 all three are 0
     (the sums run over j != i). Where psi = 0, sigma counts with derivative 0 (so d/dstrength at strength 0 is not to be
     had). Source: FW (1.2)-(1.3) and CGJ (1.1) with psi = r^gamma.
+
+    `sum_a` and `sum_b` have two forms. "direct" adds one term a pair. "product" is a matrix product of psi with
+    [1, v, v v^T] (`products`), 1.3-1.8 times as fast on a CPU; terms of size psi |v|^2 cancel there. Worst relative error of
+    a row, standard normal v, N = 4096, d = 3, sum_a and sum_b: gamma = -3, float32 7e-4 and 1e-4 (direct 3e-7 and 2e-6),
+    float64 2e-12; gamma = -2, float32 7e-6, float64 2e-14; gamma = 1, float32 8e-7. The median stays below 2e-6.
     """
+
+    sum_forms: ClassVar[tuple[str, ...]] = ("direct", "product")
 
     @abc.abstractmethod
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]: ...
@@ -100,15 +125,39 @@ class AbstractRadial(AbstractInteraction):
         """psi(r) elementwise; at r = 0, where nothing moves, that of r = 1."""
         return self._psi_and_r2(z)[0]
 
+    def weight(self, z: Components) -> Array:
+        """psi, and 0 where z = 0: all that a and b need from the interaction."""
+        psi, _, positive = self._psi_and_r2(z)
+        return jnp.where(positive, psi, jnp.zeros((), psi.dtype))
+
     def a_components(self, z: Components) -> tuple[Components, ...]:
-        psi, r2, positive = self._psi_and_r2(z)
-        psi = jnp.where(positive, psi, jnp.zeros((), psi.dtype))
-        return tuple(tuple(psi * (r2 - x * y if i == j else -x * y) for j, y in enumerate(z)) for i, x in enumerate(z))
+        return _a_of_weight(self.weight(z), z)
 
     def b_components(self, z: Components) -> Components:
-        psi, _, positive = self._psi_and_r2(z)
-        factor = jnp.where(positive, -(len(z) - 1) * psi, jnp.zeros((), psi.dtype))
-        return tuple(factor * c for c in z)
+        return _b_of_weight(self.weight(z), z)
+
+    def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
+        self.check_form(form)
+        if form == "product":
+            return product_moments(self.weight, state, order=2).matrix()
+
+        def terms(weights: Components, z: Components) -> Components:
+            return _upper(_a_of_weight(weights[0], z))
+
+        return symmetric(weighted_sum(self._weights, terms, state), state.dim)
+
+    def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
+        self.check_form(form)
+        if form == "product":
+            return -(state.dim - 1) * product_moments(self.weight, state, order=1).vector()
+
+        def terms(weights: Components, z: Components) -> Components:
+            return _b_of_weight(weights[0], z)
+
+        return weighted_sum(self._weights, terms, state)
+
+    def _weights(self, z: Components, ident_i: Array, ident_j: Array) -> Components:
+        return (self.weight(z),)
 
     def sigma_components(self, z: Components, x: Components) -> Components:
         psi, r2, positive = self._psi_and_r2(z)
@@ -134,6 +183,9 @@ class AbstractRadial(AbstractInteraction):
 class Maxwell(AbstractRadial):
     """Maxwell molecules, gamma = 0: a(z) = strength (r^2 I - z z^T).
 
+    `sum_a` and `sum_b` cost O(N), whatever the form: psi is constant, and sum_j z_ij and sum_j z_ij z_ij^T follow from
+    the moments of the velocities about their mean, to round-off (`products`).
+
     **Arguments:** `strength`: not negative. **Raises:** `ValueError` for a negative or non-finite strength.
     """
 
@@ -144,6 +196,14 @@ class Maxwell(AbstractRadial):
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
+
+    def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
+        self.check_form(form)
+        return uniform_moments(self.strength.astype(state.velocity.dtype), state).matrix()
+
+    def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
+        self.check_form(form)
+        return -(state.dim - 1) * uniform_moments(self.strength.astype(state.velocity.dtype), state).vector()
 
 
 class PowerLaw(AbstractRadial):
@@ -175,7 +235,8 @@ class PowerLaw(AbstractRadial):
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))
-        return strength * (r2 + delta * delta) ** (gamma / 2)
+        base = jnp.maximum(r2 + delta * delta, jnp.asarray(jnp.finfo(r2.dtype).tiny, r2.dtype))
+        return strength * positive_power(base, gamma / 2)
 
 
 def parameter(name: str, value: ArrayLike, *, nonnegative: bool = False) -> Float[Array, ""]:
@@ -194,3 +255,24 @@ def _root(square: Array, positive: Array) -> Array:
 
 def _split(x: Array, axis: int = -1) -> Components:
     return tuple(jnp.moveaxis(x, axis, 0))
+
+
+def _a_of_weight(weight: Array, z: Components) -> tuple[Components, ...]:
+    """w (r^2 I - z z^T), with r^2 - z_i^2 as the sum of the other squares: nothing cancels."""
+
+    def entry(i: int, j: int) -> Array:
+        if i != j:
+            return -weight * z[i] * z[j]
+        others = [c * c for k, c in enumerate(z) if k != i]
+        return weight * sum(others[1:], others[0])
+
+    return tuple(tuple(entry(i, j) for j in range(len(z))) for i in range(len(z)))
+
+
+def _b_of_weight(weight: Array, z: Components) -> Components:
+    """-(d-1) w z."""
+    return tuple(-(len(z) - 1) * weight * c for c in z)
+
+
+def _upper(rows: tuple[Components, ...]) -> Components:
+    return tuple(entry for i, row in enumerate(rows) for entry in row[i:])

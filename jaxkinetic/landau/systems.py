@@ -7,12 +7,13 @@ that are alive, and time is that of the Landau equation (FW 1.2) with mass 1.
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxkinetic_kernels import pair_normals, particle_normals
+from jaxkinetic_kernels import particle_normals, tile_normals
 
 from .._checks import is_traced, refuse
 from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
@@ -23,13 +24,18 @@ from ..states import Particles
 from .generators import particle_generator
 from .interactions import AbstractInteraction, AbstractRadial, Components
 from .roots import symmetric_root
-from .sums import direct_sum
+from .sums import weighted_sum
 
 
 class AbstractLandau(AbstractDiffusion):
-    """Drift, checks and the default scheme that the three systems share."""
+    """Drift, checks and the default scheme that the three systems share.
+
+    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`. `sums`: how its a and b are summed over pairs,
+    one of `interaction.sum_forms`: "direct", or "product" for a radial law, faster and with fewer digits.
+    """
 
     interaction: AbstractInteraction
+    sums: str = eqx.field(default="direct", static=True)
 
     def check(self, state: Particles) -> None:
         if not isinstance(self.interaction, AbstractInteraction):
@@ -53,6 +59,7 @@ class AbstractLandau(AbstractDiffusion):
         if not is_traced(state.alive) and int(np.sum(np.asarray(state.alive))) < 2:
             alive = int(np.sum(np.asarray(state.alive)))
             raise refuse("state", "hold at least 2 particles that are alive", f"holds {alive}", "revive some")
+        self.interaction.check_form(self.sums)
         self.interaction.check(state.dim)
 
     def check_step(self, state: Particles, dt: RealScalar) -> None:
@@ -66,7 +73,12 @@ class AbstractLandau(AbstractDiffusion):
 
     def drift(self, t: RealScalar, state: Particles) -> Particles:
         """(2/N) sum_j b(v_i - v_j). Memory O(N); cost N^2, or what the interaction's own sum costs."""
-        return state.increment(velocity=2 / state.num_alive * self.interaction.sum_b(state))
+        return state.increment(velocity=2 / state.num_alive * self.interaction.sum_b(state, **self._form))
+
+    @property
+    def _form(self) -> dict[str, str]:
+        # Only by name, so that an interaction that has but one way to sum need not know of forms.
+        return {} if self.sums == "direct" else {"form": self.sums}
 
     def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
         return particle_generator(self.interaction, phi, shared_noise=False)
@@ -84,19 +96,19 @@ class Kac(AbstractLandau, AbstractPairFlow):
     at every dt. By `EulerMaruyama`: momentum to round-off; energy to order dt in mean and sqrt(dt) on a path.
     Cost of a step: N/2 pairs in `RandomMatching`, else N^2.
 
-    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`.
-    **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d.
+    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`. `sums`: as in `AbstractLandau`, for the drift.
+    **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d, and a form of sums that the interaction lacks.
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
 
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            normals = pair_normals(key, ident_i, ident_j, len(z), state.velocity.dtype)
-            sign = jnp.where(ident_i < ident_j, 1, -1).astype(state.velocity.dtype)
-            return self.interaction.sigma_components(z, tuple(sign * x for x in normals))
+        def normals(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            x = tile_normals(key, ident_i, ident_j, state.dim, state.velocity.dtype)
+            sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(state.velocity.dtype)
+            return tuple(sign * component for component in x)
 
-        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * direct_sum(terms, state))
+        return _kicks(self.interaction, normals, dt, state)
 
     def supports(self, scheme: AbstractScheme, state: Particles) -> bool:
         return scheme.requires is not AbstractPairFlow or isinstance(self.interaction, AbstractRadial)
@@ -136,13 +148,10 @@ class IndependentNoise(AbstractLandau):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
 
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            # Both orders of a pair have noise of their own: stream 0 for i < j, stream 1 for i > j.
-            stream = (ident_i > ident_j).astype(jnp.uint32)
-            normals = pair_normals(key, ident_i, ident_j, len(z), state.velocity.dtype, stream=stream)
-            return self.interaction.sigma_components(z, normals)
+        def normals(z: Components, ident_i: Array, ident_j: Array) -> Components:
+            return tile_normals(key, ident_i, ident_j, state.dim, state.velocity.dtype, ordered=True)
 
-        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * direct_sum(terms, state))
+        return _kicks(self.interaction, normals, dt, state)
 
 
 class MatrixSqrt(AbstractLandau):
@@ -156,7 +165,16 @@ class MatrixSqrt(AbstractLandau):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
 
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        root = symmetric_root(2 / state.num_alive * self.interaction.sum_a(state))
+        root = symmetric_root(2 / state.num_alive * self.interaction.sum_a(state, **self._form))
         normals = jnp.stack(particle_normals(key, state.ident, state.dim, state.velocity.dtype), -1)
         kicks = jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)
         return state.increment(velocity=jnp.sqrt(dt) * kicks)
+
+
+def _kicks(interaction: AbstractInteraction, normals: Callable, dt: RealScalar, state: Particles) -> Particles:
+    """sqrt(2 dt/N) sum_j sigma(v_i - v_j) x_ij."""
+
+    def terms(x: Components, z: Components) -> Components:
+        return interaction.sigma_components(z, x)
+
+    return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * weighted_sum(normals, terms, state))

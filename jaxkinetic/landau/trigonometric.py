@@ -85,13 +85,15 @@ class Trigonometric(AbstractInteraction):
         root = self._scalar_root(jnp.stack(z, -1))
         return tuple(root * component for component in x)
 
-    def sum_a(self, state: Particles) -> Float[Array, "N d d"]:
+    def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
+        self.check_form(form)
         matrices = self._matrices(state.velocity.dtype)
         total = self._difference_sum(state, matrices, jnp.zeros_like(matrices))
         others = jnp.where(state.alive[:, None], total - jnp.sum(matrices, axis=0)[None, :], jnp.zeros((), total.dtype))
         return others.reshape(-1, self.dim, self.dim)
 
-    def sum_b(self, state: Particles) -> Float[Array, "N d"]:
+    def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
+        self.check_form(form)
         divergences = self._divergences(state.velocity.dtype)
         return self._difference_sum(state, jnp.zeros_like(divergences), divergences)
 

@@ -24,7 +24,7 @@ def move_pairs(
 ) -> tuple[Components, Components]:
     """Both partners after the pair's time s; where not `active`, as they were, and unseen by a derivative."""
     words = pair_words(key, *idents, system.num_words(len(velocities[0])), stream=stream)
-    words = materialise_words(words, s)
+    words = materialise_words(words)
     in_order = idents[0] < idents[1]
 
     def masked(v: Array) -> Array:

@@ -20,7 +20,8 @@ class RandomMatching(AbstractScheme):
     r"""One random perfect matching a step; a pair that meets flows for q dt times its share of time.
 
     q = N - 1 for an even number of slots, N for an odd one (one sits out): a pair meets with probability 1/q, so that its mean
-    time is right. Weak order 1. What a pair flow keeps (momentum, energy) is kept to round-off at every dt.
+    time is right. Weak order 1; for psi = r^gamma with gamma <= -(d+2)/2 it is (d+2)/|gamma| - 1 (Coulomb: 2/3), because pairs
+    so close that they turn by more than a radian in a step have turned as far as they can. What a pair flow keeps (momentum, energy) is kept to round-off at every dt.
 
     Cost of a step: N/2 pair flows, no sort; memory O(N). A dead slot takes part in the matching and does nothing.
     Gradients are pathwise: at fixed noise, matchings included. Which pairs meet depends on the place in the array, so a
@@ -46,13 +47,13 @@ class RandomMatching(AbstractScheme):
         even = num + num % 2
         s = system.clock(carry.num_alive) * dt * (even - 1)
         # Stored: LLVM does not come to an end with a gather whose index is a bijection of few bits.
-        i, j = materialise(random_matching(key, even), s)
+        i, j = materialise(random_matching(key, even))
         # The partner of nobody is the last particle, masked.
         at_i, at_j = jnp.minimum(i, num - 1), jnp.minimum(j, num - 1)
         active = (i < num) & (j < num) & carry.alive[at_i] & carry.alive[at_j]
         table = _pack(tuple(carry.velocity.T))
         (v_i, v_j), (ident_i, ident_j) = (
-            [_unpack([materialise(entry[at], s) for entry in table], carry.dim) for at in (at_i, at_j)],
+            [_unpack([materialise(entry[at]) for entry in table], carry.dim) for at in (at_i, at_j)],
             [carry.ident[at] for at in (at_i, at_j)],
         )
         after = move_pairs(key, system, s, (v_i, v_j), (ident_i, ident_j), active)

@@ -39,7 +39,7 @@ def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
 def _in_the_plane(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
     xi = normals(words, z[0].dtype)[0]
     cosine, sine = cos_sin(jnp.sqrt(tau / 2) * xi)
-    turn = materialise(jax.lax.complex(sine * sine, sine * cosine), tau.reshape(-1)[0])
+    turn = materialise(jax.lax.complex(sine * sine, sine * cosine))
     x, along = turn.real, turn.imag
     return -2 * (x * z[0] + along * z[1]), -2 * (x * z[1] - along * z[0])
 
@@ -49,10 +49,10 @@ def _about_an_axis(words: tuple[Array, ...], tau: Array, z: Components) -> Compo
     u = jnp.clip(uniform(words[0], dtype), 0, 1 - jnp.finfo(dtype).epsneg)
     x = jnp.maximum(quantile(u, tau, len(z)), jnp.finfo(dtype).tiny)
     if len(z) == 3:
-        turn = materialise(jax.lax.complex(x, uniform(words[1], dtype)), tau.reshape(-1)[0])
+        turn = materialise(jax.lax.complex(x, uniform(words[1], dtype)))
         x, side = turn.real, _frame(turn.imag, z)
     else:
-        x, side = materialise(x, tau.reshape(-1)[0]), _projected(words[1:], z)
+        x, side = materialise(x), _projected(words[1:], z)
     # Two roots: the one of x (1 - x) rounds down more often than up near x = 1/2, by .004 eps in the mean.
     across = 2 * jnp.sqrt(x) * jnp.sqrt(jnp.maximum(1 - x, 0))
     return tuple(across * e - 2 * x * c for e, c in zip(side, z, strict=True))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from .philox import philox_4x32
 from .words import TAG_NOISE, normals
 
-_BLOCK_BITS = 16
+BLOCK_BITS = 16
 
 
 def pair_words(
@@ -19,7 +19,7 @@ def pair_words(
     low, high = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
     out: tuple[jax.Array, ...] = ()
     for block in range(-(-count // 4)):
-        place = (jnp.asarray(stream, jnp.uint32) << _BLOCK_BITS) | jnp.uint32(block)
+        place = (jnp.asarray(stream, jnp.uint32) << BLOCK_BITS) | jnp.uint32(block)
         out += philox_4x32((low, high, place, jnp.asarray(TAG_NOISE, jnp.uint32)), key)
     return out[:count]
 

@@ -14,13 +14,9 @@ Words4 = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 def _multiply_high_low(constant: int, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The 64-bit product of two 32-bit words as (high word, low word), by 16-bit halves."""
-    half = jnp.uint32(0xFFFF)
-    a_low, a_high = jnp.uint32(constant & 0xFFFF), jnp.uint32(constant >> 16)
-    b_low, b_high = b & half, b >> 16
-    cross = a_high * b_low + ((a_low * b_low) >> 16)
-    middle = (cross & half) + a_low * b_high
-    return a_high * b_high + (cross >> 16) + (middle >> 16), jnp.uint32(constant) * b
+    """The 64-bit product of two 32-bit words as (high word, low word)."""
+    a = jnp.full(b.shape, constant, jnp.uint32)
+    return jax.lax.mulhi(a, b), a * b
 
 
 def philox_4x32(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Array]) -> Words4:

@@ -31,7 +31,7 @@ def uniform(word: jax.Array, dtype: jnp.dtype) -> jax.Array:
     return (word.astype(dtype) + jnp.asarray(0.5, dtype)) * jnp.asarray(2.0**-32, dtype)
 
 
-def _horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
+def horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
     total = jnp.full_like(x, coefficients[-1])
     for coefficient in coefficients[-2::-1]:
         total = total * x + jnp.asarray(coefficient, x.dtype)
@@ -80,8 +80,8 @@ def _cos_sin(quadrant: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Arra
     square = angle * angle
     odd_terms = [Fraction((-1) ** n, math.factorial(2 * n + 1)) for n in range(terms)]
     even_terms = [Fraction((-1) ** n, math.factorial(2 * n)) for n in range(terms + 1)]
-    sine = angle * _horner(square, _representable(odd_terms, angle.dtype))
-    cosine = _horner(square, _representable(even_terms, angle.dtype))
+    sine = angle * horner(square, _representable(odd_terms, angle.dtype))
+    cosine = horner(square, _representable(even_terms, angle.dtype))
     odd = (quadrant & jnp.uint32(1)) == 1
     c, s = jnp.where(odd, sine, cosine), jnp.where(odd, cosine, sine)
     c = jnp.where((quadrant == 1) | (quadrant == 2), -c, c)

@@ -1,0 +1,126 @@
+"""Pairs a second of every reduction over pairs: gamma = -3, d = 3, float32, value and gradient, beside its competitors.
+
+    python benchmarks/bench_pairs.py [--cores 1] [--sizes 2048 8192] [--json benchmarks/results/pairs.json] [--quick]
+
+G pairs/s counts ordered pairs, M pairs/s unordered ones. A new entry joins ENTRIES by one line.
+"""
+
+import _harness as harness
+
+SIZES = (2048, 8192, 16384, 65536)
+OPTIONS = harness.options(__doc__.splitlines()[0], SIZES, quick=(512,))
+
+import _rivals as rivals  # noqa: E402
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+
+import jaxkinetic as jk  # noqa: E402
+
+DIM = 3
+LAWS = {"coulomb": lambda: jk.landau.PowerLaw(jnp.float32(-3)), "maxwell": lambda: jk.landau.Maxwell(jnp.float32(1))}
+
+
+def velocities(num):
+    return jax.random.normal(jax.random.key(0), (num, DIM), jnp.float32)
+
+
+def sum_b(law, state, form):
+    return law.sum_b(state, form)
+
+
+def sum_a(law, state, form):
+    return law.sum_a(state, form)
+
+
+def both(law, state, form):
+    return jnp.concatenate([law.sum_b(state, form), law.sum_a(state, form).reshape(-1, DIM * DIM)], axis=1)
+
+
+def noise_of(system):
+    def noise(law, state, form):
+        words = jnp.asarray([1, 2], jnp.uint32)
+        return system(law).noise(words, 0.0, jnp.float32(0.01), state).velocity
+
+    return noise
+
+
+def dense(law, state, form):
+    """The obvious program: arrays of N^2 numbers."""
+    z = state.velocity[:, None, :] - state.velocity[None, :, :]
+    b, a = jnp.sum(law.b(z), axis=1), jnp.sum(law.a(z), axis=1)
+    return jnp.concatenate([b, a.reshape(-1, DIM * DIM)], axis=1)
+
+
+def value(f, form="direct", law="coulomb"):
+    def prepare(num):
+        program = jax.jit(lambda law, v: f(law, jk.Particles(v), form))
+        arguments = (LAWS[law](), velocities(num))
+        return lambda: jax.block_until_ready(program(*arguments))
+
+    return prepare
+
+
+def gradient(f, form="direct", law="coulomb"):
+    """Derivative in every velocity of a random linear function of the sums."""
+
+    def prepare(num):
+        law_, v = LAWS[law](), velocities(num)
+        shape = jax.eval_shape(lambda: f(law_, jk.Particles(v), form)).shape
+        weight = jax.random.normal(jax.random.key(1), shape, jnp.float32)
+        program = jax.jit(jax.grad(lambda v, law: jnp.vdot(weight, f(law, jk.Particles(v), form))))
+        return lambda: jax.block_until_ready(program(v, law_))
+
+    return prepare
+
+
+def rival(f, **how):
+    return lambda num: f(np.asarray(velocities(num)), **how)
+
+
+def ordered(num):
+    return num * num / 1e9
+
+
+def unordered(num):
+    return num * (num - 1) / 2 / 1e6
+
+
+def particles(num):
+    return num / 1e6
+
+
+GIGA, MEGA, PARTICLES = "G pairs/s", "M pairs/s", "M particles/s"
+LARGE, LARGER, HUGE = 65536, 16384, 1 << 20
+ENTRIES = [
+    harness.Entry("b + a", GIGA, ordered, value(both), LARGE),
+    harness.Entry("b + a, product", GIGA, ordered, value(both, "product"), LARGE),
+    harness.Entry("b", GIGA, ordered, value(sum_b), LARGE),
+    harness.Entry("b, product", GIGA, ordered, value(sum_b, "product"), LARGE),
+    harness.Entry("a", GIGA, ordered, value(sum_a), LARGE),
+    harness.Entry("a, product", GIGA, ordered, value(sum_a, "product"), LARGE),
+    harness.Entry("b, gradient", GIGA, ordered, gradient(sum_b), LARGER),
+    harness.Entry("b, product, gradient", GIGA, ordered, gradient(sum_b, "product"), LARGER),
+    harness.Entry("a, gradient", GIGA, ordered, gradient(sum_a), LARGER),
+    harness.Entry("a, product, gradient", GIGA, ordered, gradient(sum_a, "product"), LARGER),
+    harness.Entry("b + a, numba, one core", GIGA, ordered, rival(rivals.sums, parallel=False), LARGE, "b + a"),
+    harness.Entry("b + a, numba, all cores", GIGA, ordered, rival(rivals.sums, parallel=True), LARGE, "b + a"),
+    harness.Entry("b + a, pykeops", GIGA, ordered, rival(rivals.keops), LARGE, "b + a"),
+    # 9 N^2 float32 numbers: 0.6 GB here, 2.4 GB at twice the size, and several times that in the gradient.
+    harness.Entry("b + a, dense", GIGA, ordered, value(dense), 4096, "b + a"),
+    harness.Entry("Kac noise", MEGA, unordered, value(noise_of(jk.landau.Kac)), LARGE),
+    harness.Entry("Kac noise, gradient", MEGA, unordered, gradient(noise_of(jk.landau.Kac)), LARGER),
+    harness.Entry(
+        "Kac noise, numba, one core", MEGA, unordered, rival(rivals.noise, parallel=False), LARGE, "Kac noise"
+    ),
+    harness.Entry(
+        "Kac noise, numba, all cores", MEGA, unordered, rival(rivals.noise, parallel=True), LARGE, "Kac noise"
+    ),
+    harness.Entry("independent noise", GIGA, ordered, value(noise_of(jk.landau.IndependentNoise)), LARGE),
+    harness.Entry("matrix root", GIGA, ordered, value(noise_of(jk.landau.MatrixSqrt)), LARGE),
+    harness.Entry("b + a, Maxwell", PARTICLES, particles, value(both, law="maxwell"), HUGE),
+    harness.Entry("b + a, Maxwell, gradient", PARTICLES, particles, gradient(both, law="maxwell"), HUGE),
+]
+
+if __name__ == "__main__":
+    harness.finish(harness.run(ENTRIES, OPTIONS), OPTIONS)

@@ -1,0 +1,90 @@
+r"""Sums over partners from moments of the weights, with no term for a single pair.
+
+With $u_j = v_j - c$ for any c, and $m_0 = \sum_j w_{ij}$, $m_1 = \sum_j w_{ij} u_j$, $m_2 = \sum_j w_{ij} u_j u_j^T$,
+
+$\sum_j w_{ij} z_{ij} = m_0 u_i - m_1$ and
+$\sum_j w_{ij} z_{ij} z_{ij}^T = m_0 u_i u_i^T - u_i m_1^T - m_1 u_i^T + m_2$, $z_{ij} = v_i - v_j$.
+
+Two numbers of size w |u|^2 leave one of size w |z|^2: close pairs with large weights lose digits. c is the mean velocity.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxkinetic_kernels import map_rows
+
+from ..states import Particles
+from .sums import Components, Slots, differences, partners, slots, symmetric
+
+# Measured on two cores, N = 16384, d = 3, order 2: 1.28 G pairs/s with 2^19 pairs a block, .9-1.1 with 2^18 and 2^20.
+_AREA = 1 << 19
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+class Moments(NamedTuple):
+    """For every particle i: u_i, and the sums m_0 (N,), m_1 (N, d), m_2 (N, d, d)."""
+
+    u: Float[Array, "N d"]
+    zeroth: Float[Array, " N"]
+    first: Float[Array, "N d"]
+    second: Float[Array, "N d d"] | None
+
+    def vector(self) -> Float[Array, "N d"]:
+        """sum_j w z."""
+        return self.zeroth[:, None] * self.u - self.first
+
+    def matrix(self) -> Float[Array, "N d d"]:
+        """sum_j w (r^2 I - z z^T)."""
+        assert self.second is not None, "moments of order 2"
+        u, first = self.u, self.first
+        cross = u[:, :, None] * first[:, None, :]
+        square = self.zeroth[:, None, None] * u[:, :, None] * u[:, None, :]
+        outer = square - cross - jnp.swapaxes(cross, 1, 2) + self.second
+        trace = jnp.trace(outer, axis1=1, axis2=2)[:, None, None]
+        return trace * jnp.eye(u.shape[1], dtype=u.dtype)[None] - outer
+
+
+def product_moments(
+    weight: Callable[[Components], Array], state: Particles, order: int, *, area: int = _AREA
+) -> Moments:
+    """Moments up to `order` (1 or 2) of w_ij = weight(z_ij) over the alive j != i: one matrix product a block of rows.
+
+    (1 + d) or (1 + d)(2 + d)/2 features of j, [1, u, u u^T], times w. Cost N^2, memory O(N) also backwards.
+    """
+    u = centred(state)
+    dim, upper = state.dim, np.triu_indices(state.dim)
+    features = [jnp.ones((1, state.num_slots), u.dtype), u.T]
+    if order > 1:
+        features.append(u.T[upper[0]] * u.T[upper[1]])
+    left = jnp.concatenate(features)
+    columns = slots(state)
+
+    def block(rows: Slots) -> Array:
+        w = weight(differences(rows, columns))
+        w = jnp.where(partners(rows, columns), w, jnp.zeros((), w.dtype))
+        # In this order of the operands; the other one is slower than the direct sum.
+        return jax.lax.dot_general(left, w, (((1,), (1,)), ((), ())), precision=_HIGHEST).T
+
+    sums = map_rows(block, columns, state.num_slots, area=area)
+    second = symmetric(sums[:, 1 + dim :], dim) if order > 1 else None
+    return Moments(u, sums[:, 0], sums[:, 1 : 1 + dim], second)
+
+
+def uniform_moments(weight: Array, state: Particles) -> Moments:
+    """Moments of the same w for every pair of alive particles, in O(N)."""
+    u = centred(state)
+    alive = state.alive.astype(u.dtype) * weight
+    first, second = jnp.sum(u, axis=0), jnp.einsum("ni,nj->ij", u, u, precision=_HIGHEST)
+    return Moments(u, alive * state.num_alive, alive[:, None] * first[None], alive[:, None, None] * second[None])
+
+
+def centred(state: Particles) -> Float[Array, "N d"]:
+    """v_i - c, 0 in dead slots; c, the mean velocity, is not differentiated: no sum depends on it."""
+    velocity = jnp.stack(slots(state).velocity, 1)
+    mean = jax.lax.stop_gradient(jnp.sum(velocity, axis=0) / state.num_alive)
+    return jnp.where(state.alive[:, None], velocity - mean[None], jnp.zeros((), velocity.dtype))
