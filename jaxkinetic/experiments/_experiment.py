@@ -9,9 +9,14 @@ from matplotlib.figure import Figure
 
 from .._checks import check_integer, check_scalar, refuse
 from .._system import AbstractScheme
+from ..pairs import RandomMatching, Sweep
 from ..schemes import EulerMaruyama
 
-SCHEMES: dict[str, Callable[[], AbstractScheme]] = {"euler-maruyama": EulerMaruyama}
+SCHEMES: dict[str, Callable[[], AbstractScheme]] = {
+    "euler-maruyama": EulerMaruyama,
+    "random-matching": RandomMatching,
+    "sweep": Sweep,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Options:
     seed: int = 0
     scheme: str = "euler-maruyama"
 
-    def check(self, *, least_dim: int = 2) -> None:
+    def check(self, *, least_dim: int = 2, schemes: tuple[str, ...] = tuple(SCHEMES)) -> None:
         """Raise `ValueError` for a value outside its range."""
         check_integer("--particles", self.particles, minimum=2)
         check_integer("--dim", self.dim, minimum=least_dim)
@@ -35,8 +40,8 @@ class Options:
         if check_integer("--seed", self.seed, minimum=0) >= 2**32:
             raise refuse("--seed", "be below 2^32", f"is {self.seed}", "choose a smaller one")
         check_scalar("--dt", self.dt, positive=True)
-        if self.scheme not in SCHEMES:
-            raise refuse("--scheme", f"be one of {', '.join(SCHEMES)}", f"is {self.scheme!r}", "choose one")
+        if self.scheme not in schemes:
+            raise refuse("--scheme", f"be one of {', '.join(schemes)} here", f"is {self.scheme!r}", "choose one")
 
     def make_scheme(self) -> AbstractScheme:
         return SCHEMES[self.scheme]()
@@ -55,10 +60,12 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """`run(options, progress)` computes the report; `progress` shows a bar on standard error. `least_dim`: the smallest d."""
+    """`run(options, progress)` computes the report; `progress` shows a bar on standard error. `least_dim`: the smallest d.
+    `schemes`: those for which the report is right."""
 
     name: str
     summary: str
     defaults: Options
     run: Callable[[Options, bool], Report]
     least_dim: int = 2
+    schemes: tuple[str, ...] = ("euler-maruyama",)

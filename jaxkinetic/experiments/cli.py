@@ -54,14 +54,14 @@ def _main(arguments: Sequence[str] | None) -> int:
         )
     if options.command == "list":
         for experiment in CATALOGUE.values():
-            print(f"{experiment.name:<14} {experiment.summary}")
+            print(f"{experiment.name:<23} {experiment.summary}")
         return 0
     if options.name not in CATALOGUE:
         raise refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
     experiment = CATALOGUE[options.name]
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
     chosen = dataclasses.replace(experiment.defaults, **given)
-    chosen.check(least_dim=experiment.least_dim)
+    chosen.check(least_dim=experiment.least_dim, schemes=experiment.schemes)
     if options.precision == 64:
         jax.config.update("jax_enable_x64", True)
     folder = prepare(Path(options.out) if options.out else Path("results") / experiment.name)

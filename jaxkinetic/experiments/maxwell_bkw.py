@@ -4,24 +4,21 @@ import functools
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.special import digamma
 
 from .. import initial
 from .._checks import check_integer
-from ..diagnostics import energy, knn_entropy, knn_entropy_bias, moment, momentum, temperature
+from ..diagnostics import energy, moment, momentum, temperature
 from ..fitting import DecayFit, fit_decay
 from ..landau import Kac, Maxwell, exact
-from ..states import Particles
 from . import plotting as look
+from ._entropy import excess_entropy, fit_excess, standard_error
 from ._experiment import Experiment, Options, Report
 from ._replicas import run_replicas
 from ._table import table
 
-_GROUPS, _BIAS_REPLICAS = 8, 128
 _MIN_STEPS = 10  # a rate is fitted
 _TOO_NOISY = 0.2  # of the initial excess: beyond it the fit is not linear in the noise
 centred_fourth = functools.partial(moment, order=4, centred=True)
@@ -49,16 +46,16 @@ def run(options: Options, progress: bool) -> Report:
     velocities = np.asarray(states.velocity)
     steps = np.rint(times / options.dt).astype(int)
     series = {
-        "entropy": _entropy(velocities, options),
+        "entropy": excess_entropy(velocities, options),
         "fourth": _fourth(solution, times, steps, options, beta),
         "energy": _energy(solution, steps, options),
         "momentum": _momentum(solution),
     }
     series["entropy"]["exact"] = exact.bkw_entropy(times, dim, beta) - exact.maxwellian_entropy(dim)
     groups, bias_stderr = series["entropy"].pop("groups"), series["entropy"].pop("bias_stderr")
-    fit, rate_stderr = _fit(times, groups, bias_stderr)
+    fit, rate_stderr = fit_excess(times, groups, bias_stderr)
     exact_fit = fit_decay(times, series["entropy"]["exact"])
-    stepped_rate = float(fit_decay(times, _stepped_entropy(steps, options, beta)).rate)
+    stepped_rate = float(fit_decay(times, _stepped_entropy(steps, options, beta)).rate) if _is_euler(options) else None
 
     columns = (
         ("entropy", "H-H_M", ".5f"),
@@ -74,12 +71,14 @@ def run(options: Options, progress: bool) -> Report:
     asymptotic = 8 * (dim - 1)
     findings = (
         f"Entropy-decay rate: {float(fit.rate):.2f} +- {rate_stderr:.2f} fitted, {float(exact_fit.rate):.2f} "
-        f"exact (the same fit of the exact curve), {asymptotic} as t -> infinity. Steps of {options.dt:g} alone move it to "
-        f"about {stepped_rate:.2f}.",
+        f"exact (the same fit of the exact curve), {asymptotic} as t -> infinity."
+        + (f" Steps of {options.dt:g} alone move it to about {stepped_rate:.2f}." if stepped_rate else ""),
         f"H - H_M is at the temperature and mean of the {options.particles * options.replicas} particles; its exact value is "
         "that of the Landau equation. Its estimator's bias is that of a Maxwellian of the same size, removed.",
         f"M4 is centred; its exact value is that of {options.particles} particles and steps of {options.dt:g}, as is that of "
-        "dE/E: Kac's equation conserves energy, Euler-Maruyama heats it by 4(d-1)^2 dt^2 a step. Momentum is exact.",
+        "dE/E: Kac's equation conserves energy, Euler-Maruyama heats it by 4(d-1)^2 dt^2 a step. Momentum is exact."
+        if _is_euler(options)
+        else f"M4 is centred; its exact value is that of {options.particles} particles. Momentum and energy: round-off.",
         "+- is one standard error, for |dp| the round-off of one sum.",
     )
     excess = series["entropy"]["exact"]
@@ -111,38 +110,8 @@ def run(options: Options, progress: bool) -> Report:
     )  # fmt: skip
 
 
-def _standard_error(runs: np.ndarray) -> np.ndarray:
-    """Of the mean over the leading axis; NaN for a single run, which does not show its own scatter."""
-    return np.std(runs, axis=0, ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else np.full(runs.shape[1:], np.nan)
-
-
-def _entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:
-    """H - H_M of the one-particle law: replicas are pooled in groups, whose scatter is the noise."""
-    groups = np.array_split(velocities, min(_GROUPS, len(velocities)))
-    k = min(5, min(len(g) for g in groups) * options.particles - 1)
-    at_unit = float(exact.maxwellian_entropy(options.dim))
-    bias_key = jax.random.fold_in(jax.random.key(options.seed), options.replicas)
-    biases = {
-        size: knn_entropy_bias(bias_key, size * options.particles, options.dim, k=k, replicas=_BIAS_REPLICAS)
-        for size in {len(g) for g in groups}
-    }
-    bias_stderr = max(stderr for _, stderr in biases.values())
-    out = np.empty((len(groups), velocities.shape[1]))
-    for i, group in enumerate(groups):
-        for j in range(velocities.shape[1]):
-            pooled = Particles(jnp.asarray(group[:, j].reshape(-1, options.dim)))
-            h = float(knn_entropy(pooled, k=k, bias=biases[len(group)][0]))
-            log_temperature = math.log(float(temperature(pooled))) - _log_temperature_bias(
-                pooled.num_slots, options.dim
-            )
-            out[i, j] = h + options.dim / 2 * log_temperature - at_unit
-    noise = np.hypot(_standard_error(out), bias_stderr)
-    return {"value": out.mean(axis=0), "noise": noise, "groups": out, "bias_stderr": bias_stderr}
-
-
-def _log_temperature_bias(num: int, dim: int) -> float:
-    """E log(sample temperature) of `num` particles of a Maxwellian of temperature 1, where d N T ~ chi^2 of d (N - 1)."""
-    return float(digamma(dim * (num - 1) / 2)) + math.log(2 / (dim * num))
+def _is_euler(options: Options) -> bool:
+    return options.scheme == "euler-maruyama"
 
 
 def _stepped_entropy(steps: np.ndarray, options: Options, beta: float) -> np.ndarray:
@@ -158,24 +127,18 @@ def _stepped_entropy(steps: np.ndarray, options: Options, beta: float) -> np.nda
     return np.array([exact.bkw_entropy(0.0, options.dim, b) for b in shape]) - exact.maxwellian_entropy(options.dim)
 
 
-def _fit(times: np.ndarray, groups: np.ndarray, bias_stderr: float) -> tuple[DecayFit, float]:
-    """The fit and the standard error of its rate, to which the error of the bias, common to all times and groups, adds
-    through the derivative of the rate with respect to the floor."""
-    values = groups if len(groups) > 1 else groups[0]
-    fit = fit_decay(times, values)
-    slope = jax.grad(lambda floor: fit_decay(times, values, floor=floor).rate)(0.0)
-    return fit, math.hypot(float(fit.rate_stderr), float(slope) * bias_stderr)
-
-
 def _fourth(solution: Any, times: np.ndarray, steps: np.ndarray, options: Options, beta: float) -> dict[str, Any]:
     values = np.asarray(solution.observed["fourth"], float)
     limit = exact.bkw_moment(times, 4, options.dim, beta)
     start = exact.quartic_start(np.eye(options.dim), options.particles, float(limit[0]))
-    law = [exact.kac_quartic_euler(n, options.dt, start, options.particles, options.dim)[0] for n in steps]
+    if _is_euler(options):
+        law = [exact.kac_quartic_euler(n, options.dt, start, options.particles, options.dim)[0] for n in steps]
+    else:
+        law = [exact.kac_quartic(t, start, options.particles, options.dim)[0] for t in times]
     return {
         "value": values.mean(axis=0),
         "exact": np.array(law),
-        "noise": _standard_error(values),
+        "noise": standard_error(values),
         "limit": limit,
     }
 
@@ -184,8 +147,9 @@ def _energy(solution: Any, steps: np.ndarray, options: Options) -> dict[str, Any
     """The centred energy's relative drift: the mean velocity's share is conserved, and would blur the exact factor."""
     values = np.asarray(solution.observed["temperature"], float)
     drift = values / values[:, :1] - 1
-    law = exact.euler_heating(options.dt, options.dim, options.particles) ** steps - 1
-    return {"value": drift.mean(axis=0), "exact": law, "noise": _standard_error(drift)}
+    heating = exact.euler_heating(options.dt, options.dim, options.particles) if _is_euler(options) else 1.0
+    law = heating**steps - 1
+    return {"value": drift.mean(axis=0), "exact": law, "noise": standard_error(drift)}
 
 
 def _momentum(solution: Any) -> dict[str, Any]:
@@ -234,8 +198,14 @@ def _draw(
     look.legend(ax)
 
     ax, m = axes[0, 1], series["fourth"]
+    step = f", Δt = {options.dt:g}" if _is_euler(options) else ""
     ax.plot(fine, exact.bkw_moment(fine, 4, options.dim, beta), color=look.GREY, label="Landau equation")
-    ax.plot(times, m["exact"], color=look.BLACK, label=f"exact at N = {options.particles}, Δt = {options.dt:g}")
+    ax.plot(
+        times,
+        m["exact"],
+        color=look.BLACK,
+        label=f"exact at N = {options.particles}" + (f", Δt = {options.dt:g}" if _is_euler(options) else ""),
+    )
     ax.errorbar(
         times,
         m["value"],
@@ -265,7 +235,8 @@ def _draw(
     look.legend(ax)
 
     ax, e, p = axes[1, 1], series["energy"], series["momentum"]
-    ax.plot(times[1:], e["exact"][1:], color=look.BLACK, label=r"$(1 + 4(d-1)^2\Delta t^2)^n - 1$, exact")
+    if _is_euler(options):
+        ax.plot(times[1:], e["exact"][1:], color=look.BLACK, label=r"$(1 + 4(d-1)^2\Delta t^2)^n - 1$, exact")
     error = np.nan_to_num(e["noise"][1:])
     ax.errorbar(
         times[1:],
@@ -287,7 +258,12 @@ def _draw(
     )
     ax.axhline(p["noise"][0], color=look.GREY, ls=":", label="round-off")
     ax.set_yscale("log")
-    look.label(ax, "time t", "drift", "Momentum to round-off, mean energy to order Δt")
+    look.label(
+        ax,
+        "time t",
+        "drift",
+        "Momentum to round-off, mean energy to order Δt" if _is_euler(options) else "To round-off",
+    )
     look.legend(ax)
     return figure
 
@@ -297,4 +273,5 @@ MAXWELL_BKW = Experiment(
     summary="Kac's system with Maxwell molecules from BKW data against the exact solution; fits the entropy-decay rate",
     defaults=Options(particles=256, dim=3, dt=0.002, steps=100, replicas=256),
     run=run,
+    schemes=("euler-maruyama", "sweep"),
 )

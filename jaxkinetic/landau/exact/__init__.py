@@ -1,4 +1,4 @@
-"""Exact laws of the Landau equation and of its particle systems: Maxwell molecules (gamma = 0), strength 1, and the torus.
+"""Exact laws of the Landau equation and of its particle systems: Maxwell molecules (gamma = 0), strength 1; Coulomb; the torus.
 
 Of Maxwell molecules of strength C read every time as C t. Everything here is numpy in float64, whatever JAX computes in,
 but for `ornstein_uhlenbeck`, which moves a JAX state.
@@ -21,6 +21,15 @@ from .bkw import (
 )
 from .bkw import (
     ornstein_uhlenbeck as ornstein_uhlenbeck,
+)
+from .coulomb import (
+    coulomb_entropy_rate as coulomb_entropy_rate,
+)
+from .coulomb import (
+    coulomb_isotropization_rate as coulomb_isotropization_rate,
+)
+from .coulomb import (
+    isotropic_entropy as isotropic_entropy,
 )
 from .quartic import (
     kac_quartic as kac_quartic,

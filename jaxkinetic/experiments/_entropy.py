@@ -1,0 +1,65 @@
+"""H - H_M of the one-particle law: replicas pooled, bias and noise known; and the fit of its decay."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import digamma
+
+from ..diagnostics import knn_entropy, knn_entropy_bias, temperature
+from ..fitting import DecayFit, fit_decay
+from ..landau import exact
+from ..states import Particles
+from ._experiment import Options
+
+_GROUPS, _BIAS_REPLICAS, _BIAS_PARTICLES = 8, 128, 1 << 20
+
+
+def standard_error(runs: np.ndarray) -> np.ndarray:
+    """Of the mean over the leading axis; NaN for a single run, which does not show its own scatter."""
+    return np.std(runs, axis=0, ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else np.full(runs.shape[1:], np.nan)
+
+
+def excess_entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:
+    """H - H_M at the sample's own temperature and mean, of velocities (replica, time, N, d): "value", "noise", "groups",
+    "bias_stderr". Replicas are pooled in groups, whose scatter is the noise."""
+    groups = np.array_split(velocities, min(_GROUPS, len(velocities)))
+    k = min(5, min(len(g) for g in groups) * options.particles - 1)
+    at_unit = float(exact.maxwellian_entropy(options.dim))
+    bias_key = jax.random.fold_in(jax.random.key(options.seed), options.replicas)
+    sizes = {len(g) * options.particles for g in groups}
+    biases = {size: knn_entropy_bias(bias_key, size, options.dim, k=k, replicas=_bias_replicas(size)) for size in sizes}
+    bias_stderr = max(stderr for _, stderr in biases.values())
+    out = np.empty((len(groups), velocities.shape[1]))
+    for i, group in enumerate(groups):
+        for j in range(velocities.shape[1]):
+            pooled = Particles(jnp.asarray(group[:, j].reshape(-1, options.dim)))
+            h = float(knn_entropy(pooled, k=k, bias=biases[pooled.num_slots][0]))
+            log_temperature = math.log(float(temperature(pooled))) - _log_temperature_bias(
+                pooled.num_slots, options.dim
+            )
+            out[i, j] = h + options.dim / 2 * log_temperature - at_unit
+    # One group does not show its own scatter: that on a Maxwellian of its size stands for it.
+    scatter = standard_error(out) if len(out) > 1 else bias_stderr * math.sqrt(_bias_replicas(max(sizes)))
+    noise = np.broadcast_to(np.hypot(scatter, bias_stderr), out.shape[1:])
+    return {"value": out.mean(axis=0), "noise": noise, "groups": out, "bias_stderr": bias_stderr}
+
+
+def _log_temperature_bias(num: int, dim: int) -> float:
+    """E log(sample temperature) of `num` particles of a Maxwellian of temperature 1, where d N T ~ chi^2 of d (N - 1)."""
+    return float(digamma(dim * (num - 1) / 2)) + math.log(2 / (dim * num))
+
+
+def fit_excess(times: np.ndarray, groups: np.ndarray, bias_stderr: float) -> tuple[DecayFit, float]:
+    """The fit and the standard error of its rate, to which the error of the bias, common to all times and groups, adds
+    through the derivative of the rate with respect to the floor."""
+    values = groups if len(groups) > 1 else groups[0]
+    fit = fit_decay(times, values)
+    slope = jax.grad(lambda floor: fit_decay(times, values, floor=floor).rate)(0.0)
+    return fit, math.hypot(float(fit.rate_stderr), float(slope) * bias_stderr)
+
+
+def _bias_replicas(particles: int) -> int:
+    return max(8, min(_BIAS_REPLICAS, _BIAS_PARTICLES // particles))

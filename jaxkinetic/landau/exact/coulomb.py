@@ -1,0 +1,47 @@
+"""Coulomb, gamma = -3, d = 3, strength 1: what is known exactly at the initial time, for the Landau equation with mass 1."""
+
+import math
+
+import numpy as np
+from scipy.integrate import cumulative_trapezoid, trapezoid
+
+
+def coulomb_isotropization_rate(perpendicular: float, parallel: float) -> float:
+    r"""nu in dT_perp/dt = -nu (T_perp - T_par), dT_par/dt = 2 nu (T_perp - T_par), of a bi-Maxwellian.
+
+    $\nu = \pi^{-1/2} T_\parallel^{-3/2} A^{-2} [-3 + (A + 3) \arctan(\sqrt A)/\sqrt A]$, A = T_perp/T_par - 1 (A < 0: artanh).
+    Exact at the initial time only: the solution leaves the bi-Maxwellians.
+    """
+    a = perpendicular / parallel - 1
+    if abs(a) < 0.05:
+        bracket = sum((-a) ** k * (3 / (2 * k + 5) - 1 / (2 * k + 3)) for k in range(12))
+    else:
+        root = math.sqrt(abs(a))
+        bracket = (-3 + (a + 3) * (math.atan(root) if a > 0 else math.atanh(root)) / root) / a**2
+    return bracket / (math.sqrt(math.pi) * parallel**1.5)
+
+
+def isotropic_entropy(speed: np.ndarray, density: np.ndarray) -> float:
+    """H = int f log f of an isotropic f(|v|) in d = 3 on a grid of speeds, normalised by the grid."""
+    shell = 4 * math.pi * speed**2
+    f = density / trapezoid(shell * density, speed)
+    return float(trapezoid(shell * f * np.log(np.maximum(f, 1e-300)), speed))
+
+
+def coulomb_entropy_rate(speed: np.ndarray, density: np.ndarray) -> float:
+    r"""dH/dt of an isotropic f(|v|), gamma = -3, d = 3, on a grid of speeds from 0: $-\int 4\pi f'/f\,J\,dv$.
+
+    $\partial_t f = v^{-2}\,\partial_v J$, $J = v^2 D f' + 8\pi f \int_0^v u^2 f$,
+    $D = (8\pi/3)[v^{-3} \int_0^v u^4 f + \int_v^\infty u f]$.
+    """
+    f = density / trapezoid(4 * math.pi * speed**2 * density, speed)
+    slope = np.gradient(f, speed, edge_order=2)
+    inner2 = cumulative_trapezoid(speed**2 * f, speed, initial=0)
+    inner4 = cumulative_trapezoid(speed**4 * f, speed, initial=0)
+    outer = trapezoid(speed * f, speed) - cumulative_trapezoid(speed * f, speed, initial=0)
+    v = np.maximum(speed, 1e-12)
+    diffusion = 8 * math.pi / 3 * (inner4 / v**3 + outer)
+    flux = speed**2 * diffusion * slope + 8 * math.pi * f * inner2
+    # f'/f of the same order as f': a grid in which f vanishes has no part in it.
+    ratio = np.where(f > 1e-250, slope / np.maximum(f, 1e-300), 0)
+    return float(-trapezoid(4 * math.pi * ratio * flux, speed))
