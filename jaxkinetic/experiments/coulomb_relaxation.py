@@ -72,7 +72,8 @@ def run(options: Options, progress: bool) -> Report:
     }
     speeds = np.linalg.norm(velocities[:, [0, -1]], axis=-1)
     arrays = {
-        "times": times, "entropy": h["value"], "entropy_noise": h["noise"], "fourth": ratio, "fourth_noise": ratio_noise, "momentum_drift": drift_p,
+        "times": times, "entropy": h["value"], "entropy_noise": h["noise"], "fourth": ratio, "fourth_noise": ratio_noise,
+        "momentum_drift": drift_p,
         "energy_drift": drift_e, "speed_first": speeds[:, 0].ravel(), "speed_last": speeds[:, 1].ravel(),
     }  # fmt: skip
     draw = functools.partial(
@@ -159,7 +160,7 @@ def _draw(
 COULOMB_RELAXATION = Experiment(
     name="coulomb-relaxation",
     summary="Kac's system under Coulomb's law from Rosenbluth's shell: entropy, its fitted decay rate, invariants to round-off",
-    defaults=Options(particles=100_000, dim=3, dt=0.005, steps=800, replicas=1, scheme="random-matching"),
+    defaults=Options(particles=100_000, dim=3, dt=0.0025, steps=1600, replicas=1, scheme="random-matching"),
     run=run,
     least_dim=3,
     schemes=("random-matching", "sweep"),

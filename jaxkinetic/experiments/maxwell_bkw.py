@@ -204,7 +204,7 @@ def _draw(
         times,
         m["exact"],
         color=look.BLACK,
-        label=f"exact at N = {options.particles}" + (f", Δt = {options.dt:g}" if _is_euler(options) else ""),
+        label=f"exact at N = {options.particles}{step}",
     )
     ax.errorbar(
         times,

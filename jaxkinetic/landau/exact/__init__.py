@@ -29,6 +29,9 @@ from .coulomb import (
     coulomb_isotropization_rate as coulomb_isotropization_rate,
 )
 from .coulomb import (
+    coulomb_isotropization_rate_matching as coulomb_isotropization_rate_matching,
+)
+from .coulomb import (
     isotropic_entropy as isotropic_entropy,
 )
 from .quartic import (

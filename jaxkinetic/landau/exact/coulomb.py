@@ -21,6 +21,25 @@ def coulomb_isotropization_rate(perpendicular: float, parallel: float) -> float:
     return bracket / (math.sqrt(math.pi) * parallel**1.5)
 
 
+def coulomb_isotropization_rate_matching(perpendicular: float, parallel: float, dt: float) -> float:
+    r"""The rate of T_perp - T_par in the first step of `pairs.RandomMatching`, N large; 3 nu as dt -> 0, to order dt^{2/3}.
+
+    $\frac14 E[(1 - e^{-6\tau})((z_1^2 + z_2^2)/2 - z_3^2)] / (dt\,(T_\perp - T_\parallel))$, tau = 4 dt/r^3, z the difference
+    of two bi-Maxwellian velocities: a matched pair forgets the quadratic harmonic of its direction by e^{-6 tau}.
+    """
+    cosine, weight = np.polynomial.legendre.leggauss(64)
+    r = np.concatenate([np.linspace(0, 0.5, 4001)[1:], np.linspace(0.5, 30, 8001)[1:]])[None, :]
+    exponent = (1 - cosine**2) / (2 * perpendicular) + cosine**2 / (2 * parallel)
+    law = (
+        np.exp(-(r**2) * exponent[:, None] / 2)
+        * r**2
+        / (np.sqrt(2 * np.pi) * 2 * perpendicular * np.sqrt(2 * parallel))
+    )
+    turned = -np.expm1(-24 * dt / r**3) * r**2 * ((1 - 3 * cosine**2) / 2)[:, None]
+    mean = np.sum(weight * trapezoid(law * turned, r[0]))
+    return float(mean / (4 * dt * (perpendicular - parallel)))
+
+
 def isotropic_entropy(speed: np.ndarray, density: np.ndarray) -> float:
     """H = int f log f of an isotropic f(|v|) in d = 3 on a grid of speeds, normalised by the grid."""
     shell = 4 * math.pi * speed**2
