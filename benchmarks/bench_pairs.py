@@ -7,7 +7,7 @@ G pairs/s counts ordered pairs, M pairs/s unordered ones. A new entry joins ENTR
 
 import _harness as harness
 
-SIZES = (2048, 8192, 16384, 65536)
+SIZES = (2048, 8192, 16384, 65536, 1 << 20)
 OPTIONS = harness.options(__doc__.splitlines()[0], SIZES, quick=(512,))
 
 import _rivals as rivals  # noqa: E402
@@ -16,6 +16,7 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 import jaxkinetic as jk  # noqa: E402
+from jaxkinetic_kernels import random_matching  # noqa: E402
 
 DIM = 3
 LAWS = {"coulomb": lambda: jk.landau.PowerLaw(jnp.float32(-3)), "maxwell": lambda: jk.landau.Maxwell(jnp.float32(1))}
@@ -74,6 +75,67 @@ def gradient(f, form="direct", law="coulomb"):
     return prepare
 
 
+def step_of(scheme, dim=DIM):
+    """One step of a scheme over pairs, of Kac's system."""
+
+    def prepare(num):
+        state = jk.initial.rosenbluth(jax.random.key(0), num, dim, dtype=jnp.float32)
+        system = jk.landau.Kac(jk.landau.PowerLaw(jnp.float32(-dim)))
+        words, t, dt = jnp.asarray([1, 2], jnp.uint32), jnp.float32(0), jnp.float32(0.01)
+        program = jax.jit(lambda key, system, state: scheme.step(key, system, t, dt, state, None)[0].velocity)
+        return lambda: jax.block_until_ready(program(words, system, state))
+
+    return prepare
+
+
+def step_gradient(scheme, dim=DIM):
+    def prepare(num):
+        state = jk.initial.rosenbluth(jax.random.key(0), num, dim, dtype=jnp.float32)
+        words, t, dt = jnp.asarray([1, 2], jnp.uint32), jnp.float32(0), jnp.float32(0.01)
+
+        def observable(gamma, velocity):
+            system = jk.landau.Kac(jk.landau.PowerLaw(gamma))
+            return jnp.sum(scheme.step(words, system, t, dt, jk.Particles(velocity), None)[0].velocity ** 3)
+
+        program = jax.jit(jax.grad(observable, (0, 1)))
+        return lambda: jax.block_until_ready(program(jnp.float32(-dim), state.velocity))
+
+    return prepare
+
+
+def matching_alone(num):
+    program = jax.jit(lambda words: random_matching(words, num))
+    return lambda: jax.block_until_ready(program(jnp.asarray([1, 2], jnp.uint32)))
+
+
+def moving_alone(num):
+    """Gather and scatter of three components for one matching."""
+    v, pairs = velocities(num), random_matching(jnp.asarray([1, 2], jnp.uint32), num)
+
+    def move(v, pairs):
+        table = [jax.lax.complex(v[:, 0], v[:, 1]), v[:, 2]]
+        return [x.at[pairs[0]].set(x[pairs[1]], unique_indices=True).at[pairs[1]].set(x[pairs[0]]) for x in table]
+
+    program = jax.jit(move)
+    return lambda: jax.block_until_ready(program(v, pairs))
+
+
+def law_alone(num):
+    """The angle of every pair: the quantile of the spherical heat law in d = 3, and its noise."""
+    idents = jnp.arange(num, dtype=jnp.uint32)
+
+    def angles(words, i, j):
+        word = jk.random.pair_words(words, i, j, 2)[0]
+        return jk.pairs.spherical_heat_quantile(
+            jk.random.uniform(word, jnp.float32), jnp.full(i.shape, 0.1, jnp.float32), 3
+        )
+
+    program = jax.jit(angles)
+    return lambda: jax.block_until_ready(
+        program(jnp.asarray([1, 2], jnp.uint32), idents[: num // 2], idents[num // 2 :])
+    )
+
+
 def rival(f, **how):
     return lambda num: f(np.asarray(velocities(num)), **how)
 
@@ -88,6 +150,10 @@ def unordered(num):
 
 def particles(num):
     return num / 1e6
+
+
+def half(num):
+    return num // 2 / 1e6
 
 
 GIGA, MEGA, PARTICLES = "G pairs/s", "M pairs/s", "M particles/s"
@@ -118,6 +184,17 @@ ENTRIES = [
     ),
     harness.Entry("independent noise", GIGA, ordered, value(noise_of(jk.landau.IndependentNoise)), LARGE),
     harness.Entry("matrix root", GIGA, ordered, value(noise_of(jk.landau.MatrixSqrt)), LARGE),
+    harness.Entry("RandomMatching, d = 3", MEGA, half, step_of(jk.pairs.RandomMatching()), HUGE),
+    harness.Entry("RandomMatching, d = 2", MEGA, half, step_of(jk.pairs.RandomMatching(), 2), HUGE),
+    harness.Entry("RandomMatching, d = 3, gradient", MEGA, half, step_gradient(jk.pairs.RandomMatching()), HUGE),
+    harness.Entry("- its matching alone", MEGA, half, matching_alone, HUGE),
+    harness.Entry("- its gathers and scatters alone", MEGA, half, moving_alone, HUGE),
+    harness.Entry("- its noise and sphere law alone", MEGA, half, law_alone, HUGE),
+    harness.Entry(
+        "RandomMatching, d = 3, numba, one core", MEGA, half, rival(rivals.matching), HUGE, "RandomMatching, d = 3"
+    ),
+    harness.Entry("Sweep, one pass, d = 3", MEGA, unordered, step_of(jk.pairs.Sweep(symmetric=False)), 8192),
+    harness.Entry("Sweep, one pass, d = 2", MEGA, unordered, step_of(jk.pairs.Sweep(symmetric=False), 2), 8192),
     harness.Entry("b + a, Maxwell", PARTICLES, particles, value(both, law="maxwell"), HUGE),
     harness.Entry("b + a, Maxwell, gradient", PARTICLES, particles, gradient(both, law="maxwell"), HUGE),
 ]

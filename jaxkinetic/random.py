@@ -13,6 +13,9 @@ from jaxkinetic_kernels import (
     pair_normals as pair_normals,
 )
 from jaxkinetic_kernels import (
+    pair_words as pair_words,
+)
+from jaxkinetic_kernels import (
     particle_normals as particle_normals,
 )
 from jaxkinetic_kernels import (

@@ -58,7 +58,7 @@ def run(options: Options, progress: bool) -> Report:
         f"Initial rate of T_perp - T_par: {found:.3f} +- {stderr:.3f} (a parabola through the logarithm while above half), "
         f"{rate:.3f} exact: 3 nu of the bi-Maxwellian."
         + (f" Matchings of {options.dt:g} alone move it to {stepped:.3f}." if options.scheme != "sweep" else ""),
-        "The rate falls at once, as slow particles isotropise first: a parabola sees that in part, and its error is of noise only.",
+        "The rate falls at once, as slow particles isotropise first: a parabola sees that in part; its error is that of noise.",
         f"The closure keeps a bi-Maxwellian for all times; the solution does not: at t = {times[-1]:.3g} its difference is "
         f"{gap:.2f} times the closure's.",
         f"Momentum and energy per particle move by at most {drift_p:.1e} and {drift_e:.1e}: round-off, at any dt.",
@@ -128,8 +128,8 @@ def _draw(
         label=f"particles, {found[0]:.2f} ± {found[1]:.2f} at t = 0",
     )  # fmt: skip
     ax.plot(times, closure[:, 0] - closure[:, 1], "--", color=look.GREY, label="bi-Maxwellian closure")
-    ax.set_yscale("log")
     look.label(ax, "time t", r"$T_\perp - T_\parallel$", "The difference decays")
+    ax.set_ylim(bottom=0)
     look.legend(ax)
     return figure
 

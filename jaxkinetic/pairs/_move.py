@@ -22,22 +22,15 @@ def move_pairs(
     active: Array,
     stream: int | Array = 0,
 ) -> tuple[Components, Components]:
-    """Both partners after the pair's time s; where not `active`, as they were, and unseen by a derivative."""
-    words = pair_words(key, *idents, system.num_words(len(velocities[0])), stream=stream)
-    words = materialise_words(words)
-    in_order = idents[0] < idents[1]
+    """Both partners, the lower ident first, after the pair's time s; where not `active`, as they were, and unseen by a
+    derivative."""
+    words = materialise_words(pair_words(key, *idents, system.num_words(len(velocities[0])), stream=stream))
 
     def masked(v: Array) -> Array:
         return jnp.where(active, v, jnp.zeros((), v.dtype))
 
-    def swapped(a: Components, b: Components) -> tuple[Components, Components]:
-        first = tuple(jnp.where(in_order, p, q) for p, q in zip(a, b, strict=True))
-        second = tuple(jnp.where(in_order, q, p) for p, q in zip(a, b, strict=True))
-        return first, second
-
-    lower, upper = swapped(*(tuple(masked(c) for c in v) for v in velocities))
-    lower, upper = system.pair_flow(words, jnp.broadcast_to(s, active.shape), lower, upper)
-    moved = swapped(lower, upper)
+    lower, upper = (tuple(masked(c) for c in v) for v in velocities)
+    moved = system.pair_flow(words, jnp.broadcast_to(s, active.shape), lower, upper)
     out: Any = tuple(
         tuple(jnp.where(active, new, old) for new, old in zip(after, before, strict=True))
         for after, before in zip(moved, velocities, strict=True)

@@ -48,19 +48,20 @@ class RandomMatching(AbstractScheme):
         even = num + num % 2
         s = system.clock(carry.num_alive) * dt * (even - 1)
         # Stored: LLVM does not come to an end with a gather whose index is a bijection of few bits.
-        i, j = materialise(random_matching(key, even))
+        pairs = materialise(random_matching(key, even))
         # The partner of nobody is the last particle, masked.
-        at_i, at_j = jnp.minimum(i, num - 1), jnp.minimum(j, num - 1)
-        active = (i < num) & (j < num) & carry.alive[at_i] & carry.alive[at_j]
+        at = jnp.minimum(pairs, num - 1)
+        present, idents = jnp.all(pairs < num, axis=0), carry.ident[at]
+        in_order = idents[0] < idents[1]
+        lower, upper = (materialise(jnp.where(in_order, at[k], at[1 - k])) for k in (0, 1))
+        active = present & carry.alive[lower] & carry.alive[upper]
         table = _pack(tuple(carry.velocity.T))
-        (v_i, v_j), (ident_i, ident_j) = (
-            [_unpack([materialise(entry[at]) for entry in table], carry.dim) for at in (at_i, at_j)],
-            [carry.ident[at] for at in (at_i, at_j)],
-        )
-        after = move_pairs(key, system, s, (v_i, v_j), (ident_i, ident_j), active)
-        for at, moved in zip((i, j), after, strict=True):
-            new = _pack(moved)
-            table = [x.at[at].set(y, mode="drop", unique_indices=True) for x, y in zip(table, new, strict=True)]
+        v_lower, v_upper = (_unpack([materialise(entry[k]) for entry in table], carry.dim) for k in (lower, upper))
+        moved = move_pairs(key, system, s, (v_lower, v_upper), (jnp.min(idents, 0), jnp.max(idents, 0)), active)
+        for k, new in zip((lower, upper), moved, strict=True):
+            # Nobody's partner stays as it is; nobody, who has its place, is not written.
+            k = jnp.where(present, k, num)
+            table = [x.at[k].set(y, mode="drop", unique_indices=True) for x, y in zip(table, _pack(new), strict=True)]
         velocity = jnp.stack(_unpack(table, carry.dim), -1)
         return eqx.tree_at(lambda p: p.velocity, carry, velocity), aux, {}
 

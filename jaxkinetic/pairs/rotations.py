@@ -33,14 +33,20 @@ def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
     # Not below the least normal number: an underflow has no square root to differentiate.
     tau = jnp.clip(tau, jnp.asarray(1e-30, dtype), jnp.asarray(LATEST, dtype))
     turned = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
-    return tuple(jnp.where(moving, c, jnp.zeros((), dtype)) for c in turned)
+    return _stored(tuple(jnp.where(moving, c, jnp.zeros((), dtype)) for c in turned))
+
+
+def _stored(z: Components) -> Components:
+    """Once for both partners, two components in one loop."""
+    pairs = [materialise(jax.lax.complex(a, b)) for a, b in zip(z[::2], z[1::2], strict=False)]
+    out = [part for pair in pairs for part in (pair.real, pair.imag)]
+    return (*out, *(materialise(c) for c in z[len(out) :]))
 
 
 def _in_the_plane(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
     xi = normals(words, z[0].dtype)[0]
     cosine, sine = cos_sin(jnp.sqrt(tau / 2) * xi)
-    turn = materialise(jax.lax.complex(sine * sine, sine * cosine))
-    x, along = turn.real, turn.imag
+    x, along = sine * sine, sine * cosine
     return -2 * (x * z[0] + along * z[1]), -2 * (x * z[1] - along * z[0])
 
 

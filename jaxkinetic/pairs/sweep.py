@@ -1,6 +1,7 @@
 """Sweep: every pair once (or twice) in a step, as rounds of disjoint pairs."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -54,8 +55,10 @@ class Sweep(AbstractScheme):
             back = index >= rounds
             top, bottom = jax.lax.cond(back, _previous, lambda a, b: (a, b), top, bottom)
             (v_i, ident_i, alive_i), (v_j, ident_j, alive_j) = top, bottom
-            stream = back.astype(jnp.uint32)
-            v_i, v_j = move_pairs(key, system, s, (v_i, v_j), (ident_i, ident_j), alive_i & alive_j, stream)
+            in_order, stream = ident_i < ident_j, back.astype(jnp.uint32)
+            idents = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
+            moved = move_pairs(key, system, s, _swap(in_order, v_i, v_j), idents, alive_i & alive_j, stream)
+            v_i, v_j = _swap(in_order, *moved)
             top, bottom = (v_i, ident_i, alive_i), (v_j, ident_j, alive_j)
             top, bottom = jax.lax.cond(back, lambda a, b: (a, b), _next, top, bottom)
             return index + 1, top, bottom
@@ -65,6 +68,11 @@ class Sweep(AbstractScheme):
         _, top, bottom = Checkpointed().repeat(one_round, loop, jnp.asarray(turns, jnp.int32), turns)
         columns = [_in_line(a, b)[:num] for a, b in zip(top[0], bottom[0], strict=True)]
         return eqx.tree_at(lambda p: p.velocity, carry, jnp.stack(columns, -1)), aux, {}
+
+
+def _swap(keep: Array, a: PyTree, b: PyTree) -> tuple[PyTree, PyTree]:
+    """(a, b) where `keep`, else (b, a): its own inverse."""
+    return jax.tree.map(partial(jnp.where, keep), a, b), jax.tree.map(partial(jnp.where, keep), b, a)
 
 
 def _first(line: PyTree) -> tuple[PyTree, PyTree]:
