@@ -74,7 +74,7 @@ def measure(call: Callable[[], Any], *, at_least: float = 0.3) -> tuple[float, f
     more than 5 s."""
     call()
     times: list[float] = []
-    while not times or sum(times) < at_least or (len(times) < 3 and 0 < at_least and sum(times) < 5):
+    while not times or sum(times) < at_least or (len(times) < 3 and at_least > 0 and sum(times) < 5):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
@@ -142,7 +142,7 @@ def finish(results: Sequence[Result], chosen: argparse.Namespace) -> None:
         "cores": chosen.cores,
         "load": os.getloadavg()[0],
         "versions": versions,
-        "method": "one call that is not counted, then at least 0.3 s and 3 calls (1 if it takes 5 s); rates of the best and the median",
+        "method": "one call not counted, then 0.3 s and 3 calls at least, or one of more than 5 s",
         "results": [asdict(result) for result in results],
     }
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
