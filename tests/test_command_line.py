@@ -75,7 +75,8 @@ def test_one_replica_two_dimensions_double_precision(tmp_path):
     [
         (
             ["run", "maxwell"],
-            "Argument `NAME` must be one of maxwell-bkw, conservation, torus-mode, but is 'maxwell'; see `jaxkinetic list`.",
+            "Argument `NAME` must be one of maxwell-bkw, coulomb-relaxation, coulomb-isotropization, torus-mode, conservation, but is "
+            "'maxwell'; see `jaxkinetic list`.",
         ),
         (
             ["run", "maxwell-bkw", "--partikles", "3"],
@@ -95,7 +96,12 @@ def test_one_replica_two_dimensions_double_precision(tmp_path):
         (["run", "maxwell-bkw", "--replicas", "0"], "Argument `--replicas` must be at least 1, but is 0"),
         (
             ["run", "maxwell-bkw", "--scheme", "heun"],
-            "Argument `--scheme` must be one of euler-maruyama, but is 'heun'",
+            "Argument `--scheme` must be one of euler-maruyama, sweep here, but is 'heun'",
+        ),
+        (["run", "coulomb-relaxation", "--dim", "2"], "Argument `--dim` must be at least 3, but is 2"),
+        (
+            ["run", "conservation", "--scheme", "sweep"],
+            "Argument `--scheme` must be one of euler-maruyama here, but is 'sweep'",
         ),
         (["run", "maxwell-bkw", "--precision", "16"], "Argument --precision: invalid choice: 16"),
         (["fly"], "Argument COMMAND: invalid choice: 'fly'"),

@@ -72,7 +72,7 @@ def test_dynkin_of_pair_schemes(name, dim, num, gamma):
     if name == "matching" and gamma == -3:
         strength, steps = strength / 2, 2 * steps
     system = jk.landau.Kac(jk.landau.PowerLaw(float(gamma), strength))
-    z = z_scores(system, PAIR_SCHEMES[name](), num, dim, 12_000, seed, steps)
+    z = z_scores(system, PAIR_SCHEMES[name](), num, dim, 48_000 // steps, seed, steps)
     print(name, dim, num, gamma, z)
     assert np.abs(z).max() < 4, z
 

@@ -18,7 +18,7 @@ from jaxkinetic_kernels import particle_normals, tile_normals
 from .._checks import is_traced, refuse
 from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
 from .._types import RealScalar, Words
-from ..pairs import RandomMatching, rotations
+from ..pairs import rotations
 from ..schemes import EulerMaruyama
 from ..states import Particles
 from .generators import particle_generator
@@ -92,8 +92,8 @@ class Kac(AbstractLandau, AbstractPairFlow):
     sphere of radius r, exp(tau Laplace) with tau = 4 psi(r) s**; no softening is needed, at the singularity the law is uniform.
 
     Conserved on every path by the equation, for radial interactions: momentum and energy (on the torus momentum modulo its
-    period, energy not). By `pairs.Sweep` and `pairs.RandomMatching` (the default for a radial interaction): both to round-off
-    at every dt. By `EulerMaruyama`: momentum to round-off; energy to order dt in mean and sqrt(dt) on a path.
+    period, energy not). By `pairs.Sweep` and `pairs.RandomMatching`: both to round-off at every dt. By `EulerMaruyama` (the
+    default, which takes every interaction): momentum to round-off; energy to order dt in mean and sqrt(dt) on a path.
     Cost of a step: N/2 pairs in `RandomMatching`, else N^2.
 
     **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`. `sums`: as in `AbstractLandau`, for the drift.
@@ -112,9 +112,6 @@ class Kac(AbstractLandau, AbstractPairFlow):
 
     def supports(self, scheme: AbstractScheme, state: Particles) -> bool:
         return scheme.requires is not AbstractPairFlow or isinstance(self.interaction, AbstractRadial)
-
-    def default_scheme(self) -> AbstractScheme:
-        return RandomMatching() if isinstance(self.interaction, AbstractRadial) else EulerMaruyama()
 
     def num_words(self, dim: int) -> int:
         return rotations.num_words(dim)
