@@ -20,9 +20,9 @@ class RandomMatching(AbstractScheme):
     r"""One random perfect matching a step; a pair that meets flows for q dt times its share of time.
 
     q = N - 1 for an even number of slots, N for an odd one (one sits out): a pair meets with probability 1/q, so that its mean
-    time is right. Weak order 1; for psi = r^gamma with gamma <= -(d+2)/2 it is (d+2)/|gamma| - 1 (Coulomb: 2/3), because pairs
-    so close that they turn by more than a radian in a step have turned as far as they can. What a pair flow keeps (momentum,
-    energy) is kept to round-off at every dt.
+    time is right. Weak order 1, once dt is so small that few pairs turn by more than a radian in a step (singular laws: those
+    closer than (4 q C dt/N)^{1/|gamma|} have turned as far as they can). What a pair flow keeps (momentum, energy) is kept to
+    round-off at every dt.
 
     Cost of a step: N/2 pair flows, no sort; memory O(N). A dead slot takes part in the matching and does nothing.
     Gradients are pathwise: at fixed noise, matchings included. Which pairs meet depends on the place in the array, so a

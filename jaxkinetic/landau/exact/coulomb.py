@@ -22,7 +22,7 @@ def coulomb_isotropization_rate(perpendicular: float, parallel: float) -> float:
 
 
 def coulomb_isotropization_rate_matching(perpendicular: float, parallel: float, dt: float) -> float:
-    r"""The rate of T_perp - T_par in the first step of `pairs.RandomMatching`, N large; 3 nu as dt -> 0, to order dt^{2/3}.
+    r"""The rate of T_perp - T_par in the first step of `pairs.RandomMatching`, N large; 3 nu as dt -> 0, to order dt.
 
     $\frac14 E[(1 - e^{-6\tau})((z_1^2 + z_2^2)/2 - z_3^2)] / (dt\,(T_\perp - T_\parallel))$, tau = 4 dt/r^3, z the difference
     of two bi-Maxwellian velocities: a matched pair forgets the quadratic harmonic of its direction by e^{-6 tau}.

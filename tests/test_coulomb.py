@@ -1,0 +1,70 @@
+"""Coulomb's law, gamma = -3, d = 3: the exact facts at the initial time, and the first matching against its exact law."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from replicas import z_scores
+
+import jaxkinetic as jk
+from jaxkinetic.landau import exact
+
+GRID = np.linspace(0, 8, 40_001)
+
+
+@pytest.mark.parametrize(("perpendicular", "parallel"), [(1.5, 0.3), (0.6, 1.4), (1.0, 1.04), (1.0, 0.96)])
+def test_the_isotropization_rate_is_that_of_the_pairs(perpendicular, parallel):
+    """dT_perp/dt = -6 E[r^{-3} (z_1^2 - r^2/3)], z Gaussian of variances 2T: a pair's second harmonic decays at 24 r^{-3}/N."""
+    cosine, weight = np.polynomial.legendre.leggauss(400)
+    q = 1 / ((1 - cosine**2) / (2 * perpendicular) + cosine**2 / (2 * parallel))
+    norm = (2 * math.pi) ** 1.5 * 2 * perpendicular * math.sqrt(2 * parallel)
+    mean = np.sum(weight * ((1 - cosine**2) / 2 - 1 / 3) * q) * 2 * math.pi / norm
+    nu = exact.coulomb_isotropization_rate(perpendicular, parallel)
+    np.testing.assert_allclose(nu * (perpendicular - parallel), 6 * mean, rtol=1e-9)
+
+
+def test_limits_of_the_rates():
+    """nu(T, T) = 4/(15 sqrt(pi)) T^{-3/2}; the first matching tends to 3 nu as dt."""
+    np.testing.assert_allclose(exact.coulomb_isotropization_rate(2.0, 2.0), 4 / 15 / math.sqrt(math.pi) / 2**1.5)
+    limit = 3 * exact.coulomb_isotropization_rate(1.25, 0.5)
+    gaps = [limit - exact.coulomb_isotropization_rate_matching(1.25, 0.5, dt) for dt in (4e-4, 1e-4)]
+    np.testing.assert_allclose(gaps[0] / gaps[1], 4, rtol=0.1)
+
+
+def test_entropy_and_its_rate_on_a_grid():
+    """A Maxwellian is at rest; BKW's extreme datum has MATH 6's entropy; the shell's rate is the slope of short runs' law."""
+    np.testing.assert_allclose(
+        exact.isotropic_entropy(GRID, GRID**2 * np.exp(-(GRID**2) / 1.2)), -4.1928856314, rtol=1e-8
+    )
+    assert abs(exact.coulomb_entropy_rate(GRID, np.exp(-(GRID**2) / 2))) < 1e-7
+    assert exact.coulomb_entropy_rate(GRID, GRID**2 * np.exp(-(GRID**2) / 1.2)) < -0.2
+
+
+def test_the_first_matching_isotropizes_by_its_exact_law():
+    """dt = .1, so large that close pairs have turned as far as they can: .462, where 3 nu is .544; N/(N-1), 2 tau far away."""
+    dt, cold, hot = 0.1, 0.5, 1.25
+    system = jk.landau.Kac(jk.landau.PowerLaw(-3.0))
+
+    @jax.jit
+    def rate(key):
+        start = jk.initial.bimaxwellian(key, 200_000, 3, perpendicular=hot, parallel=cold, dtype=jnp.float32)
+        run = jk.simulate(
+            system,
+            start,
+            scheme=jk.pairs.RandomMatching(),
+            key=jax.random.fold_in(key, 1),
+            dt=dt,
+            num_steps=1,
+            throw=False,
+        )
+        gaps = [(p[0, 0] + p[1, 1]) / 2 - p[2, 2] for p in map(jk.diagnostics.stress, (start, run.final))]
+        return (1 - gaps[1] / gaps[0]) / dt
+
+    rates = np.asarray([rate(jax.random.key(seed)) for seed in range(12)])
+    z = z_scores(rates, exact.coulomb_isotropization_rate_matching(hot, cold, dt))
+    limit = z_scores(rates, 3 * exact.coulomb_isotropization_rate(hot, cold))
+    print(rates.mean(), z, limit)
+    assert abs(z) < 4
+    assert abs(limit) > 8
