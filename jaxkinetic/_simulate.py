@@ -169,12 +169,19 @@ def _check_scheme(system: AbstractSystem, scheme: Any, state: State) -> None:
     able = sorted(
         s.__name__
         for s in _concrete_schemes(AbstractScheme)
-        if isinstance(system, s.requires) and s is not type(scheme) and system.supports(s(), state)
+        if isinstance(system, s.requires) and s is not type(scheme) and _supported(system, s, state)
     )
     raise refuse(
         "scheme", f"be one that {type(system).__name__} supports", f"is {type(scheme).__name__}",
         f"use one of: {', '.join(able) or 'none is known'}",
     )  # fmt: skip
+
+
+def _supported(system: AbstractSystem, scheme: type[AbstractScheme], state: State) -> bool:
+    try:
+        return system.supports(scheme(), state)
+    except TypeError:  # a scheme that cannot be made without arguments
+        return True
 
 
 def _concrete_schemes(cls: type) -> set[type]:

@@ -65,8 +65,8 @@ STRENGTHS = {-3: 3.0, -2: 2.0, 0: 1.0, 1: 0.4}
 def test_dynkin_of_pair_schemes(name, dim, num, gamma):
     """The pair flow and its clock against the generator, which is made from `a` alone, g = -3 without softening.
 
-    N = 3 is odd: a bye in every round. Under Coulomb's law a pair of the datum is so close that a matching turns it as far as it
-    can turn; Richardson's extrapolation needs smaller steps of random matchings there: dt is halved, and the strength."""
+    N = 3 is odd: a bye in every round. Under Coulomb's law a pair of the datum is so close that a matching turns it as far as
+    it can turn; Richardson's extrapolation needs smaller steps of random matchings there: dt is halved, and the strength."""
     seed = zlib.crc32(f"{name} {dim} {num} {gamma}".encode())
     strength, steps = STRENGTHS[gamma], COARSE_STEPS
     if name == "matching" and gamma == -3:
