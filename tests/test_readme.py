@@ -16,7 +16,7 @@ def test_block_runs(number, capsys):
 
 
 def test_examples_are_as_short_as_promised():
-    gradient, interaction = BLOCKS
+    _, gradient, interaction = BLOCKS
     assert len([line for line in gradient.splitlines() if line]) <= 15
     definition = interaction[: interaction.index("state =")]
     assert len([line for line in definition.splitlines() if line]) <= 10

@@ -44,6 +44,10 @@ class RandomMatching(AbstractScheme):
     def step(
         self, key: Words, system: AbstractPairFlow, t: RealScalar, dt: RealScalar, carry: Particles, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        # A backward pass keeps the state alone of every step, not what moved it.
+        return eqx.filter_checkpoint(self._matched)(key, system, dt, carry), aux, {}
+
+    def _matched(self, key: Words, system: AbstractPairFlow, dt: RealScalar, carry: Particles) -> Particles:
         num = carry.num_slots
         even = num + num % 2
         s = system.clock(carry.num_alive) * dt * (even - 1)
@@ -63,7 +67,7 @@ class RandomMatching(AbstractScheme):
             k = jnp.where(present, k, num)
             table = [x.at[k].set(y, mode="drop", unique_indices=True) for x, y in zip(table, _pack(new), strict=True)]
         velocity = jnp.stack(_unpack(table, carry.dim), -1)
-        return eqx.tree_at(lambda p: p.velocity, carry, velocity), aux, {}
+        return eqx.tree_at(lambda p: p.velocity, carry, velocity)
 
 
 def _pack(columns: tuple[Array, ...]) -> list[Array]:
