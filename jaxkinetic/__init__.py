@@ -10,6 +10,8 @@ from . import random as random
 from ._adjoint import Checkpointed as Checkpointed
 from ._adjoint import Direct as Direct
 from ._checkpoint import Checkpoint as Checkpoint
+from ._checkpoint import load_checkpoint as load_checkpoint
+from ._checkpoint import save_checkpoint as save_checkpoint
 from ._save import Context as Context
 from ._save import Contextual as Contextual
 from ._save import Save as Save
@@ -45,6 +47,7 @@ from ._system import (
     Sum as Sum,
 )
 from .fitting import DecayFit as DecayFit
+from .fitting import decay_window as decay_window
 from .fitting import fit_decay as fit_decay
 from .schemes import EulerMaruyama as EulerMaruyama
 from .states import Particles as Particles

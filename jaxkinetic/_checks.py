@@ -83,6 +83,19 @@ def real_array(argument: str, value: Any, shape: str) -> jax.Array:
     return array
 
 
+def known_array(value: Any) -> jax.Array:
+    """`value` as an array that stays known inside a trace, unless it is traced itself: what is checked later is checked there
+    too. Integers become floats. **Raises:** `TypeError` or `ValueError` for what is no array."""
+    if is_traced(value):
+        array = jnp.asarray(value)
+    else:
+        with jax.ensure_compile_time_eval():
+            array = jnp.asarray(value)
+            if jnp.issubdtype(array.dtype, jnp.integer):
+                return array.astype(jnp.result_type(float))
+    return array.astype(jnp.result_type(float)) if jnp.issubdtype(array.dtype, jnp.integer) else array
+
+
 def check_finite(argument: str, tree: Any) -> None:
     """Raise if a concrete floating leaf holds a NaN or an infinity."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_inexact_array)):

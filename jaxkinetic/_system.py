@@ -85,6 +85,10 @@ class AbstractDiffusion(AbstractSystem):
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: State) -> PyTree:
         """The martingale increment over dt, of covariance proportional to dt; state-shaped, None where nothing moves."""
 
+    def drift_and_noise(self, key: Words, t: RealScalar, dt: RealScalar, state: State) -> tuple[PyTree, PyTree]:
+        """Both, for a step: override it where one pass over the pairs gives both."""
+        return self.drift(t, state), self.noise(key, t, dt, state)
+
     def retract(self, state: State) -> State:
         """The state put back into the system's domain after a step: the identity, unless the domain is a torus."""
         return state
@@ -106,7 +110,7 @@ class AbstractPairFlow(AbstractSystem):
         self, words: tuple[Array, ...], s: Array, vi: tuple[Array, ...], vj: tuple[Array, ...]
     ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         """(vi, vj) after the pair's time s, physics such as tau = 4 psi(r) s inside; velocities as tuples of d component
-        arrays, the lower ident first."""
+        arrays. Which of the two comes first is the scheme's choice and free of the noise (`Sweep`: the lower ident)."""
 
 
 class AbstractPairJump(AbstractSystem):

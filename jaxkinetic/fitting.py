@@ -1,5 +1,7 @@
 """Decay rates with error bars."""
 
+import math
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -11,16 +13,22 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ._checks import check_finite, check_scalar, describe, is_traced, real_array, refuse
 
-_MODELS = ("exponential",)
+_MODELS = ("exponential", "algebraic", "stretched")
 _RATES, _GOLDEN_STEPS, _CORRELATIONS = 256, 60, 50
+_STRETCHES, _LEAST_STRETCH, _MOST_STRETCH = 33, 0.05, 4.0
+_SIGNAL = 3.0  # standard errors
 
 
 class DecayFit(eqx.Module):
-    """amplitude e^{-rate t} + floor, with standard errors.
+    r"""$A\,e^{-\lambda u(t)} + c$ with standard errors; A = `amplitude`, lambda = `rate`, c = `floor`, and the clock u by
+    `model`:
 
-    `amplitude` is that at t = 0, which overflows if the series begins very late; `first_value` is amplitude e^{-rate t} at
-    `first_time`, where the series begins, and calling the fit evaluates it from there. `correlation_time`: of the residuals
-    (one run only, else NaN). `r2`: 1 - (residual sum of squares)/(sum of squares about the mean).
+    - "exponential": u = t. - "algebraic": u = log(s + t), so that $A (s + t)^{-\lambda}$; s = `shape`.
+    - "stretched": u = t^beta, so that $A e^{-\lambda t^\beta}$; beta = `shape`.
+
+    `amplitude` overflows if the series begins very late; `first_value` is A e^{-lambda u} at `first_time`, where the series
+    begins, and calling the fit evaluates it from there. `correlation_time`: of the residuals (one run only, else NaN). `r2`:
+    1 - (residual sum of squares)/(sum of squares about the mean).
     """
 
     rate: Float[Array, ""]
@@ -29,19 +37,26 @@ class DecayFit(eqx.Module):
     amplitude_stderr: Float[Array, ""]
     floor: Float[Array, ""]
     floor_stderr: Float[Array, ""]
+    shape: Float[Array, ""]
+    shape_stderr: Float[Array, ""]
     r2: Float[Array, ""]
     correlation_time: Float[Array, ""]
     first_time: Float[Array, ""]
     first_value: Float[Array, ""]
+    model: str = eqx.field(static=True)
 
     def __call__(self, times: ArrayLike) -> Array:
         elapsed = jnp.asarray(times) - self.first_time
-        return self.first_value * jnp.exp(-self.rate * elapsed) + self.floor
+        clock = _clock(self.model, elapsed, self.first_time, self.shape)
+        return self.first_value * jnp.exp(-self.rate * clock) + self.floor
 
     def __str__(self) -> str:
+        shape = {"exponential": "", "algebraic": f", offset {float(self.shape):.4g}"}.get(
+            self.model, f", stretch {float(self.shape):.4g} +- {float(self.shape_stderr):.2g}"
+        )
         return (
             f"rate {float(self.rate):.5g} +- {float(self.rate_stderr):.2g}, amplitude {float(self.amplitude):.4g} +- "
-            f"{float(self.amplitude_stderr):.2g}, floor {float(self.floor):.4g}, r2 {float(self.r2):.5f}"
+            f"{float(self.amplitude_stderr):.2g}{shape}, floor {float(self.floor):.4g}, r2 {float(self.r2):.5f}"
         )
 
 
@@ -49,17 +64,22 @@ def fit_decay(
     times: ArrayLike,
     values: ArrayLike,
     *,
-    model: Literal["exponential"] = "exponential",
+    model: Literal["exponential", "algebraic", "stretched"] = "exponential",
     floor: ArrayLike | Literal["fit"] | None = None,
-    window: tuple[float, float] | None = None,
+    window: tuple[float, float] | Literal["signal"] | None = None,
+    offset: float = 1.0,
+    stretch: float | Literal["fit"] = "fit",
 ) -> DecayFit:
-    r"""Least squares of $A e^{-\lambda t} + c$ to `values`.
+    r"""Least squares of $A e^{-\lambda t} + c$, $A (s + t)^{-\lambda} + c$ or $A e^{-\lambda t^\beta} + c$ to `values`.
 
     **Arguments:**
 
     - `times`: (T,), increasing. `values`: (T,) of one run, or (R, T) of R >= 2 independent runs, whose mean is fitted.
-    - `floor`: c; None is 0, a number is kept, "fit" makes it a third parameter.
-    - `window`: (first, last): only times within it count. Then `times` must be concrete.
+    - `model`: "exponential"; "algebraic", a power law in s + t with s = `offset` (0: in t itself, then times are positive);
+      "stretched", beta = `stretch` given (2/3 is the theorem's for Coulomb) or fitted; times not negative.
+    - `floor`: c; None is 0, a number is kept, "fit" makes it one more parameter.
+    - `window`: (first, last): only times within it count. "signal": those that `decay_window` gives, by its stated rule. Then
+      `times` (and for "signal" `values`) must be concrete: under `grad` call `decay_window` before, on the values themselves.
 
     **Returns:** a `DecayFit`. `rate` and `amplitude` carry the exact derivative in `values` (and `floor`), by the
     implicit function theorem; `rate` may be negative (growth). The minimum is global: the linear parameters are
@@ -69,13 +89,13 @@ def fit_decay(
     the residuals are taken as a stationary process of correlation e^{-|t-s|/tau}, tau = 0 (independent) included; the
     covariance of the least-squares estimate is averaged over tau with the weights of the restricted likelihood, and the
     residual variance is that of its posterior. Both assume errors small enough for the model to be linear across them.
-    Measured on 500-1000 series of 50 points (decay rate 4 per length of the series): with a given floor the interval of 1.96
-    standard errors covers in 95-97 % for tau up to a tenth of the series, 93 % at a fifth, 90 % at two fifths; with a fitted
-    floor in 94-97, 90 and 82-85 %. It is cautious in between: at tau = a twentieth it is 1.4 times the scatter. A run has to
-    be longer than its memory, or be repeated. A series without signal has an infinite standard error.
+    Measured on 500-1000 series of 50 points (exponential, decay rate 4 per length of the series): with a given floor the
+    interval of 1.96 standard errors covers in 95-97 % for tau up to a tenth of the series, 93 % at a fifth, 90 % at two
+    fifths; with a fitted floor in 94-97, 90 and 82-85 %. It is cautious in between: at tau = a twentieth it is 1.4 times the
+    scatter. A run has to be longer than its memory, or be repeated. A series without signal has an infinite standard error.
 
     **Raises:** `ValueError` for shapes that do not fit, NaN, times that do not increase, fewer than p + 3 points for p
-    parameters, a single replica, an unknown model.
+    parameters, a single replica, an unknown model, times outside the model's clock.
     """
     if model not in _MODELS:
         raise refuse("model", f"be one of {', '.join(_MODELS)}", f"is {model!r}", "choose one")
@@ -94,8 +114,10 @@ def fit_decay(
     if window is not None:
         if known_times is None:
             raise refuse("window", "be None when `times` is traced", f"is {window}", "cut the series before")
+        if isinstance(window, str):
+            window = _window_of_signal(window, known_times, values, floor)
         if not (isinstance(window, (tuple, list)) and len(window) == 2):
-            raise refuse("window", "be (first, last)", f"is {window!r}", "pass two times")
+            raise refuse("window", 'be (first, last) or "signal"', f"is {window!r}", "pass two times")
         keep = np.flatnonzero((known_times >= window[0]) & (known_times <= window[1]))
         known_times, t, runs = known_times[keep], t[keep], runs[:, keep]
     fitted_floor = isinstance(floor, str)
@@ -103,7 +125,9 @@ def fit_decay(
         raise refuse("floor", 'be None, a number or "fit"', f"is {floor!r}", "choose one")
     if not fitted_floor:
         check_scalar("floor", 0.0 if floor is None else floor)
-    num = 3 if fitted_floor else 2
+    fitted_shape = model == "stretched" and isinstance(stretch, str)
+    shape = _checked_shape(model, offset, stretch, known_times)
+    num = 2 + fitted_floor + fitted_shape
     if t.shape[0] < num + 3:
         raise refuse("values", f"hold at least {num + 3} points", f"holds {t.shape[0]}", "widen `window` or save more")
 
@@ -111,7 +135,72 @@ def fit_decay(
     # Times since the first, taken before they are rounded to the precision of the values.
     elapsed = t - t[0] if known_times is None else jnp.asarray(known_times - known_times[0])
     origin, elapsed = t[0].astype(runs.dtype), elapsed.astype(runs.dtype)
-    return _least_squares(origin, elapsed, runs, fixed, fitted_floor, replicated)
+    shape = jnp.asarray(shape, runs.dtype)
+    return _least_squares(origin, elapsed, runs, fixed, shape, model, fitted_floor, fitted_shape, replicated)
+
+
+def decay_window(times: ArrayLike, values: ArrayLike, *, floor: float = 0.0, below: float = 1.0) -> tuple[float, float]:
+    """(first, last) of the times at which a decaying series is signal, by this rule:
+
+    first: the first time at which the mean of the runs, less `floor`, is at most `below` times its first value in size (1: the
+    beginning; .5 leaves out the transient before the first half-life). last: the last time before the mean, less `floor`, is
+    smaller than 3 standard errors at two successive times. The standard error of a mean of R >= 2 runs (R, T) is their scatter
+    over sqrt(R); of one run (T,) it is the scatter of its second differences over sqrt(6), which sees noise that is independent
+    from save to save only.
+
+    The rule looks at the noisy data themselves, which lengthens the window where the noise is high: what a late point adds
+    to the fit is small by construction. Host only.
+
+    **Raises:** `ValueError` if nothing stands out of the noise, or for traced values.
+    """
+    if is_traced(times, values):
+        raise refuse("values", "be concrete", "is traced", "call `decay_window` outside of `grad` and `jit`")
+    t, runs = _numbers(times), np.atleast_2d(np.asarray(values, float))
+    signal = np.abs(runs.mean(axis=0) - floor)
+    if len(runs) > 1:
+        noise = runs.std(axis=0, ddof=1) / np.sqrt(len(runs))
+    else:
+        noise = np.full(t.shape, np.std(np.diff(runs[0], n=2)) / np.sqrt(6))
+    lost = signal < _SIGNAL * noise
+    ends = np.flatnonzero(lost & np.append(lost[1:], True))
+    last = (ends[0] if ends.size else len(t)) - 1
+    first = int(np.argmax(signal <= below * signal[0]))
+    if last <= first:
+        raise refuse(
+            "values", f"stand out of the noise by {_SIGNAL:g} standard errors", f"do not after t = {t[max(last, 0)]:g}",
+            "average more runs",
+        )  # fmt: skip
+    return float(t[first]), float(t[last])
+
+
+def _window_of_signal(
+    window: str, times: np.ndarray, values: Array, floor: ArrayLike | str | None
+) -> tuple[float, float]:
+    if window != "signal":
+        raise refuse("window", 'be (first, last) or "signal"', f"is {window!r}", "choose one")
+    if isinstance(floor, str):
+        raise refuse("window", "be given as (first, last) when the floor is fitted", f"is {window!r}", "pass two times")
+    return decay_window(times, values, floor=0.0 if floor is None else float(jnp.asarray(floor)))
+
+
+def _checked_shape(model: str, offset: float, stretch: float | str, times: np.ndarray | None) -> float:
+    """The clock's parameter, or where its search begins."""
+    first = None if times is None or not len(times) else times[0]
+    if model == "algebraic":
+        check_scalar("offset", offset, nonnegative=True)
+        if first is not None and offset + first <= 0:
+            raise refuse("times", f"be above -offset = {-offset:g}", f"begin at {first:g}", "pass a larger `offset`")
+        return offset
+    if model == "stretched":
+        if isinstance(stretch, str):
+            if stretch != "fit":
+                raise refuse("stretch", 'be a number or "fit"', f"is {stretch!r}", "choose one")
+        else:
+            check_scalar("stretch", stretch, positive=True)
+        if first is not None and first < 0:
+            raise refuse("times", "not be negative for a stretched exponential", f"begin at {first:g}", "shift them")
+        return 1.0 if isinstance(stretch, str) else stretch
+    return 1.0
 
 
 def _numbers(times: ArrayLike) -> np.ndarray:
@@ -121,50 +210,94 @@ def _numbers(times: ArrayLike) -> np.ndarray:
         raise refuse("times", "be numbers", f"is {describe(times)}", "pass an array") from None
 
 
-@partial(jax.jit, static_argnames=("fitted_floor", "replicated"))
+def _clock(model: str, elapsed: Array, origin: Array, shape: Array) -> Array:
+    """u(origin + elapsed) - u(origin)."""
+    if model == "exponential":
+        return elapsed
+    if model == "algebraic":
+        return jnp.log1p(elapsed / (origin + shape))
+    return _power(origin + elapsed, shape) - _power(origin, shape)
+
+
+def _power(x: Array, exponent: Array) -> Array:
+    positive = x > 0
+    safe = jnp.where(positive, x, jnp.ones_like(x))
+    return jnp.where(positive, safe**exponent, jnp.zeros_like(safe))
+
+
+@partial(jax.jit, static_argnames=("model", "fitted_floor", "fitted_shape", "replicated"))
 @jax.default_matmul_precision("highest")
 def _least_squares(
-    origin: Array, t: Array, runs: Array, fixed: Array, fitted_floor: bool, replicated: bool
-) -> DecayFit:
+    origin: Array, t: Array, runs: Array, fixed: Array, shape: Array, model: str, fitted_floor: bool, fitted_shape: bool,
+    replicated: bool,
+) -> DecayFit:  # fmt: skip
     mean = runs.mean(axis=0)
     # Unit time and unit values: float32 then has the same accuracy whatever the units of the series.
     span = t[-1]
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(mean - fixed)))
     size = jnp.where(size > 0, size, jnp.ones((), t.dtype))
     s, y = t / span, (mean - fixed) / size
-    theta = _refine(_search(s, y, fitted_floor), s, y, fitted_floor)
 
-    prediction, jacobian = _model(theta, s, fitted_floor)
-    residual = y - prediction
+    def clock(shape: Array) -> Array:
+        """The model's time since the first, over its whole span."""
+        u = _clock(model, t, origin, shape)
+        return u / u[-1]
+
+    def split(theta: Array) -> tuple[Array, Array, Array, Array]:
+        """theta = (rate over the span, amplitude at the first time[, floor][, shape])."""
+        floor = theta[2] if fitted_floor else jnp.zeros((), t.dtype)
+        return theta[0], theta[1], floor, (theta[-1] if fitted_shape else shape)
+
+    def predict(theta: Array) -> Array:
+        rate, amplitude, floor, own_shape = split(theta)
+        return amplitude * jnp.exp(-rate * clock(own_shape)) + floor
+
+    def parameters(theta: Array) -> Array:
+        """(rate, amplitude, floor, shape) in the units of the series."""
+        rate, amplitude, floor, own_shape = split(theta)
+        rate = rate / _clock(model, t[-1], origin, own_shape)
+        before = origin if model == "exponential" else _before(model, origin, own_shape)
+        return jnp.stack([rate, size * amplitude * jnp.exp(rate * before), size * floor, own_shape])
+
+    start = _search_shape(clock, y, fitted_floor) if fitted_shape else _search(clock(shape), y, fitted_floor)
+    for _ in range(3 if fitted_shape else 0):
+        start = jax.lax.stop_gradient(_refine(predict, start, y))
+    theta = _refine(predict, start, y)
+
+    residual, jacobian = y - predict(theta), jax.jacfwd(predict)(theta)
     if replicated:
         influence = jnp.linalg.pinv(jacobian) @ ((runs - mean[None, :]) / size).T
         covariance = influence @ influence.T / (runs.shape[0] * (runs.shape[0] - 1))
         tau = jnp.asarray(jnp.nan, t.dtype)
     else:
         covariance, tau = _covariance_of_one_run(s, residual, jacobian)
-    covariance = jnp.where(jnp.abs(theta[1]) > 0, covariance, jnp.inf)
-
-    rate = theta[0] / span
-    growth = jnp.exp(rate * origin)
-    amplitude = size * theta[1] * growth
-    slope = jnp.stack([theta[1] * origin / span, jnp.ones((), t.dtype)])
-    variance = slope @ jnp.where(jnp.isfinite(covariance), covariance, 0)[:2, :2] @ slope
-    amplitude_stderr = jnp.where(jnp.isfinite(covariance[0, 0]), size * growth * jnp.sqrt(variance), jnp.inf)
-    c = size * theta[2] if fitted_floor else fixed
-    c_stderr = size * jnp.sqrt(covariance[2, 2]) if fitted_floor else jnp.zeros((), t.dtype)
-    r2 = 1 - jnp.sum(residual**2) / jnp.sum((y - y.mean()) ** 2)
+    known = (jnp.abs(theta[1]) > 0) & jnp.isfinite(covariance).all()
+    slopes = jax.jacfwd(parameters)(theta)
+    variances = jnp.einsum("ip,pq,iq->i", slopes, jnp.where(known, covariance, 0), slopes)
+    errors = jnp.where(known, jnp.sqrt(jnp.maximum(variances, 0)), jnp.inf)
+    fitted = [True, True, fitted_floor, fitted_shape]
+    errors = jnp.where(jnp.asarray(fitted), errors, jnp.zeros_like(errors))
+    rate, amplitude, floor, own_shape = parameters(theta)
     return DecayFit(
-        rate,
-        jnp.sqrt(covariance[0, 0]) / span,
-        amplitude,
-        amplitude_stderr,
-        c,
-        c_stderr,
-        r2,
-        tau * span,
-        origin,
-        size * theta[1],
+        rate=rate,
+        rate_stderr=errors[0],
+        amplitude=amplitude,
+        amplitude_stderr=errors[1],
+        floor=floor if fitted_floor else fixed,
+        floor_stderr=errors[2],
+        shape=own_shape,
+        shape_stderr=errors[3],
+        r2=1 - jnp.sum(residual**2) / jnp.sum((y - y.mean()) ** 2),
+        correlation_time=tau * span,
+        first_time=origin,
+        first_value=size * theta[1],
+        model=model,
     )
+
+
+def _before(model: str, origin: Array, shape: Array) -> Array:
+    """u at the first time."""
+    return jnp.log(origin + shape) if model == "algebraic" else _power(origin, shape)
 
 
 def _linear_parameters(rate: Array, s: Array, y: Array, fitted_floor: bool) -> tuple[Array, Array]:
@@ -182,7 +315,7 @@ def _linear_parameters(rate: Array, s: Array, y: Array, fitted_floor: bool) -> t
 
 
 def _search(s: Array, y: Array, fitted_floor: bool) -> Array:
-    """(rate, amplitude[, floor]) of the global minimum, in unit time; no derivative."""
+    """(rate, amplitude[, floor]) of the global minimum, on a clock that ends at 1; no derivative."""
     s, y = jax.lax.stop_gradient((s, y))
 
     def rest(rate: Array) -> Array:
@@ -193,37 +326,48 @@ def _search(s: Array, y: Array, fitted_floor: bool) -> Array:
     # Growth is sought up to e^40 over the series, which float32 can still square.
     grid = jnp.maximum(jnp.sinh(spread * jnp.arcsinh(20 * fastest)) / 20, -40)
     best = jnp.clip(jnp.argmin(jax.vmap(rest)(grid)), 1, _RATES - 2)
+    rate = _golden(rest, grid[best - 1], grid[best + 1])
+    return jnp.concatenate([rate[None], _linear_parameters(rate, s, y, fitted_floor)[0]])
+
+
+def _search_shape(clock: Callable[[Array], Array], y: Array, fitted_floor: bool) -> Array:
+    """(rate, amplitude[, floor], stretch) of the global minimum; no derivative."""
+    y = jax.lax.stop_gradient(y)
+
+    def rest(log_stretch: Array) -> Array:
+        s = clock(jnp.exp(log_stretch))
+        return _linear_parameters(_search(s, y, fitted_floor)[0], s, y, fitted_floor)[1]
+
+    grid = jnp.linspace(math.log(_LEAST_STRETCH), math.log(_MOST_STRETCH), _STRETCHES, dtype=y.dtype)
+    best = jnp.clip(jnp.argmin(jax.lax.map(rest, grid)), 1, _STRETCHES - 2)
+    stretch = jnp.exp(_golden(rest, grid[best - 1], grid[best + 1]))
+    return jnp.concatenate([_search(clock(stretch), y, fitted_floor), stretch[None]])
+
+
+def _golden(f: Callable[[Array], Array], low: Array, high: Array) -> Array:
+    """Where f is least between two numbers, by golden sections."""
     golden = (5**0.5 - 1) / 2
 
     def narrow(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bracket
         left, right = high - golden * (high - low), low + golden * (high - low)
-        lower = rest(left) < rest(right)
+        lower = f(left) < f(right)
         return jnp.where(lower, low, left), jnp.where(lower, right, high)
 
-    low, high = jax.lax.fori_loop(0, _GOLDEN_STEPS, narrow, (grid[best - 1], grid[best + 1]))
-    rate = (low + high) / 2
-    return jnp.concatenate([rate[None], _linear_parameters(rate, s, y, fitted_floor)[0]])
+    low, high = jax.lax.fori_loop(0, _GOLDEN_STEPS, narrow, (low, high))
+    return (low + high) / 2
 
 
-def _model(theta: Array, s: Array, fitted_floor: bool) -> tuple[Array, Array]:
-    """Prediction and its Jacobian (T, p) in (rate, amplitude[, floor])."""
-    decay = jnp.exp(-theta[0] * s)
-    columns = [-theta[1] * s * decay, decay] + ([jnp.ones_like(s)] if fitted_floor else [])
-    prediction = theta[1] * decay + (theta[2] if fitted_floor else 0)
-    return prediction, jnp.stack(columns, axis=1)
-
-
-def _refine(theta: Array, s: Array, y: Array, fitted_floor: bool) -> Array:
+def _refine(predict: Callable[[Array], Array], theta: Array, y: Array) -> Array:
     """One Newton step from the minimum with the full Hessian: no change in value, the implicit derivative exactly."""
     theta = jax.lax.stop_gradient(theta)
 
     def half_squares(theta: Array) -> Array:
-        return jnp.sum((y - _model(theta, s, fitted_floor)[0]) ** 2) / 2
+        return jnp.sum((y - predict(theta)) ** 2) / 2
 
     gradient, hessian = jax.grad(half_squares)(theta), jax.lax.stop_gradient(jax.hessian(half_squares)(theta))
     # Unit diagonal, so that one singular threshold serves all parameters.
-    scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), jnp.finfo(s.dtype).tiny))
+    scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), jnp.finfo(y.dtype).tiny))
     step = jnp.linalg.pinv(hessian / jnp.outer(scale, scale)) @ (gradient / scale) / scale
     return theta - jnp.where(jnp.isfinite(step).all(), step, 0)
 

@@ -33,6 +33,6 @@ class EulerMaruyama(AbstractScheme):
     def step(
         self, key: Words, system: AbstractDiffusion, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
-        drift = jax.tree.map(lambda rate: rate * dt, system.drift(t, carry))
-        noise = system.noise(key, t, dt, carry)
+        drift, noise = system.drift_and_noise(key, t, dt, carry)
+        drift = jax.tree.map(lambda rate: rate * dt, drift)
         return system.retract(eqx.apply_updates(eqx.apply_updates(carry, drift), noise)), aux, {}

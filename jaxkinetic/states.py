@@ -42,9 +42,9 @@ class Particles(eqx.Module):
     ):
         self.velocity = real_array("velocity", velocity, "N d")
         num = self.velocity.shape[0]
-        if num > 2**32:
+        if num > 2**31:
             raise refuse(
-                "velocity", "hold at most 2^32 particles, which is how many uint32 identities there are", f"holds {num}",
+                "velocity", "hold at most 2^31 particles: identities are uint32, places int32", f"holds {num}",
                 "split the system",
             )  # fmt: skip
         self.position = None if position is None else real_array("position", position, "N d")

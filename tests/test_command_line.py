@@ -98,6 +98,7 @@ def test_one_replica_two_dimensions_double_precision(tmp_path):
             ["run", "maxwell-bkw", "--scheme", "heun"],
             "Argument `--scheme` must be one of euler-maruyama, sweep here, but is 'heun'",
         ),
+        (["run", "coulomb-relaxation", "--dim", "4"], "Argument `--dim` must be at most 3 here, but is 4"),
         (["run", "coulomb-relaxation", "--dim", "2"], "Argument `--dim` must be at least 3, but is 2"),
         (
             ["run", "conservation", "--scheme", "sweep"],

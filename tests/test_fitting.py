@@ -69,6 +69,84 @@ def test_derivatives_are_finite_differences(floor):
         np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-5, rtol=1e-5)
 
 
+MODELS = {
+    "algebraic": (dict(model="algebraic"), lambda t: 0.7 * (1 + t) ** -4.0, 4.0),
+    "power law": (dict(model="algebraic", offset=0.0), lambda t: 0.7 * t**-1.5, 1.5),
+    "stretched": (dict(model="stretched"), lambda t: 0.7 * np.exp(-3.0 * t**0.6), 3.0),
+    "stretched by 2/3": (dict(model="stretched", stretch=2 / 3), lambda t: 0.7 * np.exp(-3.0 * t ** (2 / 3)), 3.0),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("floor", [0.2, "fit"])
+@pytest.mark.parametrize("unit", [1.0, 30.0])
+def test_other_models_are_recovered_and_differentiated(name, floor, unit):
+    """Exact series at times that begin at 0 (power law: later) and do not; `rate`, `amplitude` and `shape` in the units of the
+    series; the derivative in the values is the finite difference."""
+    options, series, rate = MODELS[name]
+    t = T[5:] if name == "power law" else T
+    own = series(t) + 0.2
+    if options["model"] == "stretched":
+        # In other units of time: e^{-rate t^beta}.
+        beta = options.get("stretch", 0.6)
+        t, rate = unit * t, rate / unit**beta
+    fit = jk.fit_decay(t, own, floor=floor, **options)
+    np.testing.assert_allclose([fit.rate, fit.amplitude, fit.floor], [rate, 0.7, 0.2], rtol=1e-4)
+    np.testing.assert_allclose(fit(t), own, rtol=1e-6)
+    if name == "stretched":
+        np.testing.assert_allclose(fit.shape, 0.6, rtol=1e-4)
+    y = jnp.asarray(own + 0.01 * np.random.default_rng(0).normal(size=t.size))
+
+    def of(y):
+        return jk.fit_decay(t, y, floor=floor, **options).rate
+
+    gradient = jax.grad(of)(y)
+    direction = jnp.asarray(np.random.default_rng(1).normal(size=t.size))
+    difference = (of(y + 1e-5 * direction) - of(y - 1e-5 * direction)) / 2e-5
+    np.testing.assert_allclose(jnp.vdot(gradient, direction), difference, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("correlation", [0.0, 0.7])
+def test_error_bars_of_other_models_cover(name, correlation):
+    """500 series of 50 points, noise independent and correlated over 3 points: the 95 % interval covers in 92-98 %."""
+    options, series, rate = MODELS[name]
+    t = T + 0.2 if name == "power law" else T
+    values = series(t) + 0.01 * noise(np.random.default_rng(3), (500, t.size), correlation)
+
+    @jax.jit
+    def fits(values):
+        def one(y):
+            fit = jk.fit_decay(t, y, **options)
+            return fit.rate, fit.rate_stderr
+
+        return jax.lax.map(one, values, batch_size=50)
+
+    found, stderr = (np.asarray(x) for x in fits(jnp.asarray(values)))
+    covered = np.mean(np.abs(found - rate) < 1.96 * stderr)
+    print(name, correlation, covered, np.median(stderr) / found.std())
+    assert 0.92 <= covered <= 0.98
+
+
+def test_the_window_of_the_signal():
+    """e^{-8 t} + noise of .001 a run: signal until e^{-8 t} = 3 standard errors; the fit over it has the rate, and a transient
+    that decays faster is left out by `below`."""
+    t = np.linspace(0, 2, 201)
+    runs = np.exp(-8 * t) + 0.01 * np.random.default_rng(4).normal(size=(16, t.size))
+    first, last = jk.decay_window(t, runs)
+    assert first == 0
+    assert abs(last - np.log(1 / (3 * 0.0025)) / 8) < 0.1
+    fit = jk.fit_decay(t, runs, window="signal")
+    assert abs(fit.rate - 8) < 4 * fit.rate_stderr < 0.5
+    first, last = jk.decay_window(t, runs[0])
+    assert abs(last - np.log(1 / 0.03) / 8) < 0.15
+    assert abs(jk.decay_window(t, runs, below=0.25)[0] - np.log(4) / 8) < 0.02
+    with pytest.raises(
+        ValueError, match=r"`values` must stand out of the noise by 3 standard errors, but do not after t = 0"
+    ):
+        jk.decay_window(t, 0 * t + 0.01 * np.random.default_rng(4).normal(size=t.size))
+
+
 def noise(rng, shape, correlation):
     """Stationary, unit variance, e^{-gap/tau} = correlation between neighbours."""
     x = rng.normal(size=shape)
@@ -126,7 +204,7 @@ def test_a_series_without_signal_has_no_rate():
     [
         (("ab", np.ones(50)), {}, "`times` must be numbers, but is 'ab'"),
         ((T, "ab"), {}, "`values` must be a real array"),
-        ((T, np.ones(50)), {"window": 3}, r"`window` must be \(first, last\), but is 3"),
+        ((T, np.ones(50)), {"window": 3}, r"`window` must be \(first, last\) or .signal., but is 3"),
         ((T, np.ones(7)), {}, r"`values` must have 50 columns, one a time, but has shape \(1, 7\)"),
         ((T, np.ones((1, 50))), {}, "`values` must hold at least 2 runs if it has two axes, but holds 1"),
         ((T[::-1], np.ones(50)), {}, "`times` must increase, but does not"),
@@ -134,7 +212,16 @@ def test_a_series_without_signal_has_no_rate():
         ((T[:4], np.ones(4)), {}, "`values` must hold at least 5 points, but holds 4"),
         ((T, np.ones(50)), {"window": (0.0, 0.05)}, "`values` must hold at least 5 points, but holds 3"),
         ((T, np.ones(50)), {"floor": "free"}, "`floor` must be None, a number or \"fit\", but is 'free'"),
-        ((T, np.ones(50)), {"model": "algebraic"}, "`model` must be one of exponential, but is 'algebraic'"),
+        (
+            (T, np.ones(50)),
+            {"model": "linear"},
+            "`model` must be one of exponential, algebraic, stretched, but is 'linear'",
+        ),
+        ((T, np.ones(50)), {"model": "algebraic", "offset": 0.0}, "`times` must be above -offset = -0, but begin at 0"),
+        ((T - 1, np.ones(50)), {"model": "stretched"}, "`times` must not be negative for a stretched exponential"),
+        ((T, np.ones(50)), {"model": "stretched", "stretch": "free"}, '`stretch` must be a number or "fit", but is'),
+        ((T, np.ones(50)), {"window": "all"}, r'`window` must be \(first, last\) or "signal", but is .all.'),
+        ((T, np.ones(50)), {"window": "signal", "floor": "fit"}, "`window` must be given as"),
     ],
 )
 def test_refusals(arguments, options, sentence):

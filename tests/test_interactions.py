@@ -131,3 +131,23 @@ def test_root_and_its_second_derivative():
 
     difference = (jax.grad(f)(1e-4) - jax.grad(f)(-1e-4)) / 2e-4
     np.testing.assert_allclose(jax.grad(jax.grad(f))(0.0), difference, rtol=1e-6)
+
+
+def test_numbers_written_inside_jit_are_checked_there():
+    """Catches a check that is skipped because a Python number became a traced array."""
+    state = jk.initial.maxwellian(jax.random.key(0), 4, 3)
+    torus = jk.Particles(jnp.linspace(0, 6, 4)[:, None])
+
+    def run(system, state, dt):
+        return jk.simulate(system, state, key=jax.random.key(1), dt=dt, num_steps=1).final.velocity
+
+    for call, sentence in (
+        (lambda: run(jk.landau.Kac(PowerLaw(-4.0)), state, 0.1), "`gamma` must be at least -d = -3, but is -4"),
+        (lambda: PowerLaw(-1.0, -2.0), "`strength` must not be negative, but is -2"),
+        (
+            lambda: run(jk.landau.MatrixSqrt(jk.landau.Trigonometric([[0], [1]], [1.0, 1.5])), torus, 1e-3),
+            "`interaction` must be elliptic",
+        ),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            jax.jit(call)()

@@ -152,14 +152,14 @@ def deviator(state):
     return second - jnp.trace(second) / v.shape[1] * jnp.eye(v.shape[1])
 
 
-@pytest.mark.parametrize(("num", "dim"), [(4, 3), (5, 3), (6, 2), (3, 2)])
+@pytest.mark.parametrize(("num", "dim"), [(4, 3), (5, 3), (6, 2), (3, 2), (4, 4), (3, 5)])
 def test_one_random_matching_relaxes_the_deviator_by_its_exact_factor(num, dim):
     """gamma = 0: 1 - N/(2(N-1)) (1 - e^{-8 d dt (N-1)/N}), N even; (1 + e^{-8 d dt})/2, N odd. N for N - 1 is 20 standard
-    errors away, e^{-4 d dt} more."""
+    errors away (9 in d > 3, where fewer runs are made), e^{-4 d dt} more."""
     dt = 0.02
     start = jk.Particles(jax.random.normal(jax.random.key(num), (num, dim)) * jnp.linspace(0.5, 2, dim)[None, :])
     start = jk.Particles(start.velocity - jk.diagnostics.momentum(start)[None, :])
-    keys = jax.random.split(jax.random.key(0), 200_000)
+    keys = jax.random.split(jax.random.key(0), 200_000 if dim < 4 else 40_000)
 
     @jax.jit
     def runs(keys):
@@ -229,28 +229,117 @@ def test_order_by_the_measured_slope(name):
 
 @pytest.mark.slow
 def test_coulomb_relaxes_as_the_equation():
-    """gamma = -3, d = 3 from f_0 ~ v^2 e^{-v^2/1.2}: M4/15 and H - H_M of the isotropic Landau equation (MATH 7), t <= 1.
+    """gamma = -3, d = 3 from f_0 ~ v^2 e^{-v^2/1.2}: M4/15 and H - H_M of the isotropic Landau equation (MATH 7), t <= 1,
+    over 8 runs of N = 1e5; within .002 and .003 plus 4 standard errors, about .0005 and .0007.
 
-    4 pi for 8 pi, or 2/N for 1/N, moves M4/15 at t = .1 by .05; the bias of the entropy estimator is that of a Maxwellian."""
-    num, dt = 100_000, 0.0025
+    Time doubled moves M4/15 by .009, .026, .031 at the three times, halved by -.004, -.017, -.025; H - H_M at t = .5 by .010.
+    At the sample's own temperature both scatter less; the bias of the entropy estimator is that of a Maxwellian."""
+    num, dt, runs = 100_000, 0.0025, 8
     table = {0.1: (0.849711, 0.047053), 0.5: (0.879237, 0.022616), 1.0: (0.903965, 0.012427)}
-    state = jk.initial.bkw(jax.random.key(0), num, 3, beta=0.4, dtype=jnp.float32)
-    mean_energy = float(jk.diagnostics.temperature(state))
     save = jk.Save(steps=tuple(round(t / dt) for t in table), state=True)
-    run = jk.simulate(
-        Kac(PowerLaw(-3.0)), state, scheme=RandomMatching(), key=jax.random.key(1), dt=dt, num_steps=400, save=save
-    )
-    bias, _ = jk.diagnostics.knn_entropy_bias(jax.random.key(2), num, 3, k=5, replicas=8)
-    for i, (fourth, entropy) in enumerate(table.values()):
-        saved = jk.Particles(run.states.velocity[i])
-        speeds = np.sum(np.asarray(saved.velocity, float) ** 2, 1) / mean_energy
-        stderr = (speeds**2).std() / 15 / np.sqrt(num)
-        measured = (speeds**2).mean() / 15
-        h = float(jk.diagnostics.knn_entropy(saved, k=5, bias=bias)) + 1.5 * np.log(mean_energy)
-        excess = h - float(jk.landau.exact.maxwellian_entropy(3))
-        print(measured - fourth, stderr, excess - entropy)
-        assert abs(measured - fourth) < 0.002 + 4 * stderr
-        assert abs(excess - entropy) < 0.003 + 4 * 0.004
+    bias, bias_stderr = jk.diagnostics.knn_entropy_bias(jax.random.key(2), num, 3, k=5, replicas=16)
+    equilibrium = float(jk.landau.exact.maxwellian_entropy(3))
+    fourth, excess = np.empty((2, runs, len(table)))
+    for r in range(runs):
+        state = jk.initial.bkw(jax.random.fold_in(jax.random.key(0), r), num, 3, beta=0.4, dtype=jnp.float32)
+        temperature = float(jk.diagnostics.temperature(state))
+        run = jk.simulate(
+            Kac(PowerLaw(-3.0)), state, scheme=RandomMatching(), key=jax.random.fold_in(jax.random.key(1), r), dt=dt,
+            num_steps=400, save=save,
+        )  # fmt: skip
+        for i in range(len(table)):
+            saved = jk.Particles(run.states.velocity[i])
+            fourth[r, i] = jk.diagnostics.moment(saved, centred=True) / 15 / temperature**2
+            excess[r, i] = jk.diagnostics.knn_entropy(saved, k=5, bias=bias) + 1.5 * np.log(temperature) - equilibrium
+    for values, column, allowed, common in ((fourth, 0, 0.002, 0.0), (excess, 1, 0.003, bias_stderr)):
+        error = values.mean(0) - np.asarray([row[column] for row in table.values()])
+        stderr = np.hypot(values.std(0, ddof=1) / np.sqrt(runs), common)
+        print(error, stderr)
+        assert (np.abs(error) < allowed + 4 * stderr).all()
+
+
+@pytest.mark.parametrize("scheme", [RandomMatching(), Sweep()])
+def test_a_time_that_is_no_time_ends_the_run(scheme):
+    """A NaN or negative parameter that is seen only while it runs: particles that did not move would look like a result, and
+    the derivative 0 like a minimum."""
+    state = jk.initial.maxwellian(jax.random.key(0), 6, 3)
+
+    @jax.jit
+    def code(gamma, strength, dt):
+        system = Kac(PowerLaw(gamma, strength))
+        return jk.simulate(
+            system, state, scheme=scheme, key=jax.random.key(1), dt=dt, num_steps=2, throw=False
+        ).result.code
+
+    assert code(-2.0, 1.0, 0.1) == jk.Result.FINISHED
+    for bad in ((np.nan, 1.0, 0.1), (-2.0, np.nan, 0.1), (-2.0, -1.0, 0.1), (-2.0, 1.0, np.nan), (-2.0, 1.0, -0.1)):
+        assert code(*bad) == jk.Result.NOT_FINITE, bad
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.vmap])
+@pytest.mark.parametrize("scheme", [RandomMatching(), Sweep(symmetric=False)])
+def test_a_checkpoint_that_comes_out_of_a_transformation_goes_on(scheme, transform):
+    """Catches an option of a scheme that is an array after `jit` or `vmap`."""
+    states = jax.vmap(lambda key: jk.initial.maxwellian(key, 6, 3))(jax.random.split(jax.random.key(0), 2))
+    system, first = Kac(PowerLaw(-2.0)), jax.tree.map(lambda x: x[0], states)
+
+    def start(state, steps=3):
+        return jk.simulate(
+            system, state, scheme=scheme, key=jax.random.key(1), dt=0.1, num_steps=steps, throw=False
+        ).checkpoint
+
+    def go_on(checkpoint):
+        return jk.simulate(system, checkpoint, num_steps=2, throw=False).final.velocity
+
+    got = {jax.jit: lambda: go_on(jax.jit(start)(first)), jax.vmap: lambda: jax.vmap(go_on)(jax.vmap(start)(states))[0]}
+    whole = jk.simulate(system, first, scheme=scheme, key=jax.random.key(1), dt=0.1, num_steps=5).final.velocity
+    np.testing.assert_allclose(got[transform](), whole, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("scheme", [RandomMatching(), Sweep()])
+@pytest.mark.parametrize("distance", [0.0, 1e-18, 1e-13, 1e-12, 1e-9])
+def test_gradients_of_coulomb_pairs_that_nearly_coincide_are_finite(scheme, distance):
+    """float32: psi = r^-3 overflows below r = 1.4e-13, and 0 times infinity is NaN."""
+    system = Kac(PowerLaw(jnp.float32(-3)))
+
+    def observable(velocity, gamma):
+        run = jk.simulate(
+            Kac(PowerLaw(gamma)), jk.Particles(velocity), scheme=scheme, key=jax.random.key(3), dt=0.1, num_steps=3,
+            throw=False,
+        )  # fmt: skip
+        return jnp.sum(run.final.velocity**3)
+
+    velocity = jnp.asarray([[0, 0, 0], [distance, 0, 0], [0.5, 0.2, 0.1], [-0.4, 0.3, 0.9]], jnp.float32)
+    gradients = jax.jit(jax.grad(observable, (0, 1)))(velocity, system.interaction.gamma)
+    assert np.isfinite(gradients[0]).all()
+    assert np.isfinite(gradients[1])
+    assert np.abs(gradients[0]).max() > 0.1
+
+
+@pytest.mark.parametrize("name", ["matching", "sweep", "euler"])
+def test_gradients_over_a_unit_of_time_are_finite_differences(name):
+    """t = 1 under common random numbers, in gamma and strength. How fast it grows is the system's own: at gamma = -2, N = 6 the
+    derivative in gamma is between .05 and 50."""
+    scheme, dt = {"matching": (RandomMatching(), 0.05), "sweep": (Sweep(), 0.1), "euler": (jk.EulerMaruyama(), 0.01)}[
+        name
+    ]
+    state = jk.initial.bimaxwellian(jax.random.key(0), 6, 3, perpendicular=1.4, parallel=0.2)
+
+    @jax.jit
+    def observable(parameters):
+        system = Kac(PowerLaw(parameters[0], parameters[1], softening=0.5))
+        run = jk.simulate(
+            system, state, scheme=scheme, key=jax.random.key(1), dt=dt, num_steps=round(1 / dt), throw=False
+        )
+        return jk.diagnostics.stress(run.final)[2, 2]
+
+    at, step = jnp.asarray([-2.0, 0.3]), 1e-6
+    gradient = jax.grad(observable)(at)
+    for i, direction in enumerate(jnp.eye(2)):
+        difference = (observable(at + step * direction) - observable(at - step * direction)) / (2 * step)
+        print(name, gradient[i], difference)
+        np.testing.assert_allclose(gradient[i], difference, rtol=1e-5)
+        assert 1e-3 < abs(gradient[i]) < 50
 
 
 def test_a_pair_scheme_for_a_system_without_pair_flow_is_refused():
@@ -264,6 +353,6 @@ def test_a_pair_scheme_for_a_system_without_pair_flow_is_refused():
 
 def test_more_particles_than_identities_are_refused():
     with pytest.raises(
-        ValueError, match=r"Argument `velocity` must hold at most 2\^32 particles.* but holds 4294967297; "
+        ValueError, match=r"Argument `velocity` must hold at most 2\^31 particles.* but holds 2147483649; "
     ):
-        jax.eval_shape(jk.Particles, jax.ShapeDtypeStruct((2**32 + 1, 2), jnp.float32))
+        jax.eval_shape(jk.Particles, jax.ShapeDtypeStruct((2**31 + 1, 2), jnp.float32))

@@ -318,3 +318,15 @@ def test_checks_hold_inside_a_jitted_function():
     with pytest.raises(ValueError, match=r"`state\.velocity` must hold finite numbers"):
         jax.jit(lambda dt: go(P(bad), dt=dt, throw=False).final.velocity)(0.1)
     assert jax.jit(lambda v: go(P(v), throw=False).result.ok)(jnp.asarray(V))
+
+
+def test_a_continued_run_with_another_system_is_refused(state):
+    """Catches a path whose two halves obey different equations: a parameter, a static option, an interaction."""
+    checkpoint = go(state, 4).checkpoint
+    for system, what in (
+        (jk.landau.Kac(jk.landau.Maxwell(0.5)), r"its interaction\.strength is 0\.5 \(float64\) instead of 1\.0 \(float64\)"),
+        (jk.landau.MatrixSqrt(jk.landau.Maxwell()), "it is MatrixSqrt instead of Kac"),
+        (jk.landau.Kac(jk.landau.Maxwell(), sums="product"), "its parts or static options are others"),
+    ):
+        with pytest.raises(ValueError, match=f"`system` must be the one of the checkpoint, but {what}"):
+            jk.simulate(system, checkpoint, num_steps=1)

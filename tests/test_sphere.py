@@ -159,6 +159,40 @@ def test_a_negative_or_nan_time_is_refused(tau):
             call()
 
 
+def test_what_is_no_time_no_probability_and_no_place_is_refused_also_inside_jit():
+    """A number that is written down is known while tracing."""
+    for call, sentence in (
+        (lambda: spherical_heat_quantile(0.5, -1.0, 3), "`tau` must not be negative or NaN, but holds -1"),
+        (lambda: spherical_heat_cdf(0.5, -1.0, 3), "`tau` must not be negative or NaN, but holds -1"),
+        (lambda: spherical_heat_cdf(2.0, 0.1, 3), r"`x` must lie in \[0, 1\], but holds 2"),
+        (lambda: spherical_heat_quantile(1.5, 0.1, 2), r"`u` must lie in \[0, 1\], but holds 1.5"),
+        (lambda: spherical_heat_quantile("a", 0.1, 2), "`u` must be a real array, float32 or float64, but is 'a'"),
+    ):
+        for run in (call, jax.jit(call)):
+            with pytest.raises(ValueError, match=sentence):
+                run()
+
+
+@pytest.mark.parametrize("dim", [2, 4])
+def test_a_tiny_probability_has_its_quantile(dim):
+    """Relative, where F falls as theta^(d-1): catches a bracket that ends too early."""
+    for u in (1e-60, 1e-20):
+        x = spherical_heat_quantile(u, 1.0, dim)
+        np.testing.assert_allclose(spherical_heat_cdf(x, 1.0, dim) / u, 1, rtol=1e-6)
+
+
+def test_a_rotation_by_almost_a_half_turn_is_differentiable():
+    """float32: x rounds to 1 there, and the root of 1 - x has no derivative."""
+    tau = jnp.linspace(0.8, 2, 4001, dtype=jnp.float32)
+    words = tuple(jnp.full(tau.shape, w, jnp.uint32) for w in (2**32 - 1, 12345))
+
+    def along(tau):
+        z = tuple(jnp.full(tau.shape, c, jnp.float32) for c in (0.3, -0.7, 1.1))
+        return sum(jnp.sum(c) for c in jk.pairs.heat_rotation(words, tau, z))
+
+    assert np.isfinite(jax.jit(jax.grad(along))(tau)).all()
+
+
 @pytest.mark.parametrize("dim", [2, 3, 4])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_a_rotation_keeps_the_length_and_is_isotropic(dim, dtype):

@@ -12,7 +12,7 @@ import jaxkinetic as jk
 from jaxkinetic.landau import Kac, MatrixSqrt, Maxwell, PowerLaw
 from jaxkinetic.landau.interactions import AbstractRadial
 from jaxkinetic.landau.products import product_moments
-from jaxkinetic.landau.sums import direct_sum, weighted_sum
+from jaxkinetic.pairs.sums import direct_sum, weighted_sum
 
 KEY = jnp.asarray([3, 4], jnp.uint32)
 INTERACTIONS = {
@@ -50,22 +50,26 @@ def with_dead(num, dim, dtype=jnp.float64):
     ],
 )
 def test_sums_are_the_dense_ones_in_value_and_gradient(name, form, dim):
-    """N = 37. Catches a wrong entry, a transposed feature, a missing mask, N for N - 1; moments against pairs; and a dead
-    slot's 1e200 that reaches a value or a derivative."""
+    """N = 37. Catches a wrong entry, a transposed feature, a missing mask, N for N - 1; moments against pairs; a dead
+    slot's 1e200 that reaches a value or a derivative; and b and a in one pass that are not those of two."""
     interaction, state = INTERACTIONS[name], with_dead(37, dim)
-    weight = jax.random.normal(jax.random.key(9), (37, dim * (dim + 1)))
+    weight = jax.random.normal(jax.random.key(9), (37, 2 * dim * (dim + 1)))
 
-    def both(interaction, velocity, sum_a, sum_b):
+    def both(interaction, velocity, sum_a, sum_b, sums):
         s = jk.Particles(velocity, alive=state.alive)
-        return jnp.concatenate([sum_a(interaction, s).reshape(37, -1), sum_b(interaction, s)], 1)
+        b, a = sums(interaction, s)
+        parts = [sum_a(interaction, s).reshape(37, -1), sum_b(interaction, s), a.reshape(37, -1), b]
+        return jnp.concatenate(parts, 1)
 
     @functools.partial(jax.jit, static_argnums=2)
     def value_and_gradient(interaction, velocity, library):
         def total(interaction, velocity):
             if library:
-                sums = both(interaction, velocity, lambda x, s: x.sum_a(s, form), lambda x, s: x.sum_b(s, form))
+                fast = [lambda x, s, name=name: getattr(x, name)(s, form) for name in ("sum_a", "sum_b", "sums")]
+                sums = both(interaction, velocity, *fast)
             else:
-                sums = both(interaction, velocity, lambda x, s: dense(x.a, s), lambda x, s: dense(x.b, s))
+                a, b = (lambda x, s: dense(x.a, s)), (lambda x, s: dense(x.b, s))
+                sums = both(interaction, velocity, a, b, lambda x, s: (b(x, s), a(x, s)))
             return jnp.vdot(weight, sums), sums
 
         return jax.value_and_grad(total, argnums=(0, 1), has_aux=True)(interaction, velocity)
@@ -110,7 +114,7 @@ def test_blocks_change_no_sum(num, dtype):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 @pytest.mark.parametrize("ordered", [False, True])
 def test_a_tile_of_normals_is_that_of_the_pairs(dtype, ordered):
-    """Bit by bit, in a tile large enough to be packed: catches a word that changes on its way through a complex number."""
+    """In a tile large enough to be packed: catches a word that changes on its way through a complex number (8 eps)."""
     from jaxkinetic_kernels import pair_normals, tile_normals
 
     i, j = (jax.random.bits(jax.random.key(n), (size,), jnp.uint32) for n, size in ((1, 11), (2, 2001)))

@@ -1,7 +1,20 @@
 """Functions of the state, differentiable. H is the entropy int f log f everywhere: it falls."""
 
+from .correlations import pair_correlation as pair_correlation
+from .distances import relative_entropy as relative_entropy
+from .distances import sliced_wasserstein as sliced_wasserstein
+from .distances import wasserstein as wasserstein
+from .entropy import entropy_bias as entropy_bias
 from .entropy import knn_entropy as knn_entropy
 from .entropy import knn_entropy_bias as knn_entropy_bias
+from .histograms import grid_entropy as grid_entropy
+from .histograms import histogram as histogram
+from .histograms import marginal_l1 as marginal_l1
+from .histograms import marginal_l1_floor as marginal_l1_floor
+from .histograms import speed as speed
+from .kde import fisher_information as fisher_information
+from .kde import fisher_information_bias as fisher_information_bias
+from .kde import kde_entropy as kde_entropy
 from .moments import (
     energy as energy,
 )

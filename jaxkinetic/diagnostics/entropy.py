@@ -1,6 +1,7 @@
 """Estimators of the entropy H = int f log f from particles."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -9,6 +10,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 from scipy.spatial import KDTree
 from scipy.special import digamma
+
+from jaxkinetic_kernels import kth_nearest
 
 from .._checks import check_integer, refuse
 from .._types import Key
@@ -26,8 +29,9 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: ArrayLike = 0.0) -> Float
     +.0485, +.0178, +.0054 (d = 3) and +.0202, +.0039, +.0008 (d = 2) at N = 1e3, 1e4, 1e5, so correct it by that of a
     Maxwellian of the same N and do not extrapolate. One run scatters by about 1.3/sqrt(N).
 
-    Neighbours are found on the host by a k-d tree, O(N log N), outside the derivative; distances are recomputed in JAX,
-    so the gradient is that of the estimator wherever neighbours do not change rank. Particles with k coincident
+    Neighbours are found outside the derivative: on a CPU by a k-d tree on the host, O(N log N), elsewhere by tiles of running
+    minima on the device, O(N^2). Distances are recomputed in JAX, so the gradient is that of the estimator wherever
+    neighbours do not change rank. Particles with k coincident
     neighbours count with the smallest normal distance and have derivative 0. Memory O(N).
 
     **Raises:** `ValueError` unless 1 <= k < N. If fewer than k + 1 particles are alive, or one of them is not finite, the
@@ -44,12 +48,8 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: ArrayLike = 0.0) -> Float
 @partial(jax.jit, static_argnames="k")
 def _knn_estimate(v: Array, alive: Array, bias: Array, k: int) -> Array:
     state, dim = Particles(v, alive=alive), v.shape[1]
-    index = jax.pure_callback(
-        partial(_kth_neighbour, k=k),
-        jax.ShapeDtypeStruct((state.num_slots,), jnp.int32),
-        jax.lax.stop_gradient(v),
-        alive,
-        vmap_method="sequential",
+    index = jax.lax.platform_dependent(
+        jax.lax.stop_gradient(v), alive, cpu=partial(_by_tree, k=k), default=partial(kth_nearest, k=k)
     )
     distance2 = jnp.sum((v - v[index]) ** 2, axis=1)
     tiny = jnp.finfo(v.dtype).tiny
@@ -59,6 +59,11 @@ def _knn_estimate(v: Array, alive: Array, bias: Array, k: int) -> Array:
     estimate = -(jax.scipy.special.digamma(num) - float(digamma(k)) + log_ball + dim * mean_log)
     finite = jnp.all(jnp.isfinite(v) | ~alive[:, None])
     return jnp.where((num > k) & finite, estimate - bias, jnp.nan)
+
+
+def _by_tree(v: Array, alive: Array, *, k: int) -> Array:
+    shape = jax.ShapeDtypeStruct(alive.shape, jnp.int32)
+    return jax.pure_callback(partial(_kth_neighbour, k=k), shape, v, alive, vmap_method="sequential")
 
 
 def _kth_neighbour(velocity: Array, alive: Array, *, k: int) -> np.ndarray:
@@ -76,16 +81,36 @@ def _kth_neighbour(velocity: Array, alive: Array, *, k: int) -> np.ndarray:
 
 
 def knn_entropy_bias(key: Key, num_particles: int, dim: int, *, k: int = 5, replicas: int = 16) -> tuple[float, float]:
-    """(bias, standard error) of `knn_entropy` on a Maxwellian of `num_particles`, measured over `replicas`.
+    """(bias, standard error) of `knn_entropy` on a Maxwellian of `num_particles`: `entropy_bias` of that estimator."""
+    return entropy_bias(key, num_particles, dim, estimator=partial(knn_entropy, k=k), replicas=replicas)
 
-    The scatter of -(1/N) sum log f, whose mean is known, is taken out, which leaves that of the neighbour distances.
-    The bias is the same at every temperature.
+
+def entropy_bias(
+    key: Key,
+    num_particles: int,
+    dim: int,
+    *,
+    estimator: Callable[[Particles], Array] = knn_entropy,
+    replicas: int = 16,
+) -> tuple[float, float]:
+    """(bias, standard error) of an estimator of H on Maxwellians of `num_particles`, measured over `replicas` of them.
+
+    The scatter of (1/N) sum log f, whose mean is known, is taken out, which leaves that of the estimator's own. For an
+    estimator that follows a change of scale the bias is the same at every temperature. **Raises:** `ValueError` for fewer than
+    2 replicas.
     """
-    replicas = check_integer("replicas", replicas, minimum=2)
-    errors = []
-    for sub in jax.random.split(key, replicas):
-        v = jax.random.normal(sub, (num_particles, dim))
+
+    def error(v: Array) -> float:
         mean_square = float(np.mean(np.sum(np.asarray(v, float) ** 2, axis=1)))
-        mean_log_f = -dim / 2 * math.log(2 * math.pi) - mean_square / 2
-        errors.append(float(knn_entropy(Particles(v), k=k)) - mean_log_f)
-    return float(np.mean(errors)), float(np.std(errors, ddof=1) / replicas**0.5)
+        return float(estimator(Particles(v))) + dim / 2 * math.log(2 * math.pi) + mean_square / 2
+
+    return mean_on_maxwellians(key, num_particles, dim, error, replicas)
+
+
+def mean_on_maxwellians(
+    key: Key, num_particles: int, dim: int, function: Callable[[Array], float], replicas: int
+) -> tuple[float, float]:
+    """Mean and standard error of a function of (N, d) standard normal velocities, host loop over `replicas` draws."""
+    replicas = check_integer("replicas", replicas, minimum=2)
+    values = [function(jax.random.normal(sub, (num_particles, dim))) for sub in jax.random.split(key, replicas)]
+    return float(np.mean(values)), float(np.std(values, ddof=1) / replicas**0.5)

@@ -31,10 +31,14 @@ class Options:
     seed: int = 0
     scheme: str = "euler-maruyama"
 
-    def check(self, *, least_dim: int = 2, schemes: tuple[str, ...] = tuple(SCHEMES)) -> None:
+    def check(
+        self, *, least_dim: int = 2, most_dim: int | None = None, schemes: tuple[str, ...] = tuple(SCHEMES)
+    ) -> None:
         """Raise `ValueError` for a value outside its range."""
         check_integer("--particles", self.particles, minimum=2)
         check_integer("--dim", self.dim, minimum=least_dim)
+        if most_dim is not None and self.dim > most_dim:
+            raise refuse("--dim", f"be at most {most_dim} here", f"is {self.dim}", "lower it")
         check_integer("--steps", self.steps, minimum=1)
         check_integer("--replicas", self.replicas, minimum=1)
         if check_integer("--seed", self.seed, minimum=0) >= 2**32:
@@ -60,12 +64,13 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """`run(options, progress)` computes the report; `progress` shows a bar on standard error. `least_dim`: the smallest d.
-    `schemes`: those for which the report is right."""
+    """`run(options, progress)` computes the report; `progress` shows a bar on standard error. `least_dim`, `most_dim`: the
+    range of d. `schemes`: those for which the report is right."""
 
     name: str
     summary: str
     defaults: Options
     run: Callable[[Options, bool], Report]
     least_dim: int = 2
+    most_dim: int | None = None
     schemes: tuple[str, ...] = ("euler-maruyama",)

@@ -61,7 +61,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     experiment = CATALOGUE[options.name]
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
     chosen = dataclasses.replace(experiment.defaults, **given)
-    chosen.check(least_dim=experiment.least_dim, schemes=experiment.schemes)
+    chosen.check(least_dim=experiment.least_dim, most_dim=experiment.most_dim, schemes=experiment.schemes)
     if options.precision == 64:
         jax.config.update("jax_enable_x64", True)
     folder = prepare(Path(options.out) if options.out else Path("results") / experiment.name)

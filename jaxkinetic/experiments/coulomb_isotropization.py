@@ -140,5 +140,6 @@ COULOMB_ISOTROPIZATION = Experiment(
     defaults=Options(particles=25_000, dim=3, dt=0.0005, steps=2000, replicas=8, scheme="random-matching"),
     run=run,
     least_dim=3,
+    most_dim=3,
     schemes=("random-matching", "sweep"),
 )

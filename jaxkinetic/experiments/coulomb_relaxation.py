@@ -162,5 +162,6 @@ COULOMB_RELAXATION = Experiment(
     defaults=Options(particles=100_000, dim=3, dt=0.0025, steps=1600, replicas=1, scheme="random-matching"),
     run=run,
     least_dim=3,
+    most_dim=3,
     schemes=("random-matching", "sweep"),
 )

@@ -197,4 +197,5 @@ TORUS_MODE = Experiment(
     defaults=Options(particles=4096, dim=1, dt=0.04, steps=50, replicas=128),
     run=run,
     least_dim=1,
+    most_dim=3,
 )

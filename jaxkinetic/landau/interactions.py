@@ -1,6 +1,7 @@
 """Landau interactions: the matrix a(z), its divergence b(z), and the root sigma(z), nondimensional."""
 
 import abc
+import math
 from typing import ClassVar
 
 import equinox as eqx
@@ -10,11 +11,11 @@ from jaxtyping import ArrayLike, Float
 
 from jaxkinetic_kernels import positive_power
 
-from .._checks import check_scalar, is_traced, refuse
+from .._checks import check_scalar, is_traced, known_array, refuse
 from .._types import Array, RealScalar
+from ..pairs.sums import Components, direct_sum, symmetric, weighted_sum
 from ..states import Particles
 from .products import product_moments, uniform_moments
-from .sums import Components, direct_sum, symmetric, weighted_sum
 
 
 class AbstractInteraction(eqx.Module):
@@ -91,6 +92,11 @@ class AbstractInteraction(eqx.Module):
 
         return direct_sum(terms, state)
 
+    def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
+        """(`sum_b`, `sum_a`). Override it where one pass over the pairs gives both."""
+        options = {} if form == "direct" else {"form": form}
+        return self.sum_b(state, **options), self.sum_a(state, **options)
+
 
 class AbstractRadial(AbstractInteraction):
     r"""$a(z) = \psi(r)(r^2 I - z z^T)$, r = |z|: the general radial law.
@@ -156,6 +162,20 @@ class AbstractRadial(AbstractInteraction):
 
         return weighted_sum(self._weights, terms, state)
 
+    def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
+        """(`sum_b`, `sum_a`) in one pass: the weights are evaluated once."""
+        self.check_form(form)
+        dim = state.dim
+        if form == "product":
+            moments = product_moments(self.weight, state, order=2)
+            return -(dim - 1) * moments.vector(), moments.matrix()
+
+        def terms(weights: Components, z: Components) -> Components:
+            return _b_of_weight(weights[0], z) + _upper(_a_of_weight(weights[0], z))
+
+        totals = weighted_sum(self._weights, terms, state)
+        return totals[:, :dim], symmetric(totals[:, dim:], dim)
+
     def _weights(self, z: Components, ident_i: Array, ident_j: Array) -> Components:
         return (self.weight(z),)
 
@@ -205,6 +225,9 @@ class Maxwell(AbstractRadial):
         self.check_form(form)
         return -(state.dim - 1) * uniform_moments(self.strength.astype(state.velocity.dtype), state).vector()
 
+    def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
+        return self.sum_b(state, form), self.sum_a(state, form)
+
 
 class PowerLaw(AbstractRadial):
     r"""$a(z) = C (r^2 + \delta^2)^{\gamma/2} (r^2 I - z z^T)$, C = `strength`, delta = `softening`.
@@ -235,15 +258,21 @@ class PowerLaw(AbstractRadial):
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))
-        base = jnp.maximum(r2 + delta * delta, jnp.asarray(jnp.finfo(r2.dtype).tiny, r2.dtype))
+        base = jnp.maximum(r2 + delta * delta, _least_base(gamma))
         return strength * positive_power(base, gamma / 2)
 
 
 def parameter(name: str, value: ArrayLike, *, nonnegative: bool = False) -> Float[Array, ""]:
     """A scalar model parameter as a floating array, so that it is a leaf that gradients see."""
     check_scalar(name, value, nonnegative=nonnegative)
-    array = jnp.asarray(value)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+    return known_array(value)
+
+
+def _least_base(gamma: Array) -> Array:
+    """The least r^2 at which r^gamma has room to spare below overflow: an infinite psi has no derivative."""
+    limits = jnp.finfo(gamma.dtype)
+    largest = (limits.maxexp - 8) * math.log(2)
+    return jnp.exp(-largest / jnp.maximum(-jax.lax.stop_gradient(gamma) / 2, 1)).astype(gamma.dtype)
 
 
 def _root(square: Array, positive: Array) -> Array:

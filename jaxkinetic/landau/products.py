@@ -18,8 +18,8 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import map_rows
 
+from ..pairs.sums import Components, Slots, differences, partners, slots, symmetric
 from ..states import Particles
-from .sums import Components, Slots, differences, partners, slots, symmetric
 
 # Measured on two cores, N = 16384, d = 3, order 2: 1.28 G pairs/s with 2^19 pairs a block, .9-1.1 with 2^18 and 2^20.
 _AREA = 1 << 19

@@ -19,12 +19,12 @@ from .._checks import is_traced, refuse
 from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
 from .._types import RealScalar, Words
 from ..pairs import rotations
+from ..pairs.sums import weighted_sum
 from ..schemes import EulerMaruyama
 from ..states import Particles
 from .generators import particle_generator
 from .interactions import AbstractInteraction, AbstractRadial, Components
 from .roots import symmetric_root
-from .sums import weighted_sum
 
 
 class AbstractLandau(AbstractDiffusion):
@@ -73,7 +73,11 @@ class AbstractLandau(AbstractDiffusion):
 
     def drift(self, t: RealScalar, state: Particles) -> Particles:
         """(2/N) sum_j b(v_i - v_j). Memory O(N); cost N^2, or what the interaction's own sum costs."""
-        return state.increment(velocity=2 / state.num_alive * self.interaction.sum_b(state, **self._form))
+        return self._drift(state, self.interaction.sum_b(state, **self._form))
+
+    @staticmethod
+    def _drift(state: Particles, sum_b: Array) -> Particles:
+        return state.increment(velocity=2 / state.num_alive * sum_b)
 
     @property
     def _form(self) -> dict[str, str]:
@@ -111,7 +115,8 @@ class Kac(AbstractLandau, AbstractPairFlow):
         return _kicks(self.interaction, normals, dt, state)
 
     def supports(self, scheme: AbstractScheme, state: Particles) -> bool:
-        return scheme.requires is not AbstractPairFlow or isinstance(self.interaction, AbstractRadial)
+        pairs = scheme.requires is AbstractPairFlow
+        return super().supports(scheme, state) and not (pairs and not isinstance(self.interaction, AbstractRadial))
 
     def num_words(self, dim: int) -> int:
         return rotations.num_words(dim)
@@ -162,7 +167,17 @@ class MatrixSqrt(AbstractLandau):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
 
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        root = symmetric_root(2 / state.num_alive * self.interaction.sum_a(state, **self._form))
+        return self._noise(key, dt, state, self.interaction.sum_a(state, **self._form))
+
+    def drift_and_noise(
+        self, key: Words, t: RealScalar, dt: RealScalar, state: Particles
+    ) -> tuple[Particles, Particles]:
+        sum_b, sum_a = self.interaction.sums(state, **self._form)
+        return self._drift(state, sum_b), self._noise(key, dt, state, sum_a)
+
+    @staticmethod
+    def _noise(key: Words, dt: RealScalar, state: Particles, sum_a: Array) -> Particles:
+        root = symmetric_root(2 / state.num_alive * sum_a)
         normals = jnp.stack(particle_normals(key, state.ident, state.dim, state.velocity.dtype), -1)
         kicks = jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)
         return state.increment(velocity=jnp.sqrt(dt) * kicks)

@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from jaxkinetic_kernels import difference_series, trigonometric_series, wrap
 
-from .._checks import check_finite, describe, is_traced, refuse
+from .._checks import check_finite, describe, is_traced, known_array, refuse
 from .._types import RealScalar
 from ..states import Particles
 from .interactions import AbstractInteraction, Components
@@ -182,11 +182,9 @@ def _integer_modes(modes: Any) -> tuple[tuple[int, ...], ...]:
 
 def _coefficients(coefficients: Any, count: int, dim: int) -> Array:
     try:
-        array = jnp.asarray(coefficients)
+        array = known_array(coefficients)
     except (TypeError, ValueError):
         array = jnp.zeros(0)
-    if jnp.issubdtype(array.dtype, jnp.integer):
-        array = array.astype(jnp.result_type(float))
     if array.shape not in ((count,), (count, dim, dim)) or not jnp.issubdtype(array.dtype, jnp.floating):
         raise refuse(
             "coefficients", f"be real, of shape ({count},) or ({count}, {dim}, {dim}) as the modes ask",

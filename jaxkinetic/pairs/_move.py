@@ -1,7 +1,5 @@
 """One pair flow applied to arrays of disjoint pairs, given as component arrays, identities and a mask."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -22,17 +20,11 @@ def move_pairs(
     active: Array,
     stream: int | Array = 0,
 ) -> tuple[Components, Components]:
-    """Both partners, the lower ident first, after the pair's time s; where not `active`, as they were, and unseen by a
-    derivative."""
+    """Both partners after the pair's time s; where not `active`, numbers not to be used, which carry no derivative."""
     words = materialise_words(pair_words(key, *idents, system.num_words(len(velocities[0])), stream=stream))
 
     def masked(v: Array) -> Array:
         return jnp.where(active, v, jnp.zeros((), v.dtype))
 
     lower, upper = (tuple(masked(c) for c in v) for v in velocities)
-    moved = system.pair_flow(words, jnp.broadcast_to(s, active.shape), lower, upper)
-    out: Any = tuple(
-        tuple(jnp.where(active, new, old) for new, old in zip(after, before, strict=True))
-        for after, before in zip(moved, velocities, strict=True)
-    )
-    return out
+    return system.pair_flow(words, jnp.broadcast_to(s, active.shape), lower, upper)

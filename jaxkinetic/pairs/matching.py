@@ -15,6 +15,8 @@ from .._types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._move import move_pairs
 
+Table = list[Array]
+
 
 class RandomMatching(AbstractScheme):
     r"""One random perfect matching a step; a pair that meets flows for q dt times its share of time.
@@ -39,43 +41,49 @@ class RandomMatching(AbstractScheme):
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
 
     def init(self, key: Words, system: Any, state: Particles, dt: RealScalar) -> tuple[PyTree, PyTree]:
-        return state, None
+        return (_pack(tuple(state.velocity.T)), eqx.tree_at(lambda p: p.velocity, state, None)), None
+
+    def view(self, carry: PyTree, aux: PyTree) -> Particles:
+        table, rest = carry
+        velocity = jnp.stack(_unpack(table), -1)
+        return eqx.tree_at(lambda p: p.velocity, rest, velocity, is_leaf=lambda x: x is None)
 
     def step(
-        self, key: Words, system: AbstractPairFlow, t: RealScalar, dt: RealScalar, carry: Particles, aux: PyTree
+        self, key: Words, system: AbstractPairFlow, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         # A backward pass keeps the state alone of every step, not what moved it.
-        return eqx.filter_checkpoint(self._matched)(key, system, dt, carry), aux, {}
+        table = eqx.filter_checkpoint(self._matched)(key, system, dt, *carry)
+        return (table, carry[1]), aux, {}
 
-    def _matched(self, key: Words, system: AbstractPairFlow, dt: RealScalar, carry: Particles) -> Particles:
-        num = carry.num_slots
+    def _matched(self, key: Words, system: AbstractPairFlow, dt: RealScalar, table: Table, rest: Particles) -> Table:
+        num = rest.alive.shape[0]
         even = num + num % 2
-        s = system.clock(carry.num_alive) * dt * (even - 1)
+        s = system.clock(jnp.sum(rest.alive, dtype=dt.dtype)) * dt * (even - 1)
         # Stored: LLVM does not come to an end with a gather whose index is a bijection of few bits.
-        pairs = materialise(random_matching(key, even))
-        # The partner of nobody is the last particle, masked.
-        at = jnp.minimum(pairs, num - 1)
-        present, idents = jnp.all(pairs < num, axis=0), carry.ident[at]
-        in_order = idents[0] < idents[1]
-        lower, upper = (materialise(jnp.where(in_order, at[k], at[1 - k])) for k in (0, 1))
-        active = present & carry.alive[lower] & carry.alive[upper]
-        table = _pack(tuple(carry.velocity.T))
-        v_lower, v_upper = (_unpack([materialise(entry[k]) for entry in table], carry.dim) for k in (lower, upper))
-        moved = move_pairs(key, system, s, (v_lower, v_upper), (jnp.min(idents, 0), jnp.max(idents, 0)), active)
-        for k, new in zip((lower, upper), moved, strict=True):
-            # Nobody's partner stays as it is; nobody, who has its place, is not written.
-            k = jnp.where(present, k, num)
+        first, second = materialise(random_matching(key, even))
+        # For odd N item N is nobody; whoever meets nobody reads the last particle, masked.
+        present = (first < num) & (second < num)
+        active = present & _at(rest.alive, first) & _at(rest.alive, second)
+        idents = _at(rest.ident, first), _at(rest.ident, second)
+        v_i, v_j = (_unpack([materialise(_at(x, k)) for x in table]) for k in (first, second))
+        moved = move_pairs(key, system, s, (v_i, v_j), (jnp.minimum(*idents), jnp.maximum(*idents)), active)
+        for k, new in zip((first, second), moved, strict=True):
+            # Out of range, who does not move: nothing is written. Still no index twice.
+            k = jnp.where(active, k, num + jnp.arange(even // 2, dtype=k.dtype))
             table = [x.at[k].set(y, mode="drop", unique_indices=True) for x, y in zip(table, _pack(new), strict=True)]
-        velocity = jnp.stack(_unpack(table, carry.dim), -1)
-        return eqx.tree_at(lambda p: p.velocity, carry, velocity)
+        return table
 
 
-def _pack(columns: tuple[Array, ...]) -> list[Array]:
+def _at(x: Array, index: Array) -> Array:
+    return x.at[index].get(mode="clip")
+
+
+def _pack(columns: tuple[Array, ...]) -> Table:
     """Two real columns as one complex one: half the gathers and scatters, and pairs of results that are computed together."""
     pairs = [jax.lax.complex(a, b) for a, b in zip(columns[::2], columns[1::2], strict=False)]
     return pairs + [columns[-1]] * (len(columns) % 2)
 
 
-def _unpack(table: list[Array], dim: int) -> tuple[Array, ...]:
-    columns = [part for entry in table[: dim // 2] for part in (entry.real, entry.imag)]
-    return (*columns, *table[dim // 2 :])
+def _unpack(table: Table) -> tuple[Array, ...]:
+    parts = [(x.real, x.imag) if jnp.iscomplexobj(x) else (x,) for x in table]
+    return tuple(part for entry in parts for part in entry)

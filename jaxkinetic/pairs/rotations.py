@@ -23,17 +23,20 @@ def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
 
     e is uniform on the unit sphere orthogonal to z, theta has the law of `spherical_heat_quantile`; for d = 2 z turns by
     N(0, 2 tau). |z'| = |z| to round-off, without bias; z = 0 stays. **Arguments:** `words`: `num_words(d)` uint32 arrays;
-    `tau`: not negative; `z`: d component arrays. Differentiable in tau and z at fixed words.
+    `tau`: not negative (else the result is NaN); `z`: d component arrays. Differentiable in tau and z at fixed words.
     """
     dtype = z[0].dtype
     r2 = sum((c * c for c in z[1:]), z[0] * z[0])
-    moving = (r2 > 0) & (tau > 0)
+    # A time that is no time (negative, NaN) turns by NaN, which ends the run, and not by nothing.
+    moving = (r2 > 0) & (tau != 0)
     z = tuple(jnp.where(moving, c, jnp.ones((), dtype)) for c in z)
     tau = jnp.where(moving, tau, jnp.ones((), dtype))
     # Not below the least normal number: an underflow has no square root to differentiate.
+    wrong = ~(tau >= 0)
     tau = jnp.clip(tau, jnp.asarray(1e-30, dtype), jnp.asarray(LATEST, dtype))
     turned = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
-    return _stored(tuple(jnp.where(moving, c, jnp.zeros((), dtype)) for c in turned))
+    rest = jnp.where(wrong, jnp.full((), jnp.nan, dtype), jnp.zeros((), dtype))
+    return _stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
 
 
 def _stored(z: Components) -> Components:
@@ -53,14 +56,15 @@ def _in_the_plane(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
 def _about_an_axis(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
     dtype = z[0].dtype
     u = jnp.clip(uniform(words[0], dtype), 0, 1 - jnp.finfo(dtype).epsneg)
-    x = jnp.maximum(quantile(u, tau, len(z)), jnp.finfo(dtype).tiny)
+    # Inside (0, 1): at either end a root has no derivative.
+    x = jnp.clip(quantile(u, tau, len(z)), jnp.finfo(dtype).tiny, 1 - jnp.finfo(dtype).epsneg)
     if len(z) == 3:
         turn = materialise(jax.lax.complex(x, uniform(words[1], dtype)))
         x, side = turn.real, _frame(turn.imag, z)
     else:
         x, side = materialise(x), _projected(words[1:], z)
     # Two roots: the one of x (1 - x) rounds down more often than up near x = 1/2, by .004 eps in the mean.
-    across = 2 * jnp.sqrt(x) * jnp.sqrt(jnp.maximum(1 - x, 0))
+    across = 2 * jnp.sqrt(x) * jnp.sqrt(1 - x)
     return tuple(across * e - 2 * x * c for e, c in zip(side, z, strict=True))
 
 

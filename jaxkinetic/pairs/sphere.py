@@ -5,6 +5,7 @@ x = sin^2(theta/2) = (1 - cos theta)/2, which keeps every digit of a small one.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -13,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from jaxkinetic_kernels import uniform
 
-from .._checks import check_integer, describe, is_traced, refuse
+from .._checks import check_integer, describe, is_traced, known_array, refuse
 from .._types import Key
 from . import _heat_circle, _heat_law, _heat_sphere
 
@@ -35,14 +36,7 @@ def spherical_heat_quantile(u: ArrayLike, tau: ArrayLike, dim: int) -> Float[Arr
     **Raises:** `ValueError` for a negative or NaN tau, a u outside [0, 1], d < 2 (values: only where they are not traced).
     """
     dim = check_integer("dim", dim, minimum=2)
-    u, tau = _real("u", u), _real("tau", tau)
-    for name, array, bad, must in (("tau", tau, lambda a: ~(a >= 0), "not be negative or NaN"),
-                                   ("u", u, lambda a: ~((a >= 0) & (a <= 1)), "lie in (0, 1)")):  # fmt: skip
-        if not is_traced(array):
-            with jax.ensure_compile_time_eval():
-                wrong = bad(array)
-                if bool(wrong.any()):
-                    raise refuse(name, must, f"holds {float(array[wrong][0])}", "correct it")
+    u, tau = _in_unit("u", u), _time(tau)
     dtype = jnp.result_type(u, tau)
     u, tau = jnp.broadcast_arrays(u.astype(dtype), tau.astype(dtype))
     # Inside (0, 1) in this dtype, and a time at which every formula is finite.
@@ -53,10 +47,9 @@ def spherical_heat_quantile(u: ArrayLike, tau: ArrayLike, dim: int) -> Float[Arr
 def spherical_heat_kernel(key: Key, tau: ArrayLike, dim: int) -> Float[Array, "..."]:
     """A draw of x = sin^2(theta/2) for every entry of `tau`: `spherical_heat_quantile` at uniform u, for d = 2 the rotation
     by N(0, 2 tau). Pathwise differentiable in tau. **Raises:** as the quantile."""
-    dim, tau = check_integer("dim", dim, minimum=2), _real("tau", tau)
+    dim, tau = check_integer("dim", dim, minimum=2), _time(tau)
     shape = jnp.shape(tau)
     if dim == 2:
-        spherical_heat_quantile(0.5, jax.lax.stop_gradient(tau), dim)
         xi = jax.random.normal(key, shape, tau.dtype)
         return jnp.sin(jnp.sqrt(jnp.clip(tau, 1e-30, LATEST) / 2) * xi) ** 2
     return spherical_heat_quantile(uniform(jax.random.bits(key, shape, jnp.uint32), tau.dtype), tau, dim)
@@ -64,9 +57,9 @@ def spherical_heat_kernel(key: Key, tau: ArrayLike, dim: int) -> Float[Array, ".
 
 def spherical_heat_cdf(x: ArrayLike, tau: ArrayLike, dim: int) -> Float[Array, "..."]:
     """F(x) = P(sin^2(theta/2) <= x) after time tau > 0 on S^{d-1}; relative precision at small x. Elementwise; d = 2, 3 in
-    closed form, else by quadrature."""
+    closed form, else by quadrature. **Raises:** as the quantile, for x outside [0, 1]."""
     dim = check_integer("dim", dim, minimum=2)
-    x, tau = _real("x", x), _real("tau", tau)
+    x, tau = _in_unit("x", x), _time(tau)
     dtype = jnp.result_type(x, tau)
     x, tau = jnp.broadcast_arrays(x.astype(dtype), tau.astype(dtype))
     return _jitted_cdf(x, jnp.clip(tau, 1e-30, LATEST), dim)
@@ -137,14 +130,32 @@ def _solve(u: Array, tau: Array, dim: int) -> Array:
         return jnp.where(fine, newton, (low + high) / 2), low, high
 
     start = jnp.log(jnp.tan(jnp.minimum(jnp.sqrt(2 * (dim - 1) * tau), math.pi / 2) / 2))
-    low, high = start - 90 / (dim - 1), jnp.full_like(start, 20.0)
+    # F falls as theta^(d-1): below it by log u, and once more.
+    low, high = start - (90 - 2 * jnp.log(u)) / (dim - 1), jnp.full_like(start, 20.0)
     turns = 16 if jnp.finfo(u.dtype).bits <= 32 else 24
     place, _, _ = jax.lax.fori_loop(0, turns, step, (start, low, high))
     return 2 * jnp.arctan(jnp.exp(place))
 
 
-def _real(name: str, value: ArrayLike) -> Array:
-    array = jnp.asarray(value)
-    if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
-        raise refuse(name, "be a real array", f"is {describe(value)}", "pass floats")
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+def _time(tau: ArrayLike) -> Array:
+    return _real("tau", tau, lambda a: ~(a >= 0), "not be negative or NaN")
+
+
+def _in_unit(name: str, value: ArrayLike) -> Array:
+    return _real(name, value, lambda a: ~((a >= 0) & (a <= 1)), "lie in [0, 1]")
+
+
+def _real(name: str, value: ArrayLike, bad: Callable[[Array], Array], must: str) -> Array:
+    """A real array none of whose values, where they are known, is `bad`."""
+    try:
+        array = known_array(value)
+    except (TypeError, ValueError):
+        array = jnp.zeros(0, bool)
+    if array.dtype not in (jnp.float32, jnp.float64):
+        raise refuse(name, "be a real array, float32 or float64", f"is {describe(value)}", "convert it")
+    if not is_traced(array):
+        with jax.ensure_compile_time_eval():
+            wrong = bad(array)
+            if bool(wrong.any()):
+                raise refuse(name, must, f"holds {float(array[wrong][0])}", "correct it")
+    return array

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._adjoint import Checkpointed
+from .._checks import describe, refuse
 from .._system import AbstractPairFlow, AbstractScheme
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
@@ -27,7 +28,11 @@ class Sweep(AbstractScheme):
     path.
     """
 
-    symmetric: bool = True
+    symmetric: bool = eqx.field(default=True, static=True)
+
+    def __check_init__(self) -> None:
+        if not isinstance(self.symmetric, bool):
+            raise refuse("symmetric", "be True or False", f"is {describe(self.symmetric)}", "pass one of them")
 
     requires: ClassVar[type] = AbstractPairFlow
     needs_key: ClassVar[bool] = True
@@ -57,8 +62,9 @@ class Sweep(AbstractScheme):
             (v_i, ident_i, alive_i), (v_j, ident_j, alive_j) = top, bottom
             in_order, stream = ident_i < ident_j, back.astype(jnp.uint32)
             idents = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
-            moved = move_pairs(key, system, s, _swap(in_order, v_i, v_j), idents, alive_i & alive_j, stream)
-            v_i, v_j = _swap(in_order, *moved)
+            before, active = _swap(in_order, v_i, v_j), alive_i & alive_j
+            moved = move_pairs(key, system, s, before, idents, active, stream)
+            v_i, v_j = _swap(in_order, *jax.tree.map(partial(jnp.where, active), moved, before))
             top, bottom = (v_i, ident_i, alive_i), (v_j, ident_j, alive_j)
             top, bottom = jax.lax.cond(back, lambda a, b: (a, b), _next, top, bottom)
             return index + 1, top, bottom

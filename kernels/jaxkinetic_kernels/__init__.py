@@ -6,6 +6,7 @@ from .matchings import circle_round as circle_round
 from .matchings import random_matching as random_matching
 from .materialise import materialise as materialise
 from .materialise import materialise_words as materialise_words
+from .nearest import kth_nearest as kth_nearest
 from .once import once as once
 from .once import row_sums as row_sums
 from .pair_noise import pair_normals as pair_normals

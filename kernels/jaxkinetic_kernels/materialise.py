@@ -17,10 +17,11 @@ def materialise(x: jax.Array) -> jax.Array:
 
 def materialise_words(words: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
     """uint32 words of one shape, two by two in one array in memory: one hash for two words, whoever reads them."""
-    words = words + words[-1:] * (len(words) % 2)
+    count = len(words)
+    words = words + words[-1:] * (count % 2)
     out: tuple[jax.Array, ...] = ()
     for a, b in zip(words[::2], words[1::2], strict=True):
         # Moved, never computed with, so the bits are safe.
         pair = materialise(jax.lax.complex(*(jax.lax.bitcast_convert_type(word, jnp.float32) for word in (a, b))))
         out += tuple(jax.lax.bitcast_convert_type(part, jnp.uint32) for part in (pair.real, pair.imag))
-    return out[: len(words)]
+    return out[:count]

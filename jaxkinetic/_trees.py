@@ -1,0 +1,76 @@
+"""Trees of modules, containers, numbers and arrays as JSON and a list of arrays, and back: no code is stored or run."""
+
+import dataclasses
+import sys
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from ._checks import describe, refuse
+
+
+def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
+    """JSON for `tree`; its arrays are appended to `arrays`. **Raises:** `ValueError` for what is none of these."""
+    if tree is None or isinstance(tree, (bool, int, float, str)):
+        return {"value": tree}
+    if isinstance(tree, (jax.Array, np.ndarray, np.generic)):
+        arrays.append(np.asarray(tree))
+        return {"array": len(arrays) - 1}
+    if isinstance(tree, eqx.Module):
+        fields = {f.name: encode(getattr(tree, f.name), arrays) for f in dataclasses.fields(tree)}
+        return {"class": f"{type(tree).__module__}:{type(tree).__qualname__}", "fields": fields}
+    if type(tree) in (list, tuple):
+        return {type(tree).__name__: [encode(item, arrays) for item in tree]}
+    if type(tree) is dict and all(isinstance(name, str) for name in tree):
+        return {"dict": {name: encode(value, arrays) for name, value in tree.items()}}
+    raise refuse(
+        "checkpoint", "hold arrays, numbers, text, lists, tuples, dicts and modules", f"holds {describe(tree)}",
+        "keep that out of what the scheme carries",
+    )  # fmt: skip
+
+
+def decode(node: Any, arrays: list[np.ndarray]) -> Any:
+    """The tree that `encode` was given, arrays on the default device."""
+    ((kind, content),) = [(k, v) for k, v in node.items() if k != "fields"]
+    if kind == "value":
+        return content
+    if kind == "array":
+        return _on_device(arrays[content])
+    if kind == "class":
+        return _module(content, {name: decode(child, arrays) for name, child in node["fields"].items()})
+    if kind == "dict":
+        return {name: decode(child, arrays) for name, child in content.items()}
+    items = [decode(child, arrays) for child in content]
+    return items if kind == "list" else tuple(items)
+
+
+def _on_device(array: np.ndarray) -> jax.Array:
+    placed = jax.numpy.asarray(array)
+    if placed.dtype != array.dtype:
+        raise ValueError(
+            f"The file holds {array.dtype} numbers, which this process would round to {placed.dtype}; start it with "
+            "JAX_ENABLE_X64=1."
+        )
+    return placed
+
+
+def _module(name: str, fields: dict[str, Any]) -> eqx.Module:
+    """Only a class that is loaded already: reading a file imports nothing."""
+    module, _, qualname = name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    if not (isinstance(found, type) and issubclass(found, eqx.Module)):
+        raise ValueError(f"The file holds a {qualname} of `{module}`, which is not known here; import it first.")
+    expected = {f.name for f in dataclasses.fields(found)}
+    if expected != set(fields):
+        raise ValueError(
+            f"The file holds a {qualname} with the fields {', '.join(sorted(fields))}, but here it has "
+            f"{', '.join(sorted(expected))}; use the version of the code that wrote it."
+        )
+    made = object.__new__(found)
+    for field, value in fields.items():
+        object.__setattr__(made, field, value)
+    return made

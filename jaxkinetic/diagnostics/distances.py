@@ -1,0 +1,221 @@
+"""Distances between laws, from particles."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from .._checks import check_integer, check_scalar, refuse
+from .._types import Key
+from ..states import Particles
+from .entropy import knn_entropy
+from .moments import temperature
+
+MOST_ASSIGNED = 2000
+_GAUSS = np.polynomial.legendre.leggauss(12)
+_NODES, _WEIGHTS = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
+
+
+def relative_entropy(
+    state: Particles,
+    log_density: Callable[[Array], Array] | None = None,
+    *,
+    entropy: Callable[[Particles], Array] = knn_entropy,
+) -> Float[Array, ""]:
+    r"""$H(f \mid g) = \int f \log(f/g)$ by $\hat H - \frac1N \sum_i \log g(v_i)$.
+
+    **Arguments:** `log_density`: v (N, d) -> log g (N,). None: g is the Maxwellian with the sample's own mean and temperature
+    T; then H(f|g) = H + (d/2) log(2 pi e T). `entropy`: the estimator of H, with its options and bias bound by
+    `jax.tree_util.Partial(jk.diagnostics.knn_entropy, k=5, bias=...)`.
+
+    Bias: that of `entropy`; with the sample's own T also that of (d/2) log T, about -1/(2N) times (1 + d/2) for a Maxwellian.
+    It can come out negative by the noise of the estimator. Differentiable as the estimator is; cost that of `entropy`.
+
+    **Raises:** `ValueError` if `log_density` does not give one number a particle.
+    """
+    h = entropy(state)
+    if log_density is None:
+        return h + state.dim / 2 * jnp.log(2 * math.pi * math.e * temperature(state))
+    v = jnp.where(state.alive[:, None], state.velocity, jnp.zeros((), state.velocity.dtype))
+    values = log_density(v)
+    if jnp.shape(values) != (state.num_slots,):
+        raise refuse("log_density", "return shape (N,)", f"returns {jnp.shape(values)}", "sum over the components")
+    return h - state.mean(values)
+
+
+def wasserstein(state: Particles, other: Particles | Callable[[Array], Array], *, order: float = 2) -> Float[Array, ""]:
+    r"""$W_p = \big(\inf_\pi \int |v - w|^p \, d\pi\big)^{1/p}$ between two empirical measures, or (d = 1) one and a law; p
+    >= 1.
+
+    **Arguments:** `other`: `Particles` of the same d, or for d = 1 a quantile function u -> F^{-1}(u), elementwise. `order`: p.
+
+    d = 1: exact for any two numbers of particles, $\int_0^1 |F^{-1} - G^{-1}|^p du$ piece by piece; against a quantile
+    function by 12 nodes of Gauss in every 1/N. Cost N log N. d > 1: exact by assignment on the host (scipy), the same number
+    of particles on both sides and at most 2000; cost N^3, memory N^2 on the host. Above that: `sliced_wasserstein`.
+
+    Sampling floor: $N\,\mathbb E W_2^2$ of N draws of N(0,1) against the law itself is 3.34 at N = 1e3 and 3.56 at 1e4, one run
+    scattering by 1.75; in d = 3, W_2 falls as N^{-1/3} only. Differentiable wherever the optimal pairing does not change (it is
+    found outside the derivative, which by optimality does not see it); derivative 0 where W = 0.
+
+    **Raises:** `ValueError` for different d, p < 1, d > 1 with unequal or too many particles. NaN if (d > 1) the numbers of
+    alive particles differ.
+    """
+    order = _order(order)
+    if not isinstance(other, Particles):
+        if not callable(other) or state.dim != 1:
+            raise refuse(
+                "other", "be Particles, or for d = 1 a quantile function", f"is {type(other).__name__}", "pass one of the two"
+            )  # fmt: skip
+        return _root(_to_quantile(state.velocity[:, 0], state.alive, other, order), order)
+    _same_dim(state, other)
+    if state.dim == 1:
+        return _root(_between(state.velocity[:, 0], state.alive, other.velocity[:, 0], other.alive, order), order)
+    if state.num_slots != other.num_slots:
+        raise refuse(
+            "other", f"hold as many particles as `state`, {state.num_slots}", f"holds {other.num_slots}",
+            "use `sliced_wasserstein`",
+        )  # fmt: skip
+    if state.num_slots > MOST_ASSIGNED:
+        raise refuse(
+            "state", f"hold at most {MOST_ASSIGNED} particles for d > 1", f"holds {state.num_slots}",
+            "use `sliced_wasserstein`, or the first 2000 of them",
+        )  # fmt: skip
+    return _root(_assigned(state, other, order), order)
+
+
+def sliced_wasserstein(
+    state: Particles, other: Particles, *, order: float = 2, num_directions: int = 128, key: Key | None = None
+) -> Float[Array, ""]:
+    r"""$SW_p = \big(\frac1L \sum_l W_p^p(\theta_l \cdot v, \theta_l \cdot w)\big)^{1/p}$ over L directions theta_l, uniform
+    on the sphere.
+
+    **Arguments:** `num_directions`: L. `key`: of the directions; None is one fixed set for every call, so that distances
+    along a run are comparable. For d = 1 it is `wasserstein`.
+
+    SW_p <= W_p; two Gaussians whose means differ by m are |m|/sqrt(d) apart (p = 2). Relative error of the mean over directions
+    about 1/sqrt(L) of their spread; sampling floor N E SW_2^2 about that of `wasserstein` in d = 1, in every d. Any two
+    numbers of particles. Cost L N log N, memory O(N): one direction at a time. Differentiable as `wasserstein` in d = 1.
+
+    **Raises:** `ValueError` for different d, p < 1, L < 1.
+    """
+    order, num_directions = _order(order), check_integer("num_directions", num_directions, minimum=1)
+    _same_dim(state, other)
+    if state.dim == 1:
+        return wasserstein(state, other, order=order)
+    key = jax.random.key(0) if key is None else key
+    v = jax.random.normal(key, (num_directions, state.dim), state.velocity.dtype)
+    directions = v / jnp.linalg.norm(v, axis=1, keepdims=True)
+
+    @jax.checkpoint
+    def along(direction: Array) -> Array:
+        x, y = (jnp.matmul(s.velocity, direction, precision=jax.lax.Precision.HIGHEST) for s in (state, other))
+        return _between(x, state.alive, y, other.alive, order)
+
+    return _root(jnp.mean(jax.lax.map(along, directions)), order)
+
+
+def _order(order: float) -> float:
+    check_scalar("order", order)
+    if order < 1:
+        raise refuse("order", "be at least 1", f"is {order}", "pass 1 or 2")
+    return float(order)
+
+
+def _same_dim(state: Particles, other: Particles) -> None:
+    if not isinstance(other, Particles) or state.dim != other.dim:
+        was = f"has d = {other.dim}" if isinstance(other, Particles) else f"is {type(other).__name__}"
+        raise refuse("other", f"be Particles with d = {state.dim}", was, "compare states of one dimension")
+
+
+def _power(distance: Array, order: float) -> Array:
+    return distance * distance if order == 2 else jnp.abs(distance) if order == 1 else jnp.abs(distance) ** order
+
+
+def _root(power: Array, order: float) -> Array:
+    """power^(1/p), with derivative 0 at 0."""
+    positive = power > 0
+    safe = jnp.where(positive, power, jnp.ones_like(power))
+    return jnp.where(positive, safe ** (1 / order), jnp.zeros_like(power))
+
+
+def _sorted(x: Array, alive: Array) -> Array:
+    """The alive ones in order, then the dead."""
+    return jnp.sort(jnp.where(alive, x, jnp.full((), jnp.inf, x.dtype)))
+
+
+@partial(jax.jit, static_argnums=4)
+def _between(x: Array, alive_x: Array, y: Array, alive_y: Array, order: float) -> Array:
+    """W_p^p in d = 1 between (N,) and (M,) particles, of equal weight on each side."""
+    x, y = _sorted(x, alive_x), _sorted(y, alive_y)
+    num_x, num_y = jnp.sum(alive_x, dtype=jnp.int32), jnp.sum(alive_y, dtype=jnp.int32)
+
+    def rank_by_rank(x: Array, y: Array) -> Array:
+        shortest = min(x.shape[0], y.shape[0])
+        counts = jnp.arange(shortest) < num_x
+        difference = jnp.where(counts, x[:shortest], 0) - jnp.where(counts, y[:shortest], 0)
+        return jnp.sum(_power(difference, order)) / num_x.astype(x.dtype)
+
+    def piece_by_piece(x: Array, y: Array) -> Array:
+        n, m = num_x.astype(x.dtype), num_y.astype(x.dtype)
+        ends_x, ends_y = (jnp.arange(1, z.shape[0] + 1, dtype=x.dtype) / c for z, c in ((x, n), (y, m)))
+        cuts = jnp.sort(jnp.minimum(jnp.concatenate([jnp.zeros(1, x.dtype), ends_x, ends_y]), 1))
+        middle, width = (cuts[1:] + cuts[:-1]) / 2, jnp.diff(cuts)
+        i, j = ((middle * c).astype(jnp.int32) for c in (n, m))
+        difference = x[jnp.minimum(i, num_x - 1)] - y[jnp.minimum(j, num_y - 1)]
+        return jnp.sum(width * _power(difference, order))
+
+    return jax.lax.cond(num_x == num_y, rank_by_rank, piece_by_piece, x, y)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _to_quantile(x: Array, alive: Array, quantile: Callable[[Array], Array], order: float) -> Array:
+    """W_p^p in d = 1 between (N,) particles and a law, Gauss's nodes in every 1/N."""
+    x, num = _sorted(x, alive), jnp.sum(alive, dtype=x.dtype)
+    rank = jnp.arange(x.shape[0], dtype=x.dtype)
+    counts = rank < num
+
+    def at(node_and_weight: tuple[Array, Array]) -> Array:
+        node, weight = node_and_weight
+        u = jnp.where(counts, (rank + node) / num, 0.5)
+        difference = jnp.where(counts, x, 0) - jnp.where(counts, jnp.asarray(quantile(u)).astype(x.dtype), 0)
+        return weight * jnp.sum(_power(difference, order)) / num
+
+    nodes, weights = (jnp.asarray(a, x.dtype) for a in (_NODES, _WEIGHTS))
+    return jnp.sum(jax.lax.map(jax.checkpoint(at), (nodes, weights)))
+
+
+@partial(jax.jit, static_argnums=2)
+def _assigned(state: Particles, other: Particles, order: float) -> Array:
+    """W_p^p by the best assignment, which is found on the host."""
+    v, w, num = state.velocity, other.velocity, state.num_alive
+    partner = jax.pure_callback(
+        partial(_assignment, order=order),
+        jax.ShapeDtypeStruct((state.num_slots,), jnp.int32),
+        *jax.lax.stop_gradient((v, state.alive, w, other.alive)),
+        vmap_method="sequential",
+    )
+    square = jnp.sum(jnp.where(state.alive[:, None], v - w[partner], jnp.zeros((), v.dtype)) ** 2, axis=1)
+    if order == 2:
+        cost = square
+    else:
+        apart = square > 0
+        cost = jnp.where(apart, jnp.where(apart, square, jnp.ones_like(square)) ** (order / 2), jnp.zeros_like(square))
+    return jnp.where(num == other.num_alive, jnp.sum(cost) / num, jnp.nan)
+
+
+def _assignment(v: Array, alive_v: Array, w: Array, alive_w: Array, *, order: float) -> np.ndarray:
+    """For every alive particle of v the one of w that is paired with it."""
+    out = np.arange(len(v), dtype=np.int32)
+    here, there = np.flatnonzero(np.asarray(alive_v)), np.flatnonzero(np.asarray(alive_w))
+    x, y = np.asarray(v, float)[here], np.asarray(w, float)[there]
+    if len(x) == len(y) and np.isfinite(x).all() and np.isfinite(y).all():
+        cost = cdist(x, y, "sqeuclidean") if order == 2 else cdist(x, y) ** order
+        rows, columns = linear_sum_assignment(cost)
+        out[here[rows]] = there[columns]
+    return out

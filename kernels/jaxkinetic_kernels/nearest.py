@@ -1,0 +1,59 @@
+"""The k-th nearest neighbour of every point by registers: k running minima a lane, no N x N array and no sort of N."""
+
+import jax
+import jax.numpy as jnp
+
+from .rows import map_rows
+
+_LANES, _AREA = 512, 1 << 21
+
+
+def kth_nearest(points: jax.Array, alive: jax.Array, k: int, *, lanes: int = _LANES, area: int = _AREA) -> jax.Array:
+    """(N,) int32: the index of the k-th nearest other point that is alive; a point without k such neighbours gets any index.
+
+    **Arguments:** `points`: (N, d). `alive`: (N,) bool. `lanes` columns are compared at once with `area / lanes` rows, which
+    are all that is in memory, k times. Cost N^2 (d + 2 k); no derivative. For accelerators: a tree is faster on a CPU.
+    """
+    num = points.shape[0]
+    lanes = min(lanes, num)
+    tiles = -(-num // lanes)
+    padding = tiles * lanes - num
+
+    def tiled(x: jax.Array, fill: float | bool | int) -> jax.Array:
+        return jnp.concatenate([x, jnp.full(padding, fill, x.dtype)]).reshape(tiles, lanes)
+
+    index = jnp.arange(num, dtype=jnp.int32)
+    columns = (tuple(tiled(x, 0) for x in points.T), tiled(alive, False), tiled(index, 0))
+
+    def block(rows: tuple[tuple[jax.Array, ...], jax.Array]) -> jax.Array:
+        coordinates, here = rows
+        shape = (here.shape[0], lanes)
+        far = jnp.full(shape, jnp.inf, points.dtype)
+        registers = ((far,) * k, (jnp.zeros(shape, jnp.int32),) * k)
+
+        def tile(registers, column):
+            others, alive, there = column
+            distance2 = jnp.zeros(shape, points.dtype)
+            for x, y in zip(coordinates, others, strict=True):
+                distance2 = distance2 + (x[:, None] - y[None, :]) ** 2
+            other = alive[None, :] & (here[:, None] != there[None, :])
+            return _insert(
+                registers, jnp.where(other, distance2, jnp.inf), jnp.broadcast_to(there[None, :], shape)
+            ), None
+
+        (nearest, indices), _ = jax.lax.scan(tile, registers, columns)
+        both = jnp.concatenate(nearest, 1), jnp.concatenate(indices, 1)
+        return jax.lax.sort(both, num_keys=1)[1][:, k - 1]
+
+    return map_rows(block, (tuple(points.T), index), lanes, area=area)
+
+
+def _insert(registers, distance2: jax.Array, index: jax.Array):
+    """The k smallest so far in every lane, in order, with one more candidate a lane."""
+    kept, names = [], []
+    for d, i in zip(*registers, strict=True):
+        closer = distance2 < d
+        kept.append(jnp.where(closer, distance2, d))
+        names.append(jnp.where(closer, index, i))
+        distance2, index = jnp.where(closer, d, distance2), jnp.where(closer, i, index)
+    return tuple(kept), tuple(names)
