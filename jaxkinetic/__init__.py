@@ -12,6 +12,12 @@ from ._adjoint import Direct as Direct
 from ._checkpoint import Checkpoint as Checkpoint
 from ._checkpoint import load_checkpoint as load_checkpoint
 from ._checkpoint import save_checkpoint as save_checkpoint
+from ._ensemble import ensemble as ensemble
+from ._iterate import iterate as iterate
+from ._iterate import read_chunks as read_chunks
+from ._reductions import AbstractReduction as AbstractReduction
+from ._reductions import MeanVar as MeanVar
+from ._reductions import Moments as Moments
 from ._save import Context as Context
 from ._save import Contextual as Contextual
 from ._save import Save as Save

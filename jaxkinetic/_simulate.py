@@ -65,8 +65,6 @@ def simulate(
     NaN or infinity that appears in the run (inside a trace: a runtime error raised after the loop).
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
-    if not isinstance(system, AbstractSystem):
-        raise refuse("system", "be a system", f"is {describe(system)}", "pass one, for example jk.landau.Kac(...)")
     if not isinstance(save, Save):
         raise refuse("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
     if not isinstance(adjoint, AbstractAdjoint):
@@ -122,11 +120,13 @@ class _Loop(eqx.Module):
     result: Result
 
 
-def _fresh_start(
-    system: AbstractSystem, state: State, scheme: AbstractScheme | None, key: Key | None, dt: Any, t0: Any
-) -> Checkpoint:
+def check_start(
+    system: AbstractSystem, state: State, scheme: AbstractScheme | None, key: Any, dt: Any, t0: Any
+) -> AbstractScheme:
+    """The scheme of a fresh run, after every check that needs no program. **Raises:** `ValueError`."""
+    _check_system(system)
     system.check(state)
-    dtype = real_dtype(state)
+    real_dtype(state)
     check_finite("state", state)
     scheme = system.default_scheme() if scheme is None else scheme
     _check_scheme(system, scheme, state)
@@ -134,18 +134,30 @@ def _fresh_start(
         raise refuse("dt", "be given", "is missing", "pass the time step, for example dt=1e-2")
     check_scalar("dt", dt, positive=True)
     check_scalar("t0", t0)
-    words = _run_words(key, scheme)
+    if key is None and scheme.needs_key:
+        raise refuse("key", f"be given for {type(scheme).__name__}", "is missing", "pass key=jax.random.key(seed)")
+    system.check_step(state, dt)
+    return scheme
+
+
+def _fresh_start(
+    system: AbstractSystem, state: State, scheme: AbstractScheme | None, key: Key | None, dt: Any, t0: Any
+) -> Checkpoint:
+    scheme = check_start(system, state, scheme, key, dt, t0)
+    dtype = real_dtype(state)
+    words = _run_words(key)
     with jax.ensure_compile_time_eval():
         dt, t0 = (x if is_traced(x) else jnp.asarray(x, dtype) for x in (dt, t0))
+    # Once more: a small number may be 0 in this dtype.
     check_scalar("dt", dt, positive=True)
     check_scalar("t0", t0)
     dt, t0 = dt.astype(dtype), t0.astype(dtype)
-    system.check_step(state, dt)
     carry, aux = _init(scheme, words, cast_floating(system, dtype), state, dt)
     return Checkpoint(carry, aux, words, 0, t0, dt, scheme)
 
 
 def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: AbstractScheme | None) -> Checkpoint:
+    _check_system(system)
     if scheme is not None:
         if type(scheme) is not type(checkpoint.scheme):
             was, now = type(checkpoint.scheme).__name__, type(scheme).__name__
@@ -183,6 +195,11 @@ def _check_scheme(system: AbstractSystem, scheme: Any, state: State) -> None:
     )  # fmt: skip
 
 
+def _check_system(system: Any) -> None:
+    if not isinstance(system, AbstractSystem):
+        raise refuse("system", "be a system", f"is {describe(system)}", "pass one, for example jk.landau.Kac(...)")
+
+
 def _supported(system: AbstractSystem, scheme: type[AbstractScheme], state: State) -> bool:
     try:
         return system.supports(scheme(), state)
@@ -195,11 +212,9 @@ def _concrete_schemes(cls: type) -> set[type]:
     return below | ({cls} if hasattr(cls, "requires") else set())
 
 
-def _run_words(key: Any, scheme: AbstractScheme) -> Words:
+def _run_words(key: Any) -> Words:
     """The two words that, with the absolute step and the idents, determine all noise of a run."""
     if key is None:
-        if scheme.needs_key:
-            raise refuse("key", f"be given for {type(scheme).__name__}", "is missing", "pass key=jax.random.key(seed)")
         return jnp.zeros(2, jnp.uint32)
     if isinstance(key, np.ndarray) and key.dtype == np.uint32:
         key = jnp.asarray(key)

@@ -13,7 +13,8 @@ FAMILIES = ("landau", "boltzmann", "vlasov")
 LAYERS = (
     ("_types", "_checks", "_files", "_fingerprint", "_trees"),
     ("states", "_system"),
-    ("_save", "_adjoint", "_checkpoint", "_solution", "_progress", "_simulate", "_ensemble", "random", "spectral", "schemes",
+    ("_save", "_adjoint", "_checkpoint", "_solution", "_progress", "_simulate", "_ensemble", "_iterate", "_reductions",
+     "random", "spectral", "schemes",
      "pairs", "diagnostics", "initial"),
     FAMILIES,
     ("fitting", "chaos"),

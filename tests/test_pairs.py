@@ -250,7 +250,8 @@ def test_coulomb_relaxes_as_the_equation():
         for i in range(len(table)):
             saved = jk.Particles(run.states.velocity[i])
             fourth[r, i] = jk.diagnostics.moment(saved, centred=True) / 15 / temperature**2
-            excess[r, i] = jk.diagnostics.knn_entropy(saved, k=5, bias=bias) + 1.5 * np.log(temperature) - equilibrium
+            h = float(jk.diagnostics.knn_entropy(saved, k=5, bias=bias))
+            excess[r, i] = h + 1.5 * np.log(temperature) - equilibrium
     for values, column, allowed, common in ((fourth, 0, 0.002, 0.0), (excess, 1, 0.003, bias_stderr)):
         error = values.mean(0) - np.asarray([row[column] for row in table.values()])
         stderr = np.hypot(values.std(0, ddof=1) / np.sqrt(runs), common)

@@ -324,7 +324,10 @@ def test_a_continued_run_with_another_system_is_refused(state):
     """Catches a path whose two halves obey different equations: a parameter, a static option, an interaction."""
     checkpoint = go(state, 4).checkpoint
     for system, what in (
-        (jk.landau.Kac(jk.landau.Maxwell(0.5)), r"its interaction\.strength is 0\.5 \(float64\) instead of 1\.0 \(float64\)"),
+        (
+            jk.landau.Kac(jk.landau.Maxwell(0.5)),
+            r"its interaction\.strength is 0\.5 \(float64\) instead of 1\.0 \(float64\)",
+        ),
         (jk.landau.MatrixSqrt(jk.landau.Maxwell()), "it is MatrixSqrt instead of Kac"),
         (jk.landau.Kac(jk.landau.Maxwell(), sums="product"), "its parts or static options are others"),
     ):

@@ -1,0 +1,201 @@
+"""Replicas of a run: independent draws, in batches that fit in memory, kept or reduced."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import ArrayLike
+
+from ._adjoint import AbstractAdjoint, Checkpointed
+from ._checks import check_integer, describe, is_traced, refuse
+from ._reductions import AbstractReduction
+from ._save import Save
+from ._simulate import check_start, simulate
+from ._solution import Solution, raise_or_mark
+from ._system import AbstractScheme, AbstractSystem
+from ._types import Array, Key, PyTree, State
+
+# Replicas advance together as long as the square of their number of rows fits one block of pairs.
+_PAIRS = 1 << 17
+
+
+def ensemble(
+    system: AbstractSystem,
+    init: State | Callable[[Key], State],
+    *,
+    key: Key,
+    replicas: int,
+    batch: int | None = None,
+    reduce: AbstractReduction | None = None,
+    mesh: jax.sharding.Mesh | None = None,
+    scheme: AbstractScheme | None = None,
+    dt: ArrayLike | None = None,
+    num_steps: int,
+    t0: ArrayLike = 0.0,
+    save: Save = Save(),  # noqa: B008  (immutable)
+    adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
+    throw: bool = True,
+) -> Solution:
+    """`replicas` independent runs of `simulate`, in one compiled program.
+
+    **Arguments:**
+
+    - `init`: key -> state, drawn anew for every replica, or one state that all start from. Name it with a module-level
+    function,
+      `jax.tree_util.Partial` or a module: a fresh lambda compiles anew at each call.
+    - `key`: replica r uses `jax.random.fold_in(key, r)`, split once for its initial state and its noise: its path does not
+    depend
+      on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ).
+    - `batch`: replicas that advance together; None is as many as one block of pairs holds (2^17/N^2), at least one. Batches
+      follow one another, so memory is that of one batch and of what is kept.
+    - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the
+    observed (and,
+      with `save.state`, of the states) alone, batch by batch: memory does not grow with `replicas`.
+    - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number.
+    - the others as in `simulate`.
+
+    **Returns:** a `Solution` whose leaves have the replica as leading axis but for `times`, (T,). With `reduce`,
+    `observed[name]` and `states` are what the reduction gives, `final` and `checkpoint` None; `stats` and `result` keep the
+    replica.
+
+    Differentiable as `simulate` is; the backward pass recomputes batch by batch. **Raises:** as `simulate`, and `ValueError`
+    for bad numbers, an `init` that is neither, a reduction without anything observed. `SimulationError` if a replica fails.
+    """
+    replicas = check_integer("replicas", replicas, minimum=1)
+    if reduce is not None and not isinstance(reduce, AbstractReduction):
+        raise refuse("reduce", "be a reduction", f"is {describe(reduce)}", "pass jk.MeanVar()")
+    if reduce is not None and not (save.observe or save.state):
+        raise refuse("reduce", "have something to reduce", "`save` observes nothing", "pass jk.Save(observe={...})")
+    devices = _num_devices(mesh, replicas)
+    example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
+    check_start(system, example, scheme, key, dt, t0)
+    if batch is None:
+        batch = max(1, _PAIRS // max(_rows(example), 1) ** 2)
+    batch = min(check_integer("batch", batch, minimum=1), replicas // devices)
+    # As even as they come: the fewest places of the last batch are idle.
+    batches = -(-(replicas // devices) // batch)
+    batch = -(-(replicas // devices) // batches)
+    # Arrays: another number is the same program.
+    dt, t0 = (x if is_traced(x) else jnp.asarray(x, jnp.result_type(float)) for x in cast("tuple", (dt, t0)))
+    run = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps)
+    kept, total = _run(run, reduce, batches, batch, replicas // devices, mesh)
+    if reduce is not None:
+        # One total a device.
+        observed, states = _finish(reduce, total, devices)
+        kept = eqx.tree_at(lambda s: (s.observed, s.states), kept, (observed, states), is_leaf=lambda x: x is None)
+    message = "The state of a replica became NaN or infinite in `ensemble`; `throw=False` returns `Solution.result`."
+    return raise_or_mark(kept, message) if throw else kept
+
+
+class _Replica(eqx.Module):
+    """How one replica is made from its number."""
+
+    system: Any
+    init: Any
+    key: Any
+    dt: Any
+    t0: Any
+    scheme: Any
+    save: Save
+    adjoint: AbstractAdjoint
+    num_steps: int = eqx.field(static=True)
+
+    def start(self, index: Array | int) -> tuple[State, Key]:
+        ours, noise = jax.random.split(jax.random.fold_in(self.key, index))
+        return (self.init(ours) if callable(self.init) else self.init), noise
+
+    def __call__(self, index: Array) -> Solution:
+        state, key = self.start(index)
+        return simulate(
+            self.system,
+            state,
+            scheme=self.scheme,
+            key=key,
+            dt=self.dt,
+            num_steps=self.num_steps,
+            t0=self.t0,
+            save=self.save,
+            adjoint=self.adjoint,
+            throw=False,
+        )
+
+
+@eqx.filter_jit
+def _run(
+    run: _Replica, reduce: AbstractReduction | None, batches: int, batch: int, count: int, mesh: Any
+) -> tuple[Solution, PyTree]:
+    """(solutions, totals with a leading axis of devices), `count` replicas on each device in `batches` of `batch`."""
+    statics: list[Any] = []
+
+    def arrays_of(run: _Replica, index: Array) -> PyTree:
+        arrays, static = eqx.partition(run(index), eqx.is_array)
+        statics.append(static)
+        return arrays
+
+    def on_one_device(run: _Replica, first: Array) -> tuple[PyTree, PyTree]:
+        def one_batch(total: PyTree, places: Array) -> tuple[PyTree, PyTree]:
+            index = first[0] + jnp.minimum(places, count - 1)
+            if batch == 1:
+                kept = jax.tree.map(lambda x: x[None], arrays_of(run, index[0]))
+            else:
+                kept = jax.vmap(lambda index: arrays_of(run, index))(index)
+            if reduce is None:
+                return total, kept
+            total = reduce.add(total, (kept.observed, kept.states), places < count)
+            return total, _without_values(kept)
+
+        total: PyTree = None
+        if reduce is not None:
+            example = jax.eval_shape(lambda index: arrays_of(run, index), first[0])
+            total = reduce.start((example.observed, example.states))
+        places = jnp.arange(batches * batch, dtype=jnp.int32).reshape(batches, batch)
+        body = jax.checkpoint(one_batch, prevent_cse=False) if batches > 1 else one_batch
+        total, kept = jax.lax.scan(body, total, places)
+        kept = jax.tree.map(lambda x: x.reshape(batches * batch, *x.shape[2:])[:count], kept)
+        return kept, jax.tree.map(lambda x: x[None], total)
+
+    if mesh is None:
+        kept, total = on_one_device(run, jnp.zeros(1, jnp.int32))
+    else:
+        first = count * jnp.arange(mesh.size, dtype=jnp.int32)
+        here, everywhere = jax.sharding.PartitionSpec(mesh.axis_names[0]), jax.sharding.PartitionSpec()
+        arrays, static = eqx.partition(run, eqx.is_array)
+        shared = jax.shard_map(
+            lambda arrays, first: on_one_device(eqx.combine(arrays, static), first),
+            mesh=mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False,
+        )  # fmt: skip
+        kept, total = shared(arrays, first)
+    static = statics[0] if reduce is None else _without_values(statics[0])
+    kept = eqx.combine(kept, static)
+    return eqx.tree_at(lambda s: s.times, kept, kept.times[0]), total
+
+
+def _without_values(kept: Any) -> Any:
+    """What is small: times, stats and result."""
+    return Solution(kept.times, {}, None, None, None, kept.stats, kept.result)  # pyright: ignore[reportArgumentType]
+
+
+@eqx.filter_jit
+def _finish(reduce: AbstractReduction, totals: PyTree, devices: int) -> PyTree:
+    total = jax.tree.map(lambda x: x[0], totals)
+    for i in range(1, devices):
+        total = reduce.merge(total, jax.tree.map(lambda x, i=i: x[i], totals))
+    return reduce.finish(total)
+
+
+def _num_devices(mesh: Any, replicas: int) -> int:
+    if mesh is None:
+        return 1
+    if not isinstance(mesh, jax.sharding.Mesh) or len(mesh.axis_names) != 1:
+        raise refuse(
+            "mesh", "be a Mesh with one axis", f"is {describe(mesh)}", 'pass jax.make_mesh((n,), ("replica",))'
+        )
+    if replicas % mesh.size:
+        raise refuse("replicas", f"divide by the {mesh.size} devices of the mesh", f"is {replicas}", "change it")
+    return mesh.size
+
+
+def _rows(state: State) -> int:
+    return max(x.shape[0] if x.ndim else 1 for x in jax.tree.leaves(eqx.filter(state, eqx.is_array)))

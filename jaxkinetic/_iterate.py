@@ -1,0 +1,136 @@
+"""A long run in chunks: watched, written to disk, stopped early, gone on with."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import ArrayLike
+from tqdm import tqdm
+
+from ._adjoint import AbstractAdjoint, Checkpointed
+from ._checkpoint import Checkpoint, save_checkpoint
+from ._checks import check_integer, refuse
+from ._files import read_arrays, write_arrays
+from ._save import Save
+from ._simulate import simulate
+from ._solution import Solution
+from ._system import AbstractScheme, AbstractSystem
+from ._types import Key, State
+
+_FORMAT, _VERSION = "jaxkinetic chunk", 1
+
+
+def iterate(
+    system: AbstractSystem,
+    state_or_checkpoint: State | Checkpoint,
+    *,
+    chunk: int,
+    num_steps: int | None = None,
+    progress: bool = False,
+    path: str | os.PathLike | None = None,
+    scheme: AbstractScheme | None = None,
+    key: Key | None = None,
+    dt: ArrayLike | None = None,
+    t0: ArrayLike = 0.0,
+    save: Save = Save(),  # noqa: B008  (immutable)
+    adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
+    throw: bool = True,
+) -> Iterator[Solution]:
+    """A host generator over `simulate` in chunks of `chunk` steps: one `Solution` each, together bitwise the whole run.
+
+    **Arguments:**
+
+    - `chunk`: steps a chunk; `num_steps`: of the whole, None: until the caller stops.
+    - `progress`: a bar on standard error. `path`: a folder; before a chunk is handed out, its times, observed values and saved
+      states are written to `chunk-000000400.npz` (named by its last step) and its end to `checkpoint.npz`, each atomically.
+    - the others as in `simulate`; `save` counts absolute steps over all chunks. With neither `every`, `steps` nor `observe`
+    the last
+      step of every chunk is saved.
+
+    To go on: `iterate(system, jk.load_checkpoint(path + "/checkpoint.npz"), ...)`; `jk.read_chunks(path)` reads what was
+    written. Leaving the loop ends the run. With `throw=False` the run ends after the first chunk that failed.
+
+    **Raises:** as `simulate`, when the first chunk is asked for; `ValueError` for bad numbers at once.
+    """
+    chunk = check_integer("chunk", chunk, minimum=1)
+    if num_steps is not None:
+        num_steps = check_integer("num_steps", num_steps, minimum=0)
+    folder = None if path is None else Path(path)
+    fresh = not isinstance(state_or_checkpoint, Checkpoint)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if fresh and any(folder.glob("chunk-*.npz")):
+            raise refuse(
+                "path", "name a folder without chunks for a fresh run", f"{str(folder)!r} holds some",
+                "pass another one, or go on from its checkpoint.npz",
+            )  # fmt: skip
+    options = {"scheme": scheme, "key": key, "dt": dt, "t0": t0, "adjoint": adjoint, "throw": throw}
+    return _chunks(system, state_or_checkpoint, chunk, num_steps, progress, folder, save, options)
+
+
+def _chunks(
+    system: AbstractSystem, at: Any, chunk: int, num_steps: int | None, progress: bool, folder: Path | None, save: Save,
+    options: dict[str, Any],
+) -> Iterator[Solution]:  # fmt: skip
+    done = at.step if isinstance(at, Checkpoint) else 0
+    last = None if num_steps is None else done + num_steps
+    if save.steps is not None:
+        _within(save.steps, done, last, fresh=not isinstance(at, Checkpoint))
+    with tqdm(total=num_steps, unit="step", file=sys.stderr, disable=not progress, smoothing=0.05) as bar:
+        while last is None or done < last:
+            size = chunk if last is None else min(chunk, last - done)
+            fresh = not isinstance(at, Checkpoint)
+            solution = simulate(system, at, num_steps=size, save=_part(save, done, done + size, fresh), **options)
+            at, done = solution.checkpoint, done + size
+            options = {"adjoint": options["adjoint"], "throw": options["throw"]}
+            if folder is not None:
+                write_chunk(folder, solution)
+            bar.update(size)
+            bar.set_postfix_str(f"t = {float(at.t0 + done * at.dt):.4g}", refresh=False)
+            yield solution
+            if not bool(solution.result.ok):
+                return
+
+
+def _within(steps: tuple[int, ...], first: int, last: int | None, *, fresh: bool) -> None:
+    begin = first if fresh else first + 1
+    outside = [step for step in steps if step < begin or (last is not None and step > last)]
+    if outside:
+        until = "" if last is None else f" to {last}"
+        raise refuse("steps", f"be absolute steps of this run, from {begin}{until}", f"holds {outside}", "drop them")
+
+
+def _part(save: Save, first: int, last: int, fresh: bool) -> Save:
+    """What `save` asks of one chunk."""
+    if save.steps is None:
+        return save
+    inside = tuple(step for step in save.steps if (first <= step if fresh else first < step) and step <= last)
+    return Save(steps=inside, state=save.state, observe=save.observe)
+
+
+def write_chunk(folder: Path, solution: Solution) -> None:
+    """The saves of one chunk, then the checkpoint: one killed between the two is written again, the same."""
+    arrays = {"times": np.asarray(solution.times)}
+    for kind in ("observed", "states"):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(getattr(solution, kind)):
+            arrays["/".join([kind, *re.findall(r"\w+", jax.tree_util.keystr(path))])] = np.asarray(leaf)
+    step = solution.checkpoint.step
+    write_arrays(folder / f"chunk-{step:012d}.npz", {"format": _FORMAT, "version": _VERSION, "step": step}, arrays)
+    save_checkpoint(folder / "checkpoint.npz", solution.checkpoint)
+
+
+def read_chunks(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """What `iterate` wrote to a folder, joined in time: "times", "observed/NAME", "states/velocity", ..., leading axis T.
+
+    **Raises:** `ValueError` for a folder without chunks, and for a chunk that is damaged or newer than this version.
+    """
+    files = sorted(Path(path).glob("chunk-*.npz"))
+    if not files:
+        raise refuse("path", "name a folder of chunks", f"{str(path)!r} holds none", "check it")
+    parts = [read_arrays(file, _FORMAT, _VERSION)[1] for file in files]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,108 @@
+"""What an ensemble keeps of its replicas instead of the replicas."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ._types import PyTree
+
+
+class AbstractReduction(eqx.Module):
+    """A total over replicas, built batch by batch. Subclass it for a reduction of your own.
+
+    `start(example)`: the empty total; `example` is one replica's value as shapes and dtypes. `add(total, values, counts)`: the
+    total with a batch more, every leaf of `values` with the replica as leading axis; `counts` (B,) is False where a place is
+    padding. `merge(a, b)`: two totals as one, needed with a mesh only. `finish(total)`: what `Solution.observed` holds.
+    """
+
+    @abc.abstractmethod
+    def start(self, example: PyTree) -> PyTree: ...
+
+    @abc.abstractmethod
+    def add(self, total: PyTree, values: PyTree, counts: Array) -> PyTree: ...
+
+    def merge(self, a: PyTree, b: PyTree) -> PyTree:
+        raise NotImplementedError(f"{type(self).__name__} has no `merge`, which an ensemble on a mesh needs.")
+
+    @abc.abstractmethod
+    def finish(self, total: PyTree) -> PyTree: ...
+
+
+class Moments(eqx.Module):
+    """`mean`, `var` (unbiased), `stderr` of the mean, each of the shape of one replica's value; `count` of replicas."""
+
+    mean: Array
+    var: Array
+    stderr: Array
+    count: Array
+
+
+class _Total(eqx.Module):
+    count: Array
+    mean: Array
+    square: Array  # sum of |x - mean|^2
+
+
+class MeanVar(AbstractReduction):
+    """Mean, variance and standard error over replicas, for every leaf: `observed[name].mean .var .stderr .count`.
+
+    By the update of Chan, Golub and LeVeque (1983): no cancellation, whatever the mean. Integers and booleans count as floats;
+    for complex numbers the variance is E|x - mean|^2. One replica has an infinite variance.
+    """
+
+    def start(self, example: PyTree) -> PyTree:
+        def empty(x: Any) -> _Total:
+            dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.result_type(float)
+            return _Total(
+                jnp.zeros((), jnp.int32), jnp.zeros(x.shape, dtype), jnp.zeros(x.shape, jnp.finfo(dtype).dtype)
+            )
+
+        return jax.tree.map(empty, example)
+
+    def add(self, total: PyTree, values: PyTree, counts: Array) -> PyTree:
+        def one(total: _Total, x: Array) -> _Total:
+            x = x.astype(total.mean.dtype)
+            kept = counts.reshape(-1, *[1] * (x.ndim - 1))
+            num = jnp.sum(counts, dtype=jnp.int32)
+            at_least_one = jnp.maximum(num, 1).astype(x.dtype)
+            mean = jnp.sum(jnp.where(kept, x, jnp.zeros((), x.dtype)), axis=0) / at_least_one
+            distance = jnp.where(kept, x - mean[None], jnp.zeros((), x.dtype))
+            return _merged(total, _Total(num, mean, jnp.sum(_square(distance), axis=0)))
+
+        return jax.tree.map(one, total, values, is_leaf=_is_total)
+
+    def merge(self, a: PyTree, b: PyTree) -> PyTree:
+        return jax.tree.map(_merged, a, b, is_leaf=_is_total)
+
+    def finish(self, total: PyTree) -> PyTree:
+        def one(total: _Total) -> Moments:
+            count = total.count.astype(total.square.dtype)
+            var = jnp.where(count > 1, total.square / jnp.maximum(count - 1, 1), jnp.inf)
+            # A root has no derivative at 0.
+            spread = jnp.where(var > 0, var, jnp.ones_like(var))
+            stderr = jnp.where(var > 0, jnp.sqrt(spread / jnp.maximum(count, 1)), jnp.zeros_like(var))
+            return Moments(total.mean, var, stderr, total.count)
+
+        return jax.tree.map(one, total, is_leaf=_is_total)
+
+
+def _is_total(x: Any) -> bool:
+    return isinstance(x, _Total)
+
+
+def _square(x: Array) -> Array:
+    return x.real**2 + x.imag**2 if jnp.iscomplexobj(x) else x * x
+
+
+def _merged(a: _Total, b: _Total) -> _Total:
+    count = a.count + b.count
+    real = a.square.dtype
+    n, m, both = (jnp.maximum(x, 0).astype(real) for x in (a.count, b.count, jnp.maximum(count, 1)))
+    gap = b.mean - a.mean
+    return _Total(
+        count, a.mean + gap * (m / both).astype(gap.dtype), a.square + b.square + _square(gap) * (n * m / both)
+    )

@@ -1,0 +1,249 @@
+"""Checkpoints on disk and runs in chunks: bitwise, whole or not there, and one clear sentence for what is neither."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxkinetic as jk
+
+KAC = jk.landau.Kac(jk.landau.PowerLaw(-2.0, softening=0.3))
+SCHEMES = [jk.EulerMaruyama(), jk.pairs.RandomMatching(), jk.pairs.Sweep(), jk.pairs.Sweep(symmetric=False)]
+SAVE = jk.Save(every=3, observe={"M4": jk.diagnostics.moment}, state=True)
+
+
+def start(scheme=None, num_steps=5, dtype=jnp.float64, **options):
+    state = jk.initial.bkw(jax.random.key(0), 7, 3, beta=0.4, dtype=dtype)
+    state = eqx.tree_at(lambda s: s.alive, state, state.alive.at[2].set(False))
+    return jk.simulate(KAC, state, scheme=scheme, key=jax.random.key(1), dt=0.01, num_steps=num_steps, **options)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_a_run_goes_on_from_its_file_as_if_it_had_not_stopped(scheme, dtype, tmp_path):
+    """Bitwise: catches a leaf that is not stored, a dtype that changes, an option of the scheme that is lost."""
+    whole = start(scheme, 12, dtype).final
+    path = jk.save_checkpoint(tmp_path / "run.npz", start(scheme, 5, dtype).checkpoint)
+    loaded = jk.load_checkpoint(path)
+    assert loaded.scheme == scheme
+    assert loaded.step == 5
+    rest = jk.simulate(KAC, loaded, num_steps=7).final
+    for got, expected in zip(jax.tree.leaves(rest), jax.tree.leaves(whole), strict=True):
+        assert got.dtype == expected.dtype
+        assert np.array_equal(got, expected)
+
+
+def test_a_file_knows_its_system(tmp_path):
+    path = jk.save_checkpoint(tmp_path / "run.npz", start().checkpoint)
+    for system, what in (
+        (jk.landau.Kac(jk.landau.PowerLaw(-1.0, softening=0.3)), r"its interaction.gamma is -1.0 .* instead of -2.0"),
+        (jk.landau.MatrixSqrt(jk.landau.PowerLaw(-2.0, softening=0.3)), "it is MatrixSqrt instead of Kac"),
+    ):
+        with pytest.raises(ValueError, match=f"`system` must be the one of the checkpoint, but {what}"):
+            jk.simulate(system, jk.load_checkpoint(path), num_steps=1)
+
+
+class Mine(jk.EulerMaruyama):
+    """A user's own scheme, with options of every kind."""
+
+    name: str = "mine"
+    weights: tuple = (1.0, None, {"a": 2})
+    table: jax.Array = eqx.field(default_factory=lambda: jnp.arange(3.0))
+
+
+def test_a_scheme_of_your_own(tmp_path):
+    loaded = jk.load_checkpoint(jk.save_checkpoint(tmp_path / "run.npz", start(Mine()).checkpoint)).scheme
+    assert type(loaded) is Mine
+    assert (loaded.name, loaded.weights) == ("mine", (1.0, None, {"a": 2}))
+    assert np.array_equal(loaded.table, Mine().table)
+
+
+def rewritten(path: Path, change) -> Path:
+    """The file with another header."""
+    with np.load(path) as content:
+        arrays = dict(content)
+    header = json.loads(bytes(arrays.pop("header")))
+    change(header)
+    np.savez(path, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
+    return path
+
+
+def newer(header):
+    header["version"] = 99
+
+
+def foreign(header):
+    header["format"] = "something"
+
+
+def unknown(header):
+    header["tree"]["fields"]["scheme"]["class"] = "os:system"
+
+
+def other_fields(header):
+    header["tree"]["fields"]["scheme"]["fields"]["order"] = {"value": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (newer, r"must name a jaxkinetic checkpoint file of version 1 at most, but '.*' has version 99; update"),
+        (foreign, "must name a jaxkinetic checkpoint file, but '.*' is something else; use another"),
+        (unknown, "The file holds a system of `os`, which is not known here; import it first"),
+        (other_fields, "The file holds a EulerMaruyama with the fields order, but here it has none|fields order"),
+    ],
+)
+def test_a_header_that_does_not_fit(change, sentence, tmp_path):
+    path = jk.save_checkpoint(tmp_path / "run.npz", start().checkpoint)
+    with pytest.raises(ValueError, match=sentence):
+        jk.load_checkpoint(rewritten(path, change))
+
+
+def test_files_that_are_no_checkpoints(tmp_path):
+    """Cut anywhere, changed in the middle, of another kind, not there."""
+    path = jk.save_checkpoint(tmp_path / "run.npz", start().checkpoint)
+    whole = path.read_bytes()
+    for length in (0, 1, 50, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(
+            ValueError, match=r"name a jaxkinetic checkpoint file, but '.*' is (truncated|damaged|something)"
+        ):
+            jk.load_checkpoint(path)
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 255
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="is damaged"):
+        jk.load_checkpoint(path)
+    np.savez(path, velocity=np.ones(3))
+    with pytest.raises(ValueError, match="is something else"):
+        jk.load_checkpoint(path)
+    with pytest.raises(ValueError, match="does not exist"):
+        jk.load_checkpoint(tmp_path / "nothing.npz")
+
+
+def test_what_cannot_be_saved(tmp_path):
+    with pytest.raises(ValueError, match="`checkpoint` must be a Checkpoint, but is Particles"):
+        jk.save_checkpoint(tmp_path / "x.npz", start().final)
+    with pytest.raises(ValueError, match="`checkpoint` must be concrete"):
+        jax.jit(lambda: jk.save_checkpoint(tmp_path / "x.npz", start(throw=False).checkpoint) and 0)()
+    assert not list(tmp_path.iterdir())
+
+
+WRITER = """
+import sys
+import jax, jax.numpy as jnp
+import jaxkinetic as jk
+state = jk.initial.maxwellian(jax.random.key(0), 200_000, 3)
+kac = jk.landau.Kac(jk.landau.Maxwell())
+checkpoint = jk.simulate(kac, state, scheme=jk.pairs.RandomMatching(), key=jax.random.key(1), dt=0.01, num_steps=1).checkpoint
+jk.save_checkpoint(sys.argv[1], checkpoint)
+print("ready", flush=True)
+while True:
+    jk.save_checkpoint(sys.argv[1], checkpoint)
+"""
+
+
+def test_killed_while_it_writes(tmp_path):
+    """Five times, at five moments: the file is always whole. Catches a file that is written in its place."""
+    path = tmp_path / "run.npz"
+    for delay in (0.0, 0.003, 0.01, 0.021, 0.05):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        assert writer.stdout.readline().strip() == "ready"
+        time.sleep(delay)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        assert jk.load_checkpoint(path).step == 1
+    assert {p.name for p in tmp_path.iterdir()} <= {"run.npz", ".run.npz.partial"}
+
+
+def test_the_file_in_progress_is_beside(tmp_path, monkeypatch):
+    """The control of the test above: before it is put in its place, what was there is there."""
+    path = jk.save_checkpoint(tmp_path / "run.npz", start(num_steps=2).checkpoint)
+
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        jk.save_checkpoint(path, start(num_steps=4).checkpoint)
+    assert jk.load_checkpoint(path).step == 2
+
+
+@pytest.mark.parametrize(
+    "save", [SAVE, jk.Save(), jk.Save(steps=(0, 4, 7, 15), state=True)], ids=["every", "last", "steps"]
+)
+@pytest.mark.parametrize("chunk", [1, 4, 30])
+def test_chunks_are_the_whole_run(save, chunk, tmp_path):
+    """In memory and on disk, bitwise, whatever the chunk. Catches a save at a border that is lost or doubled."""
+    state = jk.initial.bkw(jax.random.key(0), 7, 3, beta=0.4)
+    given = {"key": jax.random.key(1), "dt": 0.01, "num_steps": 15}
+    whole = jk.simulate(KAC, state, save=save, **given)
+    chunks = list(jk.iterate(KAC, state, chunk=chunk, save=save, path=tmp_path / "run", **given))
+    assert len(chunks) == -(-15 // chunk)
+    assert np.array_equal(chunks[-1].final.velocity, whole.final.velocity)
+    assert jk.load_checkpoint(tmp_path / "run" / "checkpoint.npz").step == 15
+    times = np.concatenate([c.times for c in chunks])
+    if save.every or save.steps:
+        read = jk.read_chunks(tmp_path / "run")
+        np.testing.assert_array_equal(read["times"], whole.times)
+        np.testing.assert_array_equal(times, whole.times)
+        np.testing.assert_array_equal(read["states/velocity"], whole.states.velocity)
+        if save.observe:
+            np.testing.assert_array_equal(read["observed/M4"], whole.observed["M4"])
+    else:
+        np.testing.assert_allclose(times, 0.01 * np.minimum(chunk * np.arange(1, len(chunks) + 1), 15), rtol=1e-12)
+
+
+def test_a_run_of_chunks_stops_and_goes_on(tmp_path, capfd):
+    """Left after two chunks, without a given end, with a bar; then on from the file: the saves join without a gap."""
+    state = jk.initial.bkw(jax.random.key(0), 7, 3, beta=0.4)
+    endless = jk.iterate(KAC, state, chunk=5, save=SAVE, path=tmp_path, key=jax.random.key(1), dt=0.01, progress=True)
+    for _, solution in zip(range(2), endless, strict=False):
+        last = solution.checkpoint.step
+    endless.close()
+    assert last == 10
+    assert "10step" in capfd.readouterr().err.replace(" ", "")
+    for _ in jk.iterate(
+        KAC, jk.load_checkpoint(tmp_path / "checkpoint.npz"), chunk=5, num_steps=5, save=SAVE, path=tmp_path
+    ):
+        pass
+    whole = jk.simulate(KAC, state, save=SAVE, key=jax.random.key(1), dt=0.01, num_steps=15)
+    np.testing.assert_array_equal(jk.read_chunks(tmp_path)["states/velocity"], whole.states.velocity)
+    with pytest.raises(
+        ValueError, match=r"`path` must name a folder without chunks for a fresh run, but '.*' holds some"
+    ):
+        jk.iterate(KAC, state, chunk=5, num_steps=5, path=tmp_path, key=jax.random.key(1), dt=0.01)
+    with pytest.raises(ValueError, match=r"`path` must name a folder of chunks, but '.*' holds none"):
+        jk.read_chunks(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="`chunk` must be at least 1, but is 0"):
+        jk.iterate(KAC, state, chunk=0, key=jax.random.key(1), dt=0.01)
+    with pytest.raises(ValueError, match=r"`steps` must be absolute steps of this run, from 0 to 5, but holds \[9\]"):
+        next(jk.iterate(KAC, state, chunk=2, num_steps=5, key=jax.random.key(1), dt=0.01, save=jk.Save(steps=(1, 9))))
+
+
+def test_one_program_serves_all_chunks():
+    traces = []
+
+    def counted(state):
+        traces.append(1)
+        return jk.diagnostics.energy(state)
+
+    state = jk.initial.bkw(jax.random.key(0), 7, 3, beta=0.4)
+    run = jk.iterate(
+        KAC, state, chunk=4, num_steps=24, save=jk.Save(every=2, observe={"e": counted}), key=jax.random.key(1), dt=0.01
+    )
+    seen = []
+    for _ in run:
+        seen.append(len(traces))
+    assert seen[-1] == seen[1]

@@ -1,0 +1,258 @@
+"""Ensembles: replicas that are what they would be alone, reductions that equal the stacked result, streams never shared."""
+
+import os
+import subprocess
+import sys
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxkinetic as jk
+
+KEY = jax.random.key(11)
+KAC = jk.landau.Kac(jk.landau.PowerLaw(-2.0, softening=0.3))
+SAVE = jk.Save(every=3, observe={"M4": jk.diagnostics.moment, "stress": jk.diagnostics.stress})
+
+
+def initial(key):
+    return jk.initial.bkw(key, 8, 3, beta=0.4)
+
+
+def ensemble(**options):
+    given = {"key": KEY, "replicas": 10, "dt": 0.01, "num_steps": 7, "save": SAVE, **options}
+    return jk.ensemble(given.pop("system", KAC), given.pop("init", initial), **given)
+
+
+@pytest.mark.parametrize("batch", [None, 1, 3, 10, 64])
+def test_a_replica_is_the_run_it_would_be_alone(batch):
+    """Whatever the batch, also one that does not divide: catches a key that depends on it, and padding that is kept."""
+    together = ensemble(batch=batch)
+    assert together.times.shape == (3,)
+    assert together.observed["stress"].shape == (10, 3, 3, 3)
+    for r in (0, 4, 9):
+        start, noise = jax.random.split(jax.random.fold_in(KEY, r))
+        alone = jk.simulate(KAC, initial(start), key=noise, dt=0.01, num_steps=7, save=SAVE)
+        np.testing.assert_allclose(together.observed["M4"][r], alone.observed["M4"], rtol=1e-12)
+        np.testing.assert_allclose(together.final.velocity[r], alone.final.velocity, rtol=1e-11, atol=1e-13)
+    np.testing.assert_array_equal(together.times, alone.times)
+
+
+@pytest.mark.parametrize("scheme", [jk.EulerMaruyama(), jk.pairs.RandomMatching(), jk.pairs.Sweep()])
+def test_mean_and_variance_are_those_of_the_stacked_result(scheme):
+    """Batches of 4 of 10 replicas, two places idle. Catches a batch's variance merged without the gap of the means, padding
+    that counts, and N for N - 1."""
+    stacked, reduced = ensemble(scheme=scheme), ensemble(scheme=scheme, batch=4, reduce=jk.MeanVar())
+    assert reduced.final is None
+    assert reduced.checkpoint is None
+    for name, values in stacked.observed.items():
+        got = reduced.observed[name]
+        assert got.count == 10
+        np.testing.assert_allclose(got.mean, np.mean(values, 0), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(got.var, np.var(values, 0, ddof=1), rtol=1e-10, atol=1e-14)
+        np.testing.assert_allclose(got.stderr, np.std(values, 0, ddof=1) / 10**0.5, rtol=1e-10, atol=1e-14)
+    assert reduced.stats["steps"].shape == (10,)
+
+
+def test_the_variance_does_not_cancel():
+    """float32, mean 1e4, variance 1: E x^2 - (E x)^2 would have no digit."""
+    values = 1e4 + np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32)
+    reduction, total = jk.MeanVar(), jk.MeanVar().start({"x": jax.ShapeDtypeStruct((5,), jnp.float32)})
+    for part in np.split(values, 40):
+        total = reduction.add(total, {"x": jnp.asarray(part)}, jnp.ones(10, bool))
+    got = reduction.finish(total)["x"]
+    np.testing.assert_allclose(got.var, values.astype(float).var(0, ddof=1), rtol=2e-3)
+    np.testing.assert_allclose(got.mean, values.astype(float).mean(0), rtol=1e-7)
+
+
+def test_kinds_of_numbers():
+    """Complex: E|x - mean|^2. Integers and booleans count as floats. One replica has no variance."""
+    x = {"z": jnp.asarray([1 + 1j, 3 - 1j, 2j]), "n": jnp.asarray([1, 2, 6]), "b": jnp.asarray([True, False, True])}
+    reduction = jk.MeanVar()
+    total = reduction.start(jax.tree.map(lambda v: jax.ShapeDtypeStruct((), v.dtype), x))
+    got = reduction.finish(reduction.add(total, x, jnp.ones(3, bool)))
+    for name, values in x.items():
+        v = np.asarray(values).astype(complex)
+        np.testing.assert_allclose(got[name].mean, v.mean(), rtol=1e-12)
+        np.testing.assert_allclose(got[name].var, (abs(v - v.mean()) ** 2).sum() / 2, rtol=1e-12)
+    alone = reduction.finish(reduction.add(total, x, jnp.asarray([True, False, False])))
+    assert np.isinf(alone["n"].var)
+
+
+class Largest(jk.AbstractReduction):
+    """A user's own."""
+
+    def start(self, example):
+        return jax.tree.map(lambda x: jnp.full(x.shape, -jnp.inf, x.dtype), example)
+
+    def add(self, total, values, counts):
+        def one(t, x):
+            kept = counts.reshape(-1, *[1] * (x.ndim - 1))
+            return jnp.maximum(t, jnp.where(kept, x, -jnp.inf).max(axis=0))
+
+        return jax.tree.map(one, total, values)
+
+    def finish(self, total):
+        return total
+
+
+def test_a_reduction_of_your_own():
+    stacked, reduced = ensemble(), ensemble(batch=4, reduce=Largest())
+    np.testing.assert_allclose(reduced.observed["M4"], stacked.observed["M4"].max(0), rtol=1e-12)
+
+
+def test_states_are_reduced_too():
+    stacked = ensemble(save=jk.Save(every=7, state=True))
+    reduced = ensemble(save=jk.Save(every=7, state=True), reduce=jk.MeanVar(), batch=3)
+    np.testing.assert_allclose(reduced.states.velocity.mean, stacked.states.velocity.mean(0), rtol=1e-11, atol=1e-13)
+
+
+def test_one_state_for_all():
+    """Only the noise differs between the replicas."""
+    state = initial(jax.random.key(0))
+    runs = ensemble(init=state, save=jk.Save(every=7, state=True))
+    assert np.array_equal(runs.states.velocity[3, 0], state.velocity)
+    assert not np.allclose(runs.final.velocity[3], runs.final.velocity[4])
+
+
+def test_gradients_pass_through_the_reduction_and_the_batches():
+    """Equal to that of the stacked mean, and to the finite difference."""
+
+    def last(strength, **options):
+        system = jk.landau.Kac(jk.landau.PowerLaw(-2.0, strength, 0.3))
+        return ensemble(system=system, throw=False, **options).observed["M4"]
+
+    reduced = jax.grad(lambda s: last(s, batch=4, reduce=jk.MeanVar()).mean[-1])(1.0)
+    stacked = jax.grad(lambda s: last(s)[:, -1].mean())(1.0)
+    ends = [last(1 + s * 1e-5)[:, -1].mean() for s in (1, -1)]
+    np.testing.assert_allclose(reduced, stacked, rtol=1e-10)
+    np.testing.assert_allclose(reduced, (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
+    assert abs(reduced) > 0.1
+
+
+def test_one_program_for_new_numbers():
+    """Catches a program for every dt, parameter or key."""
+    traces = []
+
+    def counted(state):
+        traces.append(1)
+        return jk.diagnostics.energy(state)
+
+    save = jk.Save(every=3, observe={"e": counted})
+    ensemble(save=save)
+    seen = len(traces)
+    system = jk.landau.Kac(jk.landau.PowerLaw(-1.5, softening=0.2))
+    ensemble(save=save, system=system, key=jax.random.key(0), dt=0.02)
+    assert len(traces) == seen
+
+
+def blow_up(key):
+    """One of the replicas in four starts where Euler-Maruyama overflows."""
+    large = jnp.where(jax.random.uniform(key) < 0.25, 1e200, 1.0)
+    return jk.Particles(large * jax.random.normal(key, (4, 3)))
+
+
+def test_a_failed_replica_is_named():
+    options = {"init": blow_up, "system": jk.landau.Kac(jk.landau.PowerLaw(1.0)), "save": jk.Save()}
+    with pytest.raises(jk.SimulationError, match=r"became NaN or infinite in step \d+ \(\d+ of 10 runs\)"):
+        ensemble(**options)
+    runs = ensemble(throw=False, **options)
+    assert 0 < int((~runs.result.ok).sum()) < 10
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"replicas": 0}, "`replicas` must be at least 1, but is 0"),
+        ({"batch": 0}, "`batch` must be at least 1, but is 0"),
+        ({"dt": -0.1}, "`dt` must be positive, but is -0.1"),
+        ({"dt": None}, "`dt` must be given"),
+        ({"reduce": "mean"}, "`reduce` must be a reduction, but is 'mean'; pass jk.MeanVar"),
+        (
+            {"reduce": jk.MeanVar(), "save": jk.Save()},
+            "`reduce` must have something to reduce, but `save` observes nothing",
+        ),
+        ({"system": jk.landau.Kac(jk.landau.PowerLaw(-4.0))}, "`gamma` must be at least -d = -3, but is -4"),
+        ({"init": 3.0}, "`state` must be Particles"),
+        ({"mesh": "all"}, "`mesh` must be a Mesh with one axis"),
+    ],
+)
+def test_refusals(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ensemble(**options)
+
+
+def draw(ctx):
+    return jax.random.bits(ctx.key, (2,), jnp.uint32)
+
+
+def test_no_two_streams_are_the_same():
+    """Keys of replicas, of their initial states and noise, of observables by name and step: all different, at two seeds.
+    Catches a fold that forgets the replica, the step or the name."""
+    save = jk.Save(every=1, observe={"a": jk.Contextual(draw), "b": jk.Contextual(draw)})
+    seen = []
+    for seed in (0, 1):
+        runs = ensemble(key=jax.random.key(seed), save=save, replicas=20, num_steps=30)
+        seen += [np.asarray(runs.observed[name]).reshape(-1, 2) for name in ("a", "b")]
+        seen.append(np.asarray(runs.checkpoint.key).reshape(-1, 2))
+        keys = [jax.random.split(jax.random.fold_in(jax.random.key(seed), r)) for r in range(20)]
+        seen.append(np.concatenate([np.asarray(jax.random.key_data(k)) for k in keys]))
+    words = np.concatenate(seen)
+    assert len(words) == 2 * (2 * 20 * 31 + 20 + 40)
+    assert len(np.unique(words, axis=0)) == len(words)
+
+
+def test_the_noise_of_two_replicas_is_independent():
+    """Correlation of the increments of the same particles in 4000 replicas, one step: |z| < 4. A shared key gives 60."""
+    state = jk.initial.maxwellian(jax.random.key(5), 4, 3)
+    runs = ensemble(init=state, replicas=4000, num_steps=1, save=jk.Save())
+    moved = (np.asarray(runs.final.velocity) - np.asarray(state.velocity)).reshape(4000, -1)
+    moved = (moved - moved.mean(0)) / moved.std(0)
+    for shift in (1, 2, 128):
+        products = (moved[shift:] * moved[:-shift]).mean(axis=1)
+        assert abs(products.mean()) < 4 * products.std() / len(products) ** 0.5
+
+
+MESH = """
+import jax, numpy as np
+import jaxkinetic as jk
+jax.config.update("jax_enable_x64", True)
+assert jax.device_count() == 2
+
+def initial(key):
+    return jk.initial.bkw(key, 8, 3, beta=0.4)
+
+mesh = jax.make_mesh((2,), ("replica",), axis_types=(jax.sharding.AxisType.Auto,))
+save = jk.Save(every=3, observe={"M4": jk.diagnostics.moment})
+given = dict(key=jax.random.key(1), replicas=10, dt=0.01, num_steps=6, save=save)
+kac = jk.landau.Kac(jk.landau.Maxwell())
+alone, shared = (jk.ensemble(kac, initial, mesh=m, batch=2, **given) for m in (None, mesh))
+np.testing.assert_allclose(shared.observed["M4"], alone.observed["M4"], rtol=1e-12)
+assert len(shared.observed["M4"].sharding.device_set) == 2
+reduced = jk.ensemble(kac, initial, mesh=mesh, reduce=jk.MeanVar(), **given).observed["M4"]
+np.testing.assert_allclose(reduced.mean, alone.observed["M4"].mean(0), rtol=1e-12)
+np.testing.assert_allclose(reduced.var, np.var(alone.observed["M4"], 0, ddof=1), rtol=1e-10)
+try:
+    jk.ensemble(kac, initial, mesh=mesh, **{**given, "replicas": 9})
+except ValueError as error:
+    assert "`replicas` must divide by the 2 devices of the mesh, but is 9" in str(error)
+else:
+    raise AssertionError
+print("fine")
+"""
+
+
+def test_replicas_are_shared_out_over_devices():
+    """Two devices of the host: the same replicas, and totals that are merged."""
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    run = subprocess.run([sys.executable, "-c", MESH], capture_output=True, text=True, env={**os.environ, **flags})
+    assert run.stdout.strip() == "fine", run.stderr[-2000:]
+
+
+def test_what_a_reduction_returns_is_a_tree():
+    """`Moments` can be handed to jax.tree.map and eqx.filter."""
+    moments = ensemble(reduce=jk.MeanVar()).observed["M4"]
+    assert isinstance(moments, jk.Moments)
+    assert len(jax.tree.leaves(eqx.filter(moments, eqx.is_array))) == 4
