@@ -27,6 +27,8 @@ def write_arrays(path: str | os.PathLike, header: Mapping[str, Any], arrays: Map
         file.flush()
         os.fsync(file.fileno())
     os.replace(beside, path)
+    if os.name != "posix":
+        return path
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -52,7 +54,9 @@ def read_arrays(path: str | os.PathLike, format: str, version: int) -> tuple[dic
             if _HEADER not in content.files:
                 raise refuse("path", f"name {kind}", f"{name!r} is something else", "use another file")
             header = json.loads(bytes(content[_HEADER]))
-            known = isinstance(header, dict) and header.get("format") == format
+            known = (
+                isinstance(header, dict) and header.get("format") == format and isinstance(header.get("version"), int)
+            )
             if known and header["version"] <= version:
                 return header, {key: content[key] for key in content.files if key != _HEADER}
     except _DAMAGED as error:

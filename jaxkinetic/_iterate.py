@@ -115,21 +115,30 @@ def _part(save: Save, first: int, last: int, fresh: bool) -> Save:
 
 def write_chunk(folder: Path, solution: Solution) -> None:
     """The saves of one chunk, then the checkpoint: one killed between the two is written again, the same."""
-    arrays = {"times": np.asarray(solution.times)}
-    for kind in ("observed", "states"):
-        for path, leaf in jax.tree_util.tree_leaves_with_path(getattr(solution, kind)):
-            arrays["/".join([kind, *re.findall(r"\w+", jax.tree_util.keystr(path))])] = np.asarray(leaf)
+    arrays = saved_arrays(solution.times, solution.observed, solution.states)
     step = solution.checkpoint.step
     write_arrays(folder / f"chunk-{step:012d}.npz", {"format": _FORMAT, "version": _VERSION, "step": step}, arrays)
     save_checkpoint(folder / "checkpoint.npz", solution.checkpoint)
 
 
-def read_chunks(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def saved_arrays(times: Any, observed: Any, states: Any) -> dict[str, np.ndarray]:
+    """What was saved of a run under flat names: "times", "observed/NAME", "states/velocity", ..."""
+    arrays = {"times": np.asarray(times)}
+    for kind, tree in (("observed", observed), ("states", states)):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            arrays["/".join([kind, *re.findall(r"\w+", jax.tree_util.keystr(path))])] = np.asarray(leaf)
+    return arrays
+
+
+def read_chunks(path: str | os.PathLike, *, last: int | None = None) -> dict[str, np.ndarray]:
     """What `iterate` wrote to a folder, joined in time: "times", "observed/NAME", "states/velocity", ..., leading axis T.
+
+    `last`: only chunks that end at this step or before.
 
     **Raises:** `ValueError` for a folder without chunks, and for a chunk that is damaged or newer than this version.
     """
     files = sorted(Path(path).glob("chunk-*.npz"))
+    files = [file for file in files if last is None or int(file.stem.removeprefix("chunk-")) <= last]
     if not files:
         raise refuse("path", "name a folder of chunks", f"{str(path)!r} holds none", "check it")
     parts = [read_arrays(file, _FORMAT, _VERSION)[1] for file in files]

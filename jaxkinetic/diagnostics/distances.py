@@ -157,7 +157,7 @@ def _between(x: Array, alive_x: Array, y: Array, alive_y: Array, order: float) -
 
     def rank_by_rank(x: Array, y: Array) -> Array:
         shortest = min(x.shape[0], y.shape[0])
-        counts = jnp.arange(shortest) < num_x
+        counts = jnp.arange(shortest, dtype=jnp.int32) < num_x
         difference = jnp.where(counts, x[:shortest], 0) - jnp.where(counts, y[:shortest], 0)
         return jnp.sum(_power(difference, order)) / num_x.astype(x.dtype)
 

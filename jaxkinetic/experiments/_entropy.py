@@ -8,13 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import digamma
 
-from ..diagnostics import knn_entropy, knn_entropy_bias, temperature
+from ..diagnostics import (
+    fisher_information,
+    fisher_information_bias,
+    knn_entropy,
+    knn_entropy_bias,
+    temperature,
+)
 from ..fitting import DecayFit, fit_decay
 from ..landau import exact
 from ..states import Particles
 from ._experiment import Options
 
 _GROUPS, _BIAS_REPLICAS, _BIAS_PARTICLES = 8, 128, 1 << 20
+_FISHER_PARTICLES = 8192
 
 
 def standard_error(runs: np.ndarray) -> np.ndarray:
@@ -50,6 +57,33 @@ def excess_entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:
 def _log_temperature_bias(num: int, dim: int) -> float:
     """E log(sample temperature) of `num` particles of a Maxwellian of temperature 1, where d N T ~ chi^2 of d (N - 1)."""
     return float(digamma(dim * (num - 1) / 2)) + math.log(2 / (dim * num))
+
+
+def tail(times: np.ndarray, value: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Where a rate is fitted: from a quarter of the time to the last save before the excess is below 3 standard errors; five
+    saves at least, earlier ones if need be."""
+    lost = np.flatnonzero(value < 3 * np.nan_to_num(noise))
+    last = max(int(lost[0]) if lost.size else len(times), 5)
+    first = min(int(np.searchsorted(times, times[-1] / 4)), last - 5)
+    places = np.arange(len(times))
+    return (places >= first) & (places < last)
+
+
+def fisher_excess(velocities: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray, int]:
+    """(I T/d - 1, its standard error, M) at every time: Fisher's information of the first M <= 8192 particles of every run over
+    that of the Maxwellian of their temperature, by the same estimator on Maxwellians of M particles. 0 in equilibrium."""
+    num, dim = min(_FISHER_PARTICLES, velocities.shape[2]), velocities.shape[3]
+    key = jax.random.fold_in(jax.random.key(options.seed), options.replicas + 1)
+    bias, bias_stderr = fisher_information_bias(key, num, dim, replicas=8)
+    relative = np.empty(velocities.shape[:2])
+    for r, run in enumerate(velocities):
+        for t in range(len(run)):
+            state = Particles(jnp.asarray(run[t, :num]))
+            relative[r, t] = float(fisher_information(state)) * float(temperature(state)) / (dim + bias) - 1
+    # One run does not show its own scatter: that on a Maxwellian stands for it.
+    own = standard_error(relative)
+    own = np.where(np.isnan(own), bias_stderr * 8**0.5 / dim, own)
+    return relative.mean(axis=0), np.hypot(own, bias_stderr / dim), num
 
 
 def fit_excess(times: np.ndarray, groups: np.ndarray, bias_stderr: float) -> tuple[DecayFit, float]:

@@ -1,7 +1,7 @@
 """What an experiment is: a name, defaults, and a function from options to a report."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from .._checks import check_integer, check_scalar, refuse
 from .._system import AbstractScheme
 from ..pairs import RandomMatching, Sweep
 from ..schemes import EulerMaruyama
+from ._partial import Partial
 
 SCHEMES: dict[str, Callable[[], AbstractScheme]] = {
     "euler-maruyama": EulerMaruyama,
@@ -30,6 +31,7 @@ class Options:
     replicas: int
     seed: int = 0
     scheme: str = "euler-maruyama"
+    gamma: float | None = None  # where the experiment has one
 
     def check(
         self, *, least_dim: int = 2, most_dim: int | None = None, schemes: tuple[str, ...] = tuple(SCHEMES)
@@ -46,9 +48,16 @@ class Options:
         check_scalar("--dt", self.dt, positive=True)
         if self.scheme not in schemes:
             raise refuse("--scheme", f"be one of {', '.join(schemes)} here", f"is {self.scheme!r}", "choose one")
+        if self.gamma is not None:
+            check_scalar("--gamma", self.gamma)
 
     def make_scheme(self) -> AbstractScheme:
         return SCHEMES[self.scheme]()
+
+
+KINDS: dict[str, type] = {
+    "particles": int, "dim": int, "dt": float, "steps": int, "replicas": int, "seed": int, "scheme": str, "gamma": float,
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +72,42 @@ class Report:
 
 
 @dataclasses.dataclass(frozen=True)
+class Watch:
+    """How a run is watched and kept. `progress`: a bar on standard error. `partial`: where finished parts go, and come from."""
+
+    progress: bool = False
+    partial: Partial | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Headline:
+    """The number of `Report.numbers` that a sweep follows, its standard error, and what the axis says."""
+
+    number: str
+    stderr: str
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
-    """`run(options, progress)` computes the report; `progress` shows a bar on standard error. `least_dim`, `most_dim`: the
-    range of d. `schemes`: those for which the report is right."""
+    """`run(options, watch)` computes the report. `least_dim`, `most_dim`: the range of d. `schemes`: those for which the report
+    is right. `headline`: what a sweep shows. `adapt(options, given)`: the options, those that the user did not give by name
+    fitted to those that are given."""
 
     name: str
     summary: str
     defaults: Options
-    run: Callable[[Options, bool], Report]
+    run: Callable[[Options, Watch], Report]
+    headline: Headline
     least_dim: int = 2
     most_dim: int | None = None
     schemes: tuple[str, ...] = ("euler-maruyama",)
+    adapt: Callable[[Options, frozenset[str]], Options] = lambda options, given: options
+
+    def options(self, given: Mapping[str, Any]) -> Options:
+        """The defaults with what is given, checked. **Raises:** `ValueError`."""
+        if given.get("gamma") is not None and self.defaults.gamma is None:
+            raise refuse("--gamma", f"be left out for {self.name}", f"is {given['gamma']}", "its law is fixed")
+        chosen = self.adapt(dataclasses.replace(self.defaults, **given), frozenset(given))
+        chosen.check(least_dim=self.least_dim, most_dim=self.most_dim, schemes=self.schemes)
+        return chosen

@@ -26,6 +26,10 @@ class Progress:
         if not self._bar.disable:
             self._bar.update(1)
 
+    def skip(self, saves: int) -> None:
+        """Saves that were found on disk."""
+        self._bar.update(saves)
+
     def __enter__(self) -> "Progress":
         return self
 

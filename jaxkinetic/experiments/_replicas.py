@@ -1,25 +1,38 @@
-"""Independent runs of one system, one after the other inside one compiled program."""
+"""Independent runs of one system, watched, and kept part by part so that a run that was stopped can go on."""
 
+import dataclasses
+import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from .._checkpoint import load_checkpoint
+from .._iterate import iterate, read_chunks, saved_arrays
 from .._save import Contextual, Save
 from .._simulate import simulate
-from .._solution import SimulationError, Solution
+from .._solution import SimulationError
 from .._system import AbstractScheme, AbstractSystem
 from .._types import Key, Observable
 from ..states import Particles
-from ._experiment import Options
+from ._experiment import Options, Watch
 from ._progress import Progress
 
 # Replicas advance together as long as their pairs fit one block of rows.
 _PAIRS = 1 << 17
 _PARTS = 32
+# Fewer runs than this, each too large for company, are kept chunk by chunk.
+_FEW, _CHUNKS = 8, 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """`times` (T,); `observed[name]` (R, T, ...); `velocities` (R, T, N, d), or None if no states were asked for."""
+
+    times: np.ndarray
+    observed: dict[str, np.ndarray]
+    velocities: np.ndarray | None
 
 
 def run_replicas(
@@ -30,44 +43,101 @@ def run_replicas(
     observe: Mapping[str, Observable | Contextual],
     state: bool,
     label: str,
-    progress: bool,
-) -> Solution:
-    """`options.replicas` runs, each from its own draw of `initial`, saved about 21 times; every leaf gets the replica as
-    leading axis, `times` not. **Raises:** `SimulationError` if one of them fails."""
-    scheme: AbstractScheme = options.make_scheme()
+    watch: Watch,
+) -> Runs:
+    """`options.replicas` runs, each from its own draw of `initial`, saved about 21 times.
+
+    With `watch.partial` what is finished is on disk, and is not computed again; the result is bitwise the same.
+    **Raises:** `SimulationError` if one of them fails."""
     steps = save_steps(options.steps)
     batch = max(1, min(options.replicas, _PAIRS // options.particles**2))
-    # The host gets a say (an interrupt) between parts.
-    size = batch * max(1, options.replicas // (_PARTS * batch))
+    few = batch == 1 and options.replicas < _FEW
+    # The host gets a say (an interrupt, a part on disk) between parts.
+    size = 1 if few else batch * max(1, options.replicas // (_PARTS * batch))
     parts = -(-options.replicas // size)
-    with Progress(label, parts * size * len(steps), shown=progress) as bar:
+    keys = jax.random.split(jax.random.key(options.seed), parts * size)
+    with Progress(label, parts * size * len(steps), shown=watch.progress) as bar:
         save = Save(steps=steps, state=state, observe={**observe, "tick": Contextual(bar.tick)})
+        if few:
+            pieces = [_long_run(system, initial, options, keys[i], i, save, label, watch, bar) for i in range(parts)]
+        else:
+            pieces = _short_runs(system, initial, options, keys.reshape(parts, size), batch, save, label, watch, bar)
+    joined = {name: np.concatenate([piece[name] for piece in pieces])[: options.replicas] for name in pieces[0]}
+    observed = {name.removeprefix("observed/"): x for name, x in joined.items() if name.startswith("observed/")}
+    observed.pop("tick")
+    return Runs(joined["times"][0], observed, joined.get("states/velocity"))
 
-        def one(key: Key) -> Any:
-            start_key, run_key = jax.random.split(key)
-            solution = simulate(
-                system,
-                initial(start_key),
-                scheme=scheme,
-                key=run_key,
-                dt=options.dt,
-                num_steps=options.steps,
-                save=save,
-                throw=False,
-            )
-            return eqx.filter(solution, eqx.is_array)
 
-        keys = jax.random.split(jax.random.key(options.seed), parts * size)
-        run_part = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=batch))
-        pieces = []
-        for part in range(parts):
-            pieces.append(run_part(keys[part * size : (part + 1) * size]))
-            jax.block_until_ready(pieces[-1].final)
-    solutions = jax.tree.map(lambda *x: jnp.concatenate(x)[: options.replicas], *pieces)
-    if not bool(solutions.result.ok.all()):
-        raise SimulationError(solutions.result.message)
-    observed = {name: value for name, value in solutions.observed.items() if name != "tick"}
-    return eqx.tree_at(lambda s: (s.times, s.observed), solutions, (solutions.times[0], observed))
+def velocities_of(runs: Runs) -> np.ndarray:
+    assert runs.velocities is not None, "run_replicas(..., state=True)"
+    return runs.velocities
+
+
+def _short_runs(
+    system: AbstractSystem, initial: Callable, options: Options, keys: Any, batch: int, save: Save, label: str,
+    watch: Watch, bar: Progress,
+) -> list[dict[str, np.ndarray]]:  # fmt: skip
+    """Part after part in one compiled program; the unit that is kept is a part."""
+    scheme: AbstractScheme = options.make_scheme()
+
+    def one(key: Key) -> Any:
+        start_key, run_key = jax.random.split(key)
+        run = simulate(
+            system,
+            initial(start_key),
+            scheme=scheme,
+            key=run_key,
+            dt=options.dt,
+            num_steps=options.steps,
+            save=save,
+            throw=False,
+        )
+        return run.times, run.observed, run.states, run.result
+
+    run_part = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=batch))
+    structure = jax.tree.structure(jax.eval_shape(run_part, keys[0]))
+    pieces = []
+    for part in range(len(keys)):
+        kept = watch.partial.load(label, part) if watch.partial else None
+        if kept is None:
+            arrays = jax.tree.leaves(jax.device_get(run_part(keys[part])))
+        else:
+            arrays = kept
+            bar.skip(keys.shape[1] * len(save.steps or ()))
+        times, observed, states, result = jax.tree.unflatten(structure, arrays)
+        if not bool(result.ok.all()):
+            raise SimulationError(result.message)
+        if kept is None and watch.partial:
+            watch.partial.save(label, part, arrays)
+        pieces.append(saved_arrays(times, observed, states))
+    return pieces
+
+
+def _long_run(
+    system: AbstractSystem, initial: Callable, options: Options, key: Key, number: int, save: Save, label: str,
+    watch: Watch, bar: Progress,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """One run by chunks of a fifth; what is kept is a chunk, and the checkpoint at its end."""
+    start_key, run_key = jax.random.split(key)
+    folder = watch.partial.path(label, number) if watch.partial else None
+    steps, chunks = save.steps or (), []
+    if folder is not None and (folder / "checkpoint.npz").is_file():
+        at: Any = load_checkpoint(folder / "checkpoint.npz")
+        done, fresh = at.step, {}
+        chunks.append(read_chunks(folder, last=done))
+        bar.skip(len(chunks[0]["times"]))
+        steps = tuple(step for step in steps if step > done)
+    else:
+        if folder is not None:
+            # Killed between its first chunk and the first checkpoint.
+            shutil.rmtree(folder, ignore_errors=True)
+        at, done = initial(start_key), 0
+        fresh = {"scheme": options.make_scheme(), "key": run_key, "dt": options.dt}
+    rest = Save(steps=steps, state=save.state, observe=save.observe)
+    chunk, left = -(-options.steps // _CHUNKS), options.steps - done
+    for run in iterate(system, at, chunk=chunk, num_steps=left, path=folder, save=rest, **fresh):
+        chunks.append(saved_arrays(run.times, run.observed, run.states))
+    return {name: np.concatenate([c[name] for c in chunks])[None] for name in chunks[0]}
 
 
 def save_steps(steps: int) -> tuple[int, ...]:

@@ -1,22 +1,21 @@
-"""The command line: `jaxkinetic list`, `jaxkinetic run NAME`."""
+"""The command line: `jaxkinetic list`, `jaxkinetic run NAME`, `jaxkinetic sweep NAME --over OPTION=VALUES`."""
 
 import argparse
-import dataclasses
-import datetime
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import jax
-import numpy as np
 
 from .. import __version__
 from .._checks import refuse
 from .._solution import SimulationError
-from . import CATALOGUE, Experiment, Options
-from ._output import commit, device, prepare, write
+from . import CATALOGUE
+from ._experiment import KINDS
+from ._output import prepare
+from ._run import run_to_files
+from ._sweep import parse_over, sweep
 
 _HELP = {
     "particles": "N, at least 2",
@@ -26,6 +25,7 @@ _HELP = {
     "replicas": "independent runs",
     "seed": "of all randomness",
     "scheme": "time stepping",
+    "gamma": "exponent of the interaction, where it is free",
 }
 
 
@@ -42,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jaxkinetic: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("jaxkinetic: stopped; earlier results were left as they are.", file=sys.stderr)
+        print(
+            "jaxkinetic: stopped; earlier results were left as they are. `run ... --resume`, or the same `sweep`, goes on.",
+            file=sys.stderr,
+        )
         return 130
 
 
@@ -60,39 +63,23 @@ def _main(arguments: Sequence[str] | None) -> int:
         raise refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
     experiment = CATALOGUE[options.name]
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
-    chosen = dataclasses.replace(experiment.defaults, **given)
-    chosen.check(least_dim=experiment.least_dim, most_dim=experiment.most_dim, schemes=experiment.schemes)
-    if options.precision == 64:
-        jax.config.update("jax_enable_x64", True)
+    if options.command == "sweep":
+        name, values = parse_over(options.over, given)
+        cells = [experiment.options({**given, name: value}) for value in values]
+        _set_precision(options.precision)
+        folder = Path(options.out) if options.out else Path("results") / f"{experiment.name}-over-{name}"
+        sweep(experiment, name, values, cells, options.precision, folder)
+        return 0
+    chosen = experiment.options(given)
+    _set_precision(options.precision)
     folder = prepare(Path(options.out) if options.out else Path("results") / experiment.name)
-    _run(experiment, chosen, options.precision, folder)
+    run_to_files(experiment, chosen, options.precision, folder, resume=options.resume)
     return 0
 
 
-def _run(experiment: Experiment, options: Options, precision: int, folder: Path) -> None:
-    shown = ", ".join(f"{f.name} {getattr(options, f.name)}" for f in dataclasses.fields(options))
-    print(f"{experiment.name} on {device()}: {shown}, float{precision}")
-    started, begun = time.perf_counter(), datetime.datetime.now(datetime.UTC)
-    report = experiment.run(options, True)
-    elapsed = time.perf_counter() - started
-    manifest = {
-        "experiment": experiment.name,
-        "parameters": {**dataclasses.asdict(options), "precision": precision},
-        "seed": options.seed,
-        "version": __version__,
-        "commit": commit(),
-        "device": device(),
-        "jax": jax.__version__,
-        "numpy": np.__version__,
-        "python": sys.version.split()[0],
-        "started": begun.isoformat(timespec="seconds"),
-        "seconds": round(elapsed, 2),
-    }
-    print(f"\n{report.table}\n")
-    for finding in report.findings:
-        print(f"- {finding}")
-    paths = write(folder, report, manifest)
-    print(f"\n{elapsed:.0f} s. Wrote {', '.join(str(p) for p in paths)}")
+def _set_precision(bits: int) -> None:
+    if bits == 64:
+        jax.config.update("jax_enable_x64", True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,11 +88,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     commands.add_parser("list", help="the experiments")
     run = commands.add_parser("run", help="run an experiment, print its table, write its results and figure")
-    run.add_argument("name", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
-    for field in dataclasses.fields(Options):
-        kind = {"int": int, "float": float, "str": str}[str(getattr(field.type, "__name__", field.type))]
-        usual = ", ".join(f"{e.name} {getattr(e.defaults, field.name)}" for e in CATALOGUE.values())
-        run.add_argument(f"--{field.name}", type=kind, default=None, help=f"{_HELP[field.name]} (default: {usual})")
-    run.add_argument("--precision", type=int, choices=(32, 64), default=32, help="bits of a float (default 32)")
-    run.add_argument("--out", default=None, help="folder for the results (default results/NAME)")
+    _add_options(run, "results/NAME")
+    run.add_argument("--resume", action="store_true", help="go on with the same run that was stopped")
+    over = commands.add_parser(
+        "sweep", help="an experiment at several values of one option: one table, one figure; goes on if stopped"
+    )
+    _add_options(over, "results/NAME-over-OPTION")
+    over.add_argument("--over", required=True, metavar="OPTION=V1,V2,...", help="for example gamma=-3,-2,0")
     return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, folder: str) -> None:
+    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
+    for name, kind in KINDS.items():
+        usual = ", ".join(
+            f"{e.name} {getattr(e.defaults, name)}" for e in CATALOGUE.values() if getattr(e.defaults, name) is not None
+        )
+        parser.add_argument(f"--{name}", type=kind, default=None, help=f"{_HELP[name]} (default: {usual})")
+    parser.add_argument("--precision", type=int, choices=(32, 64), default=32, help="bits of a float (default 32)")
+    parser.add_argument("--out", default=None, help=f"folder for the results (default {folder})")

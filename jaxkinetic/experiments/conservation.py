@@ -12,7 +12,8 @@ from .. import initial
 from ..diagnostics import energy, momentum
 from ..landau import IndependentNoise, Kac, MatrixSqrt, Maxwell, exact
 from . import plotting as look
-from ._experiment import Experiment, Options, Report
+from ._entropy import standard_error
+from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._replicas import run_replicas
 from ._table import table
 
@@ -23,7 +24,7 @@ _SYSTEMS = (
 )
 
 
-def run(options: Options, progress: bool) -> Report:
+def run(options: Options, watch: Watch) -> Report:
     rows: list[list[str]] = []
     series: dict[str, Any] = {}
     times = np.zeros(0)
@@ -35,7 +36,7 @@ def run(options: Options, progress: bool) -> Report:
             observe={"energy": energy, "momentum": momentum},
             state=False,
             label=title,
-            progress=progress,
+            watch=watch,
         )
         times = np.asarray(solution.times, float)
         steps = np.rint(times / options.dt).astype(int)
@@ -66,6 +67,7 @@ def run(options: Options, progress: bool) -> Report:
         noise: {
             "rms_momentum_drift": float(np.sqrt(np.mean(s["momentum"][:, -1] ** 2))),
             "mean_energy_drift": float(s["energy"][:, -1].mean()),
+            "mean_energy_drift_stderr": float(standard_error(s["energy"][:, -1])),
             "mean_energy_drift_exact": float(s["energy_exact"][-1]),
             "std_energy_drift": float(s["energy"][:, -1].std()),
         }
@@ -123,7 +125,7 @@ def _draw(times: np.ndarray, series: dict[str, Any], options: Options) -> Figure
             ax.plot(times, s[f"{name}_exact"], "--", color=look.BLACK, lw=1.6, label="exact (Euler-Maruyama)")
             ax.set_ylim((0 if name == "momentum" else -top), top)
             kept = "on every path" if system.conserves[name] == "exact" else "in mean only"
-            look.label(
+            look.describe(
                 ax, "time t", r"$|p(t) - p(0)|$" if name == "momentum" else r"$E(t) - E(0)$",
                 f"{title}\n{name}: conserved {kept}",
             )  # fmt: skip
@@ -136,4 +138,5 @@ CONSERVATION = Experiment(
     summary="Kac's, independent and matrix-root systems side by side: momentum and energy, on every path or in mean",
     defaults=Options(particles=128, dim=3, dt=0.001, steps=200, replicas=64),
     run=run,
+    headline=Headline("kac.mean_energy_drift", "kac.mean_energy_drift_stderr", "mean energy drift of Kac's system"),
 )

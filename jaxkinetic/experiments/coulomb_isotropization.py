@@ -12,14 +12,14 @@ from ..diagnostics import energy, momentum, stress
 from ..landau import Kac, PowerLaw, exact
 from . import plotting as look
 from ._entropy import standard_error
-from ._experiment import Experiment, Options, Report
+from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._replicas import run_replicas
 from ._table import table
 
 _PERPENDICULAR, _PARALLEL, _MIN_STEPS = 1.25, 0.5, 10
 
 
-def run(options: Options, progress: bool) -> Report:
+def run(options: Options, watch: Watch) -> Report:
     check_integer("--steps", options.steps, minimum=_MIN_STEPS)
     solution = run_replicas(
         Kac(PowerLaw(-3.0)),
@@ -30,7 +30,7 @@ def run(options: Options, progress: bool) -> Report:
         observe={"stress": stress, "energy": energy, "momentum": momentum},
         state=False,
         label="coulomb-isotropization",
-        progress=progress,
+        watch=watch,
     )
     times = np.asarray(solution.times, float)
     p = np.asarray(solution.observed["stress"], float)
@@ -115,7 +115,7 @@ def _draw(
             times, values.mean(0), yerr=noise, fmt="o", ms=4, color=color, capsize=2, label=f"{symbol}, particles"
         )
         ax.plot(times, closure[:, column], "--", color=color, lw=1.2, label=f"{symbol}, bi-Maxwellian closure")
-    look.label(ax, "time t", "temperature", "Both temperatures")
+    look.describe(ax, "time t", "temperature", "Both temperatures")
     look.legend(ax)
 
     ax, difference = axes[0, 1], (perpendicular - parallel).mean(0)
@@ -128,7 +128,7 @@ def _draw(
         label=f"particles, {found[0]:.2f} ± {found[1]:.2f} at t = 0",
     )  # fmt: skip
     ax.plot(times, closure[:, 0] - closure[:, 1], "--", color=look.GREY, label="bi-Maxwellian closure")
-    look.label(ax, "time t", r"$T_\perp - T_\parallel$", "The difference decays")
+    look.describe(ax, "time t", r"$T_\perp - T_\parallel$", "The difference decays")
     ax.set_ylim(bottom=0)
     look.legend(ax)
     return figure
@@ -139,6 +139,7 @@ COULOMB_ISOTROPIZATION = Experiment(
     summary="two temperatures under Coulomb's law: the initial rate against the exact one, then the bi-Maxwellian closure",
     defaults=Options(particles=25_000, dim=3, dt=0.0005, steps=2000, replicas=8, scheme="random-matching"),
     run=run,
+    headline=Headline("initial_rate", "initial_rate_stderr", "initial isotropization rate"),
     least_dim=3,
     most_dim=3,
     schemes=("random-matching", "sweep"),

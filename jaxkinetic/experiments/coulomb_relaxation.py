@@ -1,6 +1,8 @@
 """Kac's system under Coulomb's law from Rosenbluth's shell: entropy falls, momentum and energy stay to round-off."""
 
+import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -12,32 +14,34 @@ from .._checks import check_integer
 from ..fitting import DecayFit
 from ..landau import Kac, PowerLaw, exact
 from . import plotting as look
-from ._entropy import excess_entropy, fit_excess
-from ._experiment import Experiment, Options, Report
-from ._replicas import run_replicas
+from ._entropy import excess_entropy, fisher_excess, fit_excess, tail
+from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._replicas import run_replicas, velocities_of
 from ._table import table
 
 _SHARPNESS, _MIN_STEPS = 10.0, 10
 
 
-def run(options: Options, progress: bool) -> Report:
+def run(options: Options, watch: Watch) -> Report:
     check_integer("--steps", options.steps, minimum=_MIN_STEPS)
+    gamma = -3.0 if options.gamma is None else options.gamma
+    coulomb = gamma == -3
     solution = run_replicas(
-        Kac(PowerLaw(-3.0)),
+        Kac(PowerLaw(gamma)),
         lambda key: initial.rosenbluth(key, options.particles, options.dim, sharpness=_SHARPNESS),
         options,
         observe={},
         state=True,
         label="coulomb-relaxation",
-        progress=progress,
+        watch=watch,
     )
     times = np.asarray(solution.times, float)
-    states: Any = solution.states
-    velocities = np.asarray(states.velocity)
+    velocities = velocities_of(solution)
     h = excess_entropy(velocities, options)
     groups, bias_stderr = h.pop("groups"), h.pop("bias_stderr")
     # The tail is nearly exponential, the beginning is not.
-    late = times >= times[-1] / 4
+    late = tail(times, h["value"], h["noise"])
+    fisher, fisher_noise, subset = fisher_excess(velocities, options)
     fit, rate_stderr = fit_excess(times[late], groups[:, late], bias_stderr)
     ratio, ratio_noise = _fourth(velocities)
     # Summed in float64: the round-off of a sum is not the scheme's.
@@ -45,18 +49,20 @@ def run(options: Options, progress: bool) -> Report:
     momenta, energies = v.mean(axis=2), (v**2).sum(axis=3).mean(axis=2) / 2
     drift_p = np.linalg.norm(momenta - momenta[:, :1], axis=-1).max(axis=0)
     drift_e = np.abs(energies / energies[:, :1] - 1).max(axis=0)
-    start, slope = _at_the_start()
+    start, slope = _at_the_start(coulomb)
 
-    headers = ["t", "H-H_M", "+-", "M4/15T^2", "+-", "|dp|", "|dE|/E"]
-    rows = [
-        [f"{t:.4g}", f"{a:.5f}", f"{b:.5f}", f"{c:.4f}", f"{d:.4f}", f"{p:.1e}", f"{e:.1e}"]
-        for t, a, b, c, d, p, e in zip(times, h["value"], h["noise"], ratio, ratio_noise, drift_p, drift_e, strict=True)
-    ]
+    headers = ["t", "H-H_M", "+-", "I/I_M-1", "+-", "M4/15T^2", "+-", "|dp|", "|dE|/E"]
+    forms = (".4g", ".5f", ".5f", ".4f", ".4f", ".4f", ".4f", ".1e", ".1e")
+    columns = (times, h["value"], h["noise"], fisher, fisher_noise, ratio, ratio_noise, drift_p, drift_e)
+    rows = [[format(x, form) for x, form in zip(row, forms, strict=True)] for row in zip(*columns, strict=True)]
     findings = (
-        f"Entropy-decay rate, a fit of A exp(-rate t) to {times[late][0]:.3g} <= t <= {times[-1]:.3g}: "
-        f"{float(fit.rate):.3f} +- {rate_stderr:.3f}. It falls with time: Coulomb collisions hardly reach the fast tail.",
-        f"At t = 0 the Landau equation has H - H_M = {start:.5f} and d(H - H_M)/dt = {slope:.4f} exactly, a rate of "
-        f"{-slope / start:.2f}; estimated here {h['value'][0]:.5f}.",
+        f"Entropy-decay rate, a fit of A exp(-rate t) to {times[late][0]:.3g} <= t <= {times[late][-1]:.3g}: "
+        f"{float(fit.rate):.3f} +- {rate_stderr:.3f}."
+        + (" It falls with time: Coulomb collisions hardly reach the fast tail." if coulomb else ""),
+        f"At t = 0 the Landau equation has H - H_M = {start:.5f} exactly; estimated here {h['value'][0]:.5f}."
+        + (f" Its derivative there is {slope:.4f}, a rate of {-slope / start:.2f}." if coulomb else ""),
+        f"I/I_M - 1 is Fisher's information of {subset} particles a run over that of their Maxwellian, both by the same kernel "
+        "estimator: structure finer than its width is not seen, most at t = 0. It falls, as H does.",
         f"Momentum and energy per particle move by at most {drift_p.max():.1e} and {drift_e.max():.1e}: round-off, at any dt.",
         "H - H_M is at the sample's own temperature; its estimator's bias is that of a Maxwellian of the same size, removed. "
         "+- is one standard error: of H over runs, or for one run that of the estimator; of M4 over particles.",
@@ -66,7 +72,9 @@ def run(options: Options, progress: bool) -> Report:
         "entropy_decay_rate_stderr": rate_stderr,
         "entropy_first": float(h["value"][0]),
         "entropy_first_exact": start,
-        "entropy_slope_first_exact": slope,
+        "entropy_slope_first_exact": slope if coulomb else None,
+        "fisher_first": float(fisher[0]),
+        "fisher_last": float(fisher[-1]),
         "entropy_last": float(h["value"][-1]),
         "fourth_last": float(ratio[-1]),
         "momentum_drift": float(drift_p.max()),
@@ -75,11 +83,22 @@ def run(options: Options, progress: bool) -> Report:
     speeds = np.linalg.norm(velocities[:, [0, -1]], axis=-1)
     arrays = {
         "times": times, "entropy": h["value"], "entropy_noise": h["noise"], "fourth": ratio, "fourth_noise": ratio_noise,
-        "momentum_drift": drift_p,
+        "fisher": fisher, "fisher_noise": fisher_noise, "momentum_drift": drift_p,
         "energy_drift": drift_e, "speed_first": speeds[:, 0].ravel(), "speed_last": speeds[:, 1].ravel(),
     }  # fmt: skip
     draw = functools.partial(
-        _draw, times, h, fit, rate_stderr, (start, slope), ratio, (drift_p, drift_e), speeds, options
+        _draw,
+        times,
+        h,
+        fit,
+        rate_stderr,
+        (times[late][0], times[late][-1]),
+        (start, slope),
+        (fisher, fisher_noise),
+        (ratio, ratio_noise),
+        (drift_p, drift_e),
+        velocities[:, [0, -1]],
+        options,
     )
     return Report(table(headers, rows), findings, numbers, arrays, draw)
 
@@ -94,64 +113,64 @@ def _fourth(velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return m4 / scale, influence.std(1) / scale / np.sqrt(q.shape[1])
 
 
-def _at_the_start() -> tuple[float, float]:
-    """(H - H_M, its derivative) of the shell at temperature 1."""
+def _at_the_start(coulomb: bool) -> tuple[float, float]:
+    """(H - H_M, its derivative under Coulomb's law, else NaN) of the shell at temperature 1."""
     speed = np.linspace(0, 6, 120_001)
     shell = np.exp(-_SHARPNESS * (speed - 1) ** 2)
     scale = float(np.sqrt(trapezoid(speed**4 * shell, speed) / trapezoid(speed**2 * shell, speed) / 3))
     density = np.exp(-_SHARPNESS * (speed * scale - 1) ** 2)
     excess = exact.isotropic_entropy(speed, density) - float(exact.maxwellian_entropy(3))
-    return excess, exact.coulomb_entropy_rate(speed, density)
+    return excess, exact.coulomb_entropy_rate(speed, density) if coulomb else math.nan
+
+
+def _adapt(options: Options, given: frozenset[str]) -> Options:
+    """Without a dt of the user's: collisions are faster by about r^(gamma + 3) at a relative speed r = sqrt(6 T)."""
+    if options.gamma is None or "dt" in given:
+        return options
+    return dataclasses.replace(options, dt=float(f"{options.dt * 6 ** (-(options.gamma + 3) / 2):.2g}"))
 
 
 def _draw(
-    times: np.ndarray, h: dict[str, Any], fit: DecayFit, rate_stderr: float, start: tuple[float, float], ratio: np.ndarray,
-    drifts: tuple[np.ndarray, np.ndarray], speeds: np.ndarray, options: Options,
+    times: np.ndarray, h: dict[str, Any], fit: DecayFit, rate_stderr: float, window: tuple[float, float],
+    start: tuple[float, float], fisher: tuple[np.ndarray, np.ndarray], ratio: tuple[np.ndarray, np.ndarray],
+    drifts: tuple[np.ndarray, np.ndarray], velocities: np.ndarray, options: Options,
 ) -> Figure:  # fmt: skip
+    gamma = -3.0 if options.gamma is None else options.gamma
+    law = "Coulomb" if gamma == -3 else f"γ = {gamma:g}"
     figure, axes = look.new_figure(
-        2, 2, size=(12.5, 8.2),
-        title=f"Kac's conservative Landau system, Coulomb: a shell relaxes  (N = {options.particles}, Δt = {options.dt:g})",
+        2, 3, size=(17.5, 9.2),
+        title=f"Kac's conservative Landau system, {law}: a shell relaxes  (N = {options.particles}, Δt = {options.dt:g})",
     )  # fmt: skip
-    fine = np.linspace(times[-1] / 4, times[-1], 200)
-    ax, shown = axes[0, 0], h["value"] > 0
-    ax.plot(
-        fine,
-        np.asarray(fit(fine)),
-        "--",
-        color=look.ORANGE,
-        label=f"fitted rate {float(fit.rate):.2f} ± {rate_stderr:.2f}",
-    )
-    early = np.linspace(0, -0.9 * start[0] / start[1], 100)
-    ax.plot(early, start[0] + start[1] * early, color=look.BLACK, label="exact value and slope at t = 0")
-    ax.errorbar(
-        times[shown], h["value"][shown], yerr=np.nan_to_num(h["noise"][shown]), fmt="o", ms=5, color=look.BLUE, capsize=2,
-        label="particles",
-    )  # fmt: skip
-    ax.set_yscale("log")
-    ax.set_ylim(bottom=max(h["value"][shown].min() / 2, 1e-4))
-    look.label(ax, "time t", r"$H(t) - H_{\rm Maxwell}$", "Entropy falls")
+    ax = axes[0, 0]
+    look.entropy(ax, times, h["value"], h["noise"], fit=fit, window=window, rate_stderr=rate_stderr)
+    if math.isfinite(start[1]):
+        early = np.linspace(0, -0.9 * start[0] / start[1], 100)
+        ax.plot(early, start[0] + start[1] * early, color=look.BLACK, label="exact value and slope at t = 0")
     look.legend(ax)
 
     ax = axes[0, 1]
-    ax.plot(times, ratio, "o-", ms=4, color=look.BLUE, label="particles")
-    ax.axhline(1, color=look.GREY, ls=":", label="Maxwellian")
-    look.label(ax, "time t", r"$\langle |v|^4\rangle / 15\,T^2$", "Fourth moment")
-    look.legend(ax, loc="lower right")
-
-    ax = axes[1, 0]
-    bins = np.linspace(0, 4.5, 91)
-    for column, (t, color) in enumerate(((times[0], look.ORANGE), (times[-1], look.BLUE))):
-        ax.hist(speeds[:, column].ravel(), bins=bins, density=True, color=color, alpha=0.45, label=f"t = {t:.3g}")
-    maxwell = np.sqrt(2 / np.pi) * bins**2 * np.exp(-(bins**2) / 2)
-    ax.plot(bins, maxwell, color=look.BLACK, label="Maxwellian")
-    look.label(ax, "speed |v|", "density", "Speeds")
+    look.local_rate(ax, times, h["value"], h["noise"])
+    if math.isfinite(start[1]):
+        ax.plot([0], [-start[1] / start[0]], "D", color=look.BLACK, ms=7, label="exact at t = 0")
     look.legend(ax)
 
-    ax = axes[1, 1]
+    ax = axes[0, 2]
+    look.points(ax, times, fisher[0], fisher[1], label=r"Fisher's information, $I/I_{\rm Maxwell} - 1$")
+    look.points(ax, times, 1 - ratio[0], ratio[1], color=look.ORANGE, label=r"$1 - \langle |v|^4\rangle / 15\,T^2$")
+    ax.axhline(0, color=look.GREY, ls=":")
+    look.describe(ax, "time t", "distance from the Maxwellian", "Fisher's information and the fourth moment")
+    look.legend(ax)
+
+    for ax, column in ((axes[1, 0], 0), (axes[1, 1], -1)):
+        title = f"Velocities with $|v_3|$ < .25 at t = {times[column]:.3g}"
+        image = look.velocity_slice(ax, velocities[:, column], title=title)
+        figure.colorbar(image, ax=ax, label="density", shrink=0.85)
+
+    ax = axes[1, 2]
     ax.plot(times[1:], np.maximum(drifts[1][1:], 1e-18), "o", ms=5, color=look.BLUE, label="energy, relative")
     ax.plot(times[1:], np.maximum(drifts[0][1:], 1e-18), "s", ms=5, color=look.GREEN, label="momentum")
     ax.set_yscale("log")
-    look.label(ax, "time t", "largest drift", "Momentum and energy: round-off")
+    look.describe(ax, "time t", "largest drift", "Momentum and energy: round-off")
     look.legend(ax)
     return figure
 
@@ -159,8 +178,10 @@ def _draw(
 COULOMB_RELAXATION = Experiment(
     name="coulomb-relaxation",
     summary="Kac's system under Coulomb's law from Rosenbluth's shell: entropy, its fitted decay rate, invariants to round-off",
-    defaults=Options(particles=100_000, dim=3, dt=0.0025, steps=1600, replicas=1, scheme="random-matching"),
+    defaults=Options(particles=100_000, dim=3, dt=0.0025, steps=1600, replicas=1, scheme="random-matching", gamma=-3.0),
     run=run,
+    headline=Headline("entropy_decay_rate", "entropy_decay_rate_stderr", "entropy-decay rate"),
+    adapt=_adapt,
     least_dim=3,
     most_dim=3,
     schemes=("random-matching", "sweep"),

@@ -15,8 +15,8 @@ from ..fitting import DecayFit, fit_decay
 from ..landau import Kac, Maxwell, exact
 from . import plotting as look
 from ._entropy import excess_entropy, fit_excess, standard_error
-from ._experiment import Experiment, Options, Report
-from ._replicas import run_replicas
+from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._replicas import run_replicas, velocities_of
 from ._table import table
 
 _MIN_STEPS = 10  # a rate is fitted
@@ -24,7 +24,7 @@ _TOO_NOISY = 0.2  # of the initial excess: beyond it the fit is not linear in th
 centred_fourth = functools.partial(moment, order=4, centred=True)
 
 
-def run(options: Options, progress: bool) -> Report:
+def run(options: Options, watch: Watch) -> Report:
     dim, beta = options.dim, min(0.4, 2 / (options.dim + 2))
     check_integer("--steps", options.steps, minimum=_MIN_STEPS)
     solution = run_replicas(
@@ -39,11 +39,10 @@ def run(options: Options, progress: bool) -> Report:
         },
         state=True,
         label="maxwell-bkw",
-        progress=progress,
+        watch=watch,
     )
     times = np.asarray(solution.times, float)
-    states: Any = solution.states
-    velocities = np.asarray(states.velocity)
+    velocities = velocities_of(solution)
     steps = np.rint(times / options.dt).astype(int)
     series = {
         "entropy": excess_entropy(velocities, options),
@@ -194,7 +193,7 @@ def _draw(
         )
     ax.set_yscale("log")
     ax.set_ylim(bottom=exact_h.min() / 4)
-    look.label(ax, "time t", r"$H(t) - H_{\rm Maxwell}$", "Entropy falls exponentially")
+    look.describe(ax, "time t", r"$H(t) - H_{\rm Maxwell}$", "Entropy falls exponentially")
     look.legend(ax)
 
     ax, m = axes[0, 1], series["fourth"]
@@ -216,7 +215,7 @@ def _draw(
         capsize=2,
         label="measured",
     )
-    look.label(ax, "time t", r"$\langle |v-u|^4 \rangle$", "Fourth moment")
+    look.describe(ax, "time t", r"$\langle |v-u|^4 \rangle$", "Fourth moment")
     look.legend(ax, loc="lower right")
 
     ax = axes[1, 0]
@@ -231,7 +230,7 @@ def _draw(
             color=color,
             label=f"t = {t:.3g}, exact",
         )
-    look.label(ax, "speed |v|", "density", "Speeds: histogram of the particles, exact curves")
+    look.describe(ax, "speed |v|", "density", "Speeds: histogram of the particles, exact curves")
     look.legend(ax)
 
     ax, e, p = axes[1, 1], series["energy"], series["momentum"]
@@ -258,7 +257,7 @@ def _draw(
     )
     ax.axhline(p["noise"][0], color=look.GREY, ls=":", label="round-off")
     ax.set_yscale("log")
-    look.label(
+    look.describe(
         ax,
         "time t",
         "drift",
@@ -273,5 +272,6 @@ MAXWELL_BKW = Experiment(
     summary="Kac's system with Maxwell molecules from BKW data against the exact solution; fits the entropy-decay rate",
     defaults=Options(particles=256, dim=3, dt=0.002, steps=100, replicas=256),
     run=run,
+    headline=Headline("entropy_decay_rate", "entropy_decay_rate_stderr", "entropy-decay rate"),
     schemes=("euler-maruyama", "sweep"),
 )

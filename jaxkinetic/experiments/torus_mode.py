@@ -14,8 +14,8 @@ from ..fitting import DecayFit, fit_decay
 from ..landau import MatrixSqrt, Trigonometric, exact
 from ..states import Particles
 from . import plotting as look
-from ._experiment import Experiment, Options, Report
-from ._replicas import run_replicas
+from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._replicas import run_replicas, velocities_of
 from ._table import table
 
 _AMPLITUDE = 0.8
@@ -41,7 +41,7 @@ def interaction_for(dim: int) -> tuple[Trigonometric, tuple[int, ...]]:
     return Trigonometric(np.stack(modes), np.stack(matrices)), (1, 1, 0)[:dim]
 
 
-def run(options: Options, progress: bool) -> Report:
+def run(options: Options, watch: Watch) -> Report:
     check_integer("--steps", options.steps, minimum=_MIN_STEPS)
     if options.dim > 3:
         raise refuse("--dim", "be 1, 2 or 3 on the torus", f"is {options.dim}", "lower it")
@@ -53,7 +53,7 @@ def run(options: Options, progress: bool) -> Report:
         observe={"mode": functools.partial(_cosine, wavevector=wavevector)},
         state=True,
         label="torus-mode",
-        progress=progress,
+        watch=watch,
     )
     times, amplitudes = np.asarray(solution.times, float), 2 * np.asarray(solution.observed["mode"], float)
     rate = exact.torus_mode_rate(interaction, wavevector)
@@ -66,8 +66,7 @@ def run(options: Options, progress: bool) -> Report:
         "entropy": _entropy(amplitudes, times, interaction, wavevector),
     }
     fit = fit_decay(times, amplitudes if len(amplitudes) > 1 else amplitudes[0])
-    states: Any = solution.states
-    phases = np.mod(np.asarray(states.velocity, float)[:, [0, -1]] @ np.array(wavevector), 2 * np.pi)
+    phases = np.mod(velocities_of(solution).astype(float)[:, [0, -1]] @ np.array(wavevector), 2 * np.pi)
 
     headers, rows = ["t"], [[f"{t:.4g}"] for t in times]
     for name, title, form in (("amplitude", "A", ".4f"), ("entropy", "H-H_u", ".5f")):
@@ -160,7 +159,7 @@ def _draw(
         times[shown], a["value"][shown], yerr=np.nan_to_num(a["noise"][shown]), label="particles", **look_points
     )
     ax.set_yscale("log")
-    look.label(
+    look.describe(
         ax,
         "time t",
         r"amplitude $A = 2\,\langle\cos m\cdot v\rangle$",
@@ -176,7 +175,7 @@ def _draw(
         **look_points,
     )  # fmt: skip
     ax.set_yscale("log")
-    look.label(ax, "time t", r"$H(t) - H_{\rm uniform}$", "Entropy falls (plug-in of the amplitude)")
+    look.describe(ax, "time t", r"$H(t) - H_{\rm uniform}$", "Entropy falls (plug-in of the amplitude)")
     look.legend(ax)
 
     ax = axes[0, 2]
@@ -185,7 +184,7 @@ def _draw(
         ax.hist(phases[:, column].ravel(), bins=48, range=(0, 2 * np.pi), density=True, color=color, alpha=0.35)
         wave = _AMPLITUDE * np.exp(-rate * t) * np.cos(theta)
         ax.plot(theta, (1 + wave) / (2 * np.pi), color=color, label=f"t = {t:.3g}, exact")
-    look.label(ax, r"phase $m\cdot v$ modulo $2\pi$", "density", "The particles and the exact density")
+    look.describe(ax, r"phase $m\cdot v$ modulo $2\pi$", "density", "The particles and the exact density")
     ax.set_ylim(bottom=0)
     look.legend(ax, loc="lower right")
     return figure
@@ -196,6 +195,7 @@ TORUS_MODE = Experiment(
     summary="the matrix-root system on the torus against the exact nonlinear one-mode solution; fits its decay rate",
     defaults=Options(particles=4096, dim=1, dt=0.04, steps=50, replicas=128),
     run=run,
+    headline=Headline("decay_rate", "decay_rate_stderr", "decay rate of the mode"),
     least_dim=1,
     most_dim=3,
 )

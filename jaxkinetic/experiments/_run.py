@@ -1,0 +1,67 @@
+"""One experiment from options to files, which a kill does not waste."""
+
+import dataclasses
+import datetime
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import __version__
+from .._solution import SimulationError
+from ._experiment import Experiment, Options, Report, Watch
+from ._output import commit, device, write
+from ._partial import Partial
+
+
+def identity(experiment: Experiment, options: Options, precision: int) -> dict[str, Any]:
+    """What two runs have in common that are the same."""
+    parameters = {**dataclasses.asdict(options), "precision": precision}
+    return {"experiment": experiment.name, "version": __version__, "parameters": parameters}
+
+
+def run_to_files(
+    experiment: Experiment, options: Options, precision: int, folder: Path, *, resume: bool = False, quiet: bool = False
+) -> Report:
+    """Run, print the table and write result.npz, result.json and figure.png to `folder`.
+
+    Finished parts are kept in `folder/partial` until then; `resume` goes on from them. **Raises:** `ValueError` if there is
+    nothing to go on from; what the run raises, which discards the parts unless it was interrupted."""
+    partial = Partial(folder, identity(experiment, options, precision))
+    if resume:
+        partial.resume()
+    else:
+        partial.begin()
+    fields = dataclasses.asdict(options)
+    shown = ", ".join(f"{name} {value}" for name, value in fields.items() if value is not None)
+    print(f"{experiment.name} on {device()}: {shown}, float{precision}{', resumed' if resume else ''}", flush=True)
+    started, begun = time.perf_counter(), datetime.datetime.now(datetime.UTC)
+    try:
+        report = experiment.run(options, Watch(progress=True, partial=partial))
+    except (ValueError, SimulationError):
+        partial.clear()
+        raise
+    elapsed = time.perf_counter() - started
+    manifest = {
+        **identity(experiment, options, precision),
+        "seed": options.seed,
+        "commit": commit(),
+        "device": device(),
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+        "started": begun.isoformat(timespec="seconds"),
+        "seconds": round(elapsed, 2),
+        "resumed": resume,
+    }
+    if not quiet:
+        print(f"\n{report.table}\n")
+        for finding in report.findings:
+            print(f"- {finding}")
+    paths = write(folder, report, manifest)
+    partial.clear()
+    print(f"\n{elapsed:.0f} s. Wrote {', '.join(str(p) for p in paths)}", flush=True)
+    return report

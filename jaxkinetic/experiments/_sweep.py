@@ -1,0 +1,162 @@
+"""One experiment over the values of one option: finished values are kept, a table and a figure at the end."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .._checks import refuse
+from . import plotting as look
+from ._experiment import KINDS, Experiment, Options, Report
+from ._output import prepare, write
+from ._partial import Partial, differing
+from ._run import identity, run_to_files
+from ._table import table
+
+_SYMBOLS = {"gamma": "exponent γ", "particles": "number of particles N", "dt": "time step Δt", "dim": "dimension d"}
+
+
+def parse_over(text: str, given: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """("gamma", [-3.0, -2.0, 0.0]) from "gamma=-3,-2,0". **Raises:** `ValueError`."""
+    name, equals, values = text.partition("=")
+    if not equals or name not in KINDS:
+        raise refuse(
+            "--over", f"be OPTION=V1,V2,... with OPTION one of {', '.join(KINDS)}", f"is {text!r}", "see --help"
+        )
+    if name in given:
+        raise refuse(f"--{name}", "be left out when the sweep is over it", f"is {given[name]}", "drop it")
+    try:
+        parsed = [KINDS[name](value) for value in values.split(",")]
+    except ValueError:
+        raise refuse(
+            "--over", f"list values that are {KINDS[name].__name__}", f"is {text!r}", "separate them by commas"
+        ) from None
+    if len(set(parsed)) < len(parsed) or len(parsed) < 2:
+        raise refuse("--over", "list at least two different values", f"is {text!r}", "add some, drop doubles")
+    return name, parsed
+
+
+def sweep(
+    experiment: Experiment, name: str, values: Sequence[Any], cells: Sequence[Options], precision: int, folder: Path
+) -> None:
+    """Every cell in its own folder, then sweep.json's table and figure.
+
+    A value whose results are there is not computed again; one that was stopped goes on from its finished parts: a kill costs at
+    most the part under way. **Raises:** `ValueError` if the folder holds results of other options."""
+    prepare(folder)
+    numbers: list[Mapping[str, Any]] = []
+    for value, options in zip(values, cells, strict=True):
+        own = folder / f"{name}={value}"
+        finished = _finished(own, identity(experiment, options, precision))
+        if finished is not None:
+            print(f"{name} = {value}: already there, {own}", flush=True)
+            numbers.append(finished)
+            continue
+        prepare(own)
+        partial = Partial(own, identity(experiment, options, precision))
+        go_on = partial.exists() and partial.difference() is None
+        run_to_files(experiment, options, precision, own, resume=go_on, quiet=True)
+        numbers.append(json.loads((own / "result.json").read_text())["results"])
+    report = _summary(experiment, name, values, numbers, cells)
+    print(f"\n{report.table}\n")
+    for finding in report.findings:
+        print(f"- {finding}")
+    manifest = {
+        "experiment": experiment.name,
+        "over": name,
+        "values": list(values),
+        "folders": [f"{name}={v}" for v in values],
+    }
+    paths = write(folder, report, manifest)
+    print(f"\nWrote {', '.join(str(p) for p in paths)}")
+
+
+def _finished(folder: Path, wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The numbers of a finished cell. **Raises:** `ValueError` if it was made with other options."""
+    path = folder / "result.json"
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text())
+        numbers = manifest["results"]
+    except (ValueError, KeyError, TypeError):
+        raise refuse("--out", "be a folder of this sweep", f"{str(path)!r} is damaged", "remove it") from None
+    other = differing(manifest, wanted)
+    if other is not None:
+        raise refuse(
+            "--out", "be a new folder, or one of the same sweep", f"in {str(path)!r} {other}", "pass another one"
+        )
+    return numbers
+
+
+def _number(numbers: Mapping[str, Any], path: str) -> float:
+    value: Any = numbers
+    for part in path.split("."):
+        value = value[part]
+    return math.nan if value is None else float(value)
+
+
+def _summary(
+    experiment: Experiment,
+    name: str,
+    values: Sequence[Any],
+    numbers: Sequence[Mapping[str, Any]],
+    cells: Sequence[Options],
+) -> Report:
+    headline = experiment.headline
+    found = np.array([_number(n, headline.number) for n in numbers])
+    stderr = np.array([_number(n, headline.stderr) for n in numbers])
+    exact = np.array(
+        [_number(n, f"{headline.number}_exact") if _has(n, f"{headline.number}_exact") else math.nan for n in numbers]
+    )
+    rows = [
+        [
+            str(v),
+            f"{f:.5g}",
+            f"{s:.2g}",
+            f"{e:.5g}" if math.isfinite(e) else "",
+            f"{o.dt:g}",
+            str(o.replicas),
+            str(o.particles),
+        ]
+        for v, f, s, e, o in zip(values, found, stderr, exact, cells, strict=True)
+    ]
+    text = table([name, headline.label, "+-", "exact", "dt", "replicas", "particles"], rows)
+    arrays = {"values": np.array([float(v) if name != "scheme" else i for i, v in enumerate(values)]), "headline": found,
+              "headline_stderr": stderr, "exact": exact}  # fmt: skip
+    results = {"headline": headline.number, "found": found.tolist(), "stderr": stderr.tolist(), "exact": exact.tolist()}
+    findings = (
+        f"{headline.label.capitalize()} of {experiment.name}; +- is one standard error. A folder for each value.",
+    )
+    return Report(text, findings, results, arrays, lambda: _draw(experiment, name, values, found, stderr, exact))
+
+
+def _has(numbers: Mapping[str, Any], path: str) -> bool:
+    value: Any = numbers
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return True
+
+
+def _draw(
+    experiment: Experiment, name: str, values: Sequence[Any], found: np.ndarray, stderr: np.ndarray, exact: np.ndarray
+) -> Figure:
+    figure, axes = look.new_figure(1, 1, size=(7.5, 5.2), title=f"{experiment.name} over {name}")
+    ax = axes[0, 0]
+    places = np.arange(len(values)) if name == "scheme" else np.array([float(v) for v in values])
+    if np.isfinite(exact).any():
+        ax.plot(places, exact, "D", mfc="none", mec=look.BLACK, ms=9, ls="none", label="exact")
+    look.points(ax, places, found, stderr, label="measured")
+    if name == "scheme":
+        ax.set_xticks(places, [str(v) for v in values])
+    elif name in ("particles", "dt", "replicas", "steps") and places.min() > 0 and places.max() / places.min() > 5:
+        ax.set_xscale("log")
+    look.describe(ax, _SYMBOLS.get(name, name), experiment.headline.label, experiment.headline.label.capitalize())
+    look.legend(ax)
+    return figure

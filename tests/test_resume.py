@@ -1,0 +1,157 @@
+"""Runs and sweeps that are killed go on, and end bitwise where they would have ended."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxkinetic.experiments import cli
+
+MANY = ["maxwell-bkw", "--particles", "300", "--replicas", "24", "--steps", "20"]  # a part is one replica
+LONG = ["coulomb-relaxation", "--particles", "1500", "--steps", "30", "--dt", "0.02"]  # a part is a fifth of the run
+SWEEP = ["conservation", "--over", "particles=300,310,320", "--replicas", "12", "--steps", "20"]
+
+
+def killed(arguments: list[str], ready) -> None:
+    """The command, killed without notice as soon as `ready()`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jaxkinetic", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and not ready():
+        time.sleep(0.005)
+    assert process.poll() is None, "it was over before it was killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def in_a_process(*arguments: str) -> str:
+    """As a user would: in the tests' own process x64 is on."""
+    done = subprocess.run([sys.executable, "-m", "jaxkinetic", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def same_arrays(a: Path, b: Path) -> None:
+    with np.load(a / "result.npz") as x, np.load(b / "result.npz") as y:
+        assert x.files == y.files
+        for name in x.files:
+            np.testing.assert_array_equal(x[name], y[name], err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arguments", "pattern", "parts"), [(MANY, "*.npz", 4), (LONG, "*/checkpoint.npz", 1)])
+def test_a_run_that_was_killed_is_resumed(arguments, pattern, parts, tmp_path):
+    """kill -9 after some parts: the rest is computed, the finished parts are not, and the result is bitwise that of a run in
+    one piece. Catches a part that is written in its place, and noise that depends on where the run began."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    in_a_process("run", *arguments, "--out", str(whole))
+    killed(
+        ["run", *arguments, "--out", str(cut)],
+        lambda: len(list((cut / "partial").glob(pattern))) > parts - (parts == 1),
+    )
+    kept = {p: p.stat().st_mtime_ns for p in (cut / "partial").rglob("*-0000[0-1].npz")}
+    assert not (cut / "result.json").exists()
+    out = in_a_process("run", *arguments, "--out", str(cut), "--resume")
+    assert "resumed" in out
+    same_arrays(whole, cut)
+    assert all(not p.exists() for p in kept)
+    assert not (cut / "partial").exists()
+    assert json.loads((cut / "result.json").read_text())["resumed"] is True
+
+
+@pytest.mark.slow
+def test_a_sweep_that_was_killed_goes_on(tmp_path):
+    """kill -9 in the second value: the first is not computed again, the second goes on from its parts, the end is bitwise
+    that of a sweep in one piece."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    in_a_process("sweep", *SWEEP, "--out", str(whole))
+    second = cut / "particles=310"
+    killed(["sweep", *SWEEP, "--out", str(cut)], lambda: len(list((second / "partial").glob("kac*.npz"))) > 2)
+    first = (cut / "particles=300" / "result.json").stat().st_mtime_ns
+    out = in_a_process("sweep", *SWEEP, "--out", str(cut))
+    assert "particles = 300: already there" in out
+    assert (cut / "particles=300" / "result.json").stat().st_mtime_ns == first
+    assert json.loads((second / "result.json").read_text())["resumed"] is True
+    for folder in (".", "particles=300", "particles=310", "particles=320"):
+        same_arrays(whole / folder, cut / folder)
+        assert sorted(p.name for p in (cut / folder).glob("result*")) == ["result.json", "result.npz"]
+    assert (cut / "figure.png").stat().st_size > 20_000
+    summary = json.loads((cut / "result.json").read_text())
+    assert (summary["over"], summary["values"]) == ("particles", [300, 310, 320])
+    assert "mean energy drift" in out
+
+
+def test_resume_finds_the_same_run_or_says_what_differs(tmp_path, capsys, monkeypatch):
+    """An unfinished run is made by an interrupt at its third part."""
+    from jaxkinetic.experiments._partial import Partial
+
+    out, save, count = str(tmp_path / "x"), Partial.save, []
+
+    def interrupted(self, label, part, arrays):
+        count.append(part)
+        if len(count) == 3:
+            raise KeyboardInterrupt
+        save(self, label, part, arrays)
+
+    arguments = ["run", "conservation", "--particles", "300", "--replicas", "6", "--steps", "3"]
+    assert cli.main([*arguments, "--out", out, "--resume"]) == 2
+    assert "Argument `--resume` must find an unfinished run, but" in capsys.readouterr().err
+    monkeypatch.setattr(Partial, "save", interrupted)
+    monkeypatch.setattr("jaxkinetic.experiments._replicas._FEW", 1)
+    assert cli.main([*arguments, "--out", out]) == 130
+    assert "`run ... --resume`, or the same `sweep`, goes on" in capsys.readouterr().err
+    monkeypatch.setattr(Partial, "save", save)
+    assert cli.main([*arguments, "--seed", "4", "--out", out, "--resume"]) == 2
+    assert "must find the same run, but that one has seed 0, this one 4; repeat its options" in capsys.readouterr().err
+    assert cli.main([*arguments, "--out", out, "--resume"]) == 0
+    assert not (tmp_path / "x" / "partial").exists()
+
+
+def test_a_sweep_over_the_exponent(tmp_path, capsys):
+    """One table and one figure over gamma, the time step fitted to each; a folder of other options is refused."""
+    out = str(tmp_path / "s")
+    arguments = ["sweep", "coulomb-relaxation", "--particles", "400", "--steps", "20", "--replicas", "2", "--out", out]
+    assert cli.main([*arguments, "--over", "gamma=-3,0"]) == 0
+    text = capsys.readouterr().out
+    assert "entropy-decay rate" in text
+    manifests = [json.loads((tmp_path / "s" / f"gamma={g}" / "result.json").read_text()) for g in ("-3.0", "0.0")]
+    assert [m["parameters"]["gamma"] for m in manifests] == [-3, 0]
+    assert manifests[0]["parameters"]["dt"] / manifests[1]["parameters"]["dt"] > 10
+    assert manifests[1]["results"]["entropy_slope_first_exact"] is None
+    summary = json.loads((tmp_path / "s" / "result.json").read_text())["results"]
+    assert summary["found"] == [m["results"]["entropy_decay_rate"] for m in manifests]
+    assert cli.main([*arguments, "--over", "gamma=-3,0", "--seed", "1"]) == 2
+    assert "must be a new folder, or one of the same sweep, but in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["maxwell-bkw", "--over", "gamma=-3,-2"], "Argument `--gamma` must be left out for maxwell-bkw, but is -3.0"),
+        (
+            ["maxwell-bkw", "--over", "beta=1,2"],
+            "Argument `--over` must be OPTION=V1,V2,... with OPTION one of particles,",
+        ),
+        (["maxwell-bkw", "--over", "dt"], "Argument `--over` must be OPTION=V1,V2,... with OPTION one of particles,"),
+        (["maxwell-bkw", "--over", "dt=0.1,x"], "Argument `--over` must list values that are float, but is 'dt=0.1,x'"),
+        (["maxwell-bkw", "--over", "dt=0.1,0.1"], "Argument `--over` must list at least two different values"),
+        (
+            ["maxwell-bkw", "--over", "dt=0.1,0.2", "--dt", "1"],
+            "Argument `--dt` must be left out when the sweep is over it",
+        ),
+        (["maxwell-bkw", "--over", "dt=0.1,-0.2"], "Argument `--dt` must be positive, but is -0.2"),
+        (["maxwell-bkw"], "The following arguments are required: --over"),
+    ],
+)
+def test_bad_sweeps_are_one_sentence(arguments, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sweep", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jaxkinetic: " + sentence), error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir()), "a refused sweep leaves nothing behind"
