@@ -18,7 +18,7 @@ from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, State
 
 # Replicas advance together as long as the square of their number of rows fits one block of pairs.
-_PAIRS = 1 << 17
+_PAIRS = 1 << 18
 
 
 def ensemble(
@@ -48,7 +48,7 @@ def ensemble(
     - `key`: replica r uses `jax.random.fold_in(key, r)`, split once for its initial state and its noise: its path does not
     depend
       on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ).
-    - `batch`: replicas that advance together; None is as many as one block of pairs holds (2^17/N^2), at least one. Batches
+    - `batch`: replicas that advance together; None is as many as 2^18/N^2, at least one. Batches
       follow one another, so memory is that of one batch and of what is kept.
     - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the
     observed (and,

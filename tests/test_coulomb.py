@@ -77,3 +77,25 @@ def test_the_first_matching_isotropizes_by_its_exact_law():
     print(rates.mean(), z, limit)
     assert abs(z) < 4
     assert abs(limit) > 8
+
+
+@pytest.mark.slow
+def test_entropy_and_fisher_information_fall_along_a_coulomb_run():
+    """N = 8000, a shell, gamma = -3: between successive saves H (by neighbours and by kernels) and I rise by less than 4
+    standard errors of their difference, and fall by far more in all. Catches an estimator that rises as the tail fills."""
+    num, d = 8000, jk.diagnostics
+    observe = {"knn": d.knn_entropy, "kde": d.kde_entropy, "fisher": d.fisher_information}
+
+    def initial(key):
+        return jk.initial.rosenbluth(key, num, 3, sharpness=10.0)
+
+    runs = jk.ensemble(
+        jk.landau.Kac(jk.landau.PowerLaw(-3.0)), initial, key=jax.random.key(0), replicas=6, dt=0.01, num_steps=120,
+        scheme=jk.pairs.RandomMatching(), save=jk.Save(every=12, observe=observe),
+    )  # fmt: skip
+    for name in observe:
+        changes = np.diff(np.asarray(runs.observed[name], float), axis=1)
+        mean, stderr = changes.mean(0), changes.std(0, ddof=1) / 6**0.5
+        print(name, mean, stderr)
+        assert (mean < 4 * stderr).all()
+        assert mean.sum() < -20 * stderr.max()

@@ -168,3 +168,29 @@ def test_a_sum_and_its_gradient_hold_no_pairs(what, mode):
     small, large = (peak(SUMS, num, what, mode) for num in (256, 16384))
     print(what, mode, small, large)
     assert large - small < 100
+
+
+ENSEMBLE = """
+import resource, sys
+import jax, jax.numpy as jnp
+import jaxkinetic as jk
+
+def initial(key):
+    return jk.initial.maxwellian(key, 20_000, 3)
+
+save = jk.Save(every=1, observe={"M4": jk.diagnostics.moment}, state=True)
+runs = jk.ensemble(
+    jk.landau.Kac(jk.landau.Maxwell()), initial, key=jax.random.key(0), replicas=int(sys.argv[1]), reduce=jk.MeanVar(),
+    scheme=jk.pairs.RandomMatching(), dt=1e-3, num_steps=4, save=save,
+)
+assert runs.observed["M4"].count == int(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_an_ensemble_that_is_reduced_does_not_hold_its_replicas():
+    """2 against 200 replicas, each with 1.2 MB of saved states: kept they would be 240 MB. Allowed: 40."""
+    few, many = (min(peak(ENSEMBLE, count) for _ in range(2)) for count in (2, 200))
+    print(few, many)
+    assert many - few < 40

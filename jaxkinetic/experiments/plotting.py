@@ -122,7 +122,8 @@ def velocity_slice(
     density = counts / max(counts.sum(), 1) / np.diff(x)[0] / np.diff(y)[0]
     shown = np.ma.masked_less_equal(density.T, 0)
     top = float(density.max()) if density.max() > 0 else 1.0
-    image = ax.pcolormesh(x, y, shown, cmap=_MAP, norm=LogNorm(top / 300, top), rasterized=True)
+    least = float(density[density > 0].min()) / 1.5 if density.max() > 0 else top / 2
+    image = ax.pcolormesh(x, y, shown, cmap=_MAP, norm=LogNorm(least, top), rasterized=True)
     ax.set_aspect("equal")
     ax.grid(False)
     describe(ax, f"$v_{axes[0] + 1}$", f"$v_{axes[1] + 1}$", title)
