@@ -19,7 +19,12 @@ import jaxkinetic as jk  # noqa: E402
 from jaxkinetic_kernels import random_matching  # noqa: E402
 
 DIM = 3
-LAWS = {"coulomb": lambda: jk.landau.PowerLaw(jnp.float32(-3)), "maxwell": lambda: jk.landau.Maxwell(jnp.float32(1))}
+MODES = np.array([[i, j, k] for i in range(4) for j in range(2) for k in range(2)])
+LAWS = {
+    "torus": lambda: jk.landau.Trigonometric(MODES, jnp.asarray([2.0] + 15 * [1 / 16], jnp.float32)),
+    "coulomb": lambda: jk.landau.PowerLaw(jnp.float32(-3)),
+    "maxwell": lambda: jk.landau.Maxwell(jnp.float32(1)),
+}
 
 
 def velocities(num):
@@ -139,6 +144,20 @@ def law_alone(num):
     )
 
 
+def rotation_alone(num):
+    """Noise, angle and axis: everything that a pair does, without the matching and the moving."""
+    z = tuple(velocities(num // 2).T)
+    idents = jnp.arange(num, dtype=jnp.uint32)
+    law = LAWS["coulomb"]()
+
+    def rotate(words, z):
+        pair = jk.random.pair_words(words, idents[: num // 2], idents[num // 2 :], 2)
+        return jk.pairs.heat_rotation(pair, 0.04 * law.psi_of(z), z)
+
+    program = jax.jit(rotate)
+    return lambda: jax.block_until_ready(program(jnp.asarray([1, 2], jnp.uint32), z))
+
+
 def rival(f, **how):
     return lambda num: f(np.asarray(velocities(num)), **how)
 
@@ -149,6 +168,10 @@ def ordered(num):
 
 def unordered(num):
     return num * (num - 1) / 2 / 1e6
+
+
+def twice(num):
+    return 2 * unordered(num)
 
 
 def particles(num):
@@ -195,11 +218,22 @@ ENTRIES = [
     harness.Entry("- its matching alone", MEGA, half, matching_alone, HUGE),
     harness.Entry("- its gathers and scatters alone", MEGA, half, moving_alone, HUGE),
     harness.Entry("- its noise and sphere law alone", MEGA, half, law_alone, HUGE),
+    harness.Entry("- its noise, law and rotations alone", MEGA, half, rotation_alone, HUGE),
     harness.Entry(
         "RandomMatching, d = 3, numba, one core", MEGA, half, rival(rivals.matching), HUGE, "RandomMatching, d = 3"
     ),
     harness.Entry("Sweep, one pass, d = 3", MEGA, unordered, step_of(jk.pairs.Sweep(symmetric=False)), 8192),
     harness.Entry("Sweep, one pass, d = 2", MEGA, unordered, step_of(jk.pairs.Sweep(symmetric=False), 2), 8192),
+    harness.Entry("Sweep, both ways, d = 3", MEGA, twice, step_of(jk.pairs.Sweep()), 8192),
+    harness.Entry(
+        "Sweep, one pass, d = 3, gradient", MEGA, unordered, step_gradient(jk.pairs.Sweep(symmetric=False)), 2048
+    ),
+    harness.Entry("Euler-Maruyama, Kac, d = 3", MEGA, unordered, step_of(jk.EulerMaruyama()), LARGE),
+    harness.Entry("Euler-Maruyama, Kac, d = 3, gradient", MEGA, unordered, step_gradient(jk.EulerMaruyama()), LARGER),
+    harness.Entry("independent noise, gradient", GIGA, ordered, gradient(noise_of(jk.landau.IndependentNoise)), LARGER),
+    harness.Entry("matrix root, gradient", GIGA, ordered, gradient(noise_of(jk.landau.MatrixSqrt)), LARGER),
+    harness.Entry("b + a, torus, 16 modes", PARTICLES, particles, value(both, law="torus"), HUGE),
+    harness.Entry("b + a, torus, 16 modes, gradient", PARTICLES, particles, gradient(both, law="torus"), HUGE),
     harness.Entry("b + a, Maxwell", PARTICLES, particles, value(both, law="maxwell"), HUGE),
     harness.Entry("b + a, Maxwell, gradient", PARTICLES, particles, gradient(both, law="maxwell"), HUGE),
 ]

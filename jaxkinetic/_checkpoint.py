@@ -9,7 +9,7 @@ import numpy as np
 
 from ._checks import describe, is_traced, refuse
 from ._files import read_arrays, write_arrays
-from ._fingerprint import Fingerprint, fingerprint
+from ._fingerprint import Fingerprint, Remembered, fingerprint
 from ._trees import decode, encode
 from ._types import PyTree, RealScalar, Words
 
@@ -20,8 +20,8 @@ class Checkpoint(eqx.Module):
     """The end of a run: `simulate(system, solution.checkpoint, num_steps=...)` continues it bitwise.
 
     `carry`, `aux`: the scheme's. `key`: the run's two words. `step`: absolute, a Python integer. `t0`, `dt`.
-    `scheme`: the one that ran, and the default of the continuation. `system`: the one that ran, or, read from a file, what
-    it was in text; a run that goes on with another is refused.
+    `scheme`: the one that ran, and the default of the continuation. `origin`: the system that ran, or, read from a file,
+    what it was in text; a run that goes on with another is refused.
     """
 
     carry: PyTree
@@ -31,7 +31,7 @@ class Checkpoint(eqx.Module):
     t0: RealScalar
     dt: RealScalar
     scheme: Any
-    system: Any = None
+    origin: Remembered | Fingerprint | None = None
 
 
 def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
@@ -48,7 +48,7 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
     if is_traced(checkpoint):
         raise refuse("checkpoint", "be concrete", "is traced", "save it outside of `jit` and `grad`")
     arrays: list[np.ndarray] = []
-    own = fingerprint(checkpoint.system)
+    own = fingerprint(checkpoint.origin)
     bare = Checkpoint(
         checkpoint.carry,
         checkpoint.aux,

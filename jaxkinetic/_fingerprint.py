@@ -19,10 +19,25 @@ class Fingerprint(eqx.Module):
     entries: tuple[tuple[str, str], ...] = eqx.field(static=True)
 
 
+class Remembered(eqx.Module):
+    """A system as it ran, fit to leave `jit` and `vmap` whatever its leaves are."""
+
+    arrays: Any
+    rest: Any = eqx.field(static=True)
+
+    def __init__(self, system: Any):
+        self.arrays, self.rest = eqx.partition(system, eqx.is_array)
+
+    def system(self) -> Any:
+        return eqx.combine(self.arrays, self.rest)
+
+
 def fingerprint(tree: Any) -> Fingerprint | None:
     """None if a leaf is traced: what it is cannot be known then."""
     if isinstance(tree, Fingerprint):
         return tree
+    if isinstance(tree, Remembered):
+        tree = tree.system()
     if is_traced(tree):
         return None
     leaves, structure = jax.tree_util.tree_flatten_with_path(tree)

@@ -24,7 +24,7 @@ from ._checks import (
     real_dtype,
     refuse,
 )
-from ._fingerprint import difference
+from ._fingerprint import Remembered, difference
 from ._save import Context, Contextual, Save
 from ._solution import Result, Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem
@@ -100,11 +100,11 @@ def simulate(
     bare = Save(state=save.state, observe=save.observe)
     # The step of a Checkpoint is static: without it every continuation of a kind is one program.
     loop, (observed, states), final = _run(
-        system, dataclasses.replace(start, step=0, system=None), jnp.asarray(start.step, jnp.int32),
+        system, dataclasses.replace(start, step=0, origin=None), jnp.asarray(start.step, jnp.int32),
         jnp.asarray(counts, jnp.int32),
         max(int(counts.max()), 1), saved.size, bare, adjoint,
     )  # fmt: skip
-    end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, system)
+    end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, Remembered(system))
     times = start.t0 + jnp.asarray(saved, dtype) * start.dt
     stats = {"steps": jnp.asarray(num_steps), **{name: entry.value for name, entry in loop.totals.items()}}
     solution = Solution(times, observed, states, final, end, stats, loop.result)
@@ -168,8 +168,8 @@ def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abs
     system.check_step(state, checkpoint.dt)
     check_finite("checkpoint", checkpoint.carry)
     _check_scheme(system, checkpoint.scheme, state)
-    other = difference(checkpoint.system, cast_floating(system, checkpoint.dt.dtype))
-    if checkpoint.system is not None and other is not None:
+    other = difference(checkpoint.origin, cast_floating(system, checkpoint.dt.dtype))
+    if checkpoint.origin is not None and other is not None:
         raise refuse("system", "be the one of the checkpoint", other, "to change it start from `solution.final`")
     return checkpoint
 

@@ -247,3 +247,39 @@ def test_one_program_serves_all_chunks():
     for _ in run:
         seen.append(len(traces))
     assert seen[-1] == seen[1]
+
+
+def gaussian(r2):
+    return jnp.exp(-r2)
+
+
+class FromFunction(jk.landau.AbstractRadial):
+    """An interaction that holds a function, as a leaf."""
+
+    function: object
+
+    def psi(self, r2):
+        return self.function(r2)
+
+
+def test_a_system_that_holds_a_function(tmp_path):
+    """Its runs leave `jit` and `vmap` whole, and its files know the function by name."""
+    system = jk.landau.Kac(FromFunction(gaussian))
+    state = jk.initial.maxwellian(jax.random.key(0), 5, 3)
+
+    def run(state):
+        return jk.simulate(system, state, key=jax.random.key(1), dt=0.1, num_steps=2, throw=False).checkpoint
+
+    alone = run(state)
+    for checkpoint in (
+        jax.jit(run)(state),
+        jax.tree.map(lambda x: x[0], jax.vmap(run)(jax.tree.map(lambda x: x[None], state))),
+    ):
+        np.testing.assert_allclose(checkpoint.carry.velocity, alone.carry.velocity, rtol=1e-12)
+        assert jk.simulate(system, checkpoint, num_steps=1).checkpoint.step == 3
+    loaded = jk.load_checkpoint(jk.save_checkpoint(tmp_path / "run.npz", alone))
+    assert jk.simulate(system, loaded, num_steps=1).checkpoint.step == 3
+    with pytest.raises(
+        ValueError, match=r"its interaction.function is jax.numpy\S*cos\S* instead of test_checkpoints.gaussian|is"
+    ):
+        jk.simulate(jk.landau.Kac(FromFunction(jnp.cos)), loaded, num_steps=1)
