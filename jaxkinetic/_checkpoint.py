@@ -78,8 +78,15 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     version, or that holds a class that is not known; for float64 numbers where x64 is off.
     """
     header, named = read_arrays(path, _FORMAT, _VERSION)
-    checkpoint = decode(header["tree"], [named[f"array_{i}"] for i in range(len(named))])
-    own = Fingerprint(tuple((place, text) for place, text in header["system"])) if header["system"] else None
+    try:
+        checkpoint = decode(header["tree"], [named[f"array_{i}"] for i in range(len(named))])
+        own = Fingerprint(tuple((place, text) for place, text in header["system"])) if header["system"] else None
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise refuse(
+            "path", f"name a {_FORMAT} file", f"{str(path)!r} is damaged ({error!r})", "use another file"
+        ) from None
+    if not isinstance(checkpoint, Checkpoint):
+        raise refuse("path", f"name a {_FORMAT} file", f"{str(path)!r} holds something else", "use another file")
     return Checkpoint(
         checkpoint.carry, checkpoint.aux, checkpoint.key, checkpoint.step, checkpoint.t0, checkpoint.dt, checkpoint.scheme,
         own,

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
 from ._adjoint import AbstractAdjoint, Checkpointed
-from ._checks import check_integer, describe, is_traced, refuse
+from ._checks import cast_floating, check_integer, describe, is_traced, refuse
+from ._fingerprint import Remembered
 from ._reductions import AbstractReduction
 from ._save import Save
-from ._simulate import check_start, simulate
+from ._simulate import check_start, run_words, simulate
 from ._solution import Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, State
@@ -64,6 +65,9 @@ def ensemble(
     for bad numbers, an `init` that is neither, a reduction without anything observed. `SimulationError` if a replica fails.
     """
     replicas = check_integer("replicas", replicas, minimum=1)
+    run_words(key)
+    if key is None:
+        raise refuse("key", "be given", "is missing", "pass key=jax.random.key(seed)")
     if reduce is not None and not isinstance(reduce, AbstractReduction):
         raise refuse("reduce", "be a reduction", f"is {describe(reduce)}", "pass jk.MeanVar()")
     if reduce is not None and not (save.observe or save.state):
@@ -85,6 +89,9 @@ def ensemble(
         # One total a device.
         observed, states = _finish(reduce, total, devices)
         kept = eqx.tree_at(lambda s: (s.observed, s.states), kept, (observed, states), is_leaf=lambda x: x is None)
+    else:
+        origin = Remembered(cast_floating(system, kept.checkpoint.dt.dtype))
+        kept = eqx.tree_at(lambda s: s.checkpoint.origin, kept, origin, is_leaf=lambda x: x is None)
     message = "The state of a replica became NaN or infinite in `ensemble`; `throw=False` returns `Solution.result`."
     return raise_or_mark(kept, message) if throw else kept
 
@@ -108,7 +115,7 @@ class _Replica(eqx.Module):
 
     def __call__(self, index: Array) -> Solution:
         state, key = self.start(index)
-        return simulate(
+        run = simulate(
             self.system,
             state,
             scheme=self.scheme,
@@ -120,6 +127,8 @@ class _Replica(eqx.Module):
             adjoint=self.adjoint,
             throw=False,
         )
+        # One for all, not one a replica.
+        return eqx.tree_at(lambda s: s.checkpoint.origin, run, None)
 
 
 @eqx.filter_jit
@@ -143,13 +152,14 @@ def _run(
                 kept = jax.vmap(lambda index: arrays_of(run, index))(index)
             if reduce is None:
                 return total, kept
-            total = reduce.add(total, (kept.observed, kept.states), places < count)
+            total = reduce.add(total[0], (kept.observed, kept.states), places < count), kept.times[0]
             return total, _without_values(kept)
 
         total: PyTree = None
         if reduce is not None:
             example = jax.eval_shape(lambda index: arrays_of(run, index), first[0])
-            total = reduce.start((example.observed, example.states))
+            times = jnp.zeros(example.times.shape, example.times.dtype)
+            total = (reduce.start((example.observed, example.states)), times)
         places = jnp.arange(batches * batch, dtype=jnp.int32).reshape(batches, batch)
         body = jax.checkpoint(one_batch, prevent_cse=False) if batches > 1 else one_batch
         total, kept = jax.lax.scan(body, total, places)
@@ -169,12 +179,14 @@ def _run(
         kept, total = shared(arrays, first)
     static = statics[0] if reduce is None else _without_values(statics[0])
     kept = eqx.combine(kept, static)
-    return eqx.tree_at(lambda s: s.times, kept, kept.times[0]), total
+    if reduce is None:
+        return eqx.tree_at(lambda s: s.times, kept, kept.times[0]), None
+    return eqx.tree_at(lambda s: s.times, kept, total[1][0], is_leaf=lambda x: x is None), total[0]
 
 
 def _without_values(kept: Any) -> Any:
-    """What is small: times, stats and result."""
-    return Solution(kept.times, {}, None, None, None, kept.stats, kept.result)  # pyright: ignore[reportArgumentType]
+    """What is small: stats and result."""
+    return Solution(None, {}, None, None, None, kept.stats, kept.result)  # pyright: ignore[reportArgumentType]
 
 
 @eqx.filter_jit

@@ -3,7 +3,6 @@
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 from ._checks import refuse
 
 _HEADER = "header"
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)
 
 
 def write_arrays(path: str | os.PathLike, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
@@ -21,12 +19,16 @@ def write_arrays(path: str | os.PathLike, header: Mapping[str, Any], arrays: Map
     path = Path(path)
     beside = path.with_name(f".{path.name}.partial")
     text = np.frombuffer(json.dumps(header, allow_nan=True).encode(), np.uint8)
-    with open(beside, "wb") as file:
-        named: Any = {_HEADER: text, **arrays}
-        np.savez(file, **named)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    named: Any = {_HEADER: text, **arrays}
+    try:
+        with open(beside, "wb") as file:
+            np.savez(file, **named)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
     if os.name != "posix":
         return path
     folder = os.open(path.parent, os.O_RDONLY)
@@ -43,29 +45,30 @@ def read_arrays(path: str | os.PathLike, format: str, version: int) -> tuple[dic
     name = str(path)
     kind = f"a {format} file"
     if not Path(path).is_file():
-        raise refuse("path", f"name {kind}", f"{name!r} does not exist", "check the folder")
+        was = "is a folder" if Path(path).is_dir() else "does not exist"
+        raise refuse("path", f"name {kind}", f"{name!r} {was}", "check it")
+    with open(path, "rb") as file:
+        started = file.read(2) == b"PK"
+    foreign = refuse("path", f"name {kind}", f"{name!r} is something else", "use another file")
     if not zipfile.is_zipfile(path):
-        with open(path, "rb") as file:
-            started = file.read(2) == b"PK"
-        was = "is truncated" if started else "is something else"
-        raise refuse("path", f"name {kind}", f"{name!r} {was}", "use another file")
+        if started:
+            raise refuse("path", f"name {kind}", f"{name!r} is truncated", "use another file")
+        raise foreign
     try:
         with np.load(path, allow_pickle=False) as content:
-            if _HEADER not in content.files:
-                raise refuse("path", f"name {kind}", f"{name!r} is something else", "use another file")
-            header = json.loads(bytes(content[_HEADER]))
-            known = (
+            header = json.loads(bytes(content[_HEADER])) if _HEADER in content.files else {}
+            ours = (
                 isinstance(header, dict) and header.get("format") == format and isinstance(header.get("version"), int)
             )
-            if known and header["version"] <= version:
-                return header, {key: content[key] for key in content.files if key != _HEADER}
-    except _DAMAGED as error:
-        if isinstance(error, ValueError) and str(error).startswith("Argument"):
-            raise
+            readable = ours and header["version"] <= version
+            arrays = {key: content[key] for key in content.files if key != _HEADER} if readable else {}
+    except Exception as error:  # zipfile and NumPy raise a dozen kinds for a damaged file
         raise refuse("path", f"name {kind}", f"{name!r} is damaged ({error})", "use another file") from None
-    if not known:
-        raise refuse("path", f"name {kind}", f"{name!r} is something else", "use another file")
-    raise refuse(
-        "path", f"name a {format} file of version {version} at most", f"{name!r} has version {header['version']}",
-        "update jaxkinetic",
-    )  # fmt: skip
+    if not ours:
+        raise foreign
+    if not readable:
+        raise refuse(
+            "path", f"name a {format} file of version {version} at most", f"{name!r} has version {header['version']}",
+            "update jaxkinetic",
+        )  # fmt: skip
+    return header, arrays

@@ -1,7 +1,6 @@
 """A long run in chunks: watched, written to disk, stopped early, gone on with."""
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +52,8 @@ def iterate(
       step of every chunk is saved.
 
     To go on: `iterate(system, jk.load_checkpoint(path + "/checkpoint.npz"), ...)`; `jk.read_chunks(path)` reads what was
-    written. Leaving the loop ends the run. With `throw=False` the run ends after the first chunk that failed.
+    written. Chunks in the folder beyond the checkpoint are removed when the run goes on. Leaving the loop ends the run. With
+    `throw=False` the run ends after the first chunk that failed.
 
     **Raises:** as `simulate`, when the first chunk is asked for; `ValueError` for bad numbers at once.
     """
@@ -69,6 +69,11 @@ def iterate(
                 "path", "name a folder without chunks for a fresh run", f"{str(folder)!r} holds some",
                 "pass another one, or go on from its checkpoint.npz",
             )  # fmt: skip
+    if folder is not None and isinstance(state_or_checkpoint, Checkpoint):
+        # What was written beyond the checkpoint belongs to a run that is given up.
+        for file in folder.glob("chunk-*.npz"):
+            if _last_step(file) > state_or_checkpoint.step:
+                file.unlink()
     options = {"scheme": scheme, "key": key, "dt": dt, "t0": t0, "adjoint": adjoint, "throw": throw}
     return _chunks(system, state_or_checkpoint, chunk, num_steps, progress, folder, save, options)
 
@@ -114,11 +119,21 @@ def _part(save: Save, first: int, last: int, fresh: bool) -> Save:
 
 
 def write_chunk(folder: Path, solution: Solution) -> None:
-    """The saves of one chunk, then the checkpoint: one killed between the two is written again, the same."""
+    """The saves of one chunk, then the checkpoint: one killed between the two is written again, the same. A run that failed
+    leaves the last good checkpoint in its place."""
     arrays = saved_arrays(solution.times, solution.observed, solution.states)
     step = solution.checkpoint.step
     write_arrays(folder / f"chunk-{step:012d}.npz", {"format": _FORMAT, "version": _VERSION, "step": step}, arrays)
-    save_checkpoint(folder / "checkpoint.npz", solution.checkpoint)
+    if bool(solution.result.ok):
+        save_checkpoint(folder / "checkpoint.npz", solution.checkpoint)
+
+
+def _name(entry: Any) -> str:
+    """Of one step into a tree: a key, a field, an index."""
+    for attribute in ("key", "name", "idx"):
+        if hasattr(entry, attribute):
+            return str(getattr(entry, attribute))
+    return str(entry)
 
 
 def saved_arrays(times: Any, observed: Any, states: Any) -> dict[str, np.ndarray]:
@@ -126,7 +141,7 @@ def saved_arrays(times: Any, observed: Any, states: Any) -> dict[str, np.ndarray
     arrays = {"times": np.asarray(times)}
     for kind, tree in (("observed", observed), ("states", states)):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-            arrays["/".join([kind, *re.findall(r"\w+", jax.tree_util.keystr(path))])] = np.asarray(leaf)
+            arrays["/".join([kind, *map(_name, path)])] = np.asarray(leaf)
     return arrays
 
 
@@ -135,11 +150,20 @@ def read_chunks(path: str | os.PathLike, *, last: int | None = None) -> dict[str
 
     `last`: only chunks that end at this step or before.
 
-    **Raises:** `ValueError` for a folder without chunks, and for a chunk that is damaged or newer than this version.
+    **Raises:** `ValueError` for a folder without chunks, for chunks that do not hold the same names, and for one that is
+    damaged or newer than this version.
     """
     files = sorted(Path(path).glob("chunk-*.npz"))
-    files = [file for file in files if last is None or int(file.stem.removeprefix("chunk-")) <= last]
+    files = [file for file in files if last is None or _last_step(file) <= last]
     if not files:
         raise refuse("path", "name a folder of chunks", f"{str(path)!r} holds none", "check it")
     parts = [read_arrays(file, _FORMAT, _VERSION)[1] for file in files]
+    for file, part in zip(files, parts, strict=True):
+        if set(part) != set(parts[0]):
+            other = ", ".join(sorted(set(part) ^ set(parts[0])))
+            raise refuse("path", "name chunks that hold the same", f"{str(file)!r} differs by {other}", "read it alone")
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _last_step(file: Path) -> int:
+    return int(file.stem.removeprefix("chunk-"))

@@ -145,7 +145,7 @@ def _fresh_start(
 ) -> Checkpoint:
     scheme = check_start(system, state, scheme, key, dt, t0)
     dtype = real_dtype(state)
-    words = _run_words(key)
+    words = run_words(key)
     with jax.ensure_compile_time_eval():
         dt, t0 = (x if is_traced(x) else jnp.asarray(x, dtype) for x in (dt, t0))
     # Once more: a small number may be 0 in this dtype.
@@ -162,6 +162,9 @@ def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abs
         if type(scheme) is not type(checkpoint.scheme):
             was, now = type(checkpoint.scheme).__name__, type(scheme).__name__
             raise refuse("scheme", f"be the checkpoint's, {was}", f"is {now}", "leave it out, or start from its state")
+        other = difference(checkpoint.scheme, scheme)
+        if other is not None:
+            raise refuse("scheme", "be the checkpoint's", other, "leave it out, or start from its state")
         checkpoint = eqx.tree_at(lambda c: c.scheme, checkpoint, scheme)
     state = checkpoint.scheme.view(checkpoint.carry, checkpoint.aux)
     system.check(state)
@@ -212,7 +215,7 @@ def _concrete_schemes(cls: type) -> set[type]:
     return below | ({cls} if hasattr(cls, "requires") else set())
 
 
-def _run_words(key: Any) -> Words:
+def run_words(key: Any) -> Words:
     """The two words that, with the absolute step and the idents, determine all noise of a run."""
     if key is None:
         return jnp.zeros(2, jnp.uint32)

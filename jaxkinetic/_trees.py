@@ -19,6 +19,11 @@ def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
         arrays.append(np.asarray(tree))
         return {"array": len(arrays) - 1}
     if isinstance(tree, eqx.Module):
+        if "<locals>" in type(tree).__qualname__:
+            raise refuse(
+                "checkpoint", "hold classes that can be found again", f"holds {type(tree).__qualname__}",
+                "define it at the top level of a module",
+            )  # fmt: skip
         fields = {f.name: encode(getattr(tree, f.name), arrays) for f in dataclasses.fields(tree)}
         return {"class": f"{type(tree).__module__}:{type(tree).__qualname__}", "fields": fields}
     if type(tree) in (list, tuple):

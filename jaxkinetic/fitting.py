@@ -81,9 +81,11 @@ def fit_decay(
     - `window`: (first, last): only times within it count. "signal": those that `decay_window` gives, by its stated rule. Then
       `times` (and for "signal" `values`) must be concrete: under `grad` call `decay_window` before, on the values themselves.
 
-    **Returns:** a `DecayFit`. `rate` and `amplitude` carry the exact derivative in `values` (and `floor`), by the
-    implicit function theorem; `rate` may be negative (growth). The minimum is global: the linear parameters are
-    eliminated and the rate is searched on a grid, then refined to round-off.
+    **Returns:** a `DecayFit`. Its entries carry their derivatives in `values` (and `floor`), of every order, by the implicit
+    function theorem; `rate` may be negative (growth). The minimum is global in the range of the search: the linear
+    parameters are eliminated, the rate is searched on a grid over the series (growth up to e^40, decay within a fifth of the
+    smallest gap), the stretch between .05 and 4, then refined to round-off. Where no minimum lies inside, all standard
+    errors are infinite.
 
     Standard errors. Of R runs: from the scatter of the runs themselves, whatever their correlation in time. Of one run:
     the residuals are taken as a stationary process of correlation e^{-|t-s|/tau}, tau = 0 (independent) included; the
@@ -116,7 +118,8 @@ def fit_decay(
             raise refuse("window", "be None when `times` is traced", f"is {window}", "cut the series before")
         if isinstance(window, str):
             window = _window_of_signal(window, known_times, values, floor)
-        if not (isinstance(window, (tuple, list)) and len(window) == 2):
+        numbers = (int, float, np.number)
+        if not (isinstance(window, (tuple, list)) and len(window) == 2 and all(isinstance(w, numbers) for w in window)):
             raise refuse("window", 'be (first, last) or "signal"', f"is {window!r}", "pass two times")
         keep = np.flatnonzero((known_times >= window[0]) & (known_times <= window[1]))
         known_times, t, runs = known_times[keep], t[keep], runs[:, keep]
@@ -145,26 +148,36 @@ def decay_window(times: ArrayLike, values: ArrayLike, *, floor: float = 0.0, bel
     first: the first time at which the mean of the runs, less `floor`, is at most `below` times its first value in size (1: the
     beginning; .5 leaves out the transient before the first half-life). last: the last time before the mean, less `floor`, is
     smaller than 3 standard errors at two successive times. The standard error of a mean of R >= 2 runs (R, T) is their scatter
-    over sqrt(R); of one run (T,) it is the scatter of its second differences over sqrt(6), which sees noise that is independent
-    from save to save only.
+    over sqrt(R); of one run (T,) it is 1.48 times the median of its second differences in size over sqrt(6), which sees
+    noise that is independent from save to save only, and curvature where more than half of the saves have it.
 
     The rule looks at the noisy data themselves, which lengthens the window where the noise is high: what a late point adds
     to the fit is small by construction. Host only.
 
     **Raises:** `ValueError` if nothing stands out of the noise, or for traced values.
     """
-    if is_traced(times, values):
+    if is_traced(times, values, floor):
         raise refuse("values", "be concrete", "is traced", "call `decay_window` outside of `grad` and `jit`")
     t, runs = _numbers(times), np.atleast_2d(np.asarray(values, float))
-    signal = np.abs(runs.mean(axis=0) - floor)
+    if t.ndim != 1 or runs.ndim != 2 or runs.shape[1] != len(t) or len(t) < 4:
+        raise refuse(
+            "values", "have one column a time, at least 4", f"has shape {np.shape(values)}", "transpose or add some"
+        )
+    check_finite("values", jnp.asarray(runs))
+    signal = np.abs(runs.mean(axis=0) - float(floor))
     if len(runs) > 1:
         noise = runs.std(axis=0, ddof=1) / np.sqrt(len(runs))
     else:
-        noise = np.full(t.shape, np.std(np.diff(runs[0], n=2)) / np.sqrt(6))
+        # The median: curvature of the signal itself, which is large early, does not count.
+        noise = np.full(t.shape, 1.4826 * np.median(np.abs(np.diff(runs[0], n=2))) / np.sqrt(6))
     lost = signal < _SIGNAL * noise
     ends = np.flatnonzero(lost & np.append(lost[1:], True))
     last = (ends[0] if ends.size else len(t)) - 1
-    first = int(np.argmax(signal <= below * signal[0]))
+    reached = signal <= below * signal[0]
+    if not reached.any():
+        raise refuse("below", f"be reached by the series, which falls to {signal.min() / signal[0]:.3g} of its first value",
+                     f"is {below:g}", "raise it")  # fmt: skip
+    first = int(np.argmax(reached))
     if last <= first:
         raise refuse(
             "values", f"stand out of the noise by {_SIGNAL:g} standard errors", f"do not after t = {t[max(last, 0)]:g}",
@@ -178,8 +191,10 @@ def _window_of_signal(
 ) -> tuple[float, float]:
     if window != "signal":
         raise refuse("window", 'be (first, last) or "signal"', f"is {window!r}", "choose one")
-    if isinstance(floor, str):
-        raise refuse("window", "be given as (first, last) when the floor is fitted", f"is {window!r}", "pass two times")
+    if isinstance(floor, str) or is_traced(floor):
+        raise refuse(
+            "window", "be given as (first, last) when the floor is fitted or traced", f"is {window!r}", "pass two times"
+        )
     return decay_window(times, values, floor=0.0 if floor is None else float(jnp.asarray(floor)))
 
 
@@ -188,6 +203,8 @@ def _checked_shape(model: str, offset: float, stretch: float | str, times: np.nd
     first = None if times is None or not len(times) else times[0]
     if model == "algebraic":
         check_scalar("offset", offset, nonnegative=True)
+        if is_traced(offset):
+            raise refuse("offset", "be a number", f"is {describe(offset)}", "choose it outside of `jit`")
         if first is not None and offset + first <= 0:
             raise refuse("times", f"be above -offset = {-offset:g}", f"begin at {first:g}", "pass a larger `offset`")
         return offset
@@ -253,16 +270,15 @@ def _least_squares(
         return amplitude * jnp.exp(-rate * clock(own_shape)) + floor
 
     def parameters(theta: Array) -> Array:
-        """(rate, amplitude, floor, shape) in the units of the series."""
+        """(rate, amplitude, floor, shape) in the units of the series; an amplitude that overflows counts as the largest."""
         rate, amplitude, floor, own_shape = split(theta)
         rate = rate / _clock(model, t[-1], origin, own_shape)
         before = origin if model == "exponential" else _before(model, origin, own_shape)
-        return jnp.stack([rate, size * amplitude * jnp.exp(rate * before), size * floor, own_shape])
+        growth = jnp.exp(jnp.minimum(rate * before, _largest_exponent(t.dtype)))
+        return jnp.stack([rate, size * amplitude * growth, size * floor, own_shape])
 
     start = _search_shape(clock, y, fitted_floor) if fitted_shape else _search(clock(shape), y, fitted_floor)
-    for _ in range(3 if fitted_shape else 0):
-        start = jax.lax.stop_gradient(_refine(predict, start, y))
-    theta = _refine(predict, start, y)
+    theta, settled = _least(predict, start, y, fitted_shape)
 
     residual, jacobian = y - predict(theta), jax.jacfwd(predict)(theta)
     if replicated:
@@ -271,13 +287,19 @@ def _least_squares(
         tau = jnp.asarray(jnp.nan, t.dtype)
     else:
         covariance, tau = _covariance_of_one_run(s, residual, jacobian)
-    known = (jnp.abs(theta[1]) > 0) & jnp.isfinite(covariance).all()
+    known = (jnp.abs(theta[1]) > 0) & jnp.isfinite(covariance).all() & settled
     slopes = jax.jacfwd(parameters)(theta)
     variances = jnp.einsum("ip,pq,iq->i", slopes, jnp.where(known, covariance, 0), slopes)
-    errors = jnp.where(known, jnp.sqrt(jnp.maximum(variances, 0)), jnp.inf)
+    positive = variances > 0
+    errors = jnp.where(positive, jnp.sqrt(jnp.where(positive, variances, 1)), 0)
+    errors = jnp.where(known, errors, jnp.inf)
     fitted = [True, True, fitted_floor, fitted_shape]
     errors = jnp.where(jnp.asarray(fitted), errors, jnp.zeros_like(errors))
     rate, amplitude, floor, own_shape = parameters(theta)
+    before = origin if model == "exponential" else _before(model, origin, own_shape)
+    overflows = rate * before > _largest_exponent(t.dtype)
+    amplitude = jnp.where(overflows, jnp.sign(theta[1]) * jnp.inf, amplitude)
+    errors = errors.at[1].set(jnp.where(overflows, jnp.inf, errors[1]))
     return DecayFit(
         rate=rate,
         rate_stderr=errors[0],
@@ -358,24 +380,55 @@ def _golden(f: Callable[[Array], Array], low: Array, high: Array) -> Array:
     return (low + high) / 2
 
 
-def _refine(predict: Callable[[Array], Array], theta: Array, y: Array) -> Array:
-    """One Newton step from the minimum with the full Hessian: no change in value, the implicit derivative exactly."""
-    theta = jax.lax.stop_gradient(theta)
+def _largest_exponent(dtype: jnp.dtype) -> float:
+    return 0.8 * math.log(float(jnp.finfo(dtype).max))
+
+
+def _least(predict: Callable[[Array], Array], theta: Array, y: Array, fitted_shape: bool) -> tuple[Array, Array]:
+    """(theta, settled): the minimum near theta, by Newton steps that are taken only if the sum of squares falls; settled is
+    False where none was found (at the end of the search, or without curvature).
+
+    Derivatives of every order are those of the solution of "gradient = 0" (`jax.lax.custom_root`), not of the search.
+    """
+
+    eps = float(jnp.finfo(y.dtype).eps)
 
     def half_squares(theta: Array) -> Array:
         return jnp.sum((y - predict(theta)) ** 2) / 2
 
-    gradient, hessian = jax.grad(half_squares)(theta), jax.lax.stop_gradient(jax.hessian(half_squares)(theta))
-    # Unit diagonal, so that one singular threshold serves all parameters.
-    scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), jnp.finfo(y.dtype).tiny))
-    step = jnp.linalg.pinv(hessian / jnp.outer(scale, scale)) @ (gradient / scale) / scale
-    return theta - jnp.where(jnp.isfinite(step).all(), step, 0)
+    def newton(theta: Array) -> tuple[Array, Array]:
+        """(the step, whether the curvature is positive and the step hardly lowers the sum of squares)."""
+        gradient, hessian = jax.grad(half_squares)(theta), jax.hessian(half_squares)(theta)
+        # Unit diagonal, so that one threshold serves all parameters.
+        scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), jnp.finfo(y.dtype).tiny))
+        scaled = hessian / jnp.outer(scale, scale)
+        step = jnp.linalg.pinv(scaled) @ (gradient / scale) / scale
+        step = jnp.where(jnp.isfinite(step).all(), step, 0)
+        small = jnp.abs(gradient @ step) <= 1e-4 * half_squares(theta) + eps * jnp.sum(y * y)
+        return step, small & (jnp.linalg.eigvalsh(scaled)[0] > 10 * eps)
+
+    def solve(_: Callable[[Array], Array], theta: Array) -> Array:
+        def once(_: int, theta: Array) -> Array:
+            closer = theta - newton(theta)[0]
+            inside = True
+            if fitted_shape:
+                inside = (closer[-1] > _LEAST_STRETCH) & (closer[-1] < _MOST_STRETCH)
+            # Not above it by more than round-off, which cannot tell points near the minimum apart.
+            allowed = half_squares(theta) * (1 + 1e3 * eps) + 1e3 * eps**2 * jnp.sum(y * y)
+            return jnp.where((half_squares(closer) <= allowed) & inside, closer, theta)
+
+        return jax.lax.fori_loop(0, 4 if fitted_shape else 2, once, theta)
+
+    def tangent_solve(linear: Callable[[Array], Array], target: Array) -> Array:
+        return jnp.linalg.pinv(jax.jacfwd(linear)(jnp.zeros_like(target))) @ target
+
+    theta = jax.lax.custom_root(jax.grad(half_squares), jax.lax.stop_gradient(theta), solve, tangent_solve)
+    return theta, newton(jax.lax.stop_gradient(theta))[1]
 
 
 def _covariance_of_one_run(s: Array, residual: Array, jacobian: Array) -> tuple[Array, Array]:
     """Covariance of the least-squares estimate under residuals of correlation e^{-|s-s'|/tau}, averaged over tau with
     the weights of the restricted likelihood; and the mean tau."""
-    s, residual, jacobian = jax.lax.stop_gradient((s, residual, jacobian))
     num, params = jacobian.shape
     gaps = jnp.diff(s)
     scale = jnp.linalg.norm(jacobian, axis=0)

@@ -1,5 +1,6 @@
 """Checkpoints on disk and runs in chunks: bitwise, whole or not there, and one clear sentence for what is neither."""
 
+import contextlib
 import json
 import os
 import signal
@@ -50,6 +51,15 @@ def test_a_file_knows_its_system(tmp_path):
     ):
         with pytest.raises(ValueError, match=f"`system` must be the one of the checkpoint, but {what}"):
             jk.simulate(system, jk.load_checkpoint(path), num_steps=1)
+
+
+def test_a_file_knows_its_scheme(tmp_path):
+    path = jk.save_checkpoint(tmp_path / "run.npz", start(jk.pairs.Sweep()).checkpoint)
+    with pytest.raises(
+        ValueError, match="`scheme` must be the checkpoint's, but its parts or static options are others"
+    ):
+        jk.simulate(KAC, jk.load_checkpoint(path), num_steps=1, scheme=jk.pairs.Sweep(symmetric=False))
+    assert jk.simulate(KAC, jk.load_checkpoint(path), num_steps=1, scheme=jk.pairs.Sweep()).checkpoint.step == 6
 
 
 class Mine(jk.EulerMaruyama):
@@ -123,6 +133,15 @@ def test_files_that_are_no_checkpoints(tmp_path):
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match="is damaged"):
         jk.load_checkpoint(path)
+    for place in range(0, len(whole), 37):
+        damaged = bytearray(whole)
+        damaged[place] ^= 255
+        path.write_bytes(damaged)
+        # Some bytes mean nothing; of the others every one is one sentence.
+        with contextlib.suppress(ValueError):
+            jk.load_checkpoint(path)
+    with pytest.raises(ValueError, match="is a folder"):
+        jk.load_checkpoint(tmp_path)
     np.savez(path, velocity=np.ones(3))
     with pytest.raises(ValueError, match="is something else"):
         jk.load_checkpoint(path)
@@ -131,6 +150,11 @@ def test_files_that_are_no_checkpoints(tmp_path):
 
 
 def test_what_cannot_be_saved(tmp_path):
+    class Local(jk.EulerMaruyama):
+        pass
+
+    with pytest.raises(ValueError, match=r"`checkpoint` must hold classes that can be found again, but holds .*Local"):
+        jk.save_checkpoint(tmp_path / "x.npz", start(Local()).checkpoint)
     with pytest.raises(ValueError, match="`checkpoint` must be a Checkpoint, but is Particles"):
         jk.save_checkpoint(tmp_path / "x.npz", start().final)
     with pytest.raises(ValueError, match="`checkpoint` must be concrete"):
@@ -283,3 +307,36 @@ def test_a_system_that_holds_a_function(tmp_path):
         ValueError, match=r"its interaction.function is jax.numpy\S*cos\S* instead of test_checkpoints.gaussian|is"
     ):
         jk.simulate(jk.landau.Kac(FromFunction(jnp.cos)), loaded, num_steps=1)
+
+
+def test_going_on_with_another_chunk_doubles_no_save(tmp_path):
+    """A chunk beyond the checkpoint, as a kill between the two leaves it; and names that are written as they are."""
+    state = jk.initial.bkw(jax.random.key(0), 7, 3, beta=0.4)
+    save = jk.Save(every=1, observe={"H-H_M": jk.diagnostics.moment, "|v|^4 of H H_M": jk.diagnostics.energy})
+    given = {"key": jax.random.key(1), "dt": 0.01, "save": save}
+    old = None
+    for chunk in jk.iterate(KAC, state, chunk=5, num_steps=15, path=tmp_path, **given):
+        old = chunk.checkpoint if chunk.checkpoint.step == 10 else old
+    for _ in jk.iterate(KAC, old, chunk=3, num_steps=6, path=tmp_path, save=save):
+        pass
+    read = jk.read_chunks(tmp_path)
+    whole = jk.simulate(KAC, state, num_steps=16, **given)
+    np.testing.assert_array_equal(read["times"], whole.times)
+    for name in save.observe:
+        np.testing.assert_array_equal(read[f"observed/{name}"], whole.observed[name])
+    for _ in jk.iterate(KAC, jk.load_checkpoint(tmp_path / "checkpoint.npz"), chunk=3, num_steps=3, path=tmp_path):
+        pass
+    with pytest.raises(
+        ValueError, match=r"`path` must name chunks that hold the same, but .* differs by observed/H-H_M"
+    ):
+        jk.read_chunks(tmp_path)
+
+
+def test_a_run_that_fails_keeps_its_last_good_checkpoint(tmp_path):
+    state = jk.Particles(1e60 * jax.random.normal(jax.random.key(0), (4, 3)))
+    system = jk.landau.Kac(jk.landau.PowerLaw(1.0))
+    run = jk.iterate(system, state, chunk=1, num_steps=20, path=tmp_path, key=jax.random.key(1), dt=0.01, throw=False)
+    codes = [int(chunk.result.code) for chunk in run]
+    assert codes[-1] == jk.Result.NOT_FINITE
+    assert len(codes) > 1
+    assert jk.load_checkpoint(tmp_path / "checkpoint.npz").step == len(codes) - 1

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import jaxkinetic as jk
+from jaxkinetic_kernels import fold_in
 
 KEY = jax.random.key(11)
 KAC = jk.landau.Kac(jk.landau.PowerLaw(-2.0, softening=0.3))
@@ -176,6 +177,8 @@ def test_a_failed_replica_is_named():
         ),
         ({"system": jk.landau.Kac(jk.landau.PowerLaw(-4.0))}, "`gamma` must be at least -d = -3, but is -4"),
         ({"init": 3.0}, "`state` must be Particles"),
+        ({"key": None}, "`key` must be given, but is missing"),
+        ({"key": 0}, "`key` must be one JAX key, but is 0"),
         ({"mesh": "all"}, "`mesh` must be a Mesh with one axis"),
     ],
 )
@@ -189,8 +192,8 @@ def draw(ctx):
 
 
 def test_no_two_streams_are_the_same():
-    """Keys of replicas, of their initial states and noise, of observables by name and step: all different, at two seeds.
-    Catches a fold that forgets the replica, the step or the name."""
+    """Keys of replicas, of their initial states, of the noise of every step, of observables by name and step: all different,
+    at two seeds. Catches a fold that forgets the replica, the step or the name."""
     save = jk.Save(every=1, observe={"a": jk.Contextual(draw), "b": jk.Contextual(draw)})
     seen = []
     for seed in (0, 1):
@@ -199,8 +202,10 @@ def test_no_two_streams_are_the_same():
         seen.append(np.asarray(runs.checkpoint.key).reshape(-1, 2))
         keys = [jax.random.split(jax.random.fold_in(jax.random.key(seed), r)) for r in range(20)]
         seen.append(np.concatenate([np.asarray(jax.random.key_data(k)) for k in keys]))
+        steps = jax.vmap(lambda run: jax.vmap(lambda n: fold_in(run, n))(jnp.arange(30, dtype=jnp.uint32)))
+        seen.append(np.asarray(steps(runs.checkpoint.key)).reshape(-1, 2))
     words = np.concatenate(seen)
-    assert len(words) == 2 * (2 * 20 * 31 + 20 + 40)
+    assert len(words) == 2 * (2 * 20 * 31 + 20 + 40 + 20 * 30)
     assert len(np.unique(words, axis=0)) == len(words)
 
 
@@ -256,3 +261,17 @@ def test_what_a_reduction_returns_is_a_tree():
     moments = ensemble(reduce=jk.MeanVar()).observed["M4"]
     assert isinstance(moments, jk.Moments)
     assert len(jax.tree.leaves(eqx.filter(moments, eqx.is_array))) == 4
+
+
+def test_a_replica_goes_on_from_the_ensemble_and_from_a_file(tmp_path):
+    """The checkpoint of all replicas holds their system once."""
+    short, whole = ensemble(num_steps=4), ensemble(num_steps=7)
+    path = jk.save_checkpoint(tmp_path / "all.npz", short.checkpoint)
+    for checkpoint in (short.checkpoint, jk.load_checkpoint(path)):
+        one = eqx.tree_at(
+            lambda c: (c.carry, c.key, c.t0, c.dt),
+            checkpoint,
+            jax.tree.map(lambda x: x[3], (checkpoint.carry, checkpoint.key, checkpoint.t0, checkpoint.dt)),
+        )
+        rest = jk.simulate(KAC, one, num_steps=3).final.velocity
+        np.testing.assert_allclose(rest, whole.final.velocity[3], rtol=1e-11, atol=1e-13)

@@ -77,9 +77,11 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("floor", [0.2, "fit"])
-@pytest.mark.parametrize("unit", [1.0, 30.0])
+@pytest.mark.parametrize(
+    ("name", "floor", "unit"),
+    [("algebraic", "fit", 1.0), ("power law", 0.2, 1.0), ("stretched", 0.2, 30.0), ("stretched", "fit", 1.0),
+     ("stretched by 2/3", "fit", 30.0)],
+)  # fmt: skip
 def test_other_models_are_recovered_and_differentiated(name, floor, unit):
     """Exact series at times that begin at 0 (power law: later) and do not; `rate`, `amplitude` and `shape` in the units of the
     series; the derivative in the values is the finite difference."""
@@ -128,6 +130,58 @@ def test_error_bars_of_other_models_cover(name, correlation):
     assert 0.92 <= covered <= 0.98
 
 
+def test_a_fit_never_leaves_its_data():
+    """A step function, noise, growth and a single spike: no fit is worse than its mean, the stretch stays in its range, and
+    where no minimum lies inside the error is infinite. Catches Newton's steps without a look at the sum of squares."""
+    rng = np.random.default_rng(5)
+    step, noise = 1 / (1 + (T / 0.3) ** 8), rng.normal(size=(40, T.size))
+    fits = jax.jit(
+        jax.vmap(lambda y: (lambda f: (f.rate, f.rate_stderr, f.r2, f.shape))(jk.fit_decay(T, y, model="stretched")))
+    )
+    for values in (step + 0.02 * noise, noise):
+        rate, stderr, r2, shape = (np.asarray(x) for x in fits(jnp.asarray(values)))
+        assert r2.min() > -0.5
+        assert ((shape > 0.04) & (shape < 4.01)).all()
+        assert (stderr > 0.02 * np.abs(rate)).all()
+    for values in (np.exp(60 * T), np.eye(50)[0]):
+        assert np.isinf(jk.fit_decay(T, values).rate_stderr)
+
+
+@pytest.mark.parametrize("start", [1000.0, 25.0])
+def test_a_late_series_has_a_derivative(start):
+    """The amplitude at t = 0 overflows; the derivative of the rate does not see it."""
+    dtype = np.float64 if start > 100 else np.float32
+    y = jnp.asarray(np.exp(-4 * T) + 0.02 * np.random.default_rng(0).normal(size=T.size), dtype)
+    late, early = (jax.grad(lambda y, t=t: jk.fit_decay(t, y).rate)(y) for t in (start + T, T))
+    np.testing.assert_allclose(late, early, rtol=2e-2 if dtype == np.float32 else 1e-6, atol=1e-3 * np.abs(early).max())
+
+
+@pytest.mark.parametrize(
+    "name", ["rate_stderr", "amplitude", "amplitude_stderr", "correlation_time", "r2", "floor_stderr"]
+)
+def test_every_entry_has_its_derivative(name):
+    y = jnp.asarray(np.exp(-4 * T) + 0.02 * np.random.default_rng(0).normal(size=T.size))
+    direction = jnp.asarray(np.random.default_rng(1).normal(size=T.size))
+
+    def of(y):
+        return getattr(jk.fit_decay(T, y, floor="fit"), name)
+
+    difference = (of(y + 1e-5 * direction) - of(y - 1e-5 * direction)) / 2e-5
+    np.testing.assert_allclose(jnp.vdot(jax.grad(of)(y), direction), difference, rtol=1e-4)
+    assert abs(difference) > 1e-4
+
+
+def test_the_second_derivative_of_the_rate():
+    y = jnp.asarray(np.exp(-4 * T) + 0.02 * np.random.default_rng(0).normal(size=T.size))
+    direction = jnp.asarray(np.random.default_rng(1).normal(size=T.size))
+
+    def slope(y):
+        return jnp.vdot(jax.grad(lambda y: jk.fit_decay(T, y).rate)(y), direction)
+
+    difference = (slope(y + 1e-5 * direction) - slope(y - 1e-5 * direction)) / 2e-5
+    np.testing.assert_allclose(jnp.vdot(jax.grad(slope)(y), direction), difference, rtol=1e-3)
+
+
 def test_the_window_of_the_signal():
     """e^{-8 t} + noise of .001 a run: signal until e^{-8 t} = 3 standard errors; the fit over it has the rate, and a transient
     that decays faster is left out by `below`."""
@@ -138,6 +192,11 @@ def test_the_window_of_the_signal():
     assert abs(last - np.log(1 / (3 * 0.0025)) / 8) < 0.1
     fit = jk.fit_decay(t, runs, window="signal")
     assert abs(fit.rate - 8) < 4 * fit.rate_stderr < 0.5
+    assert jk.decay_window(np.linspace(0, 1, 21), np.exp(-8 * np.linspace(0, 1, 21)))[1] > 0.6
+    with pytest.raises(ValueError, match="`values` must have one column a time, at least 4, but has shape"):
+        jk.decay_window(t, runs[0, :10])
+    with pytest.raises(ValueError, match="`below` must be reached by the series, which falls to"):
+        jk.decay_window(t, 1 + runs, below=1e-3)
     first, last = jk.decay_window(t, runs[0])
     assert abs(last - np.log(1 / 0.03) / 8) < 0.15
     assert abs(jk.decay_window(t, runs, below=0.25)[0] - np.log(4) / 8) < 0.02

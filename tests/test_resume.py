@@ -54,12 +54,10 @@ def test_a_run_that_was_killed_is_resumed(arguments, pattern, parts, tmp_path):
         ["run", *arguments, "--out", str(cut)],
         lambda: len(list((cut / "partial").glob(pattern))) > parts - (parts == 1),
     )
-    kept = {p: p.stat().st_mtime_ns for p in (cut / "partial").rglob("*-0000[0-1].npz")}
     assert not (cut / "result.json").exists()
     out = in_a_process("run", *arguments, "--out", str(cut), "--resume")
     assert "resumed" in out
     same_arrays(whole, cut)
-    assert all(not p.exists() for p in kept)
     assert not (cut / "partial").exists()
     assert json.loads((cut / "result.json").read_text())["resumed"] is True
 
@@ -108,7 +106,11 @@ def test_resume_finds_the_same_run_or_says_what_differs(tmp_path, capsys, monkey
     monkeypatch.setattr(Partial, "save", save)
     assert cli.main([*arguments, "--seed", "4", "--out", out, "--resume"]) == 2
     assert "must find the same run, but that one has seed 0, this one 4; repeat its options" in capsys.readouterr().err
+    # What is finished is read, not computed.
+    made = []
+    monkeypatch.setattr(Partial, "save", lambda self, label, part, arrays: made.append((label, part)))
     assert cli.main([*arguments, "--out", out, "--resume"]) == 0
+    assert [part for label, part in made if label.startswith("Kac")] == [2, 3, 4, 5]
     assert not (tmp_path / "x" / "partial").exists()
 
 
@@ -155,3 +157,49 @@ def test_bad_sweeps_are_one_sentence(arguments, sentence, capsys, tmp_path, monk
     assert error.startswith("jaxkinetic: " + sentence), error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir()), "a refused sweep leaves nothing behind"
+
+
+def test_a_damaged_part_is_made_again_and_a_cell_without_a_figure_is_not_finished(tmp_path, capsys, monkeypatch):
+    """A truncated part does not cost the others; result.json is put in its place last."""
+    import os
+
+    from jaxkinetic.experiments._partial import Partial
+
+    partial = Partial(tmp_path, {"seed": 1})
+    partial.begin()
+    for part in (0, 1):
+        partial.save("x", part, [np.arange(5.0)])
+    path = partial.path("x", 1).with_suffix(".npz")
+    path.write_bytes(path.read_bytes()[:100])
+    assert partial.load("x", 1) is None
+    np.testing.assert_array_equal(partial.load("x", 0)[0], np.arange(5.0))
+    replace, seen = os.replace, []
+
+    def crash(source, target):
+        if str(target).endswith(("result.npz", "figure.png", "result.json")):
+            seen.append(Path(target).name)
+            if len(seen) == 3:
+                raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", crash)
+    arguments = [
+        "sweep",
+        "conservation",
+        "--over",
+        "steps=2,3",
+        "--particles",
+        "10",
+        "--replicas",
+        "2",
+        "--out",
+        str(tmp_path / "s"),
+    ]
+    assert cli.main(arguments) == 130
+    assert seen == ["result.npz", "figure.png", "result.json"]
+    monkeypatch.setattr(os, "replace", replace)
+    assert cli.main(arguments) == 0
+    assert "already there" not in capsys.readouterr().out
+    for cell in ("steps=2", "steps=3"):
+        names = sorted(p.name for p in (tmp_path / "s" / cell).iterdir())
+        assert names == ["figure.png", "result.json", "result.npz"]

@@ -34,7 +34,7 @@ def relative_entropy(
     T; then H(f|g) = H + (d/2) log(2 pi e T). `entropy`: the estimator of H, with its options and bias bound by
     `jax.tree_util.Partial(jk.diagnostics.knn_entropy, k=5, bias=...)`.
 
-    Bias: that of `entropy`; with the sample's own T also that of (d/2) log T, about -1/(2N) times (1 + d/2) for a Maxwellian.
+    Bias: that of `entropy`; with the sample's own T also that of (d/2) log T, -(d + 1)/(2N) for a Maxwellian.
     It can come out negative by the noise of the estimator. Differentiable as the estimator is; cost that of `entropy`.
 
     **Raises:** `ValueError` if `log_density` does not give one number a particle.

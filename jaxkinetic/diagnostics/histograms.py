@@ -29,7 +29,8 @@ def histogram(state: Particles, *, edges: ArrayLike, of: Callable[[Particles], A
     in no bin but count in N, so the sum of density times width is the share inside.
 
     Unbiased for a bin's mean density; variance p (1 - p)/(N width^2), p the bin's probability. Cost N log bins, memory O(N).
-    No derivative: asking for one raises. **Raises:** `ValueError` for edges that do not increase.
+    No derivative: asking for one raises, also for that of something else in
+    the same run; observe it through `jax.lax.stop_gradient` then. **Raises:** `ValueError` for edges that do not increase.
     """
     edges = _edges(edges, state.velocity.dtype)
     return _shares(state, edges, of, "histogram") / jnp.diff(edges)

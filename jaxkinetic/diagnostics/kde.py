@@ -38,7 +38,7 @@ def kde_entropy(state: Particles, *, bandwidth: ArrayLike | None = None, bias: A
     is not seen.
 
     Cost N^2 exponentials, memory O(N) also backwards. Differentiable everywhere, the default bandwidth included. NaN where
-    fewer than two particles are alive, or where all coincide and the bandwidth is that of their temperature, 0.
+    fewer than two particles are alive, not finite where all coincide and the bandwidth is that of their temperature, 0.
 
     **Raises:** `ValueError` for a bandwidth that is not positive.
     """
@@ -57,7 +57,7 @@ def fisher_information(
     under the weights G_h(v_i - v_j): no density is divided by.
 
     **Arguments:** `bandwidth`: h; None is $\sqrt T\,(4/((d+4)N))^{1/(d+6)}$, the rule for a gradient. `bias`: that at
-    temperature 1, as `fisher_information_bias` measures it; bias/T is subtracted.
+    temperature 1 and bandwidth h/sqrt(T), as `fisher_information_bias` measures it; bias/T is subtracted.
 
     **Returns:** a scalar, 1/(units of v)^2; d/T for a Maxwellian. What is estimated is the integral of
     $\nabla f \cdot \nabla \log(f * G_h)$, close to I of f * G_h: d/(T + h^2) for a Maxwellian; structure finer than h is not

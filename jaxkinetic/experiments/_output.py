@@ -16,7 +16,8 @@ import numpy as np
 from .._checks import refuse
 from ._experiment import Report
 
-FILES = ("result.npz", "result.json", "figure.png")
+# The last one says that all are there.
+FILES = ("result.npz", "figure.png", "result.json")
 
 
 def prepare(path: Path) -> Path:
@@ -39,14 +40,14 @@ def prepare(path: Path) -> Path:
 
 
 def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
-    """result.npz, result.json, figure.png: all written beside their predecessors, then put in their places."""
+    """result.npz, figure.png, result.json: all written beside their predecessors, then put in their places."""
     figure = report.draw()
     content = {**manifest, "results": report.numbers, "findings": report.findings}
     text = json.dumps(_strict(content), indent=2, allow_nan=False)
     fills: tuple[Callable[[BinaryIO], Any], ...] = (
         functools.partial(_save_arrays, report.arrays),
-        lambda file: file.write(text.encode() + b"\n"),
         lambda file: figure.savefig(file, format="png"),
+        lambda file: file.write(text.encode() + b"\n"),
     )
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
         for name, fill in zip(FILES, fills, strict=True):

@@ -53,11 +53,15 @@ class Partial:
         return self.folder / f"{re.sub('[^a-z0-9]+', '-', label.lower()).strip('-')}-{part:05d}"
 
     def load(self, label: str, part: int) -> list[np.ndarray] | None:
-        """The arrays of a finished part, None if it is not finished."""
+        """The arrays of a finished part, None if it is not there or cannot be read."""
         path = self.path(label, part).with_suffix(".npz")
         if not path.is_file():
             return None
-        named = read_arrays(path, _FORMAT, _VERSION)[1]
+        try:
+            named = read_arrays(path, _FORMAT, _VERSION)[1]
+        except ValueError:
+            # Damaged by something else than a kill: it is made again.
+            return None
         return [named[f"array_{i}"] for i in range(len(named))]
 
     def save(self, label: str, part: int, arrays: list[np.ndarray]) -> None:

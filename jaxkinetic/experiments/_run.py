@@ -20,7 +20,8 @@ from ._partial import Partial
 def identity(experiment: Experiment, options: Options, precision: int) -> dict[str, Any]:
     """What two runs have in common that are the same."""
     parameters = {**dataclasses.asdict(options), "precision": precision}
-    return {"experiment": experiment.name, "version": __version__, "parameters": parameters}
+    code = {"version": __version__, "commit": commit(), "jax": jax.__version__}
+    return {"experiment": experiment.name, **code, "parameters": parameters}
 
 
 def run_to_files(
@@ -29,7 +30,7 @@ def run_to_files(
     """Run, print the table and write result.npz, result.json and figure.png to `folder`.
 
     Finished parts are kept in `folder/partial` until then; `resume` goes on from them. **Raises:** `ValueError` if there is
-    nothing to go on from; what the run raises, which discards the parts unless it was interrupted."""
+    nothing to go on from; what the run raises, which keeps the parts unless the simulation itself failed."""
     partial = Partial(folder, identity(experiment, options, precision))
     if resume:
         partial.resume()
@@ -41,16 +42,15 @@ def run_to_files(
     started, begun = time.perf_counter(), datetime.datetime.now(datetime.UTC)
     try:
         report = experiment.run(options, Watch(progress=True, partial=partial))
-    except (ValueError, SimulationError):
+    except SimulationError:
+        # It would fail again.
         partial.clear()
         raise
     elapsed = time.perf_counter() - started
     manifest = {
         **identity(experiment, options, precision),
         "seed": options.seed,
-        "commit": commit(),
         "device": device(),
-        "jax": jax.__version__,
         "numpy": np.__version__,
         "python": sys.version.split()[0],
         "started": begun.isoformat(timespec="seconds"),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from .._checks import refuse
 from . import plotting as look
 from ._experiment import KINDS, Experiment, Options, Report
-from ._output import prepare, write
+from ._output import device, prepare, write
 from ._partial import Partial, differing
 from ._run import identity, run_to_files
 from ._table import table
@@ -43,7 +43,7 @@ def parse_over(text: str, given: Mapping[str, Any]) -> tuple[str, list[Any]]:
 def sweep(
     experiment: Experiment, name: str, values: Sequence[Any], cells: Sequence[Options], precision: int, folder: Path
 ) -> None:
-    """Every cell in its own folder, then sweep.json's table and figure.
+    """Every cell in its own folder, then the table and the figure of all in `folder`.
 
     A value whose results are there is not computed again; one that was stopped goes on from its finished parts: a kill costs at
     most the part under way. **Raises:** `ValueError` if the folder holds results of other options."""
@@ -53,6 +53,7 @@ def sweep(
         own = folder / f"{name}={value}"
         finished = _finished(own, identity(experiment, options, precision))
         if finished is not None:
+            Partial(own, {}).clear()
             print(f"{name} = {value}: already there, {own}", flush=True)
             numbers.append(finished)
             continue
@@ -65,11 +66,16 @@ def sweep(
     print(f"\n{report.table}\n")
     for finding in report.findings:
         print(f"- {finding}")
+    common = identity(experiment, cells[0], precision)
+    common["parameters"].pop(name)
+    folders = [f"{name}={value}" for value in values]
     manifest = {
-        "experiment": experiment.name,
+        **common,
+        "device": device(),
+        "table": report.table,
         "over": name,
         "values": list(values),
-        "folders": [f"{name}={v}" for v in values],
+        "folders": folders,
     }
     paths = write(folder, report, manifest)
     print(f"\nWrote {', '.join(str(p) for p in paths)}")
