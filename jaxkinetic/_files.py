@@ -55,7 +55,7 @@ def read_arrays(path: str | os.PathLike, format: str, version: int) -> tuple[dic
             raise refuse("path", f"name {kind}", f"{name!r} is truncated", "use another file")
         raise foreign
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
             header = json.loads(bytes(content[_HEADER])) if _HEADER in content.files else {}
             ours = (
                 isinstance(header, dict) and header.get("format") == format and isinstance(header.get("version"), int)
