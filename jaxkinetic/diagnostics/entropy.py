@@ -31,9 +31,9 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: ArrayLike = 0.0) -> Float
     Maxwellian of the same N and do not extrapolate. That serves smooth densities; at a jump the bias is of order (k/N)^{1/d}:
     -.29, -.18, -.11 on a uniform ball in d = 3 at N = 250, 1000, 4000, so corrected. One run scatters by about 1.3/sqrt(N).
 
-    Neighbours are found outside the derivative: on a CPU by a k-d tree on the host, O(N log N), elsewhere by tiles of running
-    minima on the device, O(N^2). Distances are recomputed in JAX, so the gradient is that of the estimator wherever
-    neighbours do not change rank. Particles with k coincident
+    Neighbours are found outside the derivative: on a CPU by a k-d tree on the host, O(N log N), elsewhere (and under
+    `jit` in a process of one thread) by tiles of running minima on the device, O(N^2). Distances are recomputed in JAX, so
+    the gradient is that of the estimator wherever neighbours do not change rank. Particles with k coincident
     neighbours count with the smallest normal distance and have derivative 0. Memory O(N).
 
     **Raises:** `ValueError` unless 1 <= k < N. If fewer than k + 1 particles are alive, or one of them is not finite, the
