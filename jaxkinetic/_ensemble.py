@@ -73,6 +73,8 @@ def ensemble(
     if reduce is not None and not (save.observe or save.state):
         raise refuse("reduce", "have something to reduce", "`save` observes nothing", "pass jk.Save(observe={...})")
     devices = _num_devices(mesh, replicas)
+    if mesh is not None and reduce is not None and type(reduce).merge is AbstractReduction.merge:
+        raise refuse("reduce", "have a `merge` on a mesh", f"is {type(reduce).__name__}, without", "add one")
     example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
     check_start(system, example, scheme, key, dt, t0)
     if batch is None:

@@ -26,7 +26,7 @@ class AbstractReduction(eqx.Module):
     def add(self, total: PyTree, values: PyTree, counts: Array) -> PyTree: ...
 
     def merge(self, a: PyTree, b: PyTree) -> PyTree:
-        raise NotImplementedError(f"{type(self).__name__} has no `merge`, which an ensemble on a mesh needs.")
+        raise TypeError(f"{type(self).__name__} has no `merge`, which an ensemble on a mesh needs.")
 
     @abc.abstractmethod
     def finish(self, total: PyTree) -> PyTree: ...

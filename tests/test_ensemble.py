@@ -163,6 +163,9 @@ def test_a_failed_replica_is_named():
     assert 0 < int((~runs.result.ok).sum()) < 10
 
 
+ONE = jax.make_mesh((1,), ("replica",), axis_types=(jax.sharding.AxisType.Auto,))
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -179,6 +182,10 @@ def test_a_failed_replica_is_named():
         ({"init": 3.0}, "`state` must be Particles"),
         ({"key": None}, "`key` must be given, but is missing"),
         ({"key": 0}, "`key` must be one JAX key, but is 0"),
+        (
+            {"mesh": ONE, "reduce": Largest()},
+            "`reduce` must have a `merge` on a mesh, but is Largest, without; add one",
+        ),
         ({"mesh": "all"}, "`mesh` must be a Mesh with one axis"),
     ],
 )
