@@ -80,8 +80,8 @@ def test_bias_of_an_estimator_on_a_maxwellian():
 
 @pytest.mark.parametrize(("num", "stated"), [(700, -0.10), (2800, -0.025)])
 def test_fisher_information(num, stated):
-    """d/T/(1 + h^2), less what the tail lacks, for a Maxwellian, 1/T^(-2) under scaling, and twice as much for the shell.
-    Catches |score|^2 for minus the Laplacian (2.0 for the shell) and a factor h."""
+    """d/T/(1 + h^2), less what the tail lacks, for a Maxwellian, 1/T^(-2) under scaling, and half as much again or more for
+    the shell. Catches |score|^2 for minus the Laplacian, which is smaller for the shell, and a factor h."""
     h = (4 / (7 * num)) ** (1 / 9)
     found = [float(D.fisher_information(normal(num, 3, s))) for s in range(8)]
     stderr = np.std(found, ddof=1) / 8**0.5
@@ -297,8 +297,8 @@ def test_histogram_and_l1():
 
 
 def test_pair_correlation():
-    """All ordered pairs by hand; and its mean over Maxwell molecules is the exact C, by the control variate with 20 times less
-    noise."""
+    """All ordered pairs by hand; and its mean over Maxwell molecules is the exact C, by the control variate with less noise
+    (2 to 3 times less at N = 8)."""
     v = np.asarray(normal(6, 3).velocity)
     by_hand = sum(np.outer(v[i], v[j]) for i in range(6) for j in range(6) if i != j) / 30
     np.testing.assert_allclose(D.pair_correlation(jk.Particles(jnp.asarray(v))), by_hand, rtol=1e-12, atol=1e-14)

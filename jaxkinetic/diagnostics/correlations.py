@@ -28,7 +28,7 @@ def pair_correlation(
     **Arguments:** `of`: state -> (N, m) or (N,), phi at every particle. `second_moment`: A_0 = E[phi phi^T] at the start,
     (m, m), of particles that began independent and centred and whose sum of phi is conserved on every path (momentum, for
     `landau.Kac`): then E[(sum phi)(sum phi)^T] = N A_0 stays, and putting N A_0 in its place removes the part that scatters
-    most: some 400 replicas do for 10^5.
+    most. Measured: standard errors 2 to 3 times smaller at N = 8, 5 to 10 times at N = 64, about sqrt(N).
 
     C vanishes as N grows if chaos propagates: it is O(1/N), and one state's noise is O(1/N) too, so average it over an
     ensemble. Cost N m^2. Differentiable. **Raises:** `ValueError` for shapes that do not fit; NaN for fewer than 2 alive.

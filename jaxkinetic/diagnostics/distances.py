@@ -60,8 +60,9 @@ def wasserstein(state: Particles, other: Particles | Callable[[Array], Array], *
     of particles on both sides and at most 2000; cost N^3, memory N^2 on the host. Above that: `sliced_wasserstein`.
 
     Sampling floor: $N\,\mathbb E W_2^2$ of N draws of N(0,1) against the law itself is 3.34 at N = 1e3 and 3.56 at 1e4, one run
-    scattering by 1.75; in d = 3, W_2 falls as N^{-1/3} only. Differentiable wherever the optimal pairing does not change (it is
-    found outside the derivative, which by optimality does not see it); derivative 0 where W = 0.
+    scattering by 1.75, and twice that between two samples; in d = 3, W_2 falls as N^{-1/3} only. Differentiable wherever the
+    optimal pairing does not change (it is found outside the derivative, which by optimality does not see it); derivative 0
+    where W = 0.
 
     **Raises:** `ValueError` for different d, p < 1, d > 1 with unequal or too many particles. NaN if (d > 1) the numbers of
     alive particles differ.
@@ -99,8 +100,9 @@ def sliced_wasserstein(
     along a run are comparable. For d = 1 it is `wasserstein`.
 
     SW_p <= W_p; two Gaussians whose means differ by m are |m|/sqrt(d) apart (p = 2). Relative error of the mean over directions
-    about 1/sqrt(L) of their spread; sampling floor N E SW_2^2 about that of `wasserstein` in d = 1, in every d. Any two
-    numbers of particles. Cost L N log N, memory O(N): one direction at a time. Differentiable as `wasserstein` in d = 1.
+    about 1/sqrt(L) of their spread; sampling floor between two samples of N = 1000 of N(0, I) in
+    d = 3: N E SW_2^2 = 6.2(2), as `wasserstein` in d = 1 (6.1(3)). Any two numbers of particles. Cost L N log N, memory
+    O(N): one direction at a time. Differentiable as `wasserstein` in d = 1.
 
     **Raises:** `ValueError` for different d, p < 1, L < 1.
     """
