@@ -89,12 +89,14 @@ def ensemble(
     kept, total = _run(run, reduce, batches, batch, replicas // devices, mesh)
     if reduce is not None:
         # One total a device.
-        observed, states = _finish(reduce, total, devices)
+        observed, states = (*_finish(reduce, total, devices), None)[:2]
         kept = eqx.tree_at(lambda s: (s.observed, s.states), kept, (observed, states), is_leaf=lambda x: x is None)
     else:
         origin = Remembered(cast_floating(system, kept.checkpoint.dt.dtype))
         kept = eqx.tree_at(lambda s: s.checkpoint.origin, kept, origin, is_leaf=lambda x: x is None)
-    message = "The state of a replica became NaN or infinite in `ensemble`; `throw=False` returns `Solution.result`."
+    message = (
+        "A replica failed in `ensemble`, for example by a NaN; `Solution.result` of a run with `throw=False` says how."
+    )
     return raise_or_mark(kept, message) if throw else kept
 
 
@@ -154,14 +156,16 @@ def _run(
                 kept = jax.vmap(lambda index: arrays_of(run, index))(index)
             if reduce is None:
                 return total, kept
-            total = reduce.add(total[0], (kept.observed, kept.states), places < count), kept.times[0]
+            parts = ((kept.observed, kept.states)[which] for which in range(len(total[0])))
+            total = tuple(reduce.add(a, x, places < count) for a, x in zip(total[0], parts, strict=True)), kept.times[0]
             return total, _without_values(kept)
 
         total: PyTree = None
         if reduce is not None:
             example = jax.eval_shape(lambda index: arrays_of(run, index), first[0])
             times = jnp.zeros(example.times.shape, example.times.dtype)
-            total = (reduce.start((example.observed, example.states)), times)
+            # What is observed, and by itself what is saved of the states.
+            total = tuple(reduce.start(x) for x in (example.observed, example.states)[: 1 + run.save.state]), times
         places = jnp.arange(batches * batch, dtype=jnp.int32).reshape(batches, batch)
         body = jax.checkpoint(one_batch, prevent_cse=False) if batches > 1 else one_batch
         total, kept = jax.lax.scan(body, total, places)
@@ -196,7 +200,7 @@ def _finish(reduce: AbstractReduction, totals: PyTree, devices: int) -> PyTree:
     total = jax.tree.map(lambda x: x[0], totals)
     for i in range(1, devices):
         total = reduce.merge(total, jax.tree.map(lambda x, i=i: x[i], totals))
-    return reduce.finish(total)
+    return tuple(reduce.finish(part) for part in total)
 
 
 def _num_devices(mesh: Any, replicas: int) -> int:

@@ -1,7 +1,10 @@
 """Files that are whole or not there: arrays and a JSON header in one .npz, written beside and then put in place."""
 
+import glob
 import json
 import os
+import socket
+import threading
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +20,12 @@ _HEADER = "header"
 def write_arrays(path: str | os.PathLike, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
     """`path` with `header` and `arrays`, atomically: a reader, and a process killed meanwhile, find the old file or the new."""
     path = Path(path)
-    beside = path.with_name(f".{path.name}.partial")
+    # One name a writer: two that write the same path do not mix their halves.
+    ours = f".{path.name}.{socket.gethostname()}-"
+    for left in path.parent.glob(f"{glob.escape(ours)}*.partial"):
+        if not _is_running(left.name.removeprefix(ours).partition("-")[0]):
+            left.unlink(missing_ok=True)
+    beside = path.with_name(f"{ours}{os.getpid()}-{threading.get_ident()}.partial")
     text = np.frombuffer(json.dumps(header, allow_nan=True).encode(), np.uint8)
     named: Any = {_HEADER: text, **arrays}
     try:
@@ -37,6 +45,19 @@ def write_arrays(path: str | os.PathLike, header: Mapping[str, Any], arrays: Map
     finally:
         os.close(folder)
     return path
+
+
+def _is_running(pid: str) -> bool:
+    """Whether a process of this machine has this number; where that cannot be asked, True."""
+    if os.name != "posix" or not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_arrays(path: str | os.PathLike, format: str, version: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -47,16 +47,17 @@ def iterate(
 
     - `chunk`: steps a chunk; `num_steps`: of the whole, None: until the caller stops.
     - `progress`: a bar on standard error. `path`: a folder; before a chunk is handed out, its times, observed values and saved
-      states are written to `chunk-000000400.npz` (named by its last step) and its end to `checkpoint.npz`, each atomically.
+      states are written to `chunk-000000000400.npz` (named by its last step) and its end to `checkpoint.npz`, each atomically.
     - the others as in `simulate`; `save` counts absolute steps over all chunks. With neither `every`, `steps` nor `observe`
     the last
       step of every chunk is saved.
 
     To go on: `iterate(system, jk.load_checkpoint(path + "/checkpoint.npz"), ...)`; `jk.read_chunks(path)` reads what was
-    written. Chunks in the folder beyond the checkpoint are removed when the run goes on. Leaving the loop ends the run. With
-    `throw=False` the run ends after the first chunk that failed.
+    written. Chunks in the folder beyond the checkpoint are removed when the first new one is finished. Leaving the loop ends
+    the run. With `throw=False` the run ends after the first chunk that failed.
 
-    **Raises:** as `simulate`, when the first chunk is asked for; `ValueError` for bad numbers at once.
+    **Raises:** as `simulate`, when the first chunk is asked for; at once `ValueError` for bad numbers, and for a folder that
+    holds chunks of another run, or chunks that end before the checkpoint.
     """
     chunk = check_integer("chunk", chunk, minimum=1)
     if num_steps is not None:
@@ -64,17 +65,17 @@ def iterate(
     folder = None if path is None else Path(path)
     fresh = not isinstance(state_or_checkpoint, Checkpoint)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise refuse("path", "name a folder", f"{str(folder)!r} is a file", "pass another one") from None
         if fresh and any(folder.glob("chunk-*.npz")):
             raise refuse(
                 "path", "name a folder without chunks for a fresh run", f"{str(folder)!r} holds some",
                 "pass another one, or go on from its checkpoint.npz",
             )  # fmt: skip
-    if folder is not None and isinstance(state_or_checkpoint, Checkpoint):
-        # What was written beyond the checkpoint belongs to a run that is given up.
-        for file in folder.glob("chunk-*.npz"):
-            if _last_step(file) > state_or_checkpoint.step:
-                file.unlink()
+        if isinstance(state_or_checkpoint, Checkpoint):
+            _same_run(folder, state_or_checkpoint)
     options = {"scheme": scheme, "key": key, "dt": dt, "t0": t0, "adjoint": adjoint, "throw": throw}
     return _chunks(system, state_or_checkpoint, chunk, num_steps, progress, folder, save, options)
 
@@ -95,12 +96,35 @@ def _chunks(
             at, done = solution.checkpoint, done + size
             options = {"adjoint": options["adjoint"], "throw": options["throw"]}
             if folder is not None:
+                # What was written beyond the checkpoint belongs to a run that is given up.
+                for file in folder.glob("chunk-*.npz"):
+                    if _last_step(file) > done - size:
+                        file.unlink()
                 write_chunk(folder, solution)
             bar.update(size)
             bar.set_postfix_str(f"t = {float(at.t0 + done * at.dt):.4g}", refresh=False)
             yield solution
             if not bool(solution.result.ok):
                 return
+
+
+def _same_run(folder: Path, at: Checkpoint) -> None:
+    """**Raises:** `ValueError` if the chunks up to the checkpoint are another run's, or end before it."""
+    kept = sorted(file for file in folder.glob("chunk-*.npz") if _last_step(file) <= at.step)
+    if not kept:
+        return
+    header, _ = read_arrays(kept[-1], _FORMAT, _VERSION)
+    ours = np.asarray(at.key).tolist()
+    if header.get("key", ours) != ours:
+        raise refuse(
+            "path", "name the folder of this run", f"{str(folder)!r} holds another one, of another key",
+            "pass another folder",
+        )  # fmt: skip
+    if header["step"] != at.step:
+        raise refuse(
+            "path", f"name a folder whose chunks end at the checkpoint's step, {at.step}",
+            f"the last one in {str(folder)!r} ends at {header['step']}", "pass another folder",
+        )  # fmt: skip
 
 
 def _within(steps: tuple[int, ...], first: int, last: int | None, *, fresh: bool) -> None:
@@ -123,8 +147,9 @@ def write_chunk(folder: Path, solution: Solution) -> None:
     """The saves of one chunk, then the checkpoint: one killed between the two is written again, the same. A run that failed
     leaves the last good checkpoint in its place."""
     arrays = saved_arrays(solution.times, solution.observed, solution.states)
-    step = solution.checkpoint.step
-    write_arrays(folder / f"chunk-{step:012d}.npz", {"format": _FORMAT, "version": _VERSION, "step": step}, arrays)
+    step, key = solution.checkpoint.step, np.asarray(solution.checkpoint.key).tolist()
+    header = {"format": _FORMAT, "version": _VERSION, "step": step, "key": key}
+    write_arrays(folder / f"chunk-{step:012d}.npz", header, arrays)
     if bool(solution.result.ok):
         save_checkpoint(folder / "checkpoint.npz", solution.checkpoint)
 

@@ -14,9 +14,11 @@ from ._types import PyTree
 class AbstractReduction(eqx.Module):
     """A total over replicas, built batch by batch. Subclass it for a reduction of your own.
 
-    `start(example)`: the empty total; `example` is one replica's value as shapes and dtypes. `add(total, values, counts)`: the
-    total with a batch more, every leaf of `values` with the replica as leading axis; `counts` (B,) is False where a place is
-    padding. `merge(a, b)`: two totals as one, needed with a mesh only. `finish(total)`: what `Solution.observed` holds.
+    `start(example)`: the empty total; `example` is the dict of one replica's observed values as shapes and dtypes.
+    `add(total, values, counts)`: the total with a batch more, every leaf of `values` with the replica as leading axis; `counts`
+    (B,) is False where a place is padding. `merge(a, b)`: two totals as one, needed with a mesh only. `finish(total)`: what
+    `Solution.observed` holds, any pytree. With `save.state` the saved states are reduced in the same way, by themselves: then
+    `example` and `values` are states, and `finish` gives `Solution.states`.
     """
 
     @abc.abstractmethod
@@ -83,8 +85,9 @@ class MeanVar(AbstractReduction):
             count = total.count.astype(total.square.dtype)
             var = jnp.where(count > 1, total.square / jnp.maximum(count - 1, 1), jnp.inf)
             # A root has no derivative at 0.
-            spread = jnp.where(var > 0, var, jnp.ones_like(var))
-            stderr = jnp.where(var > 0, jnp.sqrt(spread / jnp.maximum(count, 1)), jnp.zeros_like(var))
+            still = var == 0
+            spread = jnp.where(still, jnp.ones_like(var), var)
+            stderr = jnp.where(still, jnp.zeros_like(var), jnp.sqrt(spread / jnp.maximum(count, 1)))
             return Moments(total.mean, var, stderr, total.count)
 
         return jax.tree.map(one, total, is_leaf=_is_total)

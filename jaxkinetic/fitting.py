@@ -118,6 +118,8 @@ def fit_decay(
             raise refuse("window", "be None when `times` is traced", f"is {window}", "cut the series before")
         if isinstance(window, str):
             window = _window_of_signal(window, known_times, values, floor)
+        if not is_traced(window):
+            window = jax.tree.map(lambda w: np.asarray(w).item() if np.ndim(w) == 0 else w, window)
         numbers = (int, float, np.number)
         if not (isinstance(window, (tuple, list)) and len(window) == 2 and all(isinstance(w, numbers) for w in window)):
             raise refuse("window", 'be (first, last) or "signal"', f"is {window!r}", "pass two times")
@@ -280,6 +282,7 @@ def _least_squares(
     start = _search_shape(clock, y, fitted_floor) if fitted_shape else _search(clock(shape), y, fitted_floor)
     theta, settled = _least(predict, start, y, fitted_shape)
 
+    theta = jnp.where(jnp.isfinite(runs).all(), theta, jnp.nan)
     residual, jacobian = y - predict(theta), jax.jacfwd(predict)(theta)
     if replicated:
         influence = jnp.linalg.pinv(jacobian) @ ((runs - mean[None, :]) / size).T

@@ -79,6 +79,11 @@ class Particles(eqx.Module):
         """How many particles are alive, in the dtype of the velocities."""
         return jnp.sum(self.alive, dtype=self.velocity.dtype)
 
+    @property
+    def live_velocity(self) -> Array:
+        """(N, d): the velocities, 0 in dead slots: whatever those hold stays out of values and of derivatives."""
+        return jnp.where(self.alive[:, None], self.velocity, jnp.zeros((), self.velocity.dtype))
+
     def mean(self, values: Array) -> Array:
         """The average of `values` (N, ...) over the particles that are alive."""
         alive = self.alive.reshape(-1, *[1] * (values.ndim - 1))

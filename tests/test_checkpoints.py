@@ -1,12 +1,15 @@
 """Checkpoints on disk and runs in chunks: bitwise, whole or not there, and one clear sentence for what is neither."""
 
 import contextlib
+import fnmatch
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import equinox as eqx
@@ -16,6 +19,7 @@ import numpy as np
 import pytest
 
 import jaxkinetic as jk
+from jaxkinetic._files import read_arrays, write_arrays
 
 KAC = jk.landau.Kac(jk.landau.PowerLaw(-2.0, softening=0.3))
 SCHEMES = [jk.EulerMaruyama(), jk.pairs.RandomMatching(), jk.pairs.Sweep(), jk.pairs.Sweep(symmetric=False)]
@@ -188,7 +192,33 @@ def test_killed_while_it_writes(tmp_path):
         writer.wait()
         writer.stdout.close()
         assert jk.load_checkpoint(path).step == 1
-    assert {p.name for p in tmp_path.iterdir()} <= {"run.npz", ".run.npz.partial"}
+    left = {p.name for p in tmp_path.iterdir()} - {"run.npz"}
+    assert all(fnmatch.fnmatch(name, ".run.npz.*.partial") for name in left)
+
+
+def test_two_writers_of_one_path_leave_one_of_their_files(tmp_path):
+    """Catches one name for the file in progress: halves of both under one name, or a writer that finds it gone."""
+    arrays = [{"x": np.full(300_000, float(i))} for i in range(2)]
+
+    def write(i):
+        for _ in range(20):
+            write_arrays(tmp_path / "x.npz", {"format": "test", "version": 1}, arrays[i])
+            found = read_arrays(tmp_path / "x.npz", "test", 1)[1]["x"]
+            assert np.ptp(found) == 0
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(2)))
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    """And what one that is running writes is not."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [f".x.npz.{socket.gethostname()}-{pid}-7.partial" for pid in (gone.pid, os.getpid())]
+    for name in names:
+        (tmp_path / name).write_bytes(b"half")
+    write_arrays(tmp_path / "x.npz", {"format": "test", "version": 1}, {})
+    assert {p.name for p in tmp_path.iterdir()} == {"x.npz", names[1]}
 
 
 def test_the_file_in_progress_is_beside(tmp_path, monkeypatch):
@@ -248,6 +278,22 @@ def test_a_run_of_chunks_stops_and_goes_on(tmp_path, capfd):
         ValueError, match=r"`path` must name a folder without chunks for a fresh run, but '.*' holds some"
     ):
         jk.iterate(KAC, state, chunk=5, num_steps=5, path=tmp_path, key=jax.random.key(1), dt=0.01)
+    # A run that is refused leaves what is there, and so does one that is not begun.
+    end, names = jk.load_checkpoint(tmp_path / "checkpoint.npz"), sorted(p.name for p in tmp_path.iterdir())
+    middle = jk.simulate(KAC, state, key=jax.random.key(1), dt=0.01, num_steps=5).checkpoint
+    other = jk.landau.Kac(jk.landau.Maxwell())
+    with pytest.raises(ValueError, match="`system` must be the one of the checkpoint"):
+        next(jk.iterate(other, middle, chunk=5, path=tmp_path))
+    jk.iterate(KAC, middle, chunk=5, path=tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
+    stranger = jk.simulate(KAC, state, key=jax.random.key(2), dt=0.01, num_steps=15).checkpoint
+    with pytest.raises(ValueError, match=r"`path` must name the folder of this run, but '.*' holds another one, of"):
+        jk.iterate(KAC, stranger, chunk=5, path=tmp_path)
+    gap = jk.simulate(KAC, end, num_steps=2).checkpoint
+    with pytest.raises(ValueError, match="`path` must name a folder whose chunks end at the checkpoint's step, 17"):
+        jk.iterate(KAC, gap, chunk=5, path=tmp_path)
+    with pytest.raises(ValueError, match=r"`path` must name a folder, but '.*' is a file"):
+        jk.iterate(KAC, end, chunk=5, path=tmp_path / "checkpoint.npz")
     with pytest.raises(ValueError, match=r"`path` must name a folder of chunks, but '.*' holds none"):
         jk.read_chunks(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="`chunk` must be at least 1, but is 0"):

@@ -92,7 +92,7 @@ def test_one_replica_two_dimensions_double_precision(tmp_path):
             ["list", "--fast"],
             "Argument `--fast` must be an option of this command, but is not one; see `jaxkinetic list --help`",
         ),
-        (["run", "maxwell-bkw", "--steps", "0"], "Argument `--steps` must be at least 1, but is 0"),
+        (["run", "maxwell-bkw", "--steps", "0"], "Argument `--steps` must be at least 10, but is 0"),
         (["run", "maxwell-bkw", "--replicas", "0"], "Argument `--replicas` must be at least 1, but is 0"),
         (
             ["run", "maxwell-bkw", "--scheme", "heun"],

@@ -104,6 +104,37 @@ def test_a_reduction_of_your_own():
     np.testing.assert_allclose(reduced.observed["M4"], stacked.observed["M4"].max(0), rtol=1e-12)
 
 
+class Range(jk.AbstractReduction):
+    """One that knows an observable by its name, and gives a dict of its own."""
+
+    def start(self, example):
+        shape = example["M4"].shape
+        return {"low": jnp.full(shape, jnp.inf), "high": jnp.full(shape, -jnp.inf)}
+
+    def add(self, total, values, counts):
+        x, kept = values["M4"], counts[:, None]
+        low, high = jnp.where(kept, x, jnp.inf).min(0), jnp.where(kept, x, -jnp.inf).max(0)
+        return {"low": jnp.minimum(total["low"], low), "high": jnp.maximum(total["high"], high)}
+
+    def finish(self, total):
+        return {**total, "width": total["high"] - total["low"]}
+
+
+def test_a_reduction_of_a_named_observable():
+    """Catches a reduction that is handed something else than what its docstring says."""
+    stacked, reduced = ensemble(), ensemble(batch=4, reduce=Range())
+    assert set(reduced.observed) == {"low", "high", "width"}
+    np.testing.assert_allclose(reduced.observed["width"], np.ptp(stacked.observed["M4"], axis=0), rtol=1e-10)
+    assert reduced.states is None
+
+
+def test_the_error_bar_of_a_nan_is_one():
+    total = jk.MeanVar().start(jax.ShapeDtypeStruct((), jnp.float64))
+    moments = jk.MeanVar().finish(jk.MeanVar().add(total, jnp.asarray([1.0, jnp.nan, 2.0]), jnp.ones(3, bool)))
+    assert np.isnan(moments.mean)
+    assert np.isnan(moments.stderr)
+
+
 def test_states_are_reduced_too():
     stacked = ensemble(save=jk.Save(every=7, state=True))
     reduced = ensemble(save=jk.Save(every=7, state=True), reduce=jk.MeanVar(), batch=3)

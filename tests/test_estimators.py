@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import digamma
 from scipy.stats import norm
 
 import jaxkinetic as jk
@@ -44,8 +45,8 @@ STATED = {
 
 @pytest.mark.parametrize(("name", "law"), STATED)
 def test_entropies_of_known_laws(name, law):
-    """12 samples at three N, within a sixth of the stated bias and .01. Catches a constant (log of the ball, of 2 pi h^2), N
-    for N - 1 and a sign."""
+    """12 samples at three N, within a sixth of the stated bias and .01. Catches a sign and, of the kernel estimates, a
+    constant and N for N - 1; those of the nearest neighbours cancel here (`test_the_entropy_estimate_by_hand`)."""
     sample, exact = LAWS[law]
     for num, stated in zip((250, 1000, 4000), STATED[name, law], strict=True):
         if name == "knn":
@@ -145,7 +146,7 @@ SCALARS = {
 }
 
 
-OTHER = normal(20, 3, 5, jnp.float32)
+OTHER, OTHER64 = normal(20, 3, 5, jnp.float32), normal(20, 3, 5)
 SINGLE = {
     "wasserstein": lambda s: D.wasserstein(s, OTHER),
     "wasserstein of order 1": lambda s: D.wasserstein(s, OTHER, order=1),
@@ -179,16 +180,98 @@ def test_coincident_points_have_finite_values_and_derivatives(name, dtype):
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("name", ["knn", "kde", "grid", "fisher"])
-def test_what_a_dead_slot_holds_is_not_seen(name):
-    v = normal(20, 3, 2).velocity
+def _with_three_dead(state, holds):
     alive = jnp.ones(23, bool).at[jnp.asarray([0, 7, 22])].set(False)
-    padded = jnp.full((23, 3), 1e200).at[jnp.flatnonzero(alive)].set(v)
-    f = SCALARS[name]
-    np.testing.assert_allclose(f(jk.Particles(padded, alive=alive)), f(jk.Particles(v)), rtol=1e-12)
-    gradient = jax.grad(lambda v: f(jk.Particles(v, alive=alive)))(padded)
-    assert np.isfinite(gradient).all()
+    return jk.Particles(jnp.full((23, 3), holds).at[jnp.flatnonzero(alive)].set(state.velocity), alive=alive)
+
+
+def _as_many_slots(state):
+    return OTHER64 if state.num_slots == 20 else _with_three_dead(OTHER64, jnp.nan)
+
+
+MASKED = {
+    **SCALARS,
+    "wasserstein": lambda s: D.wasserstein(s, _as_many_slots(s)),
+    "wasserstein of order 1": lambda s: D.wasserstein(s, _as_many_slots(s), order=1),
+    "energy": D.energy,
+    "momentum": lambda s: D.momentum(s)[1],
+    "temperature": D.temperature,
+    "odd centred moment": lambda s: D.moment(s, order=3, centred=True),
+    "stress": lambda s: D.stress(s)[0, 1],
+    "mode": lambda s: D.mode(s, wavevector=(1.0, 2.0, 0.0)).imag,
+    "speed": lambda s: s.mean(D.speed(s)),
+}
+BROKEN = {
+    **SCALARS,
+    "moment": D.moment,
+    "odd moment": lambda s: D.moment(s, order=3),
+    "odd centred moment": lambda s: D.moment(s, order=3, centred=True),
+    "kde of given bandwidth": lambda s: D.kde_entropy(s, bandwidth=0.5),
+    "wasserstein on the other side": lambda s: D.wasserstein(OTHER64, s),
+    "wasserstein in d = 1": lambda s: D.wasserstein(_first(s), _first(OTHER64)),
+    "wasserstein in d = 1, unequal": lambda s: D.wasserstein(_first(s), _first(normal(31, 3, 5))),
+    "wasserstein to a law": lambda s: D.wasserstein(_first(s), _logistic),
+    "speed": lambda s: s.mean(D.speed(s)),
+}
+
+
+def _first(state):
+    return jk.Particles(state.velocity[:, :1], alive=state.alive)
+
+
+def _logistic(u):
+    return jnp.log(u / (1 - u))
+
+
+@pytest.mark.parametrize("value", [jnp.nan, jnp.inf])
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_state_gives_no_number(name, value):
+    """Catches `x > 0`, which is False for a NaN: a distance of 0, a perfect agreement, to something that is no state."""
+    state = jk.Particles(normal(20, 3, 2).velocity.at[4].set(value))
+    assert not np.isfinite(BROKEN[name](state))
+
+
+def test_distances_of_sides_that_do_not_fit_are_not_numbers():
+    """Unequal numbers alive in d = 3, nobody alive, a NaN that the other side's mask hides from the pairing."""
+    v = normal(6, 3).velocity
+    five, nobody = jk.Particles(v, alive=jnp.arange(6) < 5), jk.Particles(v, alive=jnp.zeros(6, bool))
+    assert np.isnan(D.wasserstein(five, jk.Particles(v)))
+    for distance in (D.wasserstein, D.sliced_wasserstein):
+        assert np.isnan(distance(nobody, nobody))
+        assert np.isnan(distance(nobody, jk.Particles(v)))
+    x = jk.Particles(jnp.asarray([[0.0, 0], [1, 1], [5, 5]]), alive=jnp.asarray([True, True, False]))
+    y = jk.Particles(jnp.asarray([[0.0, 0], [1, 1], [jnp.nan, 2]]), alive=jnp.asarray([False, True, True]))
+    assert np.isnan(D.wasserstein(x, y))
+
+
+def test_single_precision_keeps_the_tail_of_a_law_finite():
+    """The last nodes of N = 1e6 round to 1 in float32, where the quantile is infinite."""
+    x = jax.random.normal(jax.random.key(1), (1_000_000, 1), jnp.float32)
+    assert 0.0005 < D.wasserstein(jk.Particles(x), jax.scipy.special.ndtri) < 0.005
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_the_entropy_estimate_by_hand(dim):
+    """Every constant: psi(N), psi(k), the ball, N for N - 1. A bias that is measured by the same estimator hides them."""
+    v, k = np.asarray(normal(12, dim, 7).velocity), 3
+    r = np.sort(np.linalg.norm(v[:, None] - v[None], axis=-1), axis=1)[:, k]
+    ball = math.pi ** (dim / 2) / math.gamma(dim / 2 + 1)
+    expected = -(digamma(12) - digamma(k) + math.log(ball) + dim * np.log(r).mean())
+    np.testing.assert_allclose(D.knn_entropy(jk.Particles(jnp.asarray(v)), k=k), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("holds", [1e200, jnp.nan])
+@pytest.mark.parametrize("name", MASKED)
+def test_what_a_dead_slot_holds_is_not_seen(name, holds):
+    """Catches a mask that is put on after the arithmetic: 0 times NaN in the derivative of those who live."""
+    state, f = normal(20, 3, 2), MASKED[name]
+    padded = _with_three_dead(state, holds)
+    alive = padded.alive
+    np.testing.assert_allclose(f(padded), f(state), rtol=1e-12)
+    gradient = jax.grad(lambda v: f(jk.Particles(v, alive=alive)))(padded.velocity)
+    np.testing.assert_allclose(gradient[alive], jax.grad(lambda v: f(jk.Particles(v)))(state.velocity), rtol=1e-9)
     assert not gradient[~alive].any()
+    assert jnp.linalg.norm(gradient) > 1e-4
 
 
 def test_registers_find_the_neighbours_of_the_tree():

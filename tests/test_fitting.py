@@ -46,9 +46,23 @@ def test_integer_times():
     np.testing.assert_allclose(jk.fit_decay(np.arange(9), np.exp(-0.5 * np.arange(9))).rate, 0.5, rtol=1e-9)
 
 
+def test_the_error_bar_of_replicas_by_hand():
+    """The scatter of the linearised rates of three runs over sqrt(3), N - 1 in the variance. Catches R for R - 1."""
+    runs = np.exp(-4 * T) * (1 + 1e-6 * np.random.default_rng(0).normal(size=(3, T.size)))
+    alone = [float(jk.fit_decay(T, y).rate) for y in runs]
+    np.testing.assert_allclose(jk.fit_decay(T, runs).rate_stderr, np.std(alone, ddof=1) / 3**0.5, rtol=1e-4)
+
+
+def test_a_broken_series_has_no_rate():
+    fit = jax.jit(lambda y: jk.fit_decay(T, y))(jnp.where(T[7] == T, jnp.nan, jnp.exp(-4 * T)))
+    assert np.isnan(fit.rate)
+    assert not np.isfinite(fit.rate_stderr)
+
+
 def test_window():
     values = np.where(T < 0.5, np.exp(-4 * T), 0.3)
     fit = jk.fit_decay(T, values, window=(0.0, 0.49))
+    assert jk.fit_decay(T, values, window=(jnp.asarray(0.0), np.asarray(0.49))).rate == fit.rate
     np.testing.assert_allclose(fit.rate, 4, rtol=1e-9)
     assert abs(jk.fit_decay(T, values).rate - 4) > 1
 

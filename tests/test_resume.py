@@ -125,7 +125,11 @@ def test_a_sweep_over_the_exponent(tmp_path, capsys):
     assert [m["parameters"]["gamma"] for m in manifests] == [-3, 0]
     assert manifests[0]["parameters"]["dt"] / manifests[1]["parameters"]["dt"] > 10
     assert manifests[1]["results"]["entropy_slope_first_exact"] is None
-    summary = json.loads((tmp_path / "s" / "result.json").read_text())["results"]
+    whole = json.loads((tmp_path / "s" / "result.json").read_text())
+    summary = whole["results"]
+    assert {"gamma", "dt"}.isdisjoint(whole["parameters"])
+    assert whole["parameters"]["particles"] == 400
+    assert whole["parameters_of_values"]["dt"] == [m["parameters"]["dt"] for m in manifests]
     assert summary["found"] == [m["results"]["entropy_decay_rate"] for m in manifests]
     assert cli.main([*arguments, "--over", "gamma=-3,0", "--seed", "1"]) == 2
     assert "must be a new folder, or one of the same sweep, but in" in capsys.readouterr().err
@@ -148,6 +152,9 @@ def test_a_sweep_over_the_exponent(tmp_path, capsys):
         ),
         (["maxwell-bkw", "--over", "dt=0.1,-0.2"], "Argument `--dt` must be positive, but is -0.2"),
         (["maxwell-bkw"], "The following arguments are required: --over"),
+        # Of a later value too, before the first is computed.
+        (["coulomb-relaxation", "--over", "steps=20,5"], "Argument `--steps` must be at least 10, but is 5"),
+        (["coulomb-relaxation", "--over", "gamma=-3,-4"], "Argument `--gamma` must be at least -d = -3, but is -4"),
     ],
 )
 def test_bad_sweeps_are_one_sentence(arguments, sentence, capsys, tmp_path, monkeypatch):
@@ -157,6 +164,33 @@ def test_bad_sweeps_are_one_sentence(arguments, sentence, capsys, tmp_path, monk
     assert error.startswith("jaxkinetic: " + sentence), error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir()), "a refused sweep leaves nothing behind"
+
+
+def test_a_damaged_chunk_is_made_again(tmp_path, monkeypatch):
+    """Of a long run: bitwise the same, not a sentence about a file that the user never named."""
+    import jaxkinetic as jk
+    from jaxkinetic.experiments import _replicas
+    from jaxkinetic.experiments._experiment import Options, Watch
+    from jaxkinetic.experiments._partial import Partial
+
+    options = Options(particles=600, dim=3, dt=0.01, steps=10, replicas=1, scheme="random-matching")
+    system = jk.landau.Kac(jk.landau.Maxwell())
+    partial = Partial(tmp_path, {})
+    partial.begin()
+
+    def run():
+        return _replicas.run_replicas(
+            system, partial_init, options, observe={"M4": jk.diagnostics.moment}, state=False, label="x",
+            watch=Watch(partial=partial),
+        ).observed["M4"]  # fmt: skip
+
+    def partial_init(key):
+        return jk.initial.bkw(key, 600, 3)
+
+    whole = run()
+    chunk = sorted(partial.path("x", 0).glob("chunk-*.npz"))[1]
+    chunk.write_bytes(chunk.read_bytes()[:100])
+    np.testing.assert_array_equal(run(), whole)
 
 
 def test_a_damaged_part_is_made_again_and_a_cell_without_a_figure_is_not_finished(tmp_path, capsys, monkeypatch):

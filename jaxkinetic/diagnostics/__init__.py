@@ -1,4 +1,5 @@
-"""Functions of the state, differentiable. H is the entropy int f log f everywhere: it falls."""
+"""Functions of the state. All but the counts `histogram` and `marginal_l1` are differentiable. H is the entropy int f log f
+everywhere: it falls."""
 
 from .correlations import pair_correlation as pair_correlation
 from .distances import relative_entropy as relative_entropy

@@ -11,7 +11,7 @@ from ..states import Particles
 
 
 def _velocity(state: Particles) -> Array:
-    return state.velocity
+    return state.live_velocity
 
 
 def pair_correlation(

@@ -56,7 +56,8 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: ArrayLike = 0.0) -> Float
 @partial(jax.jit, static_argnames="k")
 def _knn_estimate(v: Array, alive: Array, index: Array, bias: Array, k: int) -> Array:
     state, dim = Particles(v, alive=alive), v.shape[1]
-    distance2 = jnp.sum((v - v[index]) ** 2, axis=1)
+    live = state.live_velocity
+    distance2 = jnp.sum((live - live[index]) ** 2, axis=1)
     tiny = jnp.finfo(v.dtype).tiny
     mean_log = state.mean(0.5 * jnp.log(jnp.where(distance2 > tiny, distance2, tiny)))
     num = state.num_alive

@@ -17,9 +17,9 @@ from ._counted import counted
 
 def speed(state: Particles) -> Float[Array, " N"]:
     """|v_i|: what `histogram` and `marginal_l1` count by default."""
-    square = jnp.sum(state.velocity**2, axis=1)
-    moving = square > 0
-    return jnp.where(moving, jnp.sqrt(jnp.where(moving, square, jnp.ones_like(square))), jnp.zeros_like(square))
+    square = jnp.sum(state.live_velocity**2, axis=1)
+    still = square == 0
+    return jnp.where(still, jnp.zeros_like(square), jnp.sqrt(jnp.where(still, jnp.ones_like(square), square)))
 
 
 def histogram(state: Particles, *, edges: ArrayLike, of: Callable[[Particles], Array] = speed) -> Float[Array, " bins"]:
@@ -77,7 +77,7 @@ def grid_entropy(
 
     **Raises:** `ValueError` for fewer than 2 bins, a half width that is not positive, more than 2^26 nodes.
     """
-    bins, dim, v = check_integer("bins", bins, minimum=2), state.dim, state.velocity
+    bins, dim, v = check_integer("bins", bins, minimum=2), state.dim, state.live_velocity
     if (bins + 1) ** dim > 2**26:
         raise refuse("bins", f"give at most 2^26 nodes in d = {dim}", f"gives {(bins + 1) ** dim}", "lower it")
     mean = state.mean(v)

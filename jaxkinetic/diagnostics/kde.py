@@ -38,7 +38,8 @@ def kde_entropy(state: Particles, *, bandwidth: ArrayLike | None = None, bias: A
     is not seen.
 
     Cost N^2 exponentials, memory O(N) also backwards. Differentiable everywhere, the default bandwidth included. NaN where
-    fewer than two particles are alive, not finite where all coincide and the bandwidth is that of their temperature, 0.
+    fewer than two particles are alive or one of them is not finite, not finite where all coincide and the bandwidth is that
+    of their temperature, 0.
 
     **Raises:** `ValueError` for a bandwidth that is not positive.
     """
@@ -117,12 +118,13 @@ def _estimate(v: Array, alive: Array, h: Array, curvature: bool) -> tuple[Array,
 
         exponent = once(exponents, rows, columns, h)
         largest = jax.lax.stop_gradient(jnp.max(exponent, axis=1))
-        largest = jnp.where(jnp.isfinite(largest), largest, jnp.zeros((), v.dtype))
+        # -inf: a dead row, or one so far off that its distances overflow.
+        alone = largest == -jnp.inf
+        largest = jnp.where(alone, jnp.zeros((), v.dtype), largest)
         weight = once(lambda exponent, largest: jnp.exp(exponent - largest[:, None]), exponent, largest)
         total = row_sums(weight)
-        # A dead row has no weights.
-        total = jnp.where(total > 0, total, jnp.ones_like(total))
-        log_total = largest + jnp.log(total)
+        total = jnp.where(alone, jnp.ones_like(total), total)
+        log_total = jnp.where(alone, jnp.full((), -jnp.inf, v.dtype), largest + jnp.log(total))
         if not curvature:
             return log_total, jnp.zeros_like(log_total)
         z = differences(rows, columns)
@@ -135,6 +137,7 @@ def _estimate(v: Array, alive: Array, h: Array, curvature: bool) -> tuple[Array,
     log_total, bent = map_rows(block, columns, state.num_slots, area=_AREA)
     norm = jnp.log(state.num_alive - 1) + dim * (jnp.log(h) + 0.5 * jnp.log(2 * jnp.pi).astype(v.dtype))
     zero = jnp.zeros((), v.dtype)
-    enough = jnp.where(state.num_alive > 1, zero, jnp.full((), jnp.nan, v.dtype))
+    fine = (state.num_alive > 1) & jnp.all(jnp.isfinite(v) | ~alive[:, None])
+    enough = jnp.where(fine, zero, jnp.full((), jnp.nan, v.dtype))
     log_density = jnp.where(alive, log_total - norm, zero) + enough
     return log_density, jnp.where(alive, bent, zero) + enough

@@ -18,7 +18,7 @@ def momentum(state: Particles) -> Float[Array, " d"]:
 
 def energy(state: Particles) -> Float[Array, ""]:
     """(1/2N) sum_i |v_i|^2: kinetic energy per particle."""
-    return state.mean(jnp.sum(state.velocity**2, axis=1)) / 2
+    return state.mean(jnp.sum(state.live_velocity**2, axis=1)) / 2
 
 
 def moment(state: Particles, *, order: int = 4, centred: bool = False) -> Float[Array, ""]:
@@ -26,13 +26,13 @@ def moment(state: Particles, *, order: int = 4, centred: bool = False) -> Float[
 
     Maxwellian of temperature 1 in d = 3: 3, 15, 105 at orders 2, 4, 6. Even orders are polynomials of v.
     """
-    v = state.velocity - momentum(state)[None, :] if centred else state.velocity
+    v = _centred(state) if centred else state.live_velocity
     square = jnp.sum(v**2, axis=1)
     if order % 2 == 0:
         return state.mean(square ** (order // 2))
     # |v| has no derivative at 0: it counts as 0.
-    moving = square > 0
-    return state.mean(jnp.where(moving, jnp.where(moving, square, 1) ** (order / 2), 0))
+    still = square == 0
+    return state.mean(jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
 
 
 def mode(state: Particles, *, wavevector: ArrayLike | Sequence[float]) -> Complex[Array, ""]:
@@ -43,17 +43,16 @@ def mode(state: Particles, *, wavevector: ArrayLike | Sequence[float]) -> Comple
 
     **Raises:** `ValueError` for a wavevector that has not d components.
     """
-    v = state.velocity
+    v = state.live_velocity
     if np.shape(wavevector) != (state.dim,):
         raise refuse("wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one k a component")
-    v = jnp.where(state.alive[:, None], v, jnp.zeros((), v.dtype))
     phase = jnp.matmul(v, jnp.asarray(wavevector, v.dtype), precision=jax.lax.Precision.HIGHEST)
     return jax.lax.complex(state.mean(jnp.cos(phase)), -state.mean(jnp.sin(phase)))
 
 
 def stress(state: Particles) -> Float[Array, "d d"]:
     """The pressure tensor (1/N) sum_i (v_i - u)(v_i - u)^T, u the mean velocity: d T is its trace."""
-    v = state.velocity - momentum(state)[None, :]
+    v = _centred(state)
     v = jnp.where(state.alive[:, None], v, jnp.zeros((), v.dtype))
     return jnp.einsum("ni,nj->ij", v, v, precision=jax.lax.Precision.HIGHEST) / state.num_alive
 
@@ -61,3 +60,7 @@ def stress(state: Particles) -> Float[Array, "d d"]:
 def temperature(state: Particles) -> Float[Array, ""]:
     """tr(stress)/d = (1/(d N)) sum_i |v_i - u|^2."""
     return moment(state, order=2, centred=True) / state.dim
+
+
+def _centred(state: Particles) -> Array:
+    return state.live_velocity - momentum(state)[None, :]

@@ -34,14 +34,19 @@ class Options:
     gamma: float | None = None  # where the experiment has one
 
     def check(
-        self, *, least_dim: int = 2, most_dim: int | None = None, schemes: tuple[str, ...] = tuple(SCHEMES)
+        self,
+        *,
+        least_dim: int = 2,
+        most_dim: int | None = None,
+        least_steps: int = 1,
+        schemes: tuple[str, ...] = tuple(SCHEMES),
     ) -> None:
         """Raise `ValueError` for a value outside its range."""
         check_integer("--particles", self.particles, minimum=2)
         check_integer("--dim", self.dim, minimum=least_dim)
         if most_dim is not None and self.dim > most_dim:
             raise refuse("--dim", f"be at most {most_dim} here", f"is {self.dim}", "lower it")
-        check_integer("--steps", self.steps, minimum=1)
+        check_integer("--steps", self.steps, minimum=least_steps)
         check_integer("--replicas", self.replicas, minimum=1)
         if check_integer("--seed", self.seed, minimum=0) >= 2**32:
             raise refuse("--seed", "be below 2^32", f"is {self.seed}", "choose a smaller one")
@@ -50,6 +55,8 @@ class Options:
             raise refuse("--scheme", f"be one of {', '.join(schemes)} here", f"is {self.scheme!r}", "choose one")
         if self.gamma is not None:
             check_scalar("--gamma", self.gamma)
+            if self.gamma < -self.dim:
+                raise refuse("--gamma", f"be at least -d = {-self.dim}", f"is {self.gamma:g}", "raise it")
 
     def make_scheme(self) -> AbstractScheme:
         return SCHEMES[self.scheme]()
@@ -90,9 +97,9 @@ class Headline:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """`run(options, watch)` computes the report. `least_dim`, `most_dim`: the range of d. `schemes`: those for which the report
-    is right. `headline`: what a sweep shows. `adapt(options, given)`: the options, those that the user did not give by name
-    fitted to those that are given."""
+    """`run(options, watch)` computes the report. `least_dim`, `most_dim`: the range of d. `least_steps`. `schemes`: those
+    for which the report is right. `headline`: what a sweep shows. `adapt(options, given)`: the options, those that the user
+    did not give by name fitted to those that are given."""
 
     name: str
     summary: str
@@ -101,6 +108,7 @@ class Experiment:
     headline: Headline
     least_dim: int = 2
     most_dim: int | None = None
+    least_steps: int = 1
     schemes: tuple[str, ...] = ("euler-maruyama",)
     adapt: Callable[[Options, frozenset[str]], Options] = lambda options, given: options
 
@@ -109,5 +117,7 @@ class Experiment:
         if given.get("gamma") is not None and self.defaults.gamma is None:
             raise refuse("--gamma", f"be left out for {self.name}", f"is {given['gamma']}", "its law is fixed")
         chosen = self.adapt(dataclasses.replace(self.defaults, **given), frozenset(given))
-        chosen.check(least_dim=self.least_dim, most_dim=self.most_dim, schemes=self.schemes)
+        chosen.check(
+            least_dim=self.least_dim, most_dim=self.most_dim, least_steps=self.least_steps, schemes=self.schemes
+        )
         return chosen

@@ -3,12 +3,13 @@
 import dataclasses
 import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from .._checkpoint import load_checkpoint
+from .._checkpoint import Checkpoint, load_checkpoint
 from .._iterate import iterate, read_chunks, saved_arrays
 from .._save import Contextual, Save
 from .._simulate import simulate
@@ -121,15 +122,16 @@ def _long_run(
     start_key, run_key = jax.random.split(key)
     folder = watch.partial.path(label, number) if watch.partial else None
     steps, chunks = save.steps or (), []
-    if folder is not None and (folder / "checkpoint.npz").is_file():
-        at: Any = load_checkpoint(folder / "checkpoint.npz")
+    kept = None if folder is None else _kept_chunks(folder)
+    if kept is not None:
+        at: Any = kept[0]
         done, fresh = at.step, {}
-        chunks.append(read_chunks(folder, last=done))
+        chunks.append(kept[1])
         bar.skip(len(chunks[0]["times"]))
         steps = tuple(step for step in steps if step > done)
     else:
         if folder is not None:
-            # Killed between its first chunk and the first checkpoint.
+            # Killed between its first chunk and the first checkpoint, or damaged.
             shutil.rmtree(folder, ignore_errors=True)
         at, done = initial(start_key), 0
         fresh = {"scheme": options.make_scheme(), "key": run_key, "dt": options.dt}
@@ -138,6 +140,15 @@ def _long_run(
     for run in iterate(system, at, chunk=chunk, num_steps=left, path=folder, save=rest, **fresh):
         chunks.append(saved_arrays(run.times, run.observed, run.states))
     return {name: np.concatenate([c[name] for c in chunks])[None] for name in chunks[0]}
+
+
+def _kept_chunks(folder: Path) -> tuple[Checkpoint, dict[str, np.ndarray]] | None:
+    """The last checkpoint and what was saved until then; None if there is none or it cannot be read: it is made again."""
+    try:
+        at = load_checkpoint(folder / "checkpoint.npz")
+        return at, read_chunks(folder, last=at.step)
+    except ValueError:
+        return None
 
 
 def save_steps(steps: int) -> tuple[int, ...]:

@@ -67,7 +67,12 @@ def sweep(
     for finding in report.findings:
         print(f"- {finding}")
     common = identity(experiment, cells[0], precision)
-    common["parameters"].pop(name)
+    parameters = [identity(experiment, cell, precision)["parameters"] for cell in cells]
+    # What every cell has; the others (the option itself, what was fitted to it) are lists in the order of `values`.
+    common["parameters"] = {k: v for k, v in parameters[0].items() if all(p[k] == v for p in parameters)}
+    common["parameters_of_values"] = {
+        k: [p[k] for p in parameters] for k in parameters[0] if k not in common["parameters"]
+    }
     folders = [f"{name}={value}" for value in values]
     manifest = {
         **common,

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from scipy.integrate import solve_ivp
 
 from .. import initial
-from .._checks import check_integer
 from ..diagnostics import energy, momentum, stress
 from ..landau import Kac, PowerLaw, exact
 from . import plotting as look
@@ -20,7 +19,6 @@ _PERPENDICULAR, _PARALLEL, _MIN_STEPS = 1.25, 0.5, 10
 
 
 def run(options: Options, watch: Watch) -> Report:
-    check_integer("--steps", options.steps, minimum=_MIN_STEPS)
     solution = run_replicas(
         Kac(PowerLaw(-3.0)),
         lambda key: initial.bimaxwellian(
@@ -140,6 +138,7 @@ COULOMB_ISOTROPIZATION = Experiment(
     defaults=Options(particles=25_000, dim=3, dt=0.0005, steps=2000, replicas=8, scheme="random-matching"),
     run=run,
     headline=Headline("initial_rate", "initial_rate_stderr", "initial isotropization rate"),
+    least_steps=_MIN_STEPS,
     least_dim=3,
     most_dim=3,
     schemes=("random-matching", "sweep"),

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from scipy.integrate import trapezoid
 
 from .. import initial
-from .._checks import check_integer
 from ..fitting import DecayFit
 from ..landau import Kac, PowerLaw, exact
 from . import plotting as look
@@ -23,7 +22,6 @@ _SHARPNESS, _MIN_STEPS = 10.0, 10
 
 
 def run(options: Options, watch: Watch) -> Report:
-    check_integer("--steps", options.steps, minimum=_MIN_STEPS)
     gamma = -3.0 if options.gamma is None else options.gamma
     coulomb = gamma == -3
     solution = run_replicas(
@@ -181,6 +179,7 @@ COULOMB_RELAXATION = Experiment(
     defaults=Options(particles=100_000, dim=3, dt=0.0025, steps=1600, replicas=1, scheme="random-matching", gamma=-3.0),
     run=run,
     headline=Headline("entropy_decay_rate", "entropy_decay_rate_stderr", "entropy-decay rate"),
+    least_steps=_MIN_STEPS,
     adapt=_adapt,
     least_dim=3,
     most_dim=3,

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .. import initial
-from .._checks import check_integer
 from ..diagnostics import energy, moment, momentum, temperature
 from ..fitting import DecayFit, fit_decay
 from ..landau import Kac, Maxwell, exact
@@ -26,7 +25,6 @@ centred_fourth = functools.partial(moment, order=4, centred=True)
 
 def run(options: Options, watch: Watch) -> Report:
     dim, beta = options.dim, min(0.4, 2 / (options.dim + 2))
-    check_integer("--steps", options.steps, minimum=_MIN_STEPS)
     solution = run_replicas(
         Kac(Maxwell()),
         lambda key: initial.bkw(key, options.particles, dim, beta=beta),
@@ -273,5 +271,6 @@ MAXWELL_BKW = Experiment(
     defaults=Options(particles=256, dim=3, dt=0.002, steps=100, replicas=256),
     run=run,
     headline=Headline("entropy_decay_rate", "entropy_decay_rate_stderr", "entropy-decay rate"),
+    least_steps=_MIN_STEPS,
     schemes=("euler-maruyama", "sweep"),
 )

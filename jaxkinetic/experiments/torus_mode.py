@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .. import initial
-from .._checks import check_integer, refuse
+from .._checks import refuse
 from ..diagnostics import mode as empirical_mode
 from ..fitting import DecayFit, fit_decay
 from ..landau import MatrixSqrt, Trigonometric, exact
@@ -42,7 +42,6 @@ def interaction_for(dim: int) -> tuple[Trigonometric, tuple[int, ...]]:
 
 
 def run(options: Options, watch: Watch) -> Report:
-    check_integer("--steps", options.steps, minimum=_MIN_STEPS)
     if options.dim > 3:
         raise refuse("--dim", "be 1, 2 or 3 on the torus", f"is {options.dim}", "lower it")
     interaction, wavevector = interaction_for(options.dim)
@@ -196,6 +195,7 @@ TORUS_MODE = Experiment(
     defaults=Options(particles=4096, dim=1, dt=0.04, steps=50, replicas=128),
     run=run,
     headline=Headline("decay_rate", "decay_rate_stderr", "decay rate of the mode"),
+    least_steps=_MIN_STEPS,
     least_dim=1,
     most_dim=3,
 )

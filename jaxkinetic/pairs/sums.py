@@ -24,7 +24,7 @@ class Slots(NamedTuple):
 
 def slots(state: Particles) -> Slots:
     """Velocities are 0 in dead slots: what such a slot holds reaches neither a value nor a derivative."""
-    return Slots(tuple(_where(state.alive[:, None], state.velocity).T), state.ident, state.alive)
+    return Slots(tuple(state.live_velocity.T), state.ident, state.alive)
 
 
 def direct_sum(
