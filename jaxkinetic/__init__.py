@@ -2,6 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from . import boltzmann as boltzmann
 from . import diagnostics as diagnostics
 from . import initial as initial
 from . import landau as landau

@@ -2,6 +2,7 @@
 
 import dataclasses
 import zlib
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -27,7 +28,7 @@ from ._checks import (
 from ._fingerprint import Remembered, difference
 from ._save import Context, Contextual, Save
 from ._solution import Result, Solution, raise_or_mark
-from ._system import AbstractScheme, AbstractSystem
+from ._system import AbstractScheme, AbstractSystem, Fault
 from ._types import Array, Key, PyTree, RealScalar, State, Words
 
 _MAX_STEP = 2**31 - 1
@@ -62,7 +63,8 @@ def simulate(
     **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`.
 
     **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
-    NaN or infinity that appears in the run (inside a trace: a runtime error raised after the loop).
+    NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after
+    the loop).
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     if not isinstance(save, Save):
@@ -108,7 +110,10 @@ def simulate(
     times = start.t0 + jnp.asarray(saved, dtype) * start.dt
     stats = {"steps": jnp.asarray(num_steps), **{name: entry.value for name, entry in loop.totals.items()}}
     solution = Solution(times, observed, states, final, end, stats, loop.result)
-    message = "The state became NaN or infinite during `simulate`; `throw=False` returns `Solution.result.step`."
+    message = (
+        "The state became NaN or infinite during `simulate`, or its scheme gave up; `Solution.result` of a run with "
+        "`throw=False` says which."
+    )
     return raise_or_mark(solution, message) if throw else solution
 
 
@@ -126,6 +131,7 @@ def check_start(
     """The scheme of a fresh run, after every check that needs no program. **Raises:** `ValueError`."""
     _check_system(system)
     system.check(state)
+    system.check_start(state)
     real_dtype(state)
     check_finite("state", state)
     scheme = system.default_scheme() if scheme is None else scheme
@@ -228,6 +234,17 @@ def run_words(key: Any) -> Words:
     return jax.random.bits(key, (2,), jnp.uint32)
 
 
+def _judged(result: Result, step: Array, carry: PyTree, info: dict[str, Any]) -> Result:
+    """The result after a step: the first thing that went wrong stays; what the scheme says comes before what is not finite."""
+    found = Result(
+        jnp.where(_all_finite(carry), Result.FINISHED, Result.NOT_FINITE), step, jnp.zeros_like(result.detail)
+    )
+    for fault in (entry for entry in info.values() if isinstance(entry, Fault)):
+        told = Result(fault.code, step, fault.detail.astype(result.detail.dtype))
+        found = jax.tree.map(partial(jnp.where, fault.code != 0), told, found)
+    return jax.tree.map(partial(jnp.where, result.ok & ~found.ok), found, result)
+
+
 def _all_finite(tree: PyTree) -> Array:
     leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
@@ -253,10 +270,8 @@ def _run(
         key = fold_in(start.key, loop.step.astype(jnp.uint32))
         carry, aux, info = scheme.step(key, system, time(loop.step), start.dt, loop.carry, loop.aux)
         step = loop.step + 1
-        broke = loop.result.ok & ~_all_finite(carry)
-        result = Result(jnp.where(broke, Result.NOT_FINITE, loop.result.code), jnp.where(broke, step, loop.result.step))
         totals = {name: total.merge(info[name]) for name, total in loop.totals.items()}
-        return _Loop(carry, aux, step, totals, result)
+        return _Loop(carry, aux, step, totals, _judged(loop.result, step, carry, info))
 
     def contexts(loop: _Loop, state: State) -> dict[str, Context]:
         out = {}
@@ -280,8 +295,8 @@ def _run(
         return loop, jax.lax.cond(wanted, take, lambda _: nothing, loop)
 
     info = eqx.filter_eval_shape(scheme.step, start.key, system, start.t0, start.dt, start.carry, start.aux)[2]
-    totals = {name: entry.start() for name, entry in info.items()}
-    result = Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32))
+    totals = {name: entry.start() for name, entry in info.items() if not isinstance(entry, Fault)}
+    result = Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32), jnp.zeros(2, dtype))
     loop = _Loop(start.carry, start.aux, first, totals, result)
     wanted = jnp.arange(counts.shape[0]) < num_saved
     loop, kept = adjoint.collect(interval, loop, (counts, wanted))

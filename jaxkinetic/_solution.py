@@ -1,6 +1,7 @@
 """What a run returns."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -17,12 +18,24 @@ class SimulationError(RuntimeError):
 
 
 class Result(eqx.Module):
-    """How a run ended. `code`: 0 finished, 1 the state became NaN or infinite. `step`: the first bad step, or -1."""
+    """How a run ended. `code`: 0 finished, 1 the state became NaN or infinite, or one of `FAULTS`. `step`: the first bad
+    step, or -1. `detail`: two numbers that the sentence of a fault names."""
 
     code: Array
     step: Array
+    detail: Array
 
-    FINISHED, NOT_FINITE = 0, 1
+    FINISHED, NOT_FINITE, ABOVE_BOUND, BAD_BOUND, MANY_WINDOWS, MANY_WAVES = range(6)
+    FAULTS: ClassVar[Mapping[int, str]] = {
+        NOT_FINITE: "The state became NaN or infinite in step {step}; lower `dt`, soften the interaction, or look at what "
+        "precedes it with `throw=False`.",
+        ABOVE_BOUND: "A pair of relative speed {0:.6g} jumps at {1:.6g} times the bound of the rate in step {step}; mend the "
+        "system's `rate_bound`, or the `bound` of its cross section.",
+        BAD_BOUND: "The bound of the rate is {0:.6g} in step {step}, which is no bound; mend the system's `rate_bound`, or the "
+        "`bound` of its cross section.",
+        MANY_WINDOWS: "More than {0:.0f} windows are needed in step {step}; raise `max_windows`, or lower `dt`.",
+        MANY_WAVES: "More than {0:.0f} waves are needed in a window of step {step}; raise `max_waves`, or lower `capacity`.",
+    }
 
     @property
     def ok(self) -> Array:
@@ -37,10 +50,8 @@ class Result(eqx.Module):
             return "finished"
         first = np.unravel_index(failed[0], codes.shape)
         which = "" if codes.size == 1 else f" ({failed.size} of {codes.size} runs)"
-        return (
-            f"The state became NaN or infinite in step {int(steps[first])}{which}; "
-            "lower `dt`, soften the interaction, or look at what precedes it with `throw=False`."
-        )
+        detail = np.asarray(self.detail, float).reshape(-1, 2)[failed[0]]
+        return self.FAULTS[int(codes[first])].format(*detail, step=f"{int(steps[first])}{which}")
 
     def __str__(self) -> str:
         if isinstance(self.code, Tracer):

@@ -58,6 +58,9 @@ class AbstractSystem(eqx.Module):
     def check(self, state: State) -> None:
         """Raise `ValueError` if the state's shape or domain does not fit. Called while tracing."""
 
+    def check_start(self, state: State) -> None:
+        """Raise `ValueError` if a run cannot begin here; one that is continued may have come to such a state."""
+
     def check_step(self, state: State, dt: RealScalar) -> None:
         """Raise `ValueError` if the time step makes no sense for this system. Called before a run; dt may be traced."""
 
@@ -188,3 +191,58 @@ class Max(eqx.Module):
 
     def merge(self, other: "Max") -> "Max":
         return Max(jnp.maximum(self.value, other.value))
+
+
+class Count(eqx.Module):
+    """An `info` entry that counts events, exact up to 2^64: the total is `high` 2^32 + `low`, uint32 words."""
+
+    low: jax.Array
+    high: jax.Array
+
+    def __init__(self, low: jax.Array, high: jax.Array | None = None):
+        self.low = low.astype(jnp.uint32)
+        self.high = jnp.zeros_like(self.low) if high is None else high
+
+    def start(self) -> "Count":
+        return Count(jnp.zeros_like(self.low))
+
+    def merge(self, other: "Count") -> "Count":
+        low = self.low + other.low
+        return Count(low, self.high + other.high + (low < self.low).astype(jnp.uint32))
+
+    @property
+    def value(self) -> jax.Array:
+        """As a floating number, float64 where x64 is on."""
+        dtype = jnp.result_type(float)
+        return self.high.astype(dtype) * jnp.asarray(2.0**32, dtype) + self.low.astype(dtype)
+
+
+class Share(eqx.Module):
+    """An `info` entry whose total is the ratio of two counts; NaN if nothing was counted."""
+
+    part: Count
+    whole: Count
+
+    def start(self) -> "Share":
+        return Share(self.part.start(), self.whole.start())
+
+    def merge(self, other: "Share") -> "Share":
+        return Share(self.part.merge(other.part), self.whole.merge(other.whole))
+
+    @property
+    def value(self) -> jax.Array:
+        return self.part.value / self.whole.value
+
+
+class Fault(eqx.Module):
+    """The `info` entry by which a scheme ends a run: an entry of `Result.FAULTS`, 0 if all is well, and two numbers that its
+    sentence names. The first one stays."""
+
+    code: jax.Array
+    detail: jax.Array
+
+    def start(self) -> "Fault":
+        return Fault(jnp.zeros_like(self.code), jnp.zeros_like(self.detail))
+
+    def merge(self, other: "Fault") -> "Fault":
+        return jax.tree.map(lambda mine, theirs: jnp.where(self.code != 0, mine, theirs), self, other)

@@ -3,6 +3,9 @@
 A step hands a system two uint32 words as `key`. No JAX key is ever split per pair.
 """
 
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike
+
 from jaxkinetic_kernels import (
     fold_in as fold_in,
 )
@@ -24,3 +27,22 @@ from jaxkinetic_kernels import (
 from jaxkinetic_kernels import (
     uniform as uniform,
 )
+
+from ._guard import undifferentiated
+from ._types import RealScalar
+
+
+def bernoulli(word: Array, probability: ArrayLike | RealScalar) -> Array:
+    """True with `probability`, to 2^-32 (in float32 2^-25): never for 0, always for 1. `word`: uint32, broadcasts against it.
+
+    A derivative in `probability` is refused with `ValueError`: at fixed noise the outcome does not change, and what would be
+    returned, 0, is not the derivative of the law.
+    """
+    p = jnp.asarray(probability)
+    p = p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.result_type(float))
+    p = undifferentiated(
+        "The outcome of `jk.random.bernoulli` depends on a parameter through its probability, and the derivative at fixed "
+        "noise misses that; differentiate in another parameter, or use finite differences of averages over many runs.",
+        p,
+    )
+    return uniform(word, p.dtype) <= p

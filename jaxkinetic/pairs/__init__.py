@@ -1,5 +1,6 @@
 """Schemes over pairs, free of physics, and the rotations that they share."""
 
+from .exact_clock import ExactClock as ExactClock
 from .matching import RandomMatching as RandomMatching
 from .rotations import heat_rotation as heat_rotation
 from .sphere import (
@@ -12,3 +13,4 @@ from .sphere import (
     spherical_heat_quantile as spherical_heat_quantile,
 )
 from .sweep import Sweep as Sweep
+from .tau_leap import TauLeap as TauLeap

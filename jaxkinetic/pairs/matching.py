@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from jaxkinetic_kernels import materialise, random_matching
 
@@ -14,8 +12,7 @@ from .._system import AbstractPairFlow, AbstractScheme
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._move import move_pairs
-
-Table = list[Array]
+from ._table import Table, at, pack, put, unpack
 
 
 class RandomMatching(AbstractScheme):
@@ -41,11 +38,11 @@ class RandomMatching(AbstractScheme):
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
 
     def init(self, key: Words, system: Any, state: Particles, dt: RealScalar) -> tuple[PyTree, PyTree]:
-        return (_pack(tuple(state.velocity.T)), eqx.tree_at(lambda p: p.velocity, state, None)), None
+        return (pack(tuple(state.velocity.T)), eqx.tree_at(lambda p: p.velocity, state, None)), None
 
     def view(self, carry: PyTree, aux: PyTree) -> Particles:
         table, rest = carry
-        velocity = jnp.stack(_unpack(table), -1)
+        velocity = jnp.stack(unpack(table), -1)
         return eqx.tree_at(lambda p: p.velocity, rest, velocity, is_leaf=lambda x: x is None)
 
     def step(
@@ -63,27 +60,10 @@ class RandomMatching(AbstractScheme):
         first, second = materialise(random_matching(key, even))
         # For odd N item N is nobody; whoever meets nobody reads the last particle, masked.
         present = (first < num) & (second < num)
-        active = present & _at(rest.alive, first) & _at(rest.alive, second)
-        idents = _at(rest.ident, first), _at(rest.ident, second)
-        v_i, v_j = (_unpack([materialise(_at(x, k)) for x in table]) for k in (first, second))
+        active = present & at(rest.alive, first) & at(rest.alive, second)
+        idents = at(rest.ident, first), at(rest.ident, second)
+        v_i, v_j = (unpack([materialise(at(x, k)) for x in table]) for k in (first, second))
         moved = move_pairs(key, system, s, (v_i, v_j), (jnp.minimum(*idents), jnp.maximum(*idents)), active)
         for k, new in zip((first, second), moved, strict=True):
-            # Out of range, who does not move: nothing is written. Still no index twice.
-            k = jnp.where(active, k, num + jnp.arange(even // 2, dtype=k.dtype))
-            table = [x.at[k].set(y, mode="drop", unique_indices=True) for x, y in zip(table, _pack(new), strict=True)]
+            table = put(table, k, new, active)
         return table
-
-
-def _at(x: Array, index: Array) -> Array:
-    return x.at[index].get(mode="clip")
-
-
-def _pack(columns: tuple[Array, ...]) -> Table:
-    """Two real columns as one complex one: half the gathers and scatters, and pairs of results that are computed together."""
-    pairs = [jax.lax.complex(a, b) for a, b in zip(columns[::2], columns[1::2], strict=False)]
-    return pairs + [columns[-1]] * (len(columns) % 2)
-
-
-def _unpack(table: Table) -> tuple[Array, ...]:
-    parts = [(x.real, x.imag) if jnp.iscomplexobj(x) else (x,) for x in table]
-    return tuple(part for entry in parts for part in entry)

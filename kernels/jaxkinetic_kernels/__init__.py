@@ -1,5 +1,8 @@
 """Arrays and bits: counter-based noise and row-blocked pair reductions. Imports jax only; knows no physics."""
 
+from .candidates import advance as advance
+from .candidates import candidates as candidates
+from .candidates import event_words as event_words
 from .feistel import feistel as feistel
 from .feistel import permute as permute
 from .matchings import circle_round as circle_round
@@ -21,6 +24,8 @@ from .structure_factors import difference_series as difference_series
 from .structure_factors import structure_factors as structure_factors
 from .structure_factors import trigonometric_series as trigonometric_series
 from .tile_noise import tile_normals as tile_normals
+from .waves import schedule as schedule
+from .waves import waves_one_by_one as waves_one_by_one
 from .words import cos_sin as cos_sin
 from .words import cos_sin_turns as cos_sin_turns
 from .words import fold_in as fold_in

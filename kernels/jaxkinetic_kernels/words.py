@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from .philox import philox_4x32
 
 # The last counter word separates what a key is used for: no two uses can share a word.
-TAG_NOISE, TAG_FOLD, TAG_OBSERVE = 0, 1, 2
+TAG_NOISE, TAG_FOLD, TAG_OBSERVE, TAG_EVENT = 0, 1, 2, 3
 
 
 def fold_in(key: jax.Array, *data: jax.Array | int, tag: int = TAG_FOLD) -> jax.Array:

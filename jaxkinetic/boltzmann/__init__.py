@@ -1,0 +1,7 @@
+"""The Boltzmann equation: cross sections, Kac's walk with annihilation, exact laws."""
+
+from .cross_sections import AbstractCrossSection as AbstractCrossSection
+from .cross_sections import HardSphere as HardSphere
+from .cross_sections import Maxwell as Maxwell
+from .cross_sections import VariableHardSphere as VariableHardSphere
+from .systems import KacWalk as KacWalk

@@ -1,0 +1,125 @@
+"""How often two particles of relative velocity z = v_i - v_j collide, and where z goes: nondimensional, unit masses."""
+
+import abc
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
+
+from jaxkinetic_kernels import positive_power
+
+from .._checks import check_scalar, is_traced, known_array, refuse
+from . import _directions
+
+Components = tuple[Array, ...]
+
+
+class AbstractCrossSection(eqx.Module):
+    r"""Total collision frequency $\Sigma(r) = \int B(z, \omega)\,d\omega$ (LNP 1.8), r = |z|, and the law of the outgoing z'.
+
+    A pair collides at rate Sigma(|z|)/Lambda; z becomes z' with |z'| = |z|, which conserves momentum and energy.
+
+    For one of your own give `sigma(r2)`, from r^2, and `bound(r_max)`, a number that Sigma does not exceed for r <= r_max
+    (with `bounded = True` one that it never exceeds: faster, no envelope is kept). The law of z' is uniform on the sphere of
+    radius r unless you override `scatter`, with `num_words` and, for `generator`, `outgoing`.
+    """
+
+    bounded: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def sigma(self, r2: Array) -> Array:
+        """Sigma from r^2, elementwise."""
+
+    @abc.abstractmethod
+    def bound(self, r_max: Array) -> Array:
+        """At least the largest Sigma(r) over r <= r_max; a scalar."""
+
+    def check(self, dim: int) -> None:
+        """**Raises:** `ValueError` where the law has no meaning."""
+        if dim < 2:
+            raise refuse("state.velocity", "have d >= 2 components", f"has {dim}", "collisions turn a direction")
+
+    def num_words(self, dim: int) -> int:
+        """uint32 words that one `scatter` reads."""
+        return _directions.num_words(dim)
+
+    def scatter(self, words: Components, z: Components) -> Components:
+        """z' from z; symmetric in law under z -> -z."""
+        r = root(sum((c * c for c in z[1:]), z[0] * z[0]))
+        return tuple(r * e for e in _directions.uniform_direction(words, len(z), r.dtype))
+
+    def outgoing(self, z: Array) -> tuple[Array, np.ndarray]:
+        """The law of z' as nodes (Q, d) and weights (Q,) of sum 1, for `generator`: exact for polynomials of degree 7."""
+        nodes, weights = _directions.quadrature(z.shape[0])
+        return root(jnp.sum(z * z)) * jnp.asarray(nodes, z.dtype), weights
+
+
+def root(square: Array) -> Array:
+    """sqrt, with derivative 0 at 0."""
+    still = square == 0
+    return jnp.where(still, jnp.zeros_like(square), jnp.sqrt(jnp.where(still, jnp.ones_like(square), square)))
+
+
+def _positive(name: str, value: Any) -> Array:
+    check_scalar(name, value, positive=True)
+    return known_array(value)
+
+
+class Maxwell(AbstractCrossSection):
+    """Sigma = strength, any d: Maxwell molecules; in d = 3 with B = |z.n|/(2 pi r) (LNP, remark 1.3). **Raises:** `ValueError`
+    unless strength > 0."""
+
+    bounded: ClassVar[bool] = True
+    strength: Array
+
+    def __init__(self, strength: ArrayLike = 1.0):
+        self.strength = _positive("strength", strength)
+
+    def sigma(self, r2: Array) -> Array:
+        # Free of z: a derivative in the velocities passes.
+        return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
+
+    def bound(self, r_max: Array) -> Array:
+        return self.strength.astype(r_max.dtype)
+
+
+class HardSphere(AbstractCrossSection):
+    """Sigma = strength r, any d: hard spheres; in d = 3 with B = |z.n|/(2 pi). **Raises:** `ValueError` unless strength > 0."""
+
+    strength: Array
+
+    def __init__(self, strength: ArrayLike = 1.0):
+        self.strength = _positive("strength", strength)
+
+    def sigma(self, r2: Array) -> Array:
+        return self.strength.astype(r2.dtype) * root(r2)
+
+    def bound(self, r_max: Array) -> Array:
+        return self.strength.astype(r_max.dtype) * r_max
+
+
+class VariableHardSphere(AbstractCrossSection):
+    """Sigma = strength r^gamma, 0 <= gamma <= 2: `Maxwell` at 0, `HardSphere` at 1. **Raises:** `ValueError` otherwise; below 0
+    the rate of a pair has no bound."""
+
+    gamma: Array
+    strength: Array
+
+    def __init__(self, gamma: ArrayLike, strength: ArrayLike = 1.0):
+        check_scalar("gamma", gamma)
+        if not is_traced(gamma) and not 0 <= float(jnp.asarray(gamma)) <= 2:
+            raise refuse(
+                "gamma", "be in [0, 2]", f"is {float(jnp.asarray(gamma)):g}", "pass the exponent of Sigma = r^gamma"
+            )
+        self.gamma, self.strength = known_array(gamma), _positive("strength", strength)
+
+    def sigma(self, r2: Array) -> Array:
+        tiny = jnp.finfo(r2.dtype).tiny
+        power = positive_power(jnp.maximum(r2, tiny), self.gamma.astype(r2.dtype) / 2)
+        return self.strength.astype(r2.dtype) * power
+
+    def bound(self, r_max: Array) -> Array:
+        return jax.lax.stop_gradient(self.sigma(r_max * r_max))

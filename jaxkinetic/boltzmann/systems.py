@@ -1,0 +1,163 @@
+"""Kac's walk: pairs that collide, and annihilate, at rate Sigma(|v_i - v_j|)/Lambda (Lods, Nota and Pezzotti, equation 1.7)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
+
+from .. import random
+from .._checks import check_scalar, is_traced, known_array, refuse
+from .._system import AbstractPairJump, AbstractScheme
+from ..pairs import ExactClock
+from ..states import Particles
+from .cross_sections import AbstractCrossSection, Components
+
+# Above what velocities are, so that the envelope outlives a few collisions; and above what rounding can do to a bound.
+_SLACK, _ROUNDING = 1.15, 1.0001
+
+
+class KacWalk(AbstractPairJump):
+    r"""Kac's walk with annihilation (LNP 1.7): every unordered pair {i, j} of the alive meets at rate Sigma(|v_i -
+    v_j|)/Lambda; with probability alpha both vanish, else they collide: v_i, v_j become (v_i + v_j)/2 +- z'/2, z' by the
+    cross section.
+
+    $L\varphi = \sum_{i<j} \frac{\Sigma(z_{ij})}{\Lambda} \big[(1-\alpha)(\langle\varphi\circ T_{ij}\rangle - \varphi) + \alpha
+    (\varphi\circ A_{ij} - \varphi)\big]$.
+
+    As Lambda and N go to infinity with N/Lambda = 1 its density solves d_t f = (1 - alpha) Q(f, f) - alpha Q_-(f, f).
+
+    **Arguments:** `cross_section`: for example `Maxwell()` or `HardSphere()`. `volume`: Lambda > 0. `annihilation`: alpha in
+    [0, 1]. All nondimensional.
+
+    Conserved on every path if alpha = 0: momentum and energy, to round-off; with alpha > 0 neither, but the number of the alive
+    keeps its parity. Schemes: `pairs.ExactClock` (exact in law for every N; default), `pairs.TauLeap`.
+
+    Derivatives: in the initial velocities, if Sigma is constant (`Maxwell`); those in strength, volume, alpha, and in the
+    velocities otherwise, are refused with `ValueError`, for at fixed noise an accepted or rejected event has none.
+
+    **Raises:** `ValueError` for a volume or alpha out of range, d < 2, a fresh start without a particle that is alive.
+    """
+
+    cross_section: AbstractCrossSection
+    volume: Array
+    annihilation: Array
+
+    def __init__(self, cross_section: AbstractCrossSection, volume: ArrayLike, annihilation: ArrayLike = 0.0):
+        if not isinstance(cross_section, AbstractCrossSection):
+            raise refuse(
+                "cross_section", "be a cross section", f"is {cross_section!r}", "pass jk.boltzmann.HardSphere(), say"
+            )
+        check_scalar("volume", volume, positive=True)
+        check_scalar("annihilation", annihilation)
+        if not is_traced(annihilation) and not 0 <= float(jnp.asarray(annihilation)) <= 1:
+            raise refuse(
+                "annihilation", "be in [0, 1]", f"is {float(jnp.asarray(annihilation)):g}", "it is a probability"
+            )
+        self.cross_section, self.volume = cross_section, known_array(volume)
+        self.annihilation = known_array(annihilation)
+
+    @property
+    def conserves(self) -> Mapping[str, str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if is_traced(self.annihilation) or float(self.annihilation) > 0:
+            return {}
+        return {"momentum": "exact", "energy": "exact"}
+
+    def check(self, state: Particles) -> None:
+        if not isinstance(state, Particles):
+            raise refuse("state", "be Particles", f"is a {type(state).__name__}", "pass jk.Particles(velocity)")
+        if state.velocity.ndim != 2:
+            raise refuse(
+                "state.velocity",
+                "have shape (N, d)",
+                f"has shape {state.velocity.shape}",
+                "use `jax.vmap` over replicas",
+            )
+        if state.num_slots < 1:
+            raise refuse("state", "hold at least 1 particle", "holds 0", "add particles")
+        self.cross_section.check(state.dim)
+
+    def check_start(self, state: Particles) -> None:
+        if not is_traced(state.alive) and not np.asarray(state.alive).any():
+            raise refuse("state", "hold a particle that is alive", "holds none", "revive some")
+
+    def default_scheme(self) -> AbstractScheme:
+        return ExactClock()
+
+    def num_words(self, dim: int) -> int:
+        return 1 + self.cross_section.num_words(dim)
+
+    def clock(self, num_alive: Array) -> Array:
+        return 1 / self.volume.astype(num_alive.dtype)
+
+    def rate(self, vi: Components, vj: Components) -> Array:
+        return self.cross_section.sigma(_square(_minus(vi, vj)))
+
+    def envelope(self, state: Particles) -> Any:
+        """(u, R, r_max): everybody alive is within R of the mean velocity u, and no pair is ever faster than r_max = sqrt(2 W),
+        W the energy about u, which collisions keep and annihilation lowers. None for a bounded cross section."""
+        if self.cross_section.bounded:
+            return None
+        centre = tuple(state.mean(c) for c in state.velocity.T)
+        square = jnp.where(state.alive, _square(_minus(tuple(state.live_velocity.T), centre)), 0)
+        whole = _ROUNDING * jnp.sum(square)
+        return centre, jnp.minimum(_SLACK * jnp.sqrt(jnp.max(square)), jnp.sqrt(whole)), jnp.sqrt(2 * whole)
+
+    def rate_bound(self, env: Any) -> Array:
+        if env is None:
+            return self.cross_section.bound(jnp.zeros((), self.volume.dtype))
+        return self.cross_section.bound(_ROUNDING * jnp.minimum(2 * env[1], env[2]))
+
+    def inside(self, env: Any, v: Components) -> Array:
+        if env is None:
+            return jnp.ones(v[0].shape, bool)
+        return _square(_minus(v, env[0])) <= env[1] ** 2
+
+    def jump(self, words: Components, vi: Components, vj: Components) -> tuple[Components, Components, Array, Array]:
+        dies = random.bernoulli(words[0], self.annihilation.astype(vi[0].dtype))
+        half = tuple(c / 2 for c in self.cross_section.scatter(words[1:], _minus(vi, vj)))
+        mean = tuple((p + q) / 2 for p, q in zip(vi, vj, strict=True))
+        after = (tuple(m + h for m, h in zip(mean, half, strict=True)), _minus(mean, half))
+        # What dies keeps its velocity.
+        vi, vj = (
+            tuple(jnp.where(dies, old, new) for old, new in zip(v, w, strict=True))
+            for v, w in zip((vi, vj), after, strict=True)
+        )
+        return vi, vj, ~dies, ~dies
+
+    def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
+        """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities. Cost N^2 times the nodes of
+        `outgoing`."""
+
+        def generated(state: Particles) -> Array:
+            here, alpha = phi(state), self.annihilation.astype(state.velocity.dtype)
+            first, second = (jnp.asarray(x) for x in np.triu_indices(state.num_slots, 1))
+
+            def pair(i: Array, j: Array) -> Array:
+                v, alive = state.velocity, state.alive
+                z, mean = v[i] - v[j], (v[i] + v[j]) / 2
+                nodes, weights = self.cross_section.outgoing(z)
+
+                def collided(node: Array) -> Array:
+                    moved = v.at[i].set(mean + node / 2).at[j].set(mean - node / 2)
+                    return phi(Particles(moved, state.position, alive, state.ident))
+
+                gone = phi(Particles(v, state.position, alive.at[i].set(False).at[j].set(False), state.ident))
+                average = jnp.sum(jnp.asarray(weights, v.dtype) * jax.vmap(collided)(nodes))
+                change = (1 - alpha) * (average - here) + alpha * (gone - here)
+                rate = self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)
+                return jnp.where(alive[i] & alive[j], rate * change, 0)
+
+            return jnp.sum(jax.lax.map(lambda ij: pair(*ij), (first, second)))
+
+        return generated
+
+
+def _minus(a: Components, b: Components) -> Components:
+    return tuple(p - q for p, q in zip(a, b, strict=True))
+
+
+def _square(z: Components) -> Array:
+    return sum((c * c for c in z[1:]), z[0] * z[0])

@@ -1,0 +1,193 @@
+"""The continuous-time jump process of N particles, exact in law: one dominating Poisson clock, thinning, events in waves."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxkinetic_kernels import advance
+
+from .._checks import check_integer
+from .._solution import Result
+from .._system import AbstractPairJump, AbstractScheme, Count, Fault, Share
+from .._types import PyTree, RealScalar, Words
+from ..states import Particles
+from ._table import Table, unpack
+from ._window import LATER, Outcome, as_table, carry_out, compacted, draw, of_rate
+
+_FRACTION, _LEAST = 4, 16
+
+
+class ExactClock(AbstractScheme):
+    r"""Pairs jump at their own rates, exactly: no time-step error, for every N. **dt is the interval between saves**, not a
+    step.
+
+    Candidates come by a Poisson clock of rate (n(n-1)/2) clock S, uniform pairs of n places, S a bound on every rate; one
+    happens if both are alive and U S <= rate. The candidates of a window (a quarter of n of them, at most `capacity`, or
+    what is left of dt) are carried out in waves: all those at once that are the earliest open ones of both their particles.
+    Everything random about a candidate (time, pair, acceptance, jump) is a function of its number and the step, so what
+    comes out is bitwise what one event at a time gives. The bound comes from the system's envelope at the start of the
+    window; the first event whose outcome leaves the envelope ends the window (its number is a stopping time) and a new bound
+    is made. Dead places are thinned too, and left out once they are a fifth.
+
+    **Arguments:** `capacity`: the most candidates a window holds, an integer; None is a quarter of the slots, at least 16.
+    The law does not depend on it, and where rates are constant and nobody dies neither does the path. `max_windows` (of an
+    interval), `max_waves` (of a window): None, or integers, which reverse mode needs; running out ends the run with a sentence.
+
+    `stats`: `windows`, `waves`, `candidates`, `collisions` (all events that happened), `acceptance` (collisions/candidates).
+
+    Cost of a window: a few passes over its capacity and one over N; an interval has at least one window. Memory O(N +
+    capacity). Derivatives in what rates do not depend on, at fixed noise: forward mode always, reverse mode with
+    `max_windows` and `max_waves`; one that reaches a rate, or dt, is refused with `ValueError`. A permuted state has the
+    same law, not the same path.
+
+    A rate above its bound ends the run (`Result.ABOVE_BOUND`), with relative speed and excess; it is never clipped.
+    **Raises:** `ValueError` unless the three numbers are positive integers or None.
+    """
+
+    max_windows: int | None = eqx.field(default=None, static=True)
+    max_waves: int | None = eqx.field(default=None, static=True)
+    capacity: int | None = eqx.field(default=None, static=True)
+
+    def __check_init__(self) -> None:
+        for name in ("max_windows", "max_waves", "capacity"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), minimum=1)
+
+    requires: ClassVar[type] = AbstractPairJump
+    needs_key: ClassVar[bool] = True
+    weak_order: ClassVar[int | None] = None
+    preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
+    gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+
+    def init(self, key: Words, system: Any, state: Particles, dt: RealScalar) -> tuple[PyTree, PyTree]:
+        rest = eqx.tree_at(lambda p: (p.velocity, p.alive), state, (None, None))
+        num = state.num_slots
+        place = jnp.arange(num, dtype=jnp.int32)
+        return {
+            "table": as_table(state.velocity, state.alive),
+            "place": place,
+            "used": jnp.asarray(num, jnp.int32),
+        }, rest
+
+    def view(self, carry: PyTree, aux: PyTree) -> Particles:
+        *velocity, alive = (jnp.zeros_like(c).at[carry["place"]].set(c) for c in unpack(carry["table"]))
+        values = jnp.stack(velocity, -1), alive > 0
+        return eqx.tree_at(lambda p: (p.velocity, p.alive), aux, values, is_leaf=lambda x: x is None)
+
+    def step(
+        self, key: Words, system: AbstractPairJump, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+    ) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        num = carry["place"].shape[0]
+        capacity = max(num // _FRACTION, _LEAST) if self.capacity is None else self.capacity
+        dt = of_rate(dt)
+        zero = Count(jnp.zeros((), jnp.uint32))
+        no_fault = Fault(jnp.zeros((), jnp.int32), jnp.zeros(2, dt.dtype))
+        number = jnp.zeros((), jnp.uint32), jnp.zeros((), jnp.uint32)
+        particles = carry["table"], carry["place"], carry["used"]
+        start = _Interval(*particles, dt, number, no_fault, windows=zero, waves=zero, candidates=zero, collisions=zero)
+
+        def goes_on(at: _Interval) -> Array:
+            return (at.left > 0) & (at.fault.code == 0)
+
+        def window(at: _Interval) -> _Interval:
+            return self._window(key, system, capacity, at)
+
+        if self.max_windows is not None:
+            # A backward pass keeps the particles at the start of every window, not what moved them.
+            window = eqx.filter_checkpoint(window)
+        end = _loop(self.max_windows)(goes_on, window, start)
+        fault = end.fault
+        if self.max_windows is not None:
+            fault = fault.merge(_fault(goes_on(end), Result.MANY_WINDOWS, jnp.zeros_like(dt) + self.max_windows))
+        info = {
+            "windows": end.windows,
+            "waves": end.waves,
+            "candidates": end.candidates,
+            "collisions": end.collisions,
+            "acceptance": Share(end.collisions, end.candidates),
+            "fault": fault,
+        }
+        return {"table": end.table, "place": end.place, "used": end.used}, aux, info
+
+    def _window(self, key: Words, system: AbstractPairJump, capacity: int, at: "_Interval") -> "_Interval":
+        table, place, used = compacted(at.table, at.place, at.used)
+        num, dtype = place.shape[0], at.left.dtype
+        *velocity, life = unpack(jax.lax.stop_gradient(table))
+        alive = life > 0
+        state = Particles(jnp.stack(velocity, -1), alive=alive)
+        env = jax.lax.stop_gradient(system.envelope(state))
+        bound = jax.lax.stop_gradient(system.rate_bound(env)).astype(dtype)
+        places = used.astype(dtype)
+        pairs = places * (places - 1) / 2
+        total = jax.lax.stop_gradient(of_rate(system.clock(state.num_alive))) * bound * pairs
+        most = jnp.minimum(capacity, jnp.maximum(used // _FRACTION, _LEAST))
+        drawn, ended = draw(key, at.number, used, capacity, most, total * at.left, num)
+
+        waves = None if self.max_waves is None else self.max_waves + -(-capacity // drawn.lanes)
+        never, zero = jnp.asarray(LATER, jnp.int32), jnp.zeros((), dtype)
+        nothing = Outcome(table, jnp.zeros((), jnp.int32), never, never, zero, zero, jnp.zeros((), jnp.int32))
+
+        def attempt(done: tuple[Array, Outcome, Array]) -> tuple[Array, Outcome, Array]:
+            outcome = carry_out(key, system, env, bound, drawn, table, done[0], _loop(waves))
+            # Again, up to the event that left the envelope: those after it had no bound.
+            return outcome.exit, outcome, outcome.exit < done[0]
+
+        start = never, nothing, jnp.ones((), bool)
+        if not jax.tree.leaves(env):
+            outcome = attempt(start)[1]
+        else:
+            outcome = _loop(None if waves is None else 2)(lambda done: done[2], attempt, start)[1]
+        left_envelope = outcome.exit < LATER
+        consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)
+        elapsed = drawn.wait[jnp.maximum(consumed - 1, 0)] / jnp.where(total > 0, total, jnp.ones_like(total))
+        # Rounding does not end an interval.
+        left = jnp.maximum(at.left - elapsed, jnp.finfo(dtype).tiny)
+        left = jnp.where(ended & ~left_envelope, zero, left)
+        fault = at.fault.merge(_fault(outcome.above < LATER, Result.ABOVE_BOUND, outcome.speed, outcome.excess))
+        fault = fault.merge(_fault(~((bound >= 0) & (bound < jnp.inf)), Result.BAD_BOUND, bound))
+        if self.max_waves is not None:
+            fault = fault.merge(_fault(outcome.place < drawn.num_events, Result.MANY_WAVES, zero + self.max_waves))
+        return _Interval(
+            outcome.table, place, used, left, advance(at.number, consumed), fault,
+            at.windows.merge(Count(jnp.ones((), jnp.uint32))), at.waves.merge(Count(drawn.num_waves)),
+            at.candidates.merge(Count(consumed)), at.collisions.merge(Count(outcome.accepted)),
+        )  # fmt: skip
+
+
+class _Interval(NamedTuple):
+    """What goes from window to window: the particles, the time that is left, the number of the next candidate, totals."""
+
+    table: Table
+    place: Array
+    used: Array
+    left: Array
+    number: tuple[Array, Array]
+    fault: Fault
+    windows: Count
+    waves: Count
+    candidates: Count
+    collisions: Count
+
+
+def _fault(occurs: Array, code: int, *detail: Array) -> Fault:
+    first, second = (*detail, jnp.zeros_like(detail[0]))[:2]
+    return Fault(jnp.where(occurs, code, 0).astype(jnp.int32), jnp.stack([first, second]))
+
+
+def _loop(bound: int | None) -> Callable[..., Any]:
+    """(cond, body, init) -> what `while_loop` gives; with a bound a scan of that many turns, which reverse mode can run
+    through."""
+    if bound is None:
+        return jax.lax.while_loop
+
+    def bounded(cond: Callable[[Any], Array], body: Callable[[Any], Any], init: Any) -> Any:
+        def turn(loop: Any, _: None) -> tuple[Any, None]:
+            return jax.lax.cond(cond(loop), body, lambda same: same, loop), None
+
+        return jax.lax.scan(turn, init, length=bound)[0]
+
+    return bounded
