@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FAMILIES = ("landau", "boltzmann", "vlasov")
 # From the bottom up; what stands on one line may import each other.
 LAYERS = (
-    ("_types", "_checks", "_files", "_guard", "_fingerprint", "_trees"),
+    ("_types", "_checks", "_files", "_guard", "_bkw", "_fingerprint", "_trees"),
     ("states", "_system"),
     ("_save", "_adjoint", "_checkpoint", "_solution", "_progress", "_simulate", "_ensemble", "_iterate", "_reductions",
      "random", "spectral", "schemes",

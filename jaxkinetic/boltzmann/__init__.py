@@ -1,5 +1,6 @@
 """The Boltzmann equation: cross sections, Kac's walk with annihilation, exact laws."""
 
+from . import exact as exact
 from .cross_sections import AbstractCrossSection as AbstractCrossSection
 from .cross_sections import HardSphere as HardSphere
 from .cross_sections import Maxwell as Maxwell

@@ -34,3 +34,9 @@ from .moments import (
 from .moments import (
     temperature as temperature,
 )
+from .rescaled import SelfSimilar as SelfSimilar
+from .rescaled import rescaled_density as rescaled_density
+from .rescaled import rescaled_f1 as rescaled_f1
+from .rescaled import rescaled_f2 as rescaled_f2
+from .rescaled import self_similar as self_similar
+from .rescaled import self_similar_time as self_similar_time

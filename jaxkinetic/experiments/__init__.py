@@ -7,11 +7,12 @@ prints and stores it.
 from ._experiment import Experiment as Experiment
 from ._experiment import Options as Options
 from ._experiment import Report as Report
+from .annihilation import ANNIHILATION
 from .conservation import CONSERVATION
 from .coulomb_isotropization import COULOMB_ISOTROPIZATION
 from .coulomb_relaxation import COULOMB_RELAXATION
 from .maxwell_bkw import MAXWELL_BKW
 from .torus_mode import TORUS_MODE
 
-_ALL = (MAXWELL_BKW, COULOMB_RELAXATION, COULOMB_ISOTROPIZATION, TORUS_MODE, CONSERVATION)
+_ALL = (MAXWELL_BKW, COULOMB_RELAXATION, COULOMB_ISOTROPIZATION, TORUS_MODE, ANNIHILATION, CONSERVATION)
 CATALOGUE: dict[str, Experiment] = {e.name: e for e in _ALL}

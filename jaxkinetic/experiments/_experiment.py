@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from .._checks import check_integer, check_scalar, refuse
 from .._system import AbstractScheme
-from ..pairs import RandomMatching, Sweep
+from ..pairs import ExactClock, RandomMatching, Sweep, TauLeap
 from ..schemes import EulerMaruyama
 from ._partial import Partial
 
@@ -17,6 +17,8 @@ SCHEMES: dict[str, Callable[[], AbstractScheme]] = {
     "euler-maruyama": EulerMaruyama,
     "random-matching": RandomMatching,
     "sweep": Sweep,
+    "exact-clock": ExactClock,
+    "tau-leap": TauLeap,
 }
 
 
@@ -31,7 +33,8 @@ class Options:
     replicas: int
     seed: int = 0
     scheme: str = "euler-maruyama"
-    gamma: float | None = None  # where the experiment has one
+    gamma: float | None = None  # these two where the experiment has one
+    alpha: float | None = None
 
     def check(
         self,
@@ -57,6 +60,10 @@ class Options:
             check_scalar("--gamma", self.gamma)
             if self.gamma < -self.dim:
                 raise refuse("--gamma", f"be at least -d = {-self.dim}", f"is {self.gamma:g}", "raise it")
+        if self.alpha is not None:
+            check_scalar("--alpha", self.alpha)
+            if not 0 < self.alpha <= 1:
+                raise refuse("--alpha", "be in (0, 1]", f"is {self.alpha:g}", "it is a probability")
 
     def make_scheme(self) -> AbstractScheme:
         return SCHEMES[self.scheme]()
@@ -64,6 +71,7 @@ class Options:
 
 KINDS: dict[str, type] = {
     "particles": int, "dim": int, "dt": float, "steps": int, "replicas": int, "seed": int, "scheme": str, "gamma": float,
+    "alpha": float,
 }  # fmt: skip
 
 
@@ -114,8 +122,9 @@ class Experiment:
 
     def options(self, given: Mapping[str, Any]) -> Options:
         """The defaults with what is given, checked. **Raises:** `ValueError`."""
-        if given.get("gamma") is not None and self.defaults.gamma is None:
-            raise refuse("--gamma", f"be left out for {self.name}", f"is {given['gamma']}", "its law is fixed")
+        for name in ("gamma", "alpha"):
+            if given.get(name) is not None and getattr(self.defaults, name) is None:
+                raise refuse(f"--{name}", f"be left out for {self.name}", f"is {given[name]}", "its law is fixed")
         chosen = self.adapt(dataclasses.replace(self.defaults, **given), frozenset(given))
         chosen.check(
             least_dim=self.least_dim, most_dim=self.most_dim, least_steps=self.least_steps, schemes=self.schemes

@@ -17,7 +17,13 @@ from ._partial import Partial, differing
 from ._run import identity, run_to_files
 from ._table import table
 
-_SYMBOLS = {"gamma": "exponent γ", "particles": "number of particles N", "dt": "time step Δt", "dim": "dimension d"}
+_SYMBOLS = {
+    "gamma": "exponent γ",
+    "alpha": "annihilation probability α",
+    "particles": "number of particles N",
+    "dt": "time step Δt",
+    "dim": "dimension d",
+}
 
 
 def parse_over(text: str, given: Mapping[str, Any]) -> tuple[str, list[Any]]:

@@ -26,6 +26,7 @@ _HELP = {
     "seed": "of all randomness",
     "scheme": "time stepping",
     "gamma": "exponent of the interaction, where it is free",
+    "alpha": "probability of annihilation, where there is one",
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 BLUE, ORANGE, GREEN, PURPLE, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999", "#222222"
@@ -33,6 +34,16 @@ def describe(ax: Axes, x: str, y: str, title: str) -> None:
     ax.set_xlabel(x, fontsize=12)
     ax.set_ylabel(y, fontsize=12)
     ax.set_title(title, fontsize=12.5, loc="left", color=BLACK)
+
+
+def log_log(ax: Axes) -> None:
+    """Both axes logarithmic, with readable numbers at 1, 2 and 5."""
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
 
 
 def legend(ax: Axes, loc: Literal["best", "upper left", "lower right"] = "best") -> None:

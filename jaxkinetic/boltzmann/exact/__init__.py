@@ -1,0 +1,16 @@
+"""Exact laws of the Boltzmann equation with annihilation and of Kac's walk: N_0 = Lambda, cross sections of strength 1, T = 1.
+
+Of strength C read every time as C t. Everything here is numpy in float64, whatever JAX computes in.
+"""
+
+from .bkw import bkw_density as bkw_density
+from .bkw import bkw_entropy as bkw_entropy
+from .bkw import bkw_moment as bkw_moment
+from .bkw import maxwell_density as maxwell_density
+from .death_chain import death_law as death_law
+from .death_chain import death_moments as death_moments
+from .hard_spheres import hard_sphere_density as hard_sphere_density
+from .hard_spheres import hard_sphere_temperature as hard_sphere_temperature
+from .hard_spheres import initial_rates as initial_rates
+from .hard_spheres import mean_relative_speed as mean_relative_speed
+from .hard_spheres import pressure_rate as pressure_rate

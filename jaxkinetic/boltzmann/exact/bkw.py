@@ -1,0 +1,45 @@
+r"""The Bobylev-Krook-Wu solution for Maxwell molecules with annihilation: $f = n(t)\,g_{K(t)}$, any d >= 2, T = 1, mean 0,
+
+$n = 1/(1 + \alpha t)$, $K = 1 - \beta (1 + \alpha t)^{-(1-\alpha)(d-1)/(4 d \alpha)}$; alpha = 0: n = 1,
+$K = 1 - \beta e^{-(d-1)t/(4d)}$. The temperature stays 1. Source: MATH section 3.
+"""
+
+import numpy as np
+from jaxtyping import ArrayLike
+
+from ... import _bkw
+from ..._checks import check_scalar, refuse
+
+
+def checked_alpha(alpha: float) -> float:
+    check_scalar("alpha", alpha)
+    if not 0 <= alpha <= 1:
+        raise refuse("alpha", "be in [0, 1]", f"is {alpha:g}", "it is a probability")
+    return float(alpha)
+
+
+def maxwell_density(t: ArrayLike, alpha: float) -> np.ndarray:
+    """n(t) = 1/(1 + alpha t), the limit of N/Lambda. **Raises:** `ValueError` for alpha outside [0, 1]."""
+    return 1 / (1 + checked_alpha(alpha) * np.asarray(t, float))
+
+
+def _width(t: ArrayLike, dim: int, beta: float, alpha: float) -> np.ndarray:
+    t, alpha = np.asarray(t, float), checked_alpha(alpha)
+    # log(1 + alpha t)/alpha, the mean number of meetings of a particle, by its limit t at 0.
+    meetings = t if alpha == 0 else np.log1p(alpha * t) / alpha
+    return _bkw.width(np.exp(-(1 - alpha) * (dim - 1) / (4 * dim) * meetings), dim, beta)
+
+
+def bkw_density(speed: ArrayLike, t: ArrayLike, dim: int, beta: float, alpha: float = 0.0) -> np.ndarray:
+    """f(t, v) at |v| = `speed`, of mass n(t). **Raises:** `ValueError` for beta outside [0, 2/(d+2)], alpha outside [0, 1]."""
+    return maxwell_density(t, alpha) * _bkw.density(speed, _width(t, dim, beta, alpha), dim)
+
+
+def bkw_moment(t: ArrayLike, order: int, dim: int, beta: float, alpha: float = 0.0) -> np.ndarray:
+    r"""$\frac1n \int |v|^{2m} f = K^m (1 + m (1-K)/K) \prod_{l<m} (d + 2l)$, per particle, for even `order` = 2m."""
+    return _bkw.moment(_width(t, dim, beta, alpha), order, dim)
+
+
+def bkw_entropy(t: ArrayLike, dim: int, beta: float, alpha: float = 0.0) -> np.ndarray:
+    """int g log g of g = f/n, by quadrature to 1e-12; it falls."""
+    return _bkw.entropy(_width(t, dim, beta, alpha), dim)

@@ -1,0 +1,84 @@
+r"""Densities of a gas whose number of particles changes, in a volume Lambda = 1/eps: the rescaled correlation functions of
+Lods, Nota and Pezzotti (1.12), $f_\ell(V_\ell) = \sum_N \frac{\varepsilon^\ell}{(N-\ell)!} \int \Psi_N\,dv_{\ell+1} \dots
+dv_N$, and the self-similar variables (6.5). Nondimensional; cost N."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from .._checks import check_scalar, refuse
+from ..states import Particles
+from .moments import momentum, temperature
+
+
+def rescaled_density(state: Particles, *, volume: ArrayLike) -> Float[Array, ""]:
+    """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles."""
+    return state.num_alive / _volume(volume, state)
+
+
+def rescaled_f1(state: Particles, *, volume: ArrayLike, of: Callable[[Particles], Array]) -> Float[Array, " m"]:
+    r"""$\int \varphi f_1\,dv$, for one state: $\frac1\Lambda \sum_i \varphi(v_i)$, whose mean over an ensemble it is.
+
+    **Arguments:** `of`: state -> (N,) or (N, m), phi at every particle. **Returns:** () or (m,). Unbiased, differentiable.
+    **Raises:** `ValueError` for a volume that is not positive, and a shape that does not fit.
+    """
+    return jnp.sum(_of_alive(state, of), axis=0) / _volume(volume, state)
+
+
+def rescaled_f2(state: Particles, *, volume: ArrayLike, of: Callable[[Particles], Array]) -> Array:
+    r"""$\int \varphi(v)\,\varphi(w)^T f_2\,dv\,dw$, for one state: $\frac1{\Lambda^2} \sum_{i \ne j}
+    \varphi(v_i)\varphi(v_j)^T$.
+
+    **Arguments** as in `rescaled_f1`. **Returns:** () or (m, m). Unbiased, differentiable, cost N m^2. If chaos propagates, its
+    mean over an ensemble tends to that of f_1 times itself; i.i.d. at the start: $(1 - 1/N)$ of it for N = Lambda.
+    """
+    phi = _of_alive(state, of)
+    flat = phi.reshape(phi.shape[0], -1)
+    total = jnp.sum(flat, axis=0)
+    own = jnp.einsum("na,nb->ab", flat, flat, precision=jax.lax.Precision.HIGHEST)
+    pairs = (total[:, None] * total[None, :] - own) / _volume(volume, state) ** 2
+    return pairs.reshape(phi.shape[1:] * 2)
+
+
+class SelfSimilar(NamedTuple):
+    """`density` n, `temperature` T, `mean` u (d,), `xi` (N, d) = (v - u)/sqrt(2T), 0 in dead slots."""
+
+    density: Array
+    temperature: Array
+    mean: Array
+    xi: Array
+
+
+def self_similar(state: Particles, *, volume: ArrayLike) -> SelfSimilar:
+    r"""(LNP 6.5) $f = n (2T)^{-d/2} \psi(\tau, (v-u)/\sqrt{2T})$: n, T, u and the particles of psi, $\int |\xi|^2 \psi = d/2$.
+
+    tau by `self_similar_time`. Differentiable in the velocities; NaN if nobody is alive, infinite for T = 0.
+    """
+    mean, warmth = momentum(state), temperature(state)
+    xi = (state.live_velocity - mean[None, :]) / jnp.sqrt(2 * warmth)
+    xi = jnp.where(state.alive[:, None], xi, jnp.zeros((), xi.dtype))
+    return SelfSimilar(rescaled_density(state, volume=volume), warmth, mean, xi)
+
+
+def self_similar_time(times: ArrayLike, density: ArrayLike, temperature: ArrayLike) -> Float[Array, "... T"]:
+    r"""$\tau(t) = \int_0^t n \sqrt{2T}\,ds$ at the saves, by the trapezoidal rule, 0 at the first; leading axes of `density`
+    and `temperature` (..., T) are replicas."""
+    times, speed = jnp.asarray(times), jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
+    pieces = jnp.diff(times) * (speed[..., 1:] + speed[..., :-1]) / 2
+    return jnp.concatenate([jnp.zeros_like(pieces[..., :1]), jnp.cumsum(pieces, axis=-1)], axis=-1)
+
+
+def _volume(volume: ArrayLike, state: Particles) -> Array:
+    check_scalar("volume", volume, positive=True)
+    return jnp.asarray(volume).astype(state.velocity.dtype)
+
+
+def _of_alive(state: Particles, of: Callable[[Particles], Array]) -> Array:
+    phi = of(state)
+    if phi.ndim not in (1, 2) or phi.shape[0] != state.num_slots:
+        raise refuse("of", "return (N,) or (N, m)", f"returns shape {phi.shape}", "return one row a particle")
+    alive = state.alive.reshape(-1, *[1] * (phi.ndim - 1))
+    return jnp.where(alive, phi, jnp.zeros((), phi.dtype))

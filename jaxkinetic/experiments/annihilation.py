@@ -1,0 +1,164 @@
+"""Hard spheres that annihilate with probability alpha when they meet: density and temperature fall by powers of time."""
+
+import functools
+from math import gamma, pi
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from matplotlib.figure import Figure
+
+from .. import initial
+from ..boltzmann import HardSphere, KacWalk, exact
+from ..diagnostics import histogram, self_similar
+from ..fitting import DecayFit, fit_decay
+from ..states import Particles
+from . import plotting as look
+from ._entropy import standard_error
+from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._replicas import run_replicas
+from ._table import table
+
+_MIN_STEPS, _EDGES = 10, np.linspace(0, 3, 31)
+# Long-time exponents of the limit equation in d = 3.
+_KNOWN = {0.1: 0.9225, 0.25: 0.9213, 0.75: 0.9146}
+
+
+def run(options: Options, watch: Watch) -> Report:
+    alpha, dim = 0.5 if options.alpha is None else options.alpha, options.dim
+    volume = float(options.particles)
+    solution = run_replicas(
+        KacWalk(HardSphere(), volume, alpha),
+        lambda key: initial.maxwellian(key, options.particles, dim),
+        options,
+        observe={"gas": functools.partial(_gas, volume=volume), "profile": _profile},
+        state=False,
+        label="annihilation",
+        watch=watch,
+    )
+    times = np.asarray(solution.times, float)
+    density, temperature = np.moveaxis(np.asarray(solution.observed["gas"], float), -1, 0)
+    laws = exact.hard_sphere_density(times, dim, alpha), exact.hard_sphere_temperature(times, dim, alpha)
+    late = _late(times, density.mean(0))
+    # The pole of the law for small alpha: from here on a power of (s + t) fits early times too.
+    offset = 4 * dim / ((4 * dim + 1) * max(alpha, 1e-3) * exact.mean_relative_speed(dim))
+    of_density, of_temperature = (_power(times, x, offset, late) for x in (density, temperature))
+    xi, xi_stderr = float(of_density.rate), float(of_density.rate_stderr)
+    cooling, cooling_stderr = float(of_temperature.rate), float(of_temperature.rate_stderr)
+    limit = 4 * dim / (4 * dim + 1)
+    known = _KNOWN.get(round(alpha, 10)) if dim == 3 else None
+    slopes = exact.initial_rates(dim, alpha)
+
+    headers = ["t", "n", "+-", "small-alpha law", "T", "+-", "small-alpha law"]
+    rows = [
+        [f"{t:.4g}", f"{n:.5f}", f"{dn:.5f}", f"{ln:.5f}", f"{w:.4f}", f"{dw:.4f}", f"{lw:.4f}"]
+        for t, n, dn, ln, w, dw, lw in zip(
+            times, density.mean(0), standard_error(density), laws[0], temperature.mean(0), standard_error(temperature),
+            laws[1], strict=True,
+        )
+    ]  # fmt: skip
+    references = f"{limit:.4f} as alpha -> 0" + (f", {known:.4f} known at this alpha" if known else "")
+    findings = (
+        f"Density: n ~ (s + t)^-xi, xi = {xi:.4f} +- {xi_stderr:.4f} over t = {late[0]:.3g} to {late[1]:.3g} ({references}).",
+        f"Temperature: T ~ (s + t)^-zeta, zeta = {cooling:.4f} +- {cooling_stderr:.4f}; 2(1 - xi) = {2 * (1 - xi):.4f} +- "
+        f"{2 * xi_stderr:.4f} by the density's.",
+        f"s = {offset:.3g}. At t = 0 a Maxwellian gives n' = {slopes[0]:.4f}, T' = {slopes[1]:.4f}, exactly, at every alpha.",
+        "Error bars are of noise; +- is one standard error"
+        + (" over the runs." if options.replicas > 1 else "; one run does not show its own (nan)."),
+    ) + (
+        ("TauLeap has an error of order dt, ExactClock none: compare the two.",) if options.scheme == "tau-leap" else ()
+    )
+    numbers = {
+        "density_exponent": xi,
+        "density_exponent_stderr": xi_stderr,
+        **({"density_exponent_exact": known} if known else {}),
+        "density_exponent_small_alpha": limit,
+        "temperature_exponent": cooling,
+        "temperature_exponent_stderr": cooling_stderr,
+        "window": list(late),
+        "last_density": float(density.mean(0)[-1]),
+    }
+    profiles = np.asarray(solution.observed["profile"], float)
+    arrays = {"times": times, "density": density, "temperature": temperature, "profiles": profiles, "edges": _EDGES}
+    draw = functools.partial(
+        _draw, times, density, temperature, laws, profiles, (of_density, of_temperature), late, alpha, options
+    )
+    return Report(table(headers, rows), findings, numbers, arrays, draw)
+
+
+def _gas(state: Particles, *, volume: float) -> Array:
+    """(n, T); T = 0 when nobody is left."""
+    gas = self_similar(state, volume=volume)
+    return jnp.stack([gas.density, jnp.nan_to_num(gas.temperature)])
+
+
+def _scaled(state: Particles) -> Array:
+    """|xi| of the self-similar variables."""
+    return jnp.linalg.norm(self_similar(state, volume=1.0).xi, axis=1)
+
+
+def _profile(state: Particles) -> Array:
+    return histogram(state, edges=_EDGES, of=_scaled)
+
+
+def _late(times: np.ndarray, density: np.ndarray) -> tuple[float, float]:
+    """From the time at which half are gone (or a quarter of the run, if it is too short for that) to the end."""
+    gone = np.flatnonzero(density < 0.5 * density[0])
+    enough = gone.size and len(times) - gone[0] >= 6
+    return float(times[gone[0] if enough else len(times) // 4]), float(times[-1])
+
+
+def _power(times: np.ndarray, values: np.ndarray, offset: float, window: tuple[float, float]) -> DecayFit:
+    runs = values if len(values) > 1 else values[0]
+    return fit_decay(times, runs, model="algebraic", offset=offset, window=window)
+
+
+def _draw(
+    times: np.ndarray, density: np.ndarray, temperature: np.ndarray, laws: tuple[np.ndarray, np.ndarray],
+    profiles: np.ndarray, fits: tuple[DecayFit, DecayFit], late: tuple[float, float], alpha: float, options: Options,
+) -> Figure:  # fmt: skip
+    figure, axes = look.new_figure(
+        1, 3, size=(16.5, 4.8),
+        title=f"Annihilating hard spheres, α = {alpha:g}  ({options.replicas} × {options.particles} particles)",
+    )  # fmt: skip
+    panels = (
+        (axes[0, 0], density, laws[0], fits[0], r"density $n = N/\Lambda$", "ξ", look.BLUE),
+        (axes[0, 1], temperature, laws[1], fits[1], "temperature $T$", "ζ", look.ORANGE),
+    )
+    for ax, values, law, fit, name, symbol, color in panels:
+        shown, fine = times > 0, np.geomspace(max(late[0], times[1]), times[-1], 100)
+        mean, noise = values.mean(0)[shown], standard_error(values)[shown]
+        look.points(ax, times[shown], mean, noise, color=color, label="particles")
+        ax.plot(times[shown], law[shown], "--", color=look.GREY, label="limit α → 0, αt fixed")
+        rate, error = float(fit.rate), float(fit.rate_stderr)
+        # Relative to the first fitted value: (s + t)^-rate.
+        offset = float(fit.shape)
+        power = float(fit.first_value) * ((offset + fine) / (offset + float(fit.first_time))) ** -rate
+        ax.plot(fine, power, color=look.BLACK, label=f"power of s + t: {symbol} = {rate:.4f} ± {error:.4f}")
+        look.log_log(ax)
+        look.describe(ax, "time t", name, f"{name.split(' ')[0].capitalize()} falls by a power of time")
+        look.legend(ax)
+
+    ax, centres = axes[0, 2], (_EDGES[1:] + _EDGES[:-1]) / 2
+    sphere = 2 * pi ** (options.dim / 2) / gamma(options.dim / 2)
+    shell = sphere * centres ** (options.dim - 1)
+    ax.plot(centres, pi ** (-options.dim / 2) * np.exp(-(centres**2)), color=look.BLACK, label="Maxwellian")
+    for index, color in ((0, look.GREY), (len(times) // 2, look.GREEN), (-1, look.PURPLE)):
+        psi = profiles[:, index] / shell
+        look.points(ax, centres, psi.mean(0), standard_error(psi), color=color, label=f"t = {times[index]:.3g}")
+    ax.set_yscale("log")
+    ax.set_ylim(bottom=1e-4)
+    look.describe(ax, r"$|\xi| = |v - u|/\sqrt{2T}$", r"$\psi(|\xi|)$", "Self-similar profile")
+    look.legend(ax)
+    return figure
+
+
+ANNIHILATION = Experiment(
+    name="annihilation",
+    summary="hard spheres that annihilate with probability alpha: exponents of density and temperature, self-similar profile",
+    defaults=Options(particles=20_000, dim=3, dt=0.5, steps=80, replicas=16, scheme="exact-clock", alpha=0.5),
+    run=run,
+    headline=Headline("density_exponent", "density_exponent_stderr", "density exponent ξ"),
+    least_steps=_MIN_STEPS,
+    schemes=("exact-clock", "tau-leap"),
+)
