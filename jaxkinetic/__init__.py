@@ -48,6 +48,12 @@ from ._system import (
     AbstractSystem as AbstractSystem,
 )
 from ._system import (
+    Count as Count,
+)
+from ._system import (
+    Fault as Fault,
+)
+from ._system import (
     Max as Max,
 )
 from ._system import (

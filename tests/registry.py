@@ -59,6 +59,8 @@ class Case:
     state: Callable[..., jk.Particles] = field(default=particles)
     dim: int = 3
     pathwise_permutation: bool = True  # False where pairs are found by the place in the array
+    differentiable: bool = True  # False where a derivative would be wrong and is refused
+    thorough: bool = True  # False: left out of the dearest tests, where another case runs the same code
 
     def __str__(self) -> str:
         return self.name
@@ -80,13 +82,19 @@ def _landau() -> list[Case]:
     L, em = jk.landau, jk.EulerMaruyama
     return [
         Case("kac-power", lambda: L.Kac(_power()), em, POWER),
-        Case("kac-maxwell", lambda: L.Kac(L.Maxwell(0.8)), em, ("interaction.strength",), dim=2),
-        Case("kac-user", lambda: L.Kac(Yukawa(0.9, 1.3)), em, ("interaction.strength", "interaction.screening")),
-        Case("independent-power", lambda: L.IndependentNoise(_power()), em, POWER),
+        Case("kac-maxwell", lambda: L.Kac(L.Maxwell(0.8)), em, ("interaction.strength",), dim=2, thorough=False),
+        Case(
+            "kac-user",
+            lambda: L.Kac(Yukawa(0.9, 1.3)),
+            em,
+            ("interaction.strength", "interaction.screening"),
+            thorough=False,
+        ),
+        Case("independent-power", lambda: L.IndependentNoise(_power()), em, POWER, thorough=False),
         Case("independent-user", lambda: L.IndependentNoise(Anisotropic(0.2)), em, ("interaction.stretch",)),
-        Case("root-power", lambda: L.MatrixSqrt(_power()), em, POWER),
+        Case("root-power", lambda: L.MatrixSqrt(_power()), em, POWER, thorough=False),
         Case("root-torus", lambda: L.MatrixSqrt(_torus()), em, ("interaction.coefficients",), dim=2),
-        Case("root-user", lambda: L.MatrixSqrt(Anisotropic(0.2)), em, ("interaction.stretch",), dim=2),
+        Case("root-user", lambda: L.MatrixSqrt(Anisotropic(0.2)), em, ("interaction.stretch",), dim=2, thorough=False),
     ]
 
 
@@ -96,13 +104,27 @@ def _pairs() -> list[Case]:
     matching, sweep = jk.pairs.RandomMatching, jk.pairs.Sweep
     both = ("interaction.gamma", "interaction.strength")
     return [
-        Case("matching-coulomb", lambda: L.Kac(coulomb), matching, both, pathwise_permutation=False),
+        Case("matching-coulomb", lambda: L.Kac(coulomb), matching, both, pathwise_permutation=False, thorough=False),
         Case("matching-user", lambda: L.Kac(Yukawa(0.9, 1.3)), matching, ("interaction.screening",), dim=2,
              pathwise_permutation=False),
-        Case("sweep-coulomb", lambda: L.Kac(coulomb), sweep, both, pathwise_permutation=False),
+        Case("sweep-coulomb", lambda: L.Kac(coulomb), sweep, both, pathwise_permutation=False, thorough=False),
         Case("sweep-power", lambda: L.Kac(L.PowerLaw(-2.0, 0.7)), lambda: sweep(symmetric=False), both, dim=2,
              pathwise_permutation=False),
     ]  # fmt: skip
 
 
-CASES = _landau() + _pairs()
+def _jumps() -> list[Case]:
+    B = jk.boltzmann
+    clock, leap = jk.pairs.ExactClock, jk.pairs.TauLeap
+    return [
+        Case("clock-maxwell", lambda: B.KacWalk(B.Maxwell(0.8), 0.2), lambda: clock(max_windows=3, max_waves=16),
+             pathwise_permutation=False),
+        Case("clock-annihilation", lambda: B.KacWalk(B.HardSphere(0.8), 0.2, 0.2), clock, dim=2,
+             pathwise_permutation=False, differentiable=False),
+        Case("leap-maxwell", lambda: B.KacWalk(B.Maxwell(0.8), 0.2), leap, pathwise_permutation=False),
+        Case("leap-annihilation", lambda: B.KacWalk(B.HardSphere(0.8), 0.2, 0.2), leap, dim=2,
+             pathwise_permutation=False, differentiable=False, thorough=False),
+    ]  # fmt: skip
+
+
+CASES = _landau() + _pairs() + _jumps()

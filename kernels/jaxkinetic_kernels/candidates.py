@@ -34,7 +34,7 @@ def candidates(
     time_word, i_word, j_word, word = materialise_words(philox_4x32(counter, key))
     count = jnp.maximum(num_items, 2).astype(jnp.uint32)
     i, j = _below(count, i_word, word), _below(count - 1, j_word, word)
-    return -jnp.log(uniform(time_word, dtype)), i, j + (j >= i), word
+    return -jnp.log(uniform(time_word, dtype)), i, j + (j >= i).astype(jnp.int32), word
 
 
 def event_words(key: jax.Array, number: Number, count: int) -> tuple[jax.Array, ...]:

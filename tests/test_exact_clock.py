@@ -1,0 +1,383 @@
+"""The exact clock as a machine: waves against one event at a time, windows, masks, faults, derivatives."""
+
+import itertools
+
+import equinox as eqx
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import jaxkinetic as jk
+from jaxkinetic_kernels import candidates, event_words, schedule, uniform, waves_one_by_one
+from jaxkinetic_kernels.words import fold_in
+
+B, ExactClock, TauLeap = jk.boltzmann, jk.pairs.ExactClock, jk.pairs.TauLeap
+KEY = jax.random.key(3)
+KAC = jk.landau.Kac(jk.landau.Maxwell())
+
+
+def particles(num, dim=3, dtype=jnp.float64, seed=0):
+    return jk.Particles(jax.random.normal(jax.random.key(seed), (num, dim), dtype))
+
+
+@pytest.mark.parametrize(("num", "events"), [(2, 5), (6, 8), (50, 40), (3, 300), (1000, 4000), (20_000, 5000)])
+def test_waves_are_those_of_one_event_at_a_time(num, events):
+    """Same wave for every event, and an order sorted by (wave, index); several sizes of loops, counts below the buffer."""
+    rng = np.random.default_rng(num)
+    i = rng.integers(0, num, events)
+    j = (i + 1 + rng.integers(0, num - 1, events)) % num
+    i, j = (jnp.asarray(x, jnp.int32) for x in (i, j))
+    for count in (events, events // 2, 1, 0):
+        order, wave, number = (np.asarray(x) for x in jax.jit(schedule, static_argnums=3)(i, j, count, num))
+        expected = np.asarray(waves_one_by_one(i, j, count, num))
+        assert np.array_equal(np.sort(order), np.arange(events))
+        assert np.array_equal(expected[order], wave)
+        assert np.all(np.diff(wave[:count].astype(int) * events + order[:count]) > 0)
+        assert number == expected.max() + 1
+        assert (wave[count:] == -1).all()
+
+
+def test_waves_of_a_quarter():
+    """K = N/4: about 8 waves, three of five events in the first."""
+    _, i, j, _ = candidates(jnp.asarray([1, 2], jnp.uint32), _numbers(25_000), jnp.asarray(100_000), jnp.float32)
+    _, wave, number = schedule(i, j, 25_000, 100_000)
+    assert 6 <= number <= 10
+    assert 0.55 < np.mean(np.asarray(wave) == 0) < 0.68
+
+
+def _numbers(count, first=0):
+    return jnp.arange(first, first + count, dtype=jnp.uint32), jnp.zeros(count, jnp.uint32)
+
+
+@pytest.mark.parametrize("num", [2, 3, 7, 1000])
+def test_candidate_pairs_are_uniform(num):
+    """chi-square over all ordered pairs (or over differences, where they are many); never a particle with itself."""
+    count = 200_000
+    wait, i, j, word = candidates(jnp.asarray([5, 6], jnp.uint32), _numbers(count), jnp.asarray(num), jnp.float64)
+    i, j = np.asarray(i), np.asarray(j)
+    assert (i != j).all()
+    assert min(i.min(), j.min()) == 0
+    assert max(i.max(), j.max()) == num - 1
+    cells = i * num + j if num < 10 else (j - i) % num
+    counts = np.bincount(cells)
+    counts = counts[counts > 0]
+    assert len(counts) == (num * (num - 1) if num < 10 else num - 1)
+    z = (np.sum((counts - counts.mean()) ** 2 / counts.mean()) - len(counts) + 1) / np.sqrt(2 * max(len(counts) - 1, 1))
+    assert abs(z) < 4.5
+    assert abs(np.mean(wait) - 1) < 4 / np.sqrt(count)
+    assert abs(np.corrcoef(np.asarray(uniform(word, jnp.float64)), i)[0, 1]) < 4 / np.sqrt(count)
+
+
+def one_by_one(walk, state, key, dt, steps, capacity):
+    """The scheme's own candidates, one event at a time: each with all that is keyed to its number. Rates bounded for ever."""
+    words = jax.random.bits(key, (2,), jnp.uint32)
+    v, alive = [tuple(x) for x in np.asarray(state.velocity)], list(np.asarray(state.alive))
+    dtype, num = state.velocity.dtype, state.num_slots
+    assert all(alive)
+    for step in range(steps):
+        step_key, left, first = fold_in(words, jnp.uint32(step)), float(dt), 0
+        rate = float(walk.rate_bound(None)) * num * (num - 1) / 2 / float(walk.volume)
+        while left > 0:
+            wait, i, j, word = candidates(step_key, _numbers(capacity, first), jnp.asarray(num), dtype)
+            wait = np.asarray(jnp.cumsum(wait))
+            most = min(capacity, max(num // 4, 16))
+            for k in range(most):
+                if wait[k] >= rate * left:
+                    left = 0
+                    break
+                a, b = int(i[k]), int(j[k])
+                if not (alive[a] and alive[b]):
+                    continue
+                vi, vj = (tuple(jnp.asarray([c], dtype) for c in v[x]) for x in (a, b))
+                if not bool(
+                    (uniform(word[k : k + 1], dtype) * walk.rate_bound(None).astype(dtype) <= walk.rate(vi, vj))[0]
+                ):
+                    continue
+                number = tuple(x[k : k + 1] for x in _numbers(capacity, first))
+                vi, vj, li, lj = walk.jump(event_words(step_key, number, walk.num_words(state.dim)), vi, vj)
+                v[a], v[b] = tuple(float(c[0]) for c in vi), tuple(float(c[0]) for c in vj)
+                alive[a], alive[b] = bool(li[0]), bool(lj[0])
+            else:
+                left, first = left - wait[most - 1] / rate, first + most
+    return np.array(v), np.array(alive)
+
+
+class Bounded(B.AbstractCrossSection):
+    """A user's own: Sigma = 2 r/(1 + r), never above 2, forward scattering in d = 2 by at most a right angle."""
+
+    bounded = True
+
+    def sigma(self, r2):
+        r = jnp.sqrt(r2)
+        return 2 * r / (1 + r)
+
+    def bound(self, r_max):
+        return jnp.asarray(2.0, r_max.dtype)
+
+    def num_words(self, dim):
+        return 1
+
+    def scatter(self, words, z):
+        angle = (uniform(words[0], z[0].dtype) - 0.5) * jnp.pi
+        return (jnp.cos(angle) * z[0] - jnp.sin(angle) * z[1], jnp.sin(angle) * z[0] + jnp.cos(angle) * z[1])
+
+
+def test_a_run_is_what_one_event_at_a_time_gives():
+    """Bitwise but for compiled against eager arithmetic (1e-12): thinning, several waves and windows, nobody dies early."""
+    walk, state = B.KacWalk(Bounded(), 3.0), particles(9, 2)
+    run = jk.simulate(walk, state, key=KEY, dt=0.7, num_steps=3)
+    v, alive = one_by_one(walk, state, KEY, 0.7, 3, 16)
+    assert run.stats["collisions"] > 20
+    assert run.stats["windows"] > 3
+    assert run.stats["waves"] > 10
+    np.testing.assert_allclose(run.final.velocity, v, rtol=1e-11, atol=1e-12)
+    assert alive.all()
+
+
+def test_who_dies_is_who_dies_one_by_one():
+    """One interval within its first window: the same marks, the same dead."""
+    walk, state = B.KacWalk(Bounded(), 9.0, 0.5), particles(40, 2)
+    run = jk.simulate(walk, state, key=KEY, dt=0.07, num_steps=1)
+    v, alive = one_by_one(walk, state, KEY, 0.07, 1, 16)
+    assert run.stats["windows"] == 1
+    assert 30 < alive.sum() < 40
+    assert np.array_equal(run.final.alive, alive)
+    np.testing.assert_allclose(run.final.velocity, v, rtol=1e-11, atol=1e-12)
+
+
+def test_the_path_does_not_depend_on_capacity_where_rates_are_constant():
+    walk, state = B.KacWalk(B.Maxwell(), 30.0), particles(100)
+    paths = [
+        jk.simulate(walk, state, scheme=ExactClock(capacity=c), key=KEY, dt=0.5, num_steps=4).final.velocity
+        for c in (None, 1, 7, 300)
+    ]
+    for path in paths[1:]:
+        np.testing.assert_allclose(path, paths[0], rtol=1e-12, atol=1e-13)
+    assert not np.allclose(paths[0], state.velocity)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    num=st.integers(1, 9), dead=st.sets(st.integers(0, 8)), alpha=st.sampled_from([0.0, 0.3, 1.0]), seed=st.integers(0, 99),
+    scheme=st.sampled_from([ExactClock(), ExactClock(capacity=3), TauLeap()]),
+)  # fmt: skip
+def test_nobody_dies_twice_and_no_dead_collides(num, dead, alpha, seed, scheme):
+    """Over random states, saved often: the alive only get fewer, by twos; the dead do not move; with alpha = 0 nobody dies and
+    momentum and energy stay. N = 1, and what is left in the end, end quietly."""
+    alive = jnp.asarray([k not in dead for k in range(num)])
+    if not alive.any():
+        alive = alive.at[0].set(True)
+    state = jk.Particles(particles(9, seed=seed).velocity[:num], alive=alive)
+    walk = B.KacWalk(B.HardSphere(), 1.0, alpha)
+    save = jk.Save(every=1, state=True)
+    states = jk.simulate(walk, state, scheme=scheme, key=jax.random.key(seed), dt=0.05, num_steps=30, save=save).states
+    lives, v = np.asarray(states.alive), np.asarray(states.velocity)
+    assert np.array_equal(lives[0], alive)
+    assert not np.any(lives[1:] & ~lives[:-1])
+    assert (np.diff(lives.sum(1)) % 2 == 0).all()
+    gone = ~lives[:-1]
+    assert np.array_equal(v[1:][gone], v[:-1][gone])
+    assert np.array_equal(
+        v[:, ~np.asarray(alive)], np.broadcast_to(v[0, ~np.asarray(alive)], v[:, ~np.asarray(alive)].shape)
+    )
+    if alpha == 0:
+        assert lives.sum() == lives[0].sum() * len(lives)
+        np.testing.assert_allclose(v.sum(1), np.broadcast_to(v[0].sum(0), v.sum(1).shape), atol=1e-12)
+        np.testing.assert_allclose((v**2).sum((1, 2)), (v[0] ** 2).sum(), rtol=1e-12)
+    if alpha == 1:
+        moved = np.any(v[-1] != v[0], axis=1)
+        assert not moved.any()
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("cross_section", [B.Maxwell(), B.HardSphere(), B.VariableHardSphere(0.5)])
+def test_momentum_and_energy_are_kept_to_round_off(cross_section, dtype):
+    """1e5 collisions of 1000 particles: round-off that grows like a walk, not like a drift."""
+    state = particles(1000, dtype=dtype)
+    run = jk.simulate(B.KacWalk(cross_section, 100.0), state, key=KEY, dt=1.0, num_steps=10)
+    eps, rounds = float(jnp.finfo(dtype).eps), 2 * float(run.stats["collisions"]) / 1000
+    assert rounds > 60
+    before, after = (float(jk.diagnostics.energy(s)) for s in (state, run.final))
+    assert abs(after / before - 1) < eps * np.sqrt(rounds)
+    drift = float(jnp.abs(jk.diagnostics.momentum(run.final) - jk.diagnostics.momentum(state)).max())
+    assert drift < eps * np.sqrt(rounds)
+
+
+def test_dead_places_are_left_out_and_the_bound_follows_the_alive():
+    """The two fastest die: the bound falls, acceptance rises. Catches an envelope over the dead."""
+    v = particles(200).velocity
+    state = jk.Particles(v.at[:2].multiply(1e3), alive=jnp.arange(200) > 1)
+    slow, all_alive = (
+        jk.simulate(B.KacWalk(B.HardSphere(), 200.0), s, key=KEY, dt=0.001 if s.alive.all() else 0.5, num_steps=1)
+        for s in (state, jk.Particles(state.velocity))
+    )
+    assert slow.stats["acceptance"] > 0.15
+    assert all_alive.stats["acceptance"] < 0.02
+
+
+class TooLow(B.AbstractCrossSection):
+    """A bound that is none."""
+
+    def sigma(self, r2):
+        return jnp.sqrt(r2)
+
+    def bound(self, r_max):
+        return 0.1 * r_max
+
+
+class NoBound(TooLow):
+    def bound(self, r_max):
+        return jnp.nan * r_max
+
+
+def test_faults_are_sentences():
+    state = particles(30)
+
+    def fails(walk, sentence, scheme=None, **options):
+        with pytest.raises(jk.SimulationError, match=sentence):
+            jk.simulate(walk, state, scheme=scheme, key=KEY, **{"dt": 1.0, "num_steps": 2, **options})
+
+    low = r"A pair of relative speed \d+\.?\d* jumps at \d+\.?\d* times the bound of the rate in step 1; mend the system's"
+    fails(B.KacWalk(TooLow(), 10.0), low)
+    fails(B.KacWalk(NoBound(), 10.0), "The bound of the rate is nan in step 1, which is no bound; mend")
+    maxwell = B.KacWalk(B.Maxwell(), 10.0)
+    fails(
+        maxwell,
+        "More than 2 windows are needed in step 1; raise `max_windows`, or lower `dt`",
+        ExactClock(max_windows=2),
+    )
+    fails(maxwell, "More than 1 waves are needed in a window of step 1; raise `max_waves`", ExactClock(max_waves=1))
+    codes = jax.vmap(
+        lambda key: jk.simulate(B.KacWalk(TooLow(), 10.0), state, key=key, dt=1.0, num_steps=1, throw=False).result.code
+    )(jax.random.split(KEY, 3))
+    assert (codes == jk.Result.ABOVE_BOUND).all()
+    result = jk.simulate(B.KacWalk(TooLow(), 10.0), state, key=KEY, dt=1.0, num_steps=1, throw=False).result
+    speed, excess = (float(x) for x in result.detail)
+    # Sigma = r and S = r_max/10.
+    assert 1 < excess < 10.1
+    assert 0.5 < speed < 8
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: B.KacWalk(B.Maxwell(), 0.0), "`volume` must be positive, but is 0"),
+        (lambda: B.KacWalk(B.Maxwell(), 1.0, 1.2), r"`annihilation` must be in \[0, 1\], but is 1.2; it is a probability"),
+        (lambda: B.KacWalk(B.Maxwell(), 1.0, -0.1), r"`annihilation` must be in \[0, 1\], but is -0.1"),
+        (lambda: B.KacWalk("hard", 1.0), "`cross_section` must be a cross section, but is 'hard'"),
+        (lambda: B.Maxwell(0.0), "`strength` must be positive, but is 0"),
+        (lambda: B.VariableHardSphere(-1.0), r"`gamma` must be in \[0, 2\], but is -1"),
+        (lambda: ExactClock(capacity=0), "`capacity` must be at least 1, but is 0"),
+        (lambda: ExactClock(max_waves=0), "`max_waves` must be at least 1, but is 0"),
+        (lambda: _run(jk.Particles(jnp.ones((3, 3)), alive=jnp.zeros(3, bool))), "`state` must hold a particle that is alive"),
+        (lambda: _run(jk.Particles(jnp.ones((0, 3)))), "`state` must hold at least 1 particle, but holds 0"),
+        (lambda: _run(jk.Particles(jnp.ones((3, 1)))), "`state.velocity` must have d >= 2 components, but has 1"),
+        (lambda: _run(particles(3), scheme=jk.EulerMaruyama()), "`scheme` must be one that KacWalk supports, but is Euler"),
+        (lambda: jk.simulate(KAC, particles(3), scheme=ExactClock(), key=KEY, dt=1.0, num_steps=1),
+         "`scheme` must be one that Kac supports, but is ExactClock"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
+
+
+def _run(state, **options):
+    return jk.simulate(B.KacWalk(B.Maxwell(), 1.0), state, key=KEY, dt=0.1, num_steps=1, **options)
+
+
+def test_a_run_goes_on_when_all_are_dead():
+    """alpha = 1 and an even number: in the end nobody is left, and a continued run says nothing about it."""
+    walk, state = B.KacWalk(B.Maxwell(), 0.1, 1.0), particles(4)
+    first = jk.simulate(walk, state, key=KEY, dt=1.0, num_steps=5)
+    assert not first.final.alive.any()
+    second = jk.simulate(walk, first.checkpoint, num_steps=3)
+    assert np.array_equal(second.final.velocity, first.final.velocity)
+    assert second.stats["collisions"] == 0
+
+
+def observable(walk, v, scheme, dt=0.5, alive=None):
+    final = jk.simulate(
+        walk, jk.Particles(v, alive=alive), scheme=scheme, key=KEY, dt=dt, num_steps=4, throw=False, adjoint=jk.Direct()
+    ).final
+    return jnp.sum(jnp.where(final.alive[:, None], jnp.sin(final.velocity) * jnp.arange(1.0, 4.0)[None], 0))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+@pytest.mark.parametrize("scheme", [ExactClock(max_windows=8, max_waves=20), TauLeap()])
+def test_the_derivative_in_the_velocities_is_the_finite_difference(scheme, alpha):
+    """Maxwell molecules: reverse and forward mode, and without bounds forward mode; annihilation included."""
+    walk, v = B.KacWalk(B.Maxwell(), 10.0, alpha), particles(12).velocity
+    direction = jax.random.normal(jax.random.key(5), v.shape)
+    gradient = jax.grad(lambda v: observable(walk, v, scheme))(v)
+    ends = [observable(walk, v + s * 1e-6 * direction, scheme) for s in (1, -1)]
+    expected = (ends[0] - ends[1]) / 2e-6
+    np.testing.assert_allclose(jnp.vdot(gradient, direction), expected, rtol=1e-6)
+    assert jnp.linalg.norm(gradient) > 0.1
+    free = ExactClock() if isinstance(scheme, ExactClock) else scheme
+    forward = jax.jvp(lambda v: observable(walk, v, free), (v,), (direction,))[1]
+    np.testing.assert_allclose(forward, expected, rtol=1e-6)
+
+
+RATE = "A derivative reaches the rate of the jumps"
+CHANCE = "The outcome of `jk.random.bernoulli` depends on a parameter through its probability"
+
+
+@pytest.mark.parametrize("scheme", [ExactClock(max_windows=8, max_waves=20), TauLeap()])
+@pytest.mark.parametrize(
+    ("function", "at", "sentence"),
+    [
+        (lambda x, s: observable(B.KacWalk(B.HardSphere(x), 10.0), V, s), 1.0, RATE),
+        (lambda x, s: observable(B.KacWalk(B.Maxwell(x), 10.0), V, s), 1.0, RATE),
+        (lambda x, s: observable(B.KacWalk(B.VariableHardSphere(x), 10.0), V, s), 1.0, RATE),
+        (lambda x, s: observable(B.KacWalk(B.Maxwell(), x), V, s), 10.0, RATE),
+        (lambda x, s: observable(B.KacWalk(B.Maxwell(), 10.0, x), V, s), 0.3, CHANCE),
+        (lambda x, s: observable(B.KacWalk(B.Maxwell(), 10.0), V, s, dt=x), 0.5, RATE),
+        (lambda x, s: observable(B.KacWalk(B.HardSphere(), 10.0), x * V, s), 1.0, RATE),
+    ],
+    ids=["hard spheres", "strength", "gamma", "volume", "alpha", "dt", "velocity"],
+)
+@pytest.mark.parametrize("mode", ["grad", "jvp", "jit", "vmap", "checkpoint"])
+def test_a_derivative_that_would_be_wrong_is_refused(function, at, sentence, scheme, mode):
+    """With the reason, in every mode. Catches a guard that an inner transformation makes silent: 0 for a derivative."""
+    f = {
+        "grad": lambda: jax.grad(lambda x: function(x, scheme))(at),
+        "jvp": lambda: jax.jvp(lambda x: function(x, scheme), (at,), (1.0,)),
+        "jit": lambda: jax.jit(jax.grad(lambda x: function(x, scheme)))(at),
+        "vmap": lambda: jax.vmap(jax.grad(lambda x: function(x, scheme)))(jnp.full(2, at)),
+        "checkpoint": lambda: jax.grad(jax.checkpoint(lambda x: function(x, scheme)))(at),
+    }[mode]
+    with pytest.raises(ValueError, match=sentence):
+        f()
+
+
+V = particles(6).velocity
+
+
+def test_whole_systems_are_refused_too():
+    with pytest.raises(ValueError, match=f"{RATE}|{CHANCE}"):
+        eqx.filter_grad(lambda walk: observable(walk, V, ExactClock(8, 20)))(B.KacWalk(B.Maxwell(), 10.0, 0.2))
+
+
+def test_bernoulli():
+    """Its frequency, its ends, and its guard."""
+    words = jax.random.bits(jax.random.key(0), (100_000,), jnp.uint32)
+    for p in (0.0, 0.2, 1.0):
+        hits = float(jk.random.bernoulli(words, p).mean())
+        assert abs(hits - p) <= 4 * np.sqrt(p * (1 - p) / 1e5)
+    assert not jk.random.bernoulli(jnp.zeros(1, jnp.uint32), jnp.float32(0.0))[0]
+    assert jk.random.bernoulli(jnp.full(1, 2**32 - 1, jnp.uint32), jnp.float32(1.0))[0]
+    with pytest.raises(ValueError, match=CHANCE):
+        jax.grad(lambda p: jnp.sum(jnp.where(jk.random.bernoulli(words, p), 1.0, 0.0)))(0.3)
+
+
+def test_counts_are_exact_beyond_32_bits():
+    count = jk.Count(jnp.asarray(2**32 - 1, jnp.uint32))
+    total = count.start()
+    for _ in itertools.repeat(None, 5):
+        total = total.merge(count)
+    assert int(total.high) * 2**32 + int(total.low) == 5 * (2**32 - 1)
+    assert float(total.value) == 5.0 * (2**32 - 1)
