@@ -22,7 +22,8 @@ class Entry:
     """One line of a benchmark.
 
     `prepare(N)` gives a function of no argument that does the work once and waits for it, or raises `Skip`. `work(N)` is
-    how many `unit`s that is. `rival_of` names the entry that this one competes with, in the same run.
+    how many `unit`s that is; it is asked after the calls. `rival_of` names the entry that this one competes with, in the same
+    run. `extra(N)`: further numbers for the JSON.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Entry:
     prepare: Callable[[int], Callable[[], Any]]
     largest: int
     rival_of: str | None = None
+    extra: Callable[[int], dict[str, float]] | None = None
 
 
 class Skip(Exception):
@@ -47,6 +49,7 @@ class Result:
     seconds: float
     repeats: int
     rival_of: str | None
+    extra: dict[str, float]
 
 
 def options(description: str, sizes: Sequence[int], quick: Sequence[int]) -> argparse.Namespace:
@@ -98,9 +101,9 @@ def run(entries: Sequence[Entry], chosen: argparse.Namespace) -> list[Result]:
                 continue
             best, median, repeats = measure(call, at_least=0.0 if chosen.quick else 0.3)
             work = entry.work(size)
-            results.append(
-                Result(entry.name, size, entry.unit, work / best, work / median, best, repeats, entry.rival_of)
-            )
+            extra = entry.extra(size) if entry.extra else {}
+            rates = work / best, work / median
+            results.append(Result(entry.name, size, entry.unit, *rates, best, repeats, entry.rival_of, extra))
             print(f"  {entry.name}, N = {size}: {work / best:.4g} {entry.unit}", file=sys.stderr, flush=True)
     for note in dict.fromkeys(notes):
         print(f"  skipped: {note}", file=sys.stderr)

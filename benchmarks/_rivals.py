@@ -161,6 +161,47 @@ def matching(v: np.ndarray) -> Callable[[], Any]:
     return lambda: kernel(*columns, 88172645463325252)
 
 
+def walk_one_by_one(v: np.ndarray, hard: bool, bound: float, candidates: int) -> Callable[[], int]:
+    """Kac's walk in d = 3, one candidate after the other: uniform pairs, thinning, z' uniform on its sphere. Returns how many
+    collided."""
+    compiled = _compiled(False)
+
+    @compiled
+    def kernel(x, y, u, seed, bound, candidates, hard):
+        state, count, accepted = np.uint64(seed), np.uint64(x.size), 0
+        scale = np.float32(2.0**-32)
+        for _ in range(candidates):
+            state ^= state << np.uint64(13)
+            state ^= state >> np.uint64(7)
+            state ^= state << np.uint64(17)
+            i, j = (state >> np.uint64(33)) % count, (state & np.uint64(0x7FFFFFFF)) % count
+            if i == j:
+                continue
+            state ^= state << np.uint64(13)
+            state ^= state >> np.uint64(7)
+            state ^= state << np.uint64(17)
+            p, q, s = x[i] - x[j], y[i] - y[j], u[i] - u[j]
+            r = np.sqrt(p * p + q * q + s * s)
+            if hard and np.float32(state >> np.uint64(32)) * scale * bound > r:
+                continue
+            state ^= state << np.uint64(13)
+            state ^= state >> np.uint64(7)
+            state ^= state << np.uint64(17)
+            w = (np.float32(state >> np.uint64(32)) + np.float32(0.5)) * scale
+            azimuth = np.float32(state & np.uint64(0xFFFFFFFF)) * np.float32(2 * math.pi) * scale
+            half = np.float32(0.5) * r
+            across = np.float32(2) * np.sqrt(w * (np.float32(1) - w)) * half
+            a, b, c = across * np.cos(azimuth), across * np.sin(azimuth), (np.float32(1) - np.float32(2) * w) * half
+            m, n, o = (x[i] + x[j]) / 2, (y[i] + y[j]) / 2, (u[i] + u[j]) / 2
+            x[i], y[i], u[i] = m + a, n + b, o + c
+            x[j], y[j], u[j] = m - a, n - b, o - c
+            accepted += 1
+        return accepted
+
+    columns = [np.ascontiguousarray(c) for c in v.T]
+    return lambda: kernel(*columns, 88172645463325252, np.float32(bound), candidates, hard)
+
+
 def keops(v: np.ndarray) -> Callable[[], Any]:
     """sum_b and sum_a by two reductions of pykeops; its rsqrt(0) is 0, which leaves j = i out."""
     try:

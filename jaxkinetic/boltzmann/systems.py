@@ -16,7 +16,7 @@ from ..states import Particles
 from .cross_sections import AbstractCrossSection, Components
 
 # Above what velocities are, so that the envelope outlives a few collisions; and above what rounding can do to a bound.
-_SLACK, _ROUNDING = 1.15, 1.0001
+_SLACK, _ROUNDING = 1.05, 1.0001
 
 
 class KacWalk(AbstractPairJump):

@@ -67,7 +67,8 @@ def self_similar_time(times: ArrayLike, density: ArrayLike, temperature: ArrayLi
     r"""$\tau(t) = \int_0^t n \sqrt{2T}\,ds$ at the saves, by the trapezoidal rule, 0 at the first; leading axes of `density`
     and `temperature` (..., T) are replicas."""
     times, speed = jnp.asarray(times), jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
-    pieces = jnp.diff(times) * (speed[..., 1:] + speed[..., :-1]) / 2
+    middle = (speed[..., 1:] + speed[..., :-1]) / 2
+    pieces = jnp.broadcast_to(jnp.diff(times), middle.shape) * middle
     return jnp.concatenate([jnp.zeros_like(pieces[..., :1]), jnp.cumsum(pieces, axis=-1)], axis=-1)
 
 

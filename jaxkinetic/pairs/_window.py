@@ -70,7 +70,7 @@ def draw(
     index = jnp.arange(capacity, dtype=jnp.int32)
     count = jnp.sum((wait < budget) & (index < most), dtype=jnp.int32)
     order, wave, num_waves = schedule(first, second, count, num_slots)
-    lanes = min(capacity, max(256, capacity // 8))
+    lanes = min(capacity, max(256, capacity // 16))
     padding = (0, lanes)
     order, wave = jnp.pad(order, padding), jnp.pad(wave, padding, constant_values=-1)
     return Window(number, wait, first, second, word, count, order, wave, num_waves, lanes), count < most
