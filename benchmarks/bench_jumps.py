@@ -23,9 +23,10 @@ extras: dict[tuple[str, int], dict[str, float]] = {}
 
 
 def clock(name, law, num):
-    """Ten windows' worth of candidates and more in one interval."""
+    """Intervals of ten windows and more, twenty of them, or two of the largest."""
     walk, state = B.KacWalk(law(), float(num)), jk.initial.maxwellian(jax.random.key(0), num, 3)
-    given = {"scheme": jk.pairs.ExactClock(), "key": jax.random.key(1), "num_steps": 1, "dt": 5.0, "throw": False}
+    steps, dt = 20 if num < 1_000_000 else 2, 5.0 if law is B.Maxwell else 1.0
+    given = {"scheme": jk.pairs.ExactClock(), "key": jax.random.key(1), "num_steps": steps, "dt": dt, "throw": False}
 
     def call():
         run = jk.simulate(walk, state, **given)

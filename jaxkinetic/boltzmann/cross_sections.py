@@ -110,8 +110,10 @@ class VariableHardSphere(AbstractCrossSection):
 
     def __init__(self, gamma: ArrayLike, strength: ArrayLike = 1.0):
         check_scalar("gamma", gamma)
-        if not is_traced(gamma) and not 0 <= float(gamma) <= 2:
-            raise refuse("gamma", "be in [0, 2]", f"is {float(gamma):g}", "pass the exponent of Sigma = r^gamma")
+        if not is_traced(gamma) and not 0 <= np.asarray(gamma).item() <= 2:
+            raise refuse(
+                "gamma", "be in [0, 2]", f"is {np.asarray(gamma).item():g}", "pass the exponent of Sigma = r^gamma"
+            )
         self.gamma, self.strength = known_array(gamma), _positive("strength", strength)
 
     def sigma(self, r2: Array) -> Array:

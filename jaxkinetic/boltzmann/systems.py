@@ -52,8 +52,10 @@ class KacWalk(AbstractPairJump):
             )
         check_scalar("volume", volume, positive=True)
         check_scalar("annihilation", annihilation)
-        if not is_traced(annihilation) and not 0 <= float(annihilation) <= 1:
-            raise refuse("annihilation", "be in [0, 1]", f"is {float(annihilation):g}", "it is a probability")
+        if not is_traced(annihilation) and not 0 <= np.asarray(annihilation).item() <= 1:
+            raise refuse(
+                "annihilation", "be in [0, 1]", f"is {np.asarray(annihilation).item():g}", "it is a probability"
+            )
         self.cross_section, self.volume = cross_section, known_array(volume)
         self.annihilation = known_array(annihilation)
 
