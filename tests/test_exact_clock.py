@@ -159,7 +159,7 @@ def test_the_path_does_not_depend_on_capacity_where_rates_are_constant():
     assert not np.allclose(paths[0], state.velocity)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     num=st.integers(1, 9), dead=st.sets(st.integers(0, 8)), alpha=st.sampled_from([0.0, 0.3, 1.0]), seed=st.integers(0, 99),
     scheme=st.sampled_from([ExactClock(), ExactClock(capacity=3), TauLeap()]),
