@@ -90,7 +90,7 @@ def known_array(value: Any) -> jax.Array:
         array = jnp.asarray(value)
     else:
         with jax.ensure_compile_time_eval():
-            array = jnp.asarray(value)
+            array = jnp.asarray(float(value) if isinstance(value, int) else value)
             if jnp.issubdtype(array.dtype, jnp.integer):
                 return array.astype(jnp.result_type(float))
     return array.astype(jnp.result_type(float)) if jnp.issubdtype(array.dtype, jnp.integer) else array

@@ -25,14 +25,16 @@ class Result(eqx.Module):
     step: Array
     detail: Array
 
-    FINISHED, NOT_FINITE, ABOVE_BOUND, BAD_BOUND, MANY_WINDOWS, MANY_WAVES = range(6)
+    FINISHED, NOT_FINITE, ABOVE_BOUND, BAD_CLOCK, BAD_RATE, MANY_WINDOWS, MANY_WAVES = range(7)
     FAULTS: ClassVar[Mapping[int, str]] = {
         NOT_FINITE: "The state became NaN or infinite in step {step}; lower `dt`, soften the interaction, or look at what "
         "precedes it with `throw=False`.",
         ABOVE_BOUND: "A pair of relative speed {0:.6g} jumps at {1:.6g} times the bound of the rate in step {step}; mend the "
         "system's `rate_bound`, or the `bound` of its cross section.",
-        BAD_BOUND: "The bound of the rate is {0:.6g} in step {step}, which is no bound; mend the system's `rate_bound`, or the "
-        "`bound` of its cross section.",
+        BAD_CLOCK: "The rate of all candidates is {0:.6g} in step {step}, where it must be finite and not negative; check the "
+        "volume, and the `bound` of the cross section.",
+        BAD_RATE: "A pair jumps at the rate {0:.6g} in step {step}, where it must be finite and not negative; mend the "
+        "system's `rate`, or the `sigma` of its cross section.",
         MANY_WINDOWS: "More than {0:.0f} windows are needed in step {step}; raise `max_windows`, or lower `dt`.",
         MANY_WAVES: "More than {0:.0f} waves are needed in a window of step {step}; raise `max_waves`, or lower `capacity`.",
     }

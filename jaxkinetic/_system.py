@@ -119,17 +119,24 @@ class AbstractPairFlow(AbstractSystem):
 class AbstractPairJump(AbstractSystem):
     """Pairs that jump at a state-dependent rate below a known bound. For `pairs.ExactClock`, `pairs.TauLeap`."""
 
+    @property
+    def constant_rate(self) -> bool:
+        """True only if `rate` does not depend on the velocities: then a derivative in them passes, else schemes refuse it."""
+        return False
+
     @abc.abstractmethod
     def num_words(self, dim: int) -> int:
         """How many uint32 words one jump needs."""
 
     @abc.abstractmethod
     def clock(self, num_alive: Array) -> Array:
-        """What multiplies the rate of every pair: 1/volume for a walk, 1/N for grazing collisions."""
+        """What multiplies the rate of every pair: 1/volume for a walk, 1/N for grazing collisions. Where particles die it must
+        not depend on their number: it is held over a window."""
 
     @abc.abstractmethod
     def rate(self, vi: tuple[Array, ...], vj: tuple[Array, ...]) -> Array:
-        """The rate of the pair: events occur at clock x rate."""
+        """The rate of the pair: events occur at clock x rate. A parameter enters it differentiably, not by a comparison or a
+        lookup alone: a derivative in it can then be seen, and refused."""
 
     @abc.abstractmethod
     def envelope(self, state: State) -> PyTree:
@@ -147,7 +154,8 @@ class AbstractPairJump(AbstractSystem):
     def jump(
         self, words: tuple[Array, ...], vi: tuple[Array, ...], vj: tuple[Array, ...]
     ) -> tuple[tuple[Array, ...], tuple[Array, ...], Array, Array]:
-        """(vi, vj, alive_i, alive_j) after the event."""
+        """(vi, vj, alive_i, alive_j) after the event. A choice whose probability depends on a parameter or a velocity goes
+        through `jk.random.bernoulli`, which refuses the derivative that would be missed."""
 
 
 class AbstractField(AbstractSystem):

@@ -242,7 +242,10 @@ def test_faults_are_sentences():
 
     low = r"A pair of relative speed \d+\.?\d* jumps at \d+\.?\d* times the bound of the rate in step 1; mend the system's"
     fails(B.KacWalk(TooLow(), 10.0), low)
-    fails(B.KacWalk(NoBound(), 10.0), "The bound of the rate is nan in step 1, which is no bound; mend")
+    fails(
+        B.KacWalk(NoBound(), 10.0),
+        "The rate of all candidates is nan in step 1, where it must be finite and not negative; check",
+    )
     maxwell = B.KacWalk(B.Maxwell(), 10.0)
     fails(
         maxwell,
@@ -360,6 +363,100 @@ V = particles(6).velocity
 def test_whole_systems_are_refused_too():
     with pytest.raises(ValueError, match=f"{RATE}|{CHANCE}"):
         eqx.filter_grad(lambda walk: observable(walk, V, ExactClock(8, 20)))(B.KacWalk(B.Maxwell(), 10.0, 0.2))
+
+
+class Steps(B.AbstractCrossSection):
+    """Sigma made by a comparison: its tangent is zero, the law's dependence on the velocities is not."""
+
+    bounded = True
+
+    def sigma(self, r2):
+        return jnp.where(r2 < 4, 1.0, 0.0).astype(r2.dtype)
+
+    def bound(self, r_max):
+        return jnp.ones_like(r_max)
+
+
+@pytest.mark.parametrize("scheme", [ExactClock(8, 20), TauLeap()])
+def test_rates_made_by_comparisons_are_refused_too(scheme):
+    """Catches a guard that looks at tangents alone."""
+    with pytest.raises(ValueError, match=RATE):
+        jax.grad(lambda v: observable(B.KacWalk(Steps(), 10.0), v, scheme))(V)
+
+
+class Deflection(B.AbstractCrossSection):
+    """Sigma = 1, z turned by a fixed angle in the plane of its first two components: a parameter of the jump map alone."""
+
+    angle: jax.Array = eqx.field(converter=jnp.asarray)
+    bounded = True
+    constant = True
+
+    def sigma(self, r2):
+        return jnp.ones_like(r2)
+
+    def bound(self, r_max):
+        return jnp.ones_like(r_max)
+
+    def num_words(self, dim):
+        return 0
+
+    def scatter(self, words, z):
+        r = jnp.sqrt(z[0] ** 2 + z[1] ** 2)
+        w = z[0] / r, z[1] / r
+        c, s = jnp.cos(self.angle), jnp.sin(self.angle)
+        return r * (c * w[0] - s * w[1]), r * (s * w[0] + c * w[1]), z[2]
+
+
+@pytest.mark.parametrize("num", [12, 13])
+@pytest.mark.parametrize("scheme", [ExactClock(8, 20), TauLeap()])
+def test_a_parameter_of_the_jump_map_has_its_derivative(scheme, num):
+    """Reverse mode, and not NaN where lanes are idle and z/|z| is 0/0 there."""
+    v = particles(num).velocity
+
+    def f(angle):
+        return observable(B.KacWalk(Deflection(angle), 10.0), v, scheme)
+
+    np.testing.assert_allclose(jax.grad(f)(0.7), (f(0.7 + 1e-6) - f(0.7 - 1e-6)) / 2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("volume", [0.0, -1.0, jnp.nan])
+def test_a_traced_volume_out_of_range_ends_the_run(volume):
+    """Catches an endless loop, and an empty run that says it is finished."""
+    run = jax.jit(
+        lambda x: jk.simulate(B.KacWalk(B.Maxwell(), x), particles(6), key=KEY, dt=1.0, num_steps=2, throw=False).result
+    )(volume)
+    assert run.code == jk.Result.BAD_CLOCK
+
+
+class Strange(B.AbstractCrossSection):
+    value: float = eqx.field(static=True)
+
+    def sigma(self, r2):
+        return jnp.full_like(r2, self.value)
+
+    def bound(self, r_max):
+        return jnp.ones_like(r_max)
+
+
+@pytest.mark.parametrize("value", [-1.0, np.nan])
+def test_a_rate_that_is_none_ends_the_run(value):
+    walk = B.KacWalk(Strange(value), 10.0)
+    with pytest.raises(
+        jk.SimulationError, match=r"A pair jumps at the rate (-1|-inf|nan) in step 1, where it must be finite"
+    ):
+        jk.simulate(walk, particles(20), scheme=TauLeap(), key=KEY, dt=0.1, num_steps=1)
+    with pytest.raises(jk.SimulationError, match=r"A pair of relative speed .* jumps at (-1|nan) times the bound"):
+        jk.simulate(walk, particles(20), key=KEY, dt=1.0, num_steps=1)
+
+
+def test_edges_of_the_rate():
+    """Nobody meets at relative speed 0 if Sigma = r^gamma; a common velocity much above the relative one; a large integer."""
+    still = jk.Particles(jnp.ones((10, 3), jnp.float32))
+    run = jk.simulate(B.KacWalk(B.VariableHardSphere(0.01), 1.0, 1.0), still, key=KEY, dt=5.0, num_steps=1)
+    assert run.final.alive.all()
+    fast = jk.Particles(particles(2, dtype=jnp.float32).velocity + 3000)
+    assert jk.simulate(B.KacWalk(B.HardSphere(), 1.0), fast, key=KEY, dt=5.0, num_steps=3).stats["collisions"] > 3
+    assert B.KacWalk(B.Maxwell(), 10**10).volume == 1e10
 
 
 def test_bernoulli():

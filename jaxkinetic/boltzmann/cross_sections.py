@@ -24,10 +24,13 @@ class AbstractCrossSection(eqx.Module):
 
     For one of your own give `sigma(r2)`, from r^2, and `bound(r_max)`, a number that Sigma does not exceed for r <= r_max
     (with `bounded = True` one that it never exceeds: faster, no envelope is kept). The law of z' is uniform on the sphere of
-    radius r unless you override `scatter`, with `num_words` and, for `generator`, `outgoing`.
+    radius r unless you override `scatter`, with `num_words` and, for `generator`, `outgoing`. Choices in it whose probability
+    depends on a parameter or on z go through `jk.random.bernoulli`; parameters enter `sigma` differentiably, not by a
+    comparison alone. `constant = True` says that Sigma does not depend on r: then a derivative in the velocities passes.
     """
 
     bounded: ClassVar[bool] = False
+    constant: ClassVar[bool] = False
 
     @abc.abstractmethod
     def sigma(self, r2: Array) -> Array:
@@ -73,6 +76,7 @@ class Maxwell(AbstractCrossSection):
     unless strength > 0."""
 
     bounded: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
     strength: Array
 
     def __init__(self, strength: ArrayLike = 1.0):
@@ -119,7 +123,9 @@ class VariableHardSphere(AbstractCrossSection):
     def sigma(self, r2: Array) -> Array:
         tiny = jnp.finfo(r2.dtype).tiny
         power = positive_power(jnp.maximum(r2, tiny), self.gamma.astype(r2.dtype) / 2)
-        return self.strength.astype(r2.dtype) * power
+        # 0^0 = 1.
+        at_rest = jnp.where(self.gamma > 0, 0.0, 1.0).astype(r2.dtype)
+        return self.strength.astype(r2.dtype) * jnp.where(r2 > 0, power, at_rest)
 
     def bound(self, r_max: Array) -> Array:
         return jax.lax.stop_gradient(self.sigma(r_max * r_max))

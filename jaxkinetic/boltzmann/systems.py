@@ -38,7 +38,8 @@ class KacWalk(AbstractPairJump):
     Derivatives: in the initial velocities, if Sigma is constant (`Maxwell`); those in strength, volume, alpha, and in the
     velocities otherwise, are refused with `ValueError`, for at fixed noise an accepted or rejected event has none.
 
-    **Raises:** `ValueError` for a volume or alpha out of range, d < 2, a fresh start without a particle that is alive.
+    **Raises:** `ValueError` for a volume or alpha out of range, d < 2, no slots, a fresh start without a particle that is
+    alive; one, or nobody left in the course of a run, is an empty run. Traced values out of range end the run with a sentence.
     """
 
     cross_section: AbstractCrossSection
@@ -58,6 +59,10 @@ class KacWalk(AbstractPairJump):
             )
         self.cross_section, self.volume = cross_section, known_array(volume)
         self.annihilation = known_array(annihilation)
+
+    @property
+    def constant_rate(self) -> bool:
+        return self.cross_section.constant
 
     @property
     def conserves(self) -> Mapping[str, str]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -103,11 +108,14 @@ class KacWalk(AbstractPairJump):
         centre = tuple(state.mean(c) for c in state.velocity.T)
         square = jnp.where(state.alive, _square(_minus(tuple(state.live_velocity.T), centre)), 0)
         whole = _ROUNDING * jnp.sum(square)
-        return centre, jnp.minimum(_SLACK * jnp.sqrt(jnp.max(square)), jnp.sqrt(whole)), jnp.sqrt(2 * whole)
+        # What rounding makes of differences of large velocities.
+        blur = 16 * jnp.finfo(whole.dtype).eps * sum((jnp.abs(c) for c in centre[1:]), jnp.abs(centre[0]))
+        radius = jnp.minimum(_SLACK * jnp.sqrt(jnp.max(square)), jnp.sqrt(whole))
+        return centre, radius + blur, jnp.sqrt(2 * whole) + blur
 
     def rate_bound(self, env: Any) -> Array:
         if env is None:
-            return self.cross_section.bound(jnp.zeros((), self.volume.dtype))
+            return self.cross_section.bound(jnp.full((), jnp.inf, self.volume.dtype))
         return self.cross_section.bound(_ROUNDING * jnp.minimum(2 * env[1], env[2]))
 
     def inside(self, env: Any, v: Components) -> Array:

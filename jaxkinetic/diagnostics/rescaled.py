@@ -55,7 +55,7 @@ class SelfSimilar(NamedTuple):
 def self_similar(state: Particles, *, volume: ArrayLike) -> SelfSimilar:
     r"""(LNP 6.5) $f = n (2T)^{-d/2} \psi(\tau, (v-u)/\sqrt{2T})$: n, T, u and the particles of psi, $\int |\xi|^2 \psi = d/2$.
 
-    tau by `self_similar_time`. Differentiable in the velocities; NaN if nobody is alive, infinite for T = 0.
+    tau by `self_similar_time`. Differentiable in the velocities; NaN if nobody is alive or T = 0.
     """
     mean, warmth = momentum(state), temperature(state)
     xi = (state.live_velocity - mean[None, :]) / jnp.sqrt(2 * warmth)

@@ -1,7 +1,7 @@
 """Hard spheres that annihilate with probability alpha when they meet: density and temperature fall by powers of time."""
 
 import functools
-from math import gamma, pi
+from math import gamma, nan, pi
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +19,7 @@ from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._replicas import run_replicas
 from ._table import table
 
-_MIN_STEPS, _EDGES = 10, np.linspace(0, 3, 31)
+_MIN_STEPS, _ENOUGH, _EDGES = 10, 8, np.linspace(0, 3, 31)
 # Long-time exponents of the limit equation in d = 3.
 _KNOWN = {0.1: 0.9225, 0.25: 0.9213, 0.75: 0.9146}
 
@@ -39,12 +39,16 @@ def run(options: Options, watch: Watch) -> Report:
     times = np.asarray(solution.times, float)
     density, temperature = np.moveaxis(np.asarray(solution.observed["gas"], float), -1, 0)
     laws = exact.hard_sphere_density(times, dim, alpha), exact.hard_sphere_temperature(times, dim, alpha)
-    late = _late(times, density.mean(0))
+    alive = np.rint(density * volume)
+    # One particle has no temperature.
+    temperature = np.where(alive > 1, temperature, np.nan)
+    late = _late(times, density, alive)
     # The pole of the law for small alpha: from here on a power of (s + t) fits early times too.
     offset = 4 * dim / ((4 * dim + 1) * max(alpha, 1e-3) * exact.mean_relative_speed(dim))
-    of_density, of_temperature = (_power(times, x, offset, late) for x in (density, temperature))
-    xi, xi_stderr = float(of_density.rate), float(of_density.rate_stderr)
-    cooling, cooling_stderr = float(of_temperature.rate), float(of_temperature.rate_stderr)
+    fits = tuple(_power(times, x, offset, late) for x in (density, temperature)) if late else None
+    (xi, xi_stderr), (cooling, cooling_stderr) = (
+        [(float(fit.rate), float(fit.rate_stderr)) for fit in fits] if fits else [(nan, nan)] * 2
+    )
     limit = 4 * dim / (4 * dim + 1)
     known = _KNOWN.get(round(alpha, 10)) if dim == 3 else None
     slopes = exact.initial_rates(dim, alpha)
@@ -58,15 +62,25 @@ def run(options: Options, watch: Watch) -> Report:
         )
     ]  # fmt: skip
     references = f"{limit:.4f} as alpha -> 0" + (f", {known:.4f} known at this alpha" if known else "")
+    if late:
+        found = (
+            f"Density: n ~ (s + t)^-xi, xi = {xi:.4f} +- {xi_stderr:.4f} over t = {late[0]:.3g} to {late[1]:.3g} "
+            f"({references}).",
+            f"Temperature: T ~ (s + t)^-zeta, zeta = {cooling:.4f} +- {cooling_stderr:.4f}; 2(1 - xi) = {2 * (1 - xi):.4f} +- "
+            f"{2 * xi_stderr:.4f} by the density's.",
+        )
+    else:
+        found = (f"Too few are left for exponents ({references}): take more particles, or an earlier end.",)
     findings = (
-        f"Density: n ~ (s + t)^-xi, xi = {xi:.4f} +- {xi_stderr:.4f} over t = {late[0]:.3g} to {late[1]:.3g} ({references}).",
-        f"Temperature: T ~ (s + t)^-zeta, zeta = {cooling:.4f} +- {cooling_stderr:.4f}; 2(1 - xi) = {2 * (1 - xi):.4f} +- "
-        f"{2 * xi_stderr:.4f} by the density's.",
+        *found,
         f"s = {offset:.3g}. At t = 0 a Maxwellian gives n' = {slopes[0]:.4f}, T' = {slopes[1]:.4f}, exactly, at every alpha.",
         "Error bars are of noise; +- is one standard error"
         + (" over the runs." if options.replicas > 1 else "; one run does not show its own (nan)."),
-    ) + (
-        ("TauLeap has an error of order dt, ExactClock none: compare the two.",) if options.scheme == "tau-leap" else ()
+        *(
+            ["TauLeap has an error of order dt, ExactClock none: compare the two."]
+            if options.scheme == "tau-leap"
+            else []
+        ),
     )
     numbers = {
         "density_exponent": xi,
@@ -75,14 +89,12 @@ def run(options: Options, watch: Watch) -> Report:
         "density_exponent_small_alpha": limit,
         "temperature_exponent": cooling,
         "temperature_exponent_stderr": cooling_stderr,
-        "window": list(late),
+        "window": list(late) if late else None,
         "last_density": float(density.mean(0)[-1]),
     }
     profiles = np.asarray(solution.observed["profile"], float)
     arrays = {"times": times, "density": density, "temperature": temperature, "profiles": profiles, "edges": _EDGES}
-    draw = functools.partial(
-        _draw, times, density, temperature, laws, profiles, (of_density, of_temperature), late, alpha, options
-    )
+    draw = functools.partial(_draw, times, density, temperature, laws, profiles, fits, late, alpha, options)
     return Report(table(headers, rows), findings, numbers, arrays, draw)
 
 
@@ -101,11 +113,14 @@ def _profile(state: Particles) -> Array:
     return histogram(state, edges=_EDGES, of=_scaled)
 
 
-def _late(times: np.ndarray, density: np.ndarray) -> tuple[float, float]:
-    """From the time at which half are gone (or a quarter of the run, if it is too short for that) to the end."""
-    gone = np.flatnonzero(density < 0.5 * density[0])
-    enough = gone.size and len(times) - gone[0] >= 6
-    return float(times[gone[0] if enough else len(times) // 4]), float(times[-1])
+def _late(times: np.ndarray, density: np.ndarray, alive: np.ndarray) -> tuple[float, float] | None:
+    """From the time at which half are gone (or a quarter of the run, if that is too short) until a run has fewer than 8 left;
+    None for fewer than six saves."""
+    few = np.flatnonzero((alive < _ENOUGH).any(axis=0))
+    end = few[0] if few.size else len(times)
+    gone = np.flatnonzero(density.mean(0)[:end] < 0.5 * density.mean(0)[0])
+    begin = gone[0] if gone.size and end - gone[0] >= 6 else end // 4
+    return (float(times[begin]), float(times[end - 1])) if end - begin >= 6 else None
 
 
 def _power(times: np.ndarray, values: np.ndarray, offset: float, window: tuple[float, float]) -> DecayFit:
@@ -115,26 +130,27 @@ def _power(times: np.ndarray, values: np.ndarray, offset: float, window: tuple[f
 
 def _draw(
     times: np.ndarray, density: np.ndarray, temperature: np.ndarray, laws: tuple[np.ndarray, np.ndarray],
-    profiles: np.ndarray, fits: tuple[DecayFit, DecayFit], late: tuple[float, float], alpha: float, options: Options,
+    profiles: np.ndarray, fits: tuple[DecayFit, ...] | None, late: tuple[float, float] | None, alpha: float, options: Options,
 ) -> Figure:  # fmt: skip
     figure, axes = look.new_figure(
         1, 3, size=(16.5, 4.8),
         title=f"Annihilating hard spheres, α = {alpha:g}  ({options.replicas} × {options.particles} particles)",
     )  # fmt: skip
     panels = (
-        (axes[0, 0], density, laws[0], fits[0], r"density $n = N/\Lambda$", "ξ", look.BLUE),
-        (axes[0, 1], temperature, laws[1], fits[1], "temperature $T$", "ζ", look.ORANGE),
+        (axes[0, 0], density, laws[0], r"density $n = N/\Lambda$", "ξ", look.BLUE),
+        (axes[0, 1], temperature, laws[1], "temperature $T$", "ζ", look.ORANGE),
     )
-    for ax, values, law, fit, name, symbol, color in panels:
-        shown, fine = times > 0, np.geomspace(max(late[0], times[1]), times[-1], 100)
+    for k, (ax, values, law, name, symbol, color) in enumerate(panels):
+        shown = (times > 0) & (density.mean(0) > 0)
         mean, noise = values.mean(0)[shown], standard_error(values)[shown]
         look.points(ax, times[shown], mean, noise, color=color, label="particles")
         ax.plot(times[shown], law[shown], "--", color=look.GREY, label="limit α → 0, αt fixed")
-        rate, error = float(fit.rate), float(fit.rate_stderr)
-        # Relative to the first fitted value: (s + t)^-rate.
-        offset = float(fit.shape)
-        power = float(fit.first_value) * ((offset + fine) / (offset + float(fit.first_time))) ** -rate
-        ax.plot(fine, power, color=look.BLACK, label=f"power of s + t: {symbol} = {rate:.4f} ± {error:.4f}")
+        if fits and late:
+            fit, fine = fits[k], np.geomspace(max(late[0], times[1]), late[1], 100)
+            rate, error, offset = float(fit.rate), float(fit.rate_stderr), float(fit.shape)
+            # Relative to the first fitted value: (s + t)^-rate.
+            power = float(fit.first_value) * ((offset + fine) / (offset + float(fit.first_time))) ** -rate
+            ax.plot(fine, power, color=look.BLACK, label=f"power of s + t: {symbol} = {rate:.4f} ± {error:.4f}")
         look.log_log(ax)
         look.describe(ax, "time t", name, f"{name.split(' ')[0].capitalize()} falls by a power of time")
         look.legend(ax)

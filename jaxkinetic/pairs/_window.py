@@ -1,6 +1,6 @@
 """One window of the exact clock: candidates drawn, ordered into waves, carried out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +25,23 @@ _RATE = (
 def of_rate(x: Array) -> Array:
     """x itself, which decides about events: a derivative in it is refused."""
     return undifferentiated(_RATE, x)
+
+
+def guarded_rate(system: AbstractPairJump, v_i: tuple[Array, ...], v_j: tuple[Array, ...]) -> Array:
+    """The rate, through which no derivative passes: neither in the velocities, also where it is made by comparisons, nor in
+    parameters."""
+    if not system.constant_rate:
+        v_i, v_j = (tuple(of_rate(c) for c in v) for v in (v_i, v_j))
+    return of_rate(jnp.broadcast_to(system.rate(v_i, v_j), v_i[0].shape))
+
+
+def apart(active: Array, v_i: Sequence[Array], v_j: Sequence[Array]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """The velocities where `active`, else a pair at rest and at relative speed 1: finite in value and in every derivative."""
+
+    def masked(v: Sequence[Array], first: int) -> tuple[Array, ...]:
+        return tuple(jnp.where(active, c, jnp.asarray(first * (k == 0), c.dtype)) for k, c in enumerate(v))
+
+    return masked(v_i, 1), masked(v_j, 0)
 
 
 class Window(NamedTuple):
@@ -97,8 +114,8 @@ def carry_out(
         (*v_i, alive_i), (*v_j, alive_j) = (unpack([materialise(at(x, k)) for x in loop.table]) for k in (i, j))
         active &= (alive_i > 0) & (alive_j > 0)
         # What is not to happen shall not reach a derivative either.
-        v_i, v_j = (tuple(jnp.where(active, c, zero) for c in v) for v in (v_i, v_j))
-        rate = of_rate(jnp.broadcast_to(system.rate(v_i, v_j), active.shape))
+        v_i, v_j = apart(active, v_i, v_j)
+        rate = guarded_rate(system, v_i, v_j)
         happens = active & (uniform(word, dtype) * bound <= rate)
         numbers = advance((jnp.broadcast_to(window.number[0], event.shape), window.number[1]), event.astype(jnp.uint32))
         words = materialise_words(event_words(key, numbers, system.num_words(dim)))
@@ -110,7 +127,7 @@ def carry_out(
             return jnp.min(jnp.where(where, event, LATER))
 
         outside = (lives_i & ~system.inside(env, w_i)) | (lives_j & ~system.inside(env, w_j))
-        over = active & ~(rate <= bound)
+        over = active & ~((rate >= 0) & (rate <= bound))
         above = first_of(over)
         z2 = sum((p - q) ** 2 for p, q in zip(v_i, v_j, strict=True))
         earlier = above < loop.above

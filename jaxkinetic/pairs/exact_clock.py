@@ -39,12 +39,13 @@ class ExactClock(AbstractScheme):
 
     `stats`: `windows`, `waves`, `candidates`, `collisions` (all events that happened), `acceptance` (collisions/candidates).
 
-    Cost of a window: a few passes over its capacity and one over N; an interval has at least one window. Memory O(N +
-    capacity). Derivatives in what rates do not depend on, at fixed noise: forward mode always, reverse mode with
-    `max_windows` and `max_waves`; one that reaches a rate, or dt, is refused with `ValueError`. A permuted state has the
-    same law, not the same path.
+    Cost of a window: a few passes over its capacity, one a wave of a memory fill over N, and, unless rates are bounded, one
+    over the particles; an interval has at least one window. Memory O(N + capacity). Derivatives in what rates do not depend
+    on, at fixed noise: forward mode always, reverse mode with `max_windows` and `max_waves`; one that reaches a rate, or dt,
+    is refused with `ValueError`. A permuted state has the same law, not the same path.
 
-    A rate above its bound ends the run (`Result.ABOVE_BOUND`), with relative speed and excess; it is never clipped.
+    A rate above its bound is a failed run (`Result.ABOVE_BOUND`, raised at its end), with relative speed and excess; it is
+    never clipped. Reverse mode without both bounds ends in JAX's sentence about `while_loop`.
     **Raises:** `ValueError` unless the three numbers are positive integers or None.
     """
 
@@ -88,7 +89,17 @@ class ExactClock(AbstractScheme):
         no_fault = Fault(jnp.zeros((), jnp.int32), jnp.zeros(2, dt.dtype))
         number = jnp.zeros((), jnp.uint32), jnp.zeros((), jnp.uint32)
         particles = carry["table"], carry["place"], carry["used"]
-        start = _Interval(*particles, dt, number, no_fault, windows=zero, waves=zero, candidates=zero, collisions=zero)
+        start = _Interval(
+            *particles,
+            dt,
+            jnp.zeros_like(dt),
+            number,
+            no_fault,
+            windows=zero,
+            waves=zero,
+            candidates=zero,
+            collisions=zero,
+        )
 
         def goes_on(at: _Interval) -> Array:
             return (at.left > 0) & (at.fault.code == 0)
@@ -124,6 +135,8 @@ class ExactClock(AbstractScheme):
         places = used.astype(dtype)
         pairs = places * (places - 1) / 2
         total = jax.lax.stop_gradient(of_rate(system.clock(state.num_alive))) * bound * pairs
+        # Fewer than two: an empty run, whatever the envelope of nobody is.
+        total = jnp.where(state.num_alive > 1, total, jnp.zeros_like(total))
         most = jnp.minimum(capacity, jnp.maximum(used // _FRACTION, _LEAST))
         drawn, ended = draw(key, at.number, used, capacity, most, total * at.left, num)
 
@@ -144,15 +157,17 @@ class ExactClock(AbstractScheme):
         left_envelope = outcome.exit < LATER
         consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)
         elapsed = drawn.wait[jnp.maximum(consumed - 1, 0)] / jnp.where(total > 0, total, jnp.ones_like(total))
-        # Rounding does not end an interval.
-        left = jnp.maximum(at.left - elapsed, jnp.finfo(dtype).tiny)
+        # Kahan's sum: many short windows do not lose their times. Rounding does not end an interval.
+        step = at.lost - elapsed
+        lost = step - ((at.left + step) - at.left)
+        left = jnp.maximum(at.left + step, jnp.finfo(dtype).tiny)
         left = jnp.where(ended & ~left_envelope, zero, left)
         fault = at.fault.merge(_fault(outcome.above < LATER, Result.ABOVE_BOUND, outcome.speed, outcome.excess))
-        fault = fault.merge(_fault(~((bound >= 0) & (bound < jnp.inf)), Result.BAD_BOUND, bound))
+        fault = fault.merge(_fault(~((total >= 0) & (total < jnp.inf)), Result.BAD_CLOCK, total))
         if self.max_waves is not None:
             fault = fault.merge(_fault(outcome.place < drawn.num_events, Result.MANY_WAVES, zero + self.max_waves))
         return _Interval(
-            outcome.table, place, used, left, advance(at.number, consumed), fault,
+            outcome.table, place, used, left, lost, advance(at.number, consumed), fault,
             at.windows.merge(Count(jnp.ones((), jnp.uint32))), at.waves.merge(Count(drawn.num_waves)),
             at.candidates.merge(Count(consumed)), at.collisions.merge(Count(outcome.accepted)),
         )  # fmt: skip
@@ -165,6 +180,7 @@ class _Interval(NamedTuple):
     place: Array
     used: Array
     left: Array
+    lost: Array
     number: tuple[Array, Array]
     fault: Fault
     windows: Count

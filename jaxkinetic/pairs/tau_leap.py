@@ -9,11 +9,12 @@ import jax.numpy as jnp
 
 from jaxkinetic_kernels import materialise, materialise_words, pair_words, random_matching, uniform
 
-from .._system import AbstractPairJump, AbstractScheme, Count
+from .._solution import Result
+from .._system import AbstractPairJump, AbstractScheme, Count, Fault
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._table import Table, at, put, unpack
-from ._window import as_table, of_rate
+from ._window import apart, as_table, guarded_rate, of_rate
 
 
 class TauLeap(AbstractScheme):
@@ -49,12 +50,12 @@ class TauLeap(AbstractScheme):
         self, key: Words, system: AbstractPairJump, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         # A backward pass keeps the state alone of every step, not what moved it.
-        table, collisions = eqx.filter_checkpoint(self._matched)(key, system, dt, carry, aux.ident)
-        return table, aux, {"collisions": Count(collisions)}
+        table, collisions, fault = eqx.filter_checkpoint(self._matched)(key, system, dt, carry, aux.ident)
+        return table, aux, {"collisions": Count(collisions), "fault": fault}
 
     def _matched(
         self, key: Words, system: AbstractPairJump, dt: RealScalar, table: Table, ident: Any
-    ) -> tuple[Table, Any]:
+    ) -> tuple[Table, Any, Fault]:
         num, dtype = ident.shape[0], dt.dtype
         dim = len(unpack(table)) - 1
         even = num + num % 2
@@ -64,11 +65,15 @@ class TauLeap(AbstractScheme):
         # For odd N item N is nobody; whoever meets nobody reads the last particle, masked.
         (*v_i, alive_i), (*v_j, alive_j) = (unpack([materialise(at(x, k)) for x in table]) for k in (first, second))
         active = (first < num) & (second < num) & (alive_i > 0) & (alive_j > 0)
-        v_i, v_j = (tuple(jnp.where(active, c, jnp.zeros((), dtype)) for c in v) for v in (v_i, v_j))
+        v_i, v_j = apart(active, v_i, v_j)
         words = materialise_words(pair_words(key, at(ident, first), at(ident, second), 1 + system.num_words(dim)))
-        mean = of_rate(system.clock(num_alive) * dt) * (even - 1) * system.rate(v_i, v_j)
+        rate = guarded_rate(system, v_i, v_j)
+        bad = active & ~((rate >= 0) & (rate < jnp.inf))
+        mean = of_rate(system.clock(num_alive) * dt) * (even - 1) * rate
         happens = active & (uniform(words[0], dtype) <= of_rate(-jnp.expm1(-mean)))
         w_i, w_j, lives_i, lives_j = system.jump(words[1:], v_i, v_j)
         for k, w, lives in ((first, w_i, lives_i), (second, w_j, lives_j)):
             table = put(table, k, (*w, lives.astype(dtype)), happens)
-        return table, jnp.sum(happens, dtype=jnp.int32)
+        worst = jnp.max(jnp.where(bad, rate, -jnp.inf))
+        code = jnp.where(bad.any(), Result.BAD_RATE, 0).astype(jnp.int32)
+        return table, jnp.sum(happens, dtype=jnp.int32), Fault(code, jnp.stack([worst, jnp.zeros_like(worst)]))

@@ -40,8 +40,8 @@ def schedule(
     the wave of `order[k]`, -1 where there is none; the number of waves.
 
     An event is ready if it is the earliest open one of both its items: one scatter-min and one gather a wave over what is open,
-    compacted as it gets less. Cost K times a few; memory K + num_items. For K = num_items/4 there are about 8 waves, and three
-    events of five are in the first.
+    compacted as it gets less, and a fill of `num_items` numbers. Memory K + num_items. For K = num_items/4 there are about 8
+    waves, and three events of five are in the first.
     """
     num_events = first.shape[0]
     end = jnp.asarray(count, jnp.int32)

@@ -1,6 +1,7 @@
-"""Exact laws of the Boltzmann equation with annihilation and of Kac's walk: N_0 = Lambda, cross sections of strength 1, T = 1.
+"""Exact laws of the Boltzmann equation with annihilation (N_0 = Lambda, cross sections of strength 1, T = 1) and of Kac's walk.
 
-Of strength C read every time as C t. Everything here is numpy in float64, whatever JAX computes in.
+Of strength C read every time as C t. Everything is numpy in float64, but that `pressure_rate` asks the cross section for
+Sigma in the precision of the state.
 """
 
 from .bkw import bkw_density as bkw_density
