@@ -76,8 +76,8 @@ def p_values(x, y):
     [(6, 30_000), pytest.param(6, RUNS, marks=pytest.mark.slow), pytest.param(20, RUNS, marks=pytest.mark.slow)],
 )
 def test_the_law_is_that_of_one_event_at_a_time(num, runs):
-    """Hard spheres that annihilate, three times: number alive, energy, third moment, and all three together; p > 8e-7 in each of
-    12 tests: a false alarm below 1e-5. `test_mistakes_of_the_clock_are_seen` shows what 1e5 runs see."""
+    """Hard spheres that annihilate, three times: number alive, energy, third moment, and all three together; p > 8e-7 in each
+    of 12 tests: a false alarm below 1e-5. `test_mistakes_of_the_clock_are_seen` shows what 1e5 runs see."""
     x, y = ours(B.KacWalk(B.HardSphere(), num, ALPHA), num, runs), reference(num, num, ALPHA, runs)
     for k, t in enumerate(TIMES):
         p = p_values(x[:, k], y[:, k])
