@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -12,6 +13,7 @@ from jaxkinetic_kernels import advance, candidates, event_words, materialise, ma
 from .._guard import undifferentiated
 from .._system import AbstractPairJump
 from .._types import PyTree, Words
+from ..states import Particles
 from ._table import Table, at, pack, put, unpack
 
 LATER = 2**31 - 1
@@ -170,3 +172,14 @@ def compacted(table: Table, place: Array, used: Array) -> tuple[Table, Array, Ar
 def as_table(velocity: Array, alive: Array) -> Table:
     """Velocities and, as a number, life."""
     return pack((*velocity.T, alive.astype(velocity.dtype)))
+
+
+def without_table(state: Particles) -> Particles:
+    """What jumps leave alone."""
+    return eqx.tree_at(lambda p: (p.velocity, p.alive), state, (None, None))
+
+
+def from_columns(columns: Sequence[Array], rest: Particles) -> Particles:
+    """The state again, from the columns of `as_table` and `without_table`."""
+    values = jnp.stack(columns[:-1], -1), columns[-1] > 0
+    return eqx.tree_at(lambda p: (p.velocity, p.alive), rest, values, is_leaf=lambda x: x is None)

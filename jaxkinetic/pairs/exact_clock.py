@@ -16,7 +16,7 @@ from .._system import AbstractPairJump, AbstractScheme, Count, Fault, Share
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._table import Table, unpack
-from ._window import LATER, Outcome, as_table, carry_out, compacted, draw, of_rate
+from ._window import LATER, Outcome, as_table, carry_out, compacted, draw, from_columns, of_rate, without_table
 
 _FRACTION, _LEAST = 4, 16
 
@@ -65,7 +65,7 @@ class ExactClock(AbstractScheme):
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
 
     def init(self, key: Words, system: Any, state: Particles, dt: RealScalar) -> tuple[PyTree, PyTree]:
-        rest = eqx.tree_at(lambda p: (p.velocity, p.alive), state, (None, None))
+        rest = without_table(state)
         num = state.num_slots
         place = jnp.arange(num, dtype=jnp.int32)
         return {
@@ -75,9 +75,7 @@ class ExactClock(AbstractScheme):
         }, rest
 
     def view(self, carry: PyTree, aux: PyTree) -> Particles:
-        *velocity, alive = (jnp.zeros_like(c).at[carry["place"]].set(c) for c in unpack(carry["table"]))
-        values = jnp.stack(velocity, -1), alive > 0
-        return eqx.tree_at(lambda p: (p.velocity, p.alive), aux, values, is_leaf=lambda x: x is None)
+        return from_columns([jnp.zeros_like(c).at[carry["place"]].set(c) for c in unpack(carry["table"])], aux)
 
     def step(
         self, key: Words, system: AbstractPairJump, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree

@@ -14,7 +14,7 @@ from .._system import AbstractPairJump, AbstractScheme, Count, Fault
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._table import Table, at, put, unpack
-from ._window import apart, as_table, guarded_rate, of_rate
+from ._window import apart, as_table, from_columns, guarded_rate, of_rate, without_table
 
 
 class TauLeap(AbstractScheme):
@@ -39,12 +39,10 @@ class TauLeap(AbstractScheme):
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
 
     def init(self, key: Words, system: Any, state: Particles, dt: RealScalar) -> tuple[PyTree, PyTree]:
-        return as_table(state.velocity, state.alive), eqx.tree_at(lambda p: (p.velocity, p.alive), state, (None, None))
+        return as_table(state.velocity, state.alive), without_table(state)
 
     def view(self, carry: PyTree, aux: PyTree) -> Particles:
-        *velocity, alive = unpack(carry)
-        values = jnp.stack(velocity, -1), alive > 0
-        return eqx.tree_at(lambda p: (p.velocity, p.alive), aux, values, is_leaf=lambda x: x is None)
+        return from_columns(unpack(carry), aux)
 
     def step(
         self, key: Words, system: AbstractPairJump, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
