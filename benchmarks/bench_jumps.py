@@ -1,4 +1,4 @@
-"""Kac's walk: accepted collisions a second by the exact clock, by tau leaping and by one event at a time in numba.
+"""Kac's walk and microcanonical collisions: events a second by the exact clock, by tau leaping, by one at a time in numba.
 
     python benchmarks/bench_jumps.py [--cores 1] [--sizes 1000 1000000] [--json benchmarks/results/jumps.json] [--quick]
 
@@ -24,12 +24,15 @@ extras: dict[tuple[str, int], dict[str, float]] = {}
 
 def clock(name, law, num):
     """Intervals of ten windows and more, twenty of them, or two of the largest."""
-    walk, state = B.KacWalk(law(), float(num)), jk.initial.maxwellian(jax.random.key(0), num, 3)
-    steps, dt = 20 if num < 1_000_000 else 2, 5.0 if law is B.Maxwell else 1.0
+    return timed(name, B.KacWalk(law(), float(num)), num, 5.0 if law is B.Maxwell else 1.0)
+
+
+def timed(name, system, num, dt):
+    state, steps = jk.initial.maxwellian(jax.random.key(0), num, 3), 20 if num < 1_000_000 else 2
     given = {"scheme": jk.pairs.ExactClock(), "key": jax.random.key(1), "num_steps": steps, "dt": dt, "throw": False}
 
     def call():
-        run = jk.simulate(walk, state, **given)
+        run = jk.simulate(system, state, **given)
         jax.block_until_ready(run.final.velocity)
         stats = {key: float(value) for key, value in run.stats.items()}
         counts[name, num] = stats["collisions"] / 1e6
@@ -38,6 +41,12 @@ def clock(name, law, num):
         }  # fmt: skip
 
     return call
+
+
+def grazing(name, law, num):
+    """Coulomb, a mean free time of .01; in an interval as many events as of Maxwell molecules."""
+    system = jk.landau.Microcanonical(jk.landau.PowerLaw(-3.0), law, 0.01)
+    return timed(name, system, num, 0.05)
 
 
 def leap(name, law, num):
@@ -67,8 +76,9 @@ def loop(name, law, num):
 
 def entry(kind, make, law, rival_of=None):
     name = f"{kind}, {law}"
+    law = LAWS.get(law, law)
     return harness.Entry(
-        name, "M collisions/s", lambda num: counts[name, num], lambda num: make(name, LAWS[law], num), 10_000_000, rival_of,
+        name, "M collisions/s", lambda num: counts[name, num], lambda num: make(name, law, num), 10_000_000, rival_of,
         lambda num: extras.get((name, num), {}),
     )  # fmt: skip
 
@@ -82,6 +92,8 @@ for law in LAWS:
         entry("TauLeap, dt = .1", leap, law),
         entry("TauLeap, large dt", leap, law),
     ]
+
+ENTRIES += [entry("ExactClock", grazing, law, "ExactClock, Maxwell") for law in ("heat_kernel", "constant_rate")]
 
 if __name__ == "__main__":
     harness.finish(harness.run(ENTRIES, OPTIONS), OPTIONS)

@@ -95,3 +95,26 @@ class Particles(eqx.Module):
         return eqx.tree_at(
             lambda p: (p.velocity, p.position), nothing, (velocity, position), is_leaf=lambda x: x is None
         )
+
+
+def check_particles(state: Any, least: int) -> None:
+    """**Raises:** `ValueError` unless `state` is `Particles` of one run, with room for `least` of them."""
+    if not isinstance(state, Particles):
+        raise refuse("state", "be Particles", f"is a {type(state).__name__}", "pass jk.Particles(velocity)")
+    if state.velocity.ndim != 2:
+        raise refuse(
+            "state.velocity", "have shape (N, d)", f"has shape {state.velocity.shape}", "use `jax.vmap` over replicas"
+        )
+    if state.num_slots < least:
+        plural = "" if least == 1 else "s"
+        raise refuse("state", f"hold at least {least} particle{plural}", f"holds {state.num_slots}", "add particles")
+
+
+def check_alive(state: Particles, least: int) -> None:
+    """**Raises:** `ValueError` if fewer than `least` are alive; a traced mask passes."""
+    if is_traced(state.alive):
+        return
+    alive = int(np.sum(np.asarray(state.alive)))
+    if alive < least:
+        what = "a particle that is" if least == 1 else f"at least {least} particles that are"
+        raise refuse("state", f"hold {what} alive", f"holds {alive or 'none'}", "revive some")

@@ -75,8 +75,8 @@ def test_one_replica_two_dimensions_double_precision(tmp_path):
     [
         (
             ["run", "maxwell"],
-            "Argument `NAME` must be one of maxwell-bkw, coulomb-relaxation, coulomb-isotropization, torus-mode, annihilation, "
-            "conservation, but is 'maxwell'; see `jaxkinetic list`.",
+            "Argument `NAME` must be one of maxwell-bkw, coulomb-relaxation, coulomb-isotropization, torus-mode, "
+            "microcanonical, annihilation, conservation, but is 'maxwell'; see `jaxkinetic list`.",
         ),
         (
             ["run", "maxwell-bkw", "--partikles", "3"],
@@ -104,6 +104,20 @@ def test_one_replica_two_dimensions_double_precision(tmp_path):
             ["run", "conservation", "--scheme", "sweep"],
             "Argument `--scheme` must be one of euler-maruyama here, but is 'sweep'",
         ),
+        (
+            ["run", "microcanonical", "--law", "rutherford"],
+            "Argument `--law` must be one of fixed_angle, constant_rate, heat_kernel, but is 'rutherford'",
+        ),
+        (
+            ["run", "microcanonical", "--law", "fixed_angle"],
+            "Argument `--gamma` must be at least 0 with --law fixed_angle, but is not given, and -3 is the default",
+        ),
+        (
+            ["run", "microcanonical", "--law", "fixed_angle", "--gamma", "1", "--epsilon", "4"],
+            "Argument `--epsilon` must be an angle in (0, pi] with --law fixed_angle, but is 4",
+        ),
+        (["run", "microcanonical", "--epsilon", "0"], "Argument `--epsilon` must be positive, but is 0"),
+        (["run", "conservation", "--law", "heat_kernel"], "Argument `--law` must be left out for conservation"),
         (["run", "maxwell-bkw", "--precision", "16"], "Argument --precision: invalid choice: 16"),
         (["fly"], "Argument COMMAND: invalid choice: 'fly'"),
         ([], "The following arguments are required: COMMAND"),

@@ -1,5 +1,6 @@
 """Runs and sweeps that are killed go on, and end bitwise where they would have ended."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxkinetic.experiments import cli
+from jaxkinetic.experiments import Report, cli
+from jaxkinetic.experiments import plotting as look
 
 MANY = ["maxwell-bkw", "--particles", "300", "--replicas", "24", "--steps", "20"]  # a part is one replica
 LONG = ["coulomb-relaxation", "--particles", "1500", "--steps", "30", "--dt", "0.02"]  # a part is a fifth of the run
@@ -237,3 +239,21 @@ def test_a_damaged_part_is_made_again_and_a_cell_without_a_figure_is_not_finishe
     for cell in ("steps=2", "steps=3"):
         names = sorted(p.name for p in (tmp_path / "s" / cell).iterdir())
         assert names == ["figure.png", "result.json", "result.npz"]
+
+
+def test_a_sweep_over_a_name(tmp_path, monkeypatch, capsys):
+    """Values that are words: the law of collisions, of an experiment that takes no time."""
+
+    def run(options, watch):
+        numbers = {"order": float(len(options.law)), "order_stderr": 0.1}
+        arrays = {"times": np.arange(2.0)}
+        return Report("table", ("one line",), numbers, arrays, lambda: look.new_figure(1, 1, size=(3, 3), title="x")[0])
+
+    quick = dataclasses.replace(cli.CATALOGUE["microcanonical"], run=run)
+    monkeypatch.setitem(cli.CATALOGUE, "microcanonical", quick)
+    arguments = ["sweep", "microcanonical", "--over", "law=heat_kernel,constant_rate", "--out", str(tmp_path / "s")]
+    assert cli.main(arguments) == 0
+    assert "constant_rate" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "s" / "result.json").read_text())
+    assert summary["values"] == ["heat_kernel", "constant_rate"]
+    assert summary["results"]["found"] == [11.0, 13.0]

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
-from jaxkinetic_kernels import positive_power
+from jaxkinetic_kernels import positive_power, square_root
 
 from .._checks import check_scalar, is_traced, known_array, refuse
-from . import _directions
+from ..pairs import directions
 
 Components = tuple[Array, ...]
 
@@ -47,23 +47,17 @@ class AbstractCrossSection(eqx.Module):
 
     def num_words(self, dim: int) -> int:
         """uint32 words that one `scatter` reads."""
-        return _directions.num_words(dim)
+        return directions.num_words(dim)
 
     def scatter(self, words: Components, z: Components) -> Components:
         """z' from z; symmetric in law under z -> -z."""
-        r = root(sum((c * c for c in z[1:]), z[0] * z[0]))
-        return tuple(r * e for e in _directions.uniform_direction(words, len(z), r.dtype))
+        r = square_root(sum((c * c for c in z[1:]), z[0] * z[0]))
+        return tuple(r * e for e in directions.uniform_direction(words, len(z), r.dtype))
 
     def outgoing(self, z: Array) -> tuple[Array, np.ndarray]:
         """The law of z' as nodes (Q, d) and weights (Q,) of sum 1, for `generator`: exact for polynomials of degree 7."""
-        nodes, weights = _directions.quadrature(z.shape[0])
-        return root(jnp.sum(z * z)) * jnp.asarray(nodes, z.dtype), weights
-
-
-def root(square: Array) -> Array:
-    """sqrt, with derivative 0 at 0."""
-    still = square == 0
-    return jnp.where(still, jnp.zeros_like(square), jnp.sqrt(jnp.where(still, jnp.ones_like(square), square)))
+        nodes, weights = directions.quadrature(z.shape[0])
+        return square_root(jnp.sum(z * z)) * jnp.asarray(nodes, z.dtype), weights
 
 
 def _positive(name: str, value: Any) -> Array:
@@ -99,7 +93,7 @@ class HardSphere(AbstractCrossSection):
         self.strength = _positive("strength", strength)
 
     def sigma(self, r2: Array) -> Array:
-        return self.strength.astype(r2.dtype) * root(r2)
+        return self.strength.astype(r2.dtype) * square_root(r2)
 
     def bound(self, r_max: Array) -> Array:
         return self.strength.astype(r_max.dtype) * r_max

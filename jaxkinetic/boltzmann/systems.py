@@ -1,7 +1,6 @@
 """Kac's walk: pairs that collide, and annihilate, at rate Sigma(|v_i - v_j|)/Lambda (Lods, Nota and Pezzotti, equation 1.7)."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +11,9 @@ from .. import random
 from .._checks import check_scalar, is_traced, known_array, refuse
 from .._system import AbstractPairJump, AbstractScheme
 from ..pairs import ExactClock
-from ..states import Particles
+from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
+from ..states import Particles, check_alive, check_particles
 from .cross_sections import AbstractCrossSection, Components
-
-# Above what velocities are, so that the envelope outlives a few collisions; and above what rounding can do to a bound.
-_SLACK, _ROUNDING = 1.05, 1.0001
 
 
 class KacWalk(AbstractPairJump):
@@ -71,22 +68,11 @@ class KacWalk(AbstractPairJump):
         return {"momentum": "exact", "energy": "exact"}
 
     def check(self, state: Particles) -> None:
-        if not isinstance(state, Particles):
-            raise refuse("state", "be Particles", f"is a {type(state).__name__}", "pass jk.Particles(velocity)")
-        if state.velocity.ndim != 2:
-            raise refuse(
-                "state.velocity",
-                "have shape (N, d)",
-                f"has shape {state.velocity.shape}",
-                "use `jax.vmap` over replicas",
-            )
-        if state.num_slots < 1:
-            raise refuse("state", "hold at least 1 particle", "holds 0", "add particles")
+        check_particles(state, 1)
         self.cross_section.check(state.dim)
 
     def check_start(self, state: Particles) -> None:
-        if not is_traced(state.alive) and not np.asarray(state.alive).any():
-            raise refuse("state", "hold a particle that is alive", "holds none", "revive some")
+        check_alive(state, 1)
 
     def default_scheme(self) -> AbstractScheme:
         return ExactClock()
@@ -100,28 +86,16 @@ class KacWalk(AbstractPairJump):
     def rate(self, vi: Components, vj: Components) -> Array:
         return self.cross_section.sigma(_square(_minus(vi, vj)))
 
-    def envelope(self, state: Particles) -> Any:
-        """(u, R, r_max): everybody alive is within R of the mean velocity u, and no pair is ever faster than r_max = sqrt(2 W),
-        W the energy about u, which collisions keep and annihilation lowers. None for a bounded cross section."""
-        if self.cross_section.bounded:
-            return None
-        centre = tuple(state.mean(c) for c in state.velocity.T)
-        square = jnp.where(state.alive, _square(_minus(tuple(state.live_velocity.T), centre)), 0)
-        whole = _ROUNDING * jnp.sum(square)
-        # What rounding makes of differences of large velocities.
-        blur = 16 * jnp.finfo(whole.dtype).eps * sum((jnp.abs(c) for c in centre[1:]), jnp.abs(centre[0]))
-        radius = jnp.minimum(_SLACK * jnp.sqrt(jnp.max(square)), jnp.sqrt(whole))
-        return centre, radius + blur, jnp.sqrt(2 * whole) + blur
+    def envelope(self, state: Particles) -> Ball | None:
+        """The ball that holds everybody; None for a bounded cross section."""
+        return None if self.cross_section.bounded else ball(state)
 
-    def rate_bound(self, env: Any) -> Array:
-        if env is None:
-            return self.cross_section.bound(jnp.full((), jnp.inf, self.volume.dtype))
-        return self.cross_section.bound(_ROUNDING * jnp.minimum(2 * env[1], env[2]))
+    def rate_bound(self, env: Ball | None) -> Array:
+        fastest = jnp.full((), jnp.inf, self.volume.dtype) if env is None else largest_speed(env)
+        return self.cross_section.bound(fastest)
 
-    def inside(self, env: Any, v: Components) -> Array:
-        if env is None:
-            return jnp.ones(v[0].shape, bool)
-        return _square(_minus(v, env[0])) <= env[1] ** 2
+    def inside(self, env: Ball | None, v: Components) -> Array:
+        return jnp.ones(v[0].shape, bool) if env is None else in_ball(env, v)
 
     def jump(self, words: Components, vi: Components, vj: Components) -> tuple[Components, Components, Array, Array]:
         dies = random.bernoulli(words[0], self.annihilation.astype(vi[0].dtype))

@@ -12,7 +12,8 @@ from .conservation import CONSERVATION
 from .coulomb_isotropization import COULOMB_ISOTROPIZATION
 from .coulomb_relaxation import COULOMB_RELAXATION
 from .maxwell_bkw import MAXWELL_BKW
+from .microcanonical import MICROCANONICAL
 from .torus_mode import TORUS_MODE
 
-_ALL = (MAXWELL_BKW, COULOMB_RELAXATION, COULOMB_ISOTROPIZATION, TORUS_MODE, ANNIHILATION, CONSERVATION)
+_ALL = (MAXWELL_BKW, COULOMB_RELAXATION, COULOMB_ISOTROPIZATION, TORUS_MODE, MICROCANONICAL, ANNIHILATION, CONSERVATION)
 CATALOGUE: dict[str, Experiment] = {e.name: e for e in _ALL}

@@ -33,8 +33,10 @@ class Options:
     replicas: int
     seed: int = 0
     scheme: str = "euler-maruyama"
-    gamma: float | None = None  # these two where the experiment has one
+    gamma: float | None = None  # these where the experiment has one
     alpha: float | None = None
+    law: str | None = None
+    epsilon: float | None = None
 
     def check(
         self,
@@ -64,6 +66,8 @@ class Options:
             check_scalar("--alpha", self.alpha)
             if not 0 < self.alpha <= 1:
                 raise refuse("--alpha", "be in (0, 1]", f"is {self.alpha:g}", "it is a probability")
+        if self.epsilon is not None:
+            check_scalar("--epsilon", self.epsilon, positive=True)
 
     def make_scheme(self) -> AbstractScheme:
         return SCHEMES[self.scheme]()
@@ -71,7 +75,7 @@ class Options:
 
 KINDS: dict[str, type] = {
     "particles": int, "dim": int, "dt": float, "steps": int, "replicas": int, "seed": int, "scheme": str, "gamma": float,
-    "alpha": float,
+    "alpha": float, "law": str, "epsilon": float,
 }  # fmt: skip
 
 
@@ -122,9 +126,9 @@ class Experiment:
 
     def options(self, given: Mapping[str, Any]) -> Options:
         """The defaults with what is given, checked. **Raises:** `ValueError`."""
-        for name in ("gamma", "alpha"):
+        for name in ("gamma", "alpha", "law", "epsilon"):
             if given.get(name) is not None and getattr(self.defaults, name) is None:
-                raise refuse(f"--{name}", f"be left out for {self.name}", f"is {given[name]}", "its law is fixed")
+                raise refuse(f"--{name}", f"be left out for {self.name}", f"is {given[name]}", "it has none")
         chosen = self.adapt(dataclasses.replace(self.defaults, **given), frozenset(given))
         chosen.check(
             least_dim=self.least_dim, most_dim=self.most_dim, least_steps=self.least_steps, schemes=self.schemes

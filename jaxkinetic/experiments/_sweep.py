@@ -20,6 +20,7 @@ from ._table import table
 _SYMBOLS = {
     "gamma": "exponent γ",
     "alpha": "annihilation probability α",
+    "epsilon": "largest size of a collision ε",
     "particles": "number of particles N",
     "dt": "time step Δt",
     "dim": "dimension d",
@@ -143,7 +144,7 @@ def _summary(
         for v, f, s, e, o in zip(values, found, stderr, exact, cells, strict=True)
     ]
     text = table([name, headline.label, "+-", "exact", "dt", "replicas", "particles"], rows)
-    arrays = {"values": np.array([float(v) if name != "scheme" else i for i, v in enumerate(values)]), "headline": found,
+    arrays = {"values": np.array([float(v) if KINDS[name] is not str else i for i, v in enumerate(values)]), "headline": found,
               "headline_stderr": stderr, "exact": exact}  # fmt: skip
     results = {"headline": headline.number, "found": found.tolist(), "stderr": stderr.tolist(), "exact": exact.tolist()}
     findings = (
@@ -166,11 +167,11 @@ def _draw(
 ) -> Figure:
     figure, axes = look.new_figure(1, 1, size=(7.5, 5.2), title=f"{experiment.name} over {name}")
     ax = axes[0, 0]
-    places = np.arange(len(values)) if name == "scheme" else np.array([float(v) for v in values])
+    places = np.arange(len(values)) if KINDS[name] is str else np.array([float(v) for v in values])
     if np.isfinite(exact).any():
         ax.plot(places, exact, "D", mfc="none", mec=look.BLACK, ms=9, ls="none", label="exact")
     look.points(ax, places, found, stderr, label="measured")
-    if name == "scheme":
+    if KINDS[name] is str:
         ax.set_xticks(places, [str(v) for v in values])
     elif name in ("particles", "dt", "replicas", "steps") and places.min() > 0 and places.max() / places.min() > 5:
         ax.set_xscale("log")

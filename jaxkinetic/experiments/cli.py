@@ -27,6 +27,8 @@ _HELP = {
     "scheme": "time stepping",
     "gamma": "exponent of the interaction, where it is free",
     "alpha": "probability of annihilation, where there is one",
+    "law": "of the angles of collisions, where there is one: fixed_angle, constant_rate, heat_kernel",
+    "epsilon": "size of collisions, where there is one: the angle (fixed_angle: 1.2 by default), or the mean free time",
 }
 
 

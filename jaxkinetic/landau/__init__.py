@@ -1,4 +1,4 @@
-"""The Landau equation: interactions, particle systems, exact laws."""
+"""The Landau equation: interactions, particle systems, microcanonical collisions, exact laws."""
 
 from . import exact as exact
 from .interactions import (
@@ -13,6 +13,7 @@ from .interactions import (
 from .interactions import (
     PowerLaw as PowerLaw,
 )
+from .microcanonical import Microcanonical as Microcanonical
 from .roots import symmetric_root as symmetric_root
 from .systems import IndependentNoise as IndependentNoise
 from .systems import Kac as Kac

@@ -120,6 +120,14 @@ class AbstractRadial(AbstractInteraction):
     @abc.abstractmethod
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]: ...
 
+    def largest_psi(self, least: Array, most: Array) -> Array:
+        """A number that psi does not exceed for least <= r <= most, scalars; infinite if there is none. Asked for only where
+        pairs jump at a rate that is proportional to psi: `Microcanonical` with law "fixed_angle"."""
+        raise refuse(
+            "interaction", 'have a method `largest_psi(least, most)` for law "fixed_angle"', f"{type(self).__name__} has none",
+            "give one: a number that psi(r^2) does not exceed for least <= r <= most",
+        )  # fmt: skip
+
     def _psi_and_r2(self, z: Components) -> tuple[Array, Array, Array]:
         """(psi, r^2, whether r > 0); where r = 0 both are those of r = 1, finite with finite derivatives."""
         r2 = sum((c * c for c in z[1:]), z[0] * z[0])
@@ -217,6 +225,9 @@ class Maxwell(AbstractRadial):
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
 
+    def largest_psi(self, least: Array, most: Array) -> Array:
+        return self.strength.astype(most.dtype)
+
     def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
         self.check_form(form)
         return uniform_moments(self.strength.astype(state.velocity.dtype), state).matrix()
@@ -260,6 +271,13 @@ class PowerLaw(AbstractRadial):
         gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))
         base = jnp.maximum(r2 + delta * delta, _least_base(gamma))
         return strength * positive_power(base, gamma / 2)
+
+    def largest_psi(self, least: Array, most: Array) -> Array:
+        # Monotone in r.
+        least, most = least * least, most * most
+        unbounded = (self.gamma < 0) & (least + self.softening.astype(least.dtype) ** 2 == 0)
+        largest = jnp.maximum(self.psi(least), self.psi(most))
+        return jnp.where(unbounded, jnp.full((), jnp.inf, least.dtype), largest)
 
 
 def parameter(name: str, value: ArrayLike, *, nonnegative: bool = False) -> Float[Array, ""]:

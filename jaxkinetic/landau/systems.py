@@ -10,18 +10,17 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from jaxkinetic_kernels import particle_normals, tile_normals
 
-from .._checks import is_traced, refuse
+from .._checks import refuse
 from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
 from .._types import RealScalar, Words
 from ..pairs import rotations
 from ..pairs.sums import weighted_sum
 from ..schemes import EulerMaruyama
-from ..states import Particles
+from ..states import Particles, check_alive, check_particles
 from .generators import particle_generator
 from .interactions import AbstractInteraction, AbstractRadial, Components
 from .roots import symmetric_root
@@ -45,20 +44,8 @@ class AbstractLandau(AbstractDiffusion):
                 f"is {self.interaction!r}",
                 "pass jk.landau.Maxwell(), say",
             )
-        if not isinstance(state, Particles):
-            raise refuse("state", "be Particles", f"is a {type(state).__name__}", "pass jk.Particles(velocity)")
-        if state.velocity.ndim != 2:
-            raise refuse(
-                "state.velocity",
-                "have shape (N, d)",
-                f"has shape {state.velocity.shape}",
-                "use `jax.vmap` over replicas",
-            )
-        if state.num_slots < 2:
-            raise refuse("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")
-        if not is_traced(state.alive) and int(np.sum(np.asarray(state.alive))) < 2:
-            alive = int(np.sum(np.asarray(state.alive)))
-            raise refuse("state", "hold at least 2 particles that are alive", f"holds {alive}", "revive some")
+        check_particles(state, 2)
+        check_alive(state, 2)
         self.interaction.check_form(self.sums)
         self.interaction.check(state.dim)
 
@@ -130,11 +117,7 @@ class Kac(AbstractLandau, AbstractPairFlow):
         """(v_i + v_j)/2 and |v_i - v_j| kept, the direction after Brownian motion for tau = 4 psi(r) s."""
         interaction: Any = self.interaction
         z = tuple(p - q for p, q in zip(vi, vj, strict=True))
-        turn = rotations.heat_rotation(words, 4 * interaction.psi_of(z) * s, z)
-        return (
-            tuple(p + c / 2 for p, c in zip(vi, turn, strict=True)),
-            tuple(q - c / 2 for q, c in zip(vj, turn, strict=True)),
-        )
+        return rotations.turned_pair(rotations.heat_rotation(words, 4 * interaction.psi_of(z) * s, z), vi, vj)
 
     def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
         return particle_generator(self.interaction, phi, shared_noise=True)

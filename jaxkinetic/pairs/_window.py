@@ -20,7 +20,8 @@ LATER = 2**31 - 1
 _RATE = (
     "A derivative reaches the rate of the jumps (through a velocity it depends on, a strength, a volume, an exponent, dt), and "
     "at fixed noise it misses that events come and go; differentiate in what the rate does not depend on, for example the "
-    "initial velocities of `boltzmann.KacWalk(Maxwell(), ...)`, or use finite differences of averages over many runs."
+    "initial velocities of `boltzmann.KacWalk(Maxwell(), ...)` or gamma of `landau.Microcanonical(..., 'heat_kernel', h)`, or "
+    "use finite differences of averages over many runs."
 )
 
 

@@ -1,4 +1,4 @@
-"""Rotating a vector z by the spherical heat flow, as an increment, so that a small angle loses no digit."""
+"""Rotating a vector z by an angle or by the spherical heat flow, as an increment, so that a small angle loses no digit."""
 
 import math
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxkinetic_kernels import cos_sin, materialise, normals, uniform
+from jaxkinetic_kernels import cos_sin, materialise, normals, square_root, uniform
 
 from .sphere import LATEST, quantile
 
@@ -14,8 +14,13 @@ Components = tuple[Array, ...]
 
 
 def num_words(dim: int) -> int:
-    """uint32 words one rotation takes: angle and axis."""
-    return 2 if dim <= 3 else 1 + dim + dim % 2
+    """uint32 words one rotation by the heat flow takes: angle and axis."""
+    return 2 if dim == 2 else 1 + axis_words(dim)
+
+
+def axis_words(dim: int) -> int:
+    """uint32 words of an axis alone."""
+    return 1 if dim <= 3 else dim + dim % 2
 
 
 def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
@@ -39,6 +44,31 @@ def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
     return _stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
 
 
+def rotation(words: tuple[Array, ...], x: Array, z: Components) -> Components:
+    r"""z' - z for z turned by theta about a uniform axis: $-2xz + 2\sqrt{x(1-x)}\,r\,e$, x = sin^2(theta/2) in [0, 1].
+
+    e is uniform on the unit sphere orthogonal to z, for d = 2 a fair sign. |z'| = |z| to round-off; z = 0 stays.
+    **Arguments:** `words`: `axis_words(d)` uint32 arrays; `x`: outside [0, 1] the result is NaN; `z`: d component arrays.
+    Differentiable in x, inside (0, 1), and z at fixed words.
+    """
+    dtype = z[0].dtype
+    moving = (sum((c * c for c in z[1:]), z[0] * z[0]) > 0) & (x != 0)
+    z = tuple(jnp.where(moving, c, jnp.ones((), dtype)) for c in z)
+    wrong = ~((x >= 0) & (x <= 1))
+    x = jnp.where(moving & ~wrong, x, jnp.full((), 0.5, dtype))
+    turned = _turned(words, x, z)
+    rest = jnp.where(wrong, jnp.full((), jnp.nan, dtype), jnp.zeros((), dtype))
+    return _stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
+
+
+def turned_pair(turn: Components, vi: Components, vj: Components) -> tuple[Components, Components]:
+    """(vi, vj) when their relative velocity moves by `turn`: (vi + vj)/2 stays."""
+    return (
+        tuple(p + c / 2 for p, c in zip(vi, turn, strict=True)),
+        tuple(q - c / 2 for q, c in zip(vj, turn, strict=True)),
+    )
+
+
 def _stored(z: Components) -> Components:
     """Once for both partners, two components in one loop."""
     pairs = [materialise(jax.lax.complex(a, b)) for a, b in zip(z[::2], z[1::2], strict=False)]
@@ -58,13 +88,21 @@ def _about_an_axis(words: tuple[Array, ...], tau: Array, z: Components) -> Compo
     u = jnp.clip(uniform(words[0], dtype), 0, 1 - jnp.finfo(dtype).epsneg)
     # Inside (0, 1): at either end a root has no derivative.
     x = jnp.clip(quantile(u, tau, len(z)), jnp.finfo(dtype).tiny, 1 - jnp.finfo(dtype).epsneg)
-    if len(z) == 3:
-        turn = materialise(jax.lax.complex(x, uniform(words[1], dtype)))
+    return _turned(words[1:], x, z)
+
+
+def _turned(words: tuple[Array, ...], x: Array, z: Components) -> Components:
+    if len(z) == 2:
+        x = materialise(x)
+        sign = jnp.where(words[0] >> 31 == 0, jnp.ones_like(x), -jnp.ones_like(x))
+        side = (-sign * z[1], sign * z[0])
+    elif len(z) == 3:
+        turn = materialise(jax.lax.complex(x, uniform(words[0], x.dtype)))
         x, side = turn.real, _frame(turn.imag, z)
     else:
-        x, side = materialise(x), _projected(words[1:], z)
+        x, side = materialise(x), _projected(words, z)
     # Two roots: the one of x (1 - x) rounds down more often than up near x = 1/2, by .004 eps in the mean.
-    across = 2 * jnp.sqrt(x) * jnp.sqrt(1 - x)
+    across = 2 * square_root(x) * square_root(1 - x)
     return tuple(across * e - 2 * x * c for e, c in zip(side, z, strict=True))
 
 

@@ -18,6 +18,7 @@ from .pair_noise import particle_normals as particle_normals
 from .periodic import wrap as wrap
 from .philox import philox_4x32 as philox_4x32
 from .power import positive_power as positive_power
+from .power import square_root as square_root
 from .rows import BLOCK_AREA as BLOCK_AREA
 from .rows import map_rows as map_rows
 from .structure_factors import difference_series as difference_series

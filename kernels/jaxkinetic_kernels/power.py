@@ -1,4 +1,4 @@
-"""x^e with a traced exponent, in operations that vectorise."""
+"""x^e with a traced exponent, in operations that vectorise; the square root."""
 
 import math
 from typing import Any
@@ -27,6 +27,12 @@ def positive_power(x: jax.Array, exponent: jax.Array) -> jax.Array:
     if math.prod(x.shape) < SMALL:
         return _general(x, exponent)
     return jax.lax.platform_dependent(x, exponent, cpu=_either, default=_general)
+
+
+def square_root(x: jax.Array) -> jax.Array:
+    """sqrt, with derivative 0 at 0."""
+    zero = x == 0
+    return jnp.where(zero, jnp.zeros_like(x), jnp.sqrt(jnp.where(zero, jnp.ones_like(x), x)))
 
 
 def _either(x: jax.Array, exponent: jax.Array) -> jax.Array:

@@ -32,8 +32,12 @@ from .coulomb import (
     coulomb_isotropization_rate_matching as coulomb_isotropization_rate_matching,
 )
 from .coulomb import (
+    coulomb_isotropization_rate_microcanonical as coulomb_isotropization_rate_microcanonical,
+)
+from .coulomb import (
     isotropic_entropy as isotropic_entropy,
 )
+from .microcanonical import microcanonical_defect as microcanonical_defect
 from .quartic import (
     kac_quartic as kac_quartic,
 )

@@ -1,9 +1,12 @@
 """Coulomb, gamma = -3, d = 3, strength 1: what is known exactly at the initial time, for the Landau equation with mass 1."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy.integrate import cumulative_trapezoid, trapezoid
+
+from ..._checks import check_scalar, refuse
 
 
 def coulomb_isotropization_rate(perpendicular: float, parallel: float) -> float:
@@ -27,6 +30,34 @@ def coulomb_isotropization_rate_matching(perpendicular: float, parallel: float, 
     $\frac14 E[(1 - e^{-6\tau})((z_1^2 + z_2^2)/2 - z_3^2)] / (dt\,(T_\perp - T_\parallel))$, tau = 4 dt/r^3, z the difference
     of two bi-Maxwellian velocities: a matched pair forgets the quadratic harmonic of its direction by e^{-6 tau}.
     """
+    return _by_pairs(perpendicular, parallel, lambda r: -np.expm1(-24 * dt / r**3)) / dt
+
+
+def coulomb_isotropization_rate_microcanonical(perpendicular: float, parallel: float, law: str, h: float) -> float:
+    r"""The rate of T_perp - T_par at t = 0 under `Microcanonical(PowerLaw(-3), law, h)`, N large: 3 nu as h -> 0, to order h,
+    the next order being h^{4/3}.
+
+    $\frac14 E[(1 - m_2)((z_1^2 + z_2^2)/2 - z_3^2)] / (h\,(T_\perp - T_\parallel))$: a particle collides once in a time h, and
+    the pair forgets the quadratic harmonic by m_2 = e^{-24 h/r^3} ("heat_kernel"), or P_2 of max(1 - 8 h/r^3, 0)
+    ("constant_rate").
+    """
+    if law not in ("constant_rate", "heat_kernel"):
+        raise refuse(
+            "law", "be 'constant_rate' or 'heat_kernel'", f"is {law!r}", "choose one: the other has no rate at r = 0"
+        )
+    check_scalar("h", h, positive=True)
+
+    def forgotten(r: np.ndarray) -> np.ndarray:
+        if law == "heat_kernel":
+            return -np.expm1(-24 * h / r**3)
+        y = np.minimum(8 * h / r**3, 1)
+        return 1.5 * (2 * y - y**2)
+
+    return _by_pairs(perpendicular, parallel, forgotten) / h
+
+
+def _by_pairs(perpendicular: float, parallel: float, forgotten: Callable[[np.ndarray], np.ndarray]) -> float:
+    """E[forgotten(r) ((z_1^2 + z_2^2)/2 - z_3^2)]/4 over T_perp - T_par, z the difference of two bi-Maxwellian velocities."""
     cosine, weight = np.polynomial.legendre.leggauss(64)
     r = np.concatenate([np.linspace(0, 0.5, 4001)[1:], np.linspace(0.5, 30, 8001)[1:]])[None, :]
     exponent = (1 - cosine**2) / (2 * perpendicular) + cosine**2 / (2 * parallel)
@@ -35,9 +66,9 @@ def coulomb_isotropization_rate_matching(perpendicular: float, parallel: float, 
         * r**2
         / (np.sqrt(2 * np.pi) * 2 * perpendicular * np.sqrt(2 * parallel))
     )
-    turned = -np.expm1(-24 * dt / r**3) * r**2 * ((1 - 3 * cosine**2) / 2)[:, None]
+    turned = forgotten(r) * r**2 * ((1 - 3 * cosine**2) / 2)[:, None]
     mean = np.sum(weight * trapezoid(law * turned, r[0]))
-    return float(mean / (4 * dt * (perpendicular - parallel)))
+    return float(mean / (4 * (perpendicular - parallel)))
 
 
 def isotropic_entropy(speed: np.ndarray, density: np.ndarray) -> float:

@@ -1,0 +1,84 @@
+"""How far the harmonics of a pair's direction under `Microcanonical` are from Landau's."""
+
+import math
+
+from scipy.special import eval_gegenbauer
+
+from ..._checks import check_integer, check_scalar, refuse
+from ..microcanonical import LAWS, check_angle
+
+
+def microcanonical_defect(
+    law: str, l: int, epsilon: float, dim: int, *, psi: float = 1.0, exact: bool = False
+) -> float:
+    r"""delta_l: a harmonic of degree l of z/r decays at $\frac4N \psi \Lambda (1 + \delta_l)$, Lambda = l (l + d - 2), under
+    `landau.Microcanonical`; under Landau's law (`landau.Kac`) delta = 0.
+
+    To leading order in epsilon:
+
+    - "fixed_angle": $-\frac{\epsilon^2}{4(d+1)} (\Lambda - (d-1))$,
+    - "constant_rate": $-\frac{2(d-1)}{d+1} h\psi\,(\Lambda - (d-1))$,
+    - "heat_kernel": $-2 h\psi\Lambda$.
+
+    `exact=True`: $(1 - m_l)/(4h\psi\Lambda) - 1$, m_l = E R_l(cos theta) = R_l(max(1 - 4(d-1) h psi, 0)) for "constant_rate"
+    and $e^{-4h\psi\Lambda}$ for "heat_kernel"; $(d-1)(1 - R_l(\cos\epsilon))/((1 - \cos\epsilon)\Lambda) - 1$ for
+    "fixed_angle". R_l: Gegenbauer's polynomial, R_l(1) = 1.
+
+    For psi constant (Maxwell molecules) the deviator of the pressure tensor of N particles with fixed mean decays at
+    4 d psi (1 + delta_2), every N.
+
+    **Arguments:** `law`, `epsilon`: as of `Microcanonical`. `l` >= 1. `dim`: d. `psi`: psi(r), which "fixed_angle" does not
+    need.
+    **Raises:** `ValueError` for values out of range.
+    """
+    if law not in LAWS:
+        raise refuse("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {law!r}", "choose one")
+    l, dim = check_integer("l", l, minimum=1), check_integer("dim", dim, minimum=2)
+    check_scalar("epsilon", epsilon, positive=True)
+    check_scalar("psi", psi, nonnegative=True)
+    epsilon, psi = float(epsilon), float(psi)
+    if law == "fixed_angle":
+        check_angle(epsilon)
+    eigenvalue, step = l * (l + dim - 2), epsilon * psi
+    if not exact:
+        return {
+            "fixed_angle": -(epsilon**2) / (4 * (dim + 1)) * (eigenvalue - (dim - 1)),
+            "constant_rate": -2 * (dim - 1) / (dim + 1) * step * (eigenvalue - (dim - 1)),
+            "heat_kernel": -2 * step * eigenvalue,
+        }[law]
+    if law == "heat_kernel":
+        return _mean_defect(4 * step * eigenvalue)
+    if law == "fixed_angle":
+        return _turned(l, 2 * math.sin(epsilon / 2) ** 2, dim)
+    wanted, turned = 4 * (dim - 1) * step, min(4 * (dim - 1) * step, 1.0)
+    # Capped: less than what Landau's rate asks for.
+    return (1 + _turned(l, turned, dim)) * (turned / wanted) - 1 if turned < wanted else _turned(l, turned, dim)
+
+
+def _mean_defect(x: float) -> float:
+    """(1 - e^-x)/x - 1, without cancellation at 0."""
+    if x < 1e-2:
+        return -x / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6))))
+    return -math.expm1(-x) / x - 1
+
+
+def _turned(l: int, y: float, dim: int) -> float:
+    r"""(d-1)(1 - R_l(1 - y))/(y Lambda) - 1, by the terms k >= 2 of
+    $R_l(1-y) = \sum_k \frac{(-l)_k (l+d-2)_k}{((d-1)/2)_k\,k!} (y/2)^k$: nothing cancels at small y."""
+    eigenvalue = l * (l + dim - 2)
+    if y * eigenvalue > 1:
+        return (dim - 1) * (1 - _harmonic(l, 1 - y, dim)) / (y * eigenvalue) - 1
+    total, term = 0.0, 1.0
+    for k in range(1, l):
+        # Relative to the term k = 1, which is -Lambda y/(d-1).
+        term *= (k - l) * (l + dim - 2 + k) / (((dim - 1) / 2 + k) * (k + 1)) * y / 2
+        total += term
+    return total
+
+
+def _harmonic(l: int, cosine: float, dim: int) -> float:
+    """R_l."""
+    if dim == 2:
+        return math.cos(l * math.acos(cosine))
+    order = (dim - 2) / 2
+    return float(eval_gegenbauer(l, order, cosine) / eval_gegenbauer(l, order, 1.0))

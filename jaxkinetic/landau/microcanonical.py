@@ -1,0 +1,244 @@
+"""Microcanonical binary collisions: conservative jumps of pairs that become Landau's equation as they get small (Du)."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
+
+from .._checks import check_scalar, is_traced, known_array, refuse
+from .._system import AbstractPairJump, AbstractScheme
+from ..pairs import ExactClock, directions, rotations
+from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
+from ..states import Particles, check_alive, check_particles
+from .interactions import AbstractRadial, Components, Maxwell
+
+LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
+# Of phi in a pair's velocities, for `generator`. And above what rounding can do to a rate.
+_DEGREE, _ROUNDING = 7, 1.0001
+_PI = math.pi * (1 + 1e-6)
+
+
+class Microcanonical(AbstractPairJump):
+    r"""Every pair jumps at its own rate; its relative velocity z turns by theta about a uniform axis, r = |z| and (v_i + v_j)/2
+    stay. As epsilon -> 0 the process becomes `Kac`'s diffusion (FW 1.6), whose generator for a pair is $\frac4N \psi(r)
+    \Delta_{S^{d-1}}$.
+
+    | `law` | rate of a pair | angle | epsilon |
+    |---|---|---|---|
+    | "fixed_angle" | $\frac4N (d-1)\,\psi(r)/(1 - \cos\epsilon)$ | epsilon | the angle, in (0, pi] |
+    | "constant_rate" | $1/(N h)$ | $1 - \cos\theta = 4(d-1)\,h\,\psi(r)$, at most 1 | h, the mean free time of a particle |
+    | "heat_kernel" | $1/(N h)$ | Brownian motion on the sphere for tau = $4 h \psi(r)$ | h |
+
+    **Error.** A jump by a law of theta multiplies the harmonics of degree l of z/r by E R_l(cos theta), R_l the Gegenbauer
+    polynomial with R_l(1) = 1; `generator` is made from these numbers, `exact.microcanonical_defect` gives the relative
+    error of their rates, of order epsilon^2 for the first law and h for the others.
+
+    **No law of angles is of second order in 1/rate.** With y = 1 - cos theta, R_1 = 1 - y and R_2 = 1 - d (2 y - y^2)/(d - 1):
+    if both harmonics decayed as Landau's do (rates in the ratio 2d/(d - 1)) E y^2 would be 0; and at rate lambda
+    $\lambda E y^2 \ge (\lambda E y)^2/\lambda$. Among the laws that are right for l = 1 that is least where theta is a
+    number, as in "constant_rate" until it is capped.
+
+    Conserved on every path: momentum and energy, to round-off. Reversible: the uniform law on the sphere of given momentum and
+    energy is invariant. Cost: that of `pairs.ExactClock` (default; exact in law) at (N-1)/(2h) jumps of pairs in a unit of
+    time; "fixed_angle" thins candidates at the largest rate, which the floor decides. `pairs.TauLeap`: order 1 in dt.
+
+    Derivatives at fixed noise: "constant_rate" and "heat_kernel" in gamma, strength, softening, floor and velocities,
+    forward and reverse (that with `max_windows` and `max_waves`); "fixed_angle" in the velocities, for `Maxwell`. Those that
+    reach the rate (epsilon; everything else of "fixed_angle") are refused.
+
+    **Arguments:** `interaction`: radial, for example `PowerLaw(-3)`. `law`: a name of the table. `epsilon`. `floor`: None, or
+    delta > 0: psi(max(r, delta)) for psi(r). "fixed_angle" needs it where psi is unbounded at 0, for pairs would jump
+    infinitely often; a softened interaction is bounded. All nondimensional.
+
+    **Raises:** `ValueError` for an interaction that is not radial, an unknown law, epsilon outside its range, a floor that is
+    not positive, and in a run for N < 2, d < 2, gamma < -d, a law and an interaction that do not go together. Where they are
+    traced, an epsilon or a floor out of range, a negative strength and a rate without bound end the run with a sentence.
+
+    Source: the process is that of K. Du, microcanonical binary collisions.
+    """
+
+    interaction: AbstractRadial
+    law: str = eqx.field(static=True)
+    epsilon: Array
+    floor: Array | None
+
+    conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
+
+    def __init__(self, interaction: AbstractRadial, law: str, epsilon: ArrayLike, floor: ArrayLike | None = None):
+        if not isinstance(interaction, AbstractRadial):
+            was = f"is {type(interaction).__name__}" if isinstance(interaction, eqx.Module) else f"is {interaction!r}"
+            raise refuse(
+                "interaction", "be radial, for a jump turns the relative velocity of a pair", was,
+                "pass jk.landau.PowerLaw(-3.0), say",
+            )  # fmt: skip
+        if law not in LAWS:
+            raise refuse("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {law!r}", "choose one")
+        check_scalar("epsilon", epsilon, positive=True)
+        if law == "fixed_angle" and not is_traced(epsilon):
+            check_angle(epsilon)
+        if floor is not None:
+            check_scalar("floor", floor, positive=True)
+        self.interaction, self.law = interaction, law
+        self.epsilon, self.floor = known_array(epsilon), None if floor is None else known_array(floor)
+
+    @property
+    def constant_rate(self) -> bool:
+        return self.law != "fixed_angle" or isinstance(self.interaction, Maxwell)
+
+    def check(self, state: Particles) -> None:
+        check_particles(state, 2)
+        check_alive(state, 2)
+        self.interaction.check(state.dim)
+        if self.law == "fixed_angle" and not is_traced(self.interaction, self.floor):
+            with jax.ensure_compile_time_eval():
+                bounded = bool(jnp.isfinite(self._largest_psi(jnp.ones((), state.velocity.dtype))))
+            if not bounded:
+                was = "is None" if self.floor is None else f"is {float(self.floor):g}, too small to bound it"
+                raise refuse(
+                    "floor", 'be given with law="fixed_angle" where psi(r) is unbounded at r = 0', was,
+                    'pass floor=0.1, say, soften the interaction, or take law="heat_kernel"; else close pairs would jump '
+                    "infinitely often",
+                )  # fmt: skip
+
+    def default_scheme(self) -> AbstractScheme:
+        return ExactClock()
+
+    def num_words(self, dim: int) -> int:
+        return rotations.num_words(dim) if self.law == "heat_kernel" else rotations.axis_words(dim)
+
+    def clock(self, num_alive: Array) -> Array:
+        return 1 / num_alive
+
+    def rate(self, vi: Components, vj: Components) -> Array:
+        if self.law != "fixed_angle":
+            return jnp.broadcast_to(self._constant(vi[0].dtype), vi[0].shape)
+        psi, moving = self._psi(_difference(vi, vj))
+        # 1 - cos theta = 2 sin^2(theta/2)
+        rate = 2 * (len(vi) - 1) * psi / self._half_angle(psi.dtype)
+        return jnp.where(moving, rate, jnp.zeros_like(rate))
+
+    def envelope(self, state: Particles) -> "Ball | _Everywhere":
+        """The ball that holds everybody, unless the rate is constant."""
+        return _Everywhere(state.dim) if self.constant_rate else ball(state)
+
+    def rate_bound(self, env: "Ball | _Everywhere") -> Array:
+        if self.law != "fixed_angle":
+            return self._constant(self.epsilon.dtype)
+        fastest, dim = jnp.ones_like(self.epsilon), env.dim
+        if isinstance(env, Ball):
+            fastest = largest_speed(env)
+        return _ROUNDING * 2 * (dim - 1) * self._largest_psi(fastest) / self._half_angle(fastest.dtype)
+
+    def inside(self, env: "Ball | _Everywhere", v: Components) -> Array:
+        return in_ball(env, v) if isinstance(env, Ball) else jnp.ones(v[0].shape, bool)
+
+    def jump(self, words: Components, vi: Components, vj: Components) -> tuple[Components, Components, Array, Array]:
+        z = _difference(vi, vj)
+        psi = self._psi(z)[0]
+        if self.law == "heat_kernel":
+            turn = rotations.heat_rotation(words, 4 * self.epsilon.astype(psi.dtype) * psi, z)
+        else:
+            turn = rotations.rotation(words, self._turned(psi, len(z)), z)
+        lives = jnp.ones(vi[0].shape, bool)
+        return *rotations.turned_pair(turn, vi, vj), lives, lives
+
+    def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
+        """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities: the harmonics of the direction are
+        multiplied by their E R_l(cos theta). Cost N^2 times 15^(d-1)."""
+
+        def generated(state: Particles) -> Array:
+            v, here = state.velocity, phi(state)
+            nodes, weights = (jnp.asarray(x, v.dtype) for x in directions.quadrature(state.dim, 2 * _DEGREE))
+            first, second = (jnp.asarray(x) for x in np.triu_indices(state.num_slots, 1))
+
+            def pair(i: Array, j: Array) -> Array:
+                mean, z = (v[i] + v[j]) / 2, v[i] - v[j]
+                psi, moving = self._psi(tuple(z))
+                r = jnp.linalg.norm(jnp.where(moving, z, 1.0))
+                kernel = self._kernel(jnp.sum(nodes * z[None, :], -1) / r, psi, state.dim)
+
+                def turned(node: Array) -> Array:
+                    moved = v.at[i].set(mean + r * node / 2).at[j].set(mean - r * node / 2)
+                    return phi(Particles(moved, state.position, state.alive, state.ident))
+
+                average = jnp.sum(weights * kernel * jax.vmap(turned)(nodes))
+                rate = self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)
+                return jnp.where(state.alive[i] & state.alive[j] & moving, rate * (average - here), 0)
+
+            return jnp.sum(jax.lax.map(lambda ij: pair(*ij), (first, second)))
+
+        return generated
+
+    def _kernel(self, cosine: Array, psi: Array, dim: int) -> Array:
+        """Density of the new direction, cos to the old one, with respect to the uniform law: harmonics up to degree 7."""
+        cos_theta = 1 - 2 * self._turned(psi, dim)
+        total, number = jnp.ones_like(cosine), float(dim)
+        below, here = (jnp.ones_like(x) for x in (cosine, cos_theta)), (cosine, cos_theta)
+        for degree in range(1, _DEGREE + 1):
+            value, multiplier = here
+            if self.law == "heat_kernel":
+                multiplier = jnp.exp(-degree * (degree + dim - 2) * 4 * self.epsilon.astype(psi.dtype) * psi)
+            total = total + number * multiplier * value
+            up, down = (2 * degree + dim - 2) / (degree + dim - 2), degree / (degree + dim - 2)
+            arguments = cosine, cos_theta
+            below, here = here, tuple(up * c * x - down * y for c, x, y in zip(arguments, here, below, strict=True))
+            # Harmonics of degree l + 1 for one of degree l.
+            number *= (2 * degree + dim) * (degree + dim - 2) / ((2 * degree + dim - 2) * (degree + 1))
+        return total
+
+    def _psi(self, z: Components) -> tuple[Array, Array]:
+        """(psi(max(r, floor)), whether r > 0); at r = 0 without a floor that of r = 1, where nothing turns."""
+        r2 = sum((c * c for c in z[1:]), z[0] * z[0])
+        moving = r2 > 0
+        r2 = jnp.maximum(r2, self._least(r2.dtype) ** 2)
+        # Not so for a NaN, which is to be seen.
+        return self.interaction.psi(jnp.where(r2 == 0, jnp.ones_like(r2), r2)), moving
+
+    def _least(self, dtype: jnp.dtype) -> Array:
+        """The floor, 0 without one; NaN if it is none."""
+        if self.floor is None:
+            return jnp.zeros((), dtype)
+        floor = self.floor.astype(dtype)
+        return jnp.where(floor >= 0, floor, jnp.full((), jnp.nan, dtype))
+
+    def _largest_psi(self, fastest: Array) -> Array:
+        least = self._least(fastest.dtype)
+        return self.interaction.largest_psi(least, jnp.maximum(least, fastest))
+
+    def _constant(self, dtype: jnp.dtype) -> Array:
+        """1/h; NaN unless h is positive. One expression for the rate and its bound."""
+        h = self.epsilon.astype(dtype)
+        return 1 / jnp.where(h > 0, h, jnp.full((), jnp.nan, dtype))
+
+    def _half_angle(self, dtype: jnp.dtype) -> Array:
+        """sin^2(epsilon/2) of the fixed angle; NaN if that is none."""
+        angle = self.epsilon.astype(dtype)
+        fine = (angle > 0) & (angle <= _PI)
+        return jnp.where(fine, jnp.sin(angle / 2) ** 2, jnp.full((), jnp.nan, dtype))
+
+    def _turned(self, psi: Array, dim: int) -> Array:
+        """sin^2(theta/2) of a law whose angle is a number."""
+        if self.law == "fixed_angle":
+            return jnp.broadcast_to(self._half_angle(psi.dtype), psi.shape)
+        return jnp.minimum(2 * (dim - 1) * self.epsilon.astype(psi.dtype) * psi, jnp.asarray(0.5, psi.dtype))
+
+
+def check_angle(epsilon: ArrayLike) -> None:
+    """**Raises:** `ValueError` above pi, but for its rounding in float32."""
+    if np.asarray(epsilon).item() > _PI:
+        raise refuse("epsilon", "be an angle in (0, pi]", f"is {np.asarray(epsilon).item():g}", "lower it")
+
+
+class _Everywhere(eqx.Module):
+    """No bound on velocities is needed; their dimension."""
+
+    dim: int = eqx.field(static=True)
+
+
+def _difference(vi: Components, vj: Components) -> Components:
+    return tuple(p - q for p, q in zip(vi, vj, strict=True))

@@ -1,0 +1,48 @@
+"""A ball that holds everybody: from it a bound on the relative speed of every pair, for rates that depend on it."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ..states import Particles
+
+# Above what velocities are, so that the ball outlives a few events; and above what rounding can do to a bound.
+_SLACK, _ROUNDING = 1.05, 1.0001
+Components = tuple[Array, ...]
+
+
+class Ball(NamedTuple):
+    """Everybody alive is within `radius` of the mean velocity `centre`, and no pair is ever faster than `fastest` = sqrt(2 W),
+    W the energy about the centre, which collisions keep and annihilation lowers."""
+
+    centre: Components
+    radius: Array
+    fastest: Array
+
+    @property
+    def dim(self) -> int:
+        return len(self.centre)
+
+
+def ball(state: Particles) -> Ball:
+    centre = tuple(state.mean(c) for c in state.velocity.T)
+    square = jnp.where(state.alive, _square_distance(tuple(state.live_velocity.T), centre), 0)
+    whole = _ROUNDING * jnp.sum(square)
+    # What rounding makes of differences of large velocities.
+    blur = 16 * jnp.finfo(whole.dtype).eps * sum((jnp.abs(c) for c in centre[1:]), jnp.abs(centre[0]))
+    radius = jnp.minimum(_SLACK * jnp.sqrt(jnp.max(square)), jnp.sqrt(whole))
+    return Ball(centre, radius + blur, jnp.sqrt(2 * whole) + blur)
+
+
+def largest_speed(env: Ball) -> Array:
+    """A number that no relative speed exceeds while everybody is inside."""
+    return _ROUNDING * jnp.minimum(2 * env.radius, env.fastest)
+
+
+def in_ball(env: Ball, v: Components) -> Array:
+    return _square_distance(v, env.centre) <= env.radius**2
+
+
+def _square_distance(v: Components, w: Components) -> Array:
+    return sum(((p - q) ** 2 for p, q in zip(v[1:], w[1:], strict=True)), (v[0] - w[0]) ** 2)

@@ -1,0 +1,592 @@
+"""Microcanonical binary collisions against exact laws, Landau's generator and Kac's diffusion."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from dynkin import datum
+from dynkin import z_scores as martingale_z_scores
+from registry import Yukawa
+from replicas import z_scores
+from test_sphere import harmonic
+
+import jaxkinetic as jk
+from jaxkinetic_kernels import square_root
+
+L, exact = jk.landau, jk.landau.exact
+MBC, POWER, CLOCK, LEAP = L.Microcanonical, L.PowerLaw, jk.pairs.ExactClock, jk.pairs.TauLeap
+LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
+
+
+def stress_deviator(state):
+    v = state.velocity - state.velocity.mean(axis=0, keepdims=True)
+    p = v.T @ v
+    return p - jnp.trace(p) / state.dim * jnp.eye(state.dim, dtype=p.dtype)
+
+
+def sixth(state):
+    """Degree 6, no symmetry among the directions."""
+    return jnp.sum((state.velocity @ jnp.arange(1, state.dim + 1, dtype=state.velocity.dtype)) ** 6)
+
+
+# ---- one pair -----------------------------------------------------------------------------------------------------------
+
+# law, epsilon, gamma: r = 1.3, strength .8.
+PAIRS = [
+    ("fixed_angle", 0.4, 1.0),
+    ("constant_rate", 0.06, -3.0),
+    ("constant_rate", 0.02, -3.0),
+    ("heat_kernel", 0.06, -3.0),
+    ("heat_kernel", 0.02, -3.0),
+]
+
+
+def cosines(system, dim, time, runs, scheme=None, steps=1):
+    """w_t . w_0 of one pair, `runs` times."""
+    start = jnp.asarray([0.9, -0.7, 0.4, 0.3][:dim], jnp.float32)
+    start = 0.65 * start / jnp.linalg.norm(start)
+    state = jk.Particles(jnp.stack([start, -start]) + 0.2)
+
+    def turned(final):
+        z = final.velocity[0] - final.velocity[1]
+        return jnp.vdot(z, start) / 0.65 / 1.3
+
+    scheme = CLOCK(capacity=8) if scheme is None else scheme
+    return np.asarray(
+        jk.ensemble(
+            system, state, key=jax.random.key(dim), replicas=runs, batch=20_000, dt=time / steps, num_steps=steps,
+            save=jk.Save(steps=(steps,), observe={"x": turned}), adjoint=jk.Direct(), scheme=scheme,
+        ).observed["x"][:, 0], float,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("law", "epsilon", "gamma", "dim", "runs"),
+    [
+        *((*pair, 3, 50_000) for pair in PAIRS if pair[1] != 0.02),
+        *((*pair, dim, 20_000) for pair in PAIRS if pair[1] != 0.02 for dim in (2, 4)),
+        *(pytest.param(*pair, 3, 1_000_000, marks=pytest.mark.slow) for pair in PAIRS),
+    ],
+)
+def test_the_harmonics_of_one_pair_decay_at_their_own_rates(law, epsilon, gamma, dim, runs):
+    """N = 2: E R_l(w_t . w_0) = exp(-(4/N) psi Lambda_l (1 + delta_l) t), l = 1, 2, 3, within 4 standard errors, delta from the
+    closed formula. With 1e6 runs Landau's own rates (delta = 0) are more than 8 away wherever delta is not 0: polynomials of
+    degree <= 4 alone could not see a wrong law of angles."""
+    gamma = max(gamma, -dim)
+    psi = 0.8 * 1.3**gamma
+    times = 1 / (2 * psi * 2 * dim)
+    x = cosines(MBC(POWER(gamma, 0.8), law, epsilon), dim, times, runs)
+    for l in (1, 2, 3):
+        rate = 2 * psi * l * (l + dim - 2)
+        delta = exact.microcanonical_defect(law, l, epsilon, dim, psi=psi, exact=True)
+        values = harmonic(l, x, dim)
+        z, away = (z_scores(values, math.exp(-rate * (1 + d) * times)) for d in (delta, 0.0))
+        print(law, epsilon, dim, l, delta, "z", z, "Landau", away)
+        assert abs(z) < 4
+        if runs == 1_000_000 and abs(delta) > 0.01:
+            assert abs(away) > 8
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_tau_leaping_of_one_pair_has_its_own_law(law):
+    """q = 1 at N = 2: in a step the pair jumps with probability p = 1 - exp(-rate dt/N), so that R_l is multiplied by
+    1 - p (1 - m_l), 1 - m_l = (rate of l)/(rate of jumps). The exact clock's law is more than 8 standard errors away for some
+    l."""
+    dim, epsilon, steps, time, distances = 3, {"fixed_angle": 0.9}.get(law, 0.05), 2, 0.15, []
+    psi = 0.8 * 1.3
+    jumps = {"fixed_angle": 4 / 2 * 2 * psi / (1 - math.cos(0.9))}.get(law, 1 / (2 * 0.05))
+    x = cosines(MBC(POWER(1.0, 0.8), law, epsilon), dim, time, 200_000, LEAP(), steps)
+    for l in (1, 2, 3):
+        delta = exact.microcanonical_defect(law, l, epsilon, dim, psi=psi, exact=True)
+        rate = 2 * psi * l * (l + dim - 2) * (1 + delta)
+        multiplier = 1 + math.expm1(-jumps * time / steps) * rate / jumps
+        z, away = (z_scores(harmonic(l, x, dim), m) for m in (multiplier**steps, math.exp(-rate * time)))
+        print(law, l, z, away)
+        assert abs(z) < 4
+        distances.append(abs(away))
+    assert max(distances) > 8
+
+
+@pytest.mark.parametrize("dim", [2, 3, 4])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_a_rotation_by_a_given_angle(dim, dtype):
+    """|z + dz| = |z| to round-off, the angle is theta (also pi), the axis uniform: its first two moments."""
+    num = 200_000
+    words = tuple(jax.random.bits(jax.random.key(3), (jk.pairs.rotations.axis_words(dim), num), jnp.uint32))
+    z = tuple(jnp.full(num, c, dtype) for c in (0.3, -0.7, -1.1, 0.4)[:dim])
+    before, eps = np.stack(z, -1).astype(float), float(jnp.finfo(dtype).eps)
+    for x in (0.0, 1e-6, 0.3, 1.0):
+        dz = np.stack(jax.jit(jk.pairs.rotations.rotation)(words, jnp.full(num, x, dtype), z), -1).astype(float)
+        after = before + dz
+        relative = (after**2).sum(-1) / (before**2).sum(-1) - 1
+        assert np.abs(relative).max() < (8 if dim < 4 else 80) * eps
+        # d = 4: an axis is a projection, which cancels where the normal vector lies along z.
+        np.testing.assert_allclose(
+            (before * dz).sum(-1) / (before**2).sum(-1), -2 * x, rtol=(30 if dim < 4 else 800) * eps, atol=4 * eps
+        )
+    across = (dz := np.stack(jk.pairs.rotations.rotation(words, jnp.full(num, 0.3, dtype), z), -1)) + 0.6 * before
+    assert np.abs(across.mean(0) / (across.std(0) / np.sqrt(num))).max() < 4
+    second = np.einsum("ni,nj->ij", across, across) / (across**2).sum()
+    w = before[0] / np.linalg.norm(before[0])
+    np.testing.assert_allclose(second, (np.eye(dim) - np.outer(w, w)) / (dim - 1), atol=0.015)
+    assert np.isnan(jk.pairs.rotations.rotation(words, jnp.full(num, 1.1, dtype), z)[0]).all()
+    assert dz.dtype == dtype
+
+
+# ---- the generator ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("dim", [2, 3, 4])
+def test_the_generator_on_the_stress(law, dim):
+    """g = 0, any N: the centred deviator is multiplied by -4 d C (1 + delta_2): 4 d cos^2(eps/2), 4 d (1 - 2(d-1) h C),
+    (1 - e^{-8 d h C})/(2h). To 1e-10; it catches every factor of the rates, the angles and the clock, at once."""
+    strength, epsilon = 0.7, {"fixed_angle": 0.8}.get(law, 0.03)
+    state, c = datum(5, dim)
+    system = MBC(L.Maxwell(strength), law, epsilon)
+
+    def component(state):
+        return jnp.vdot(stress_deviator(state), c[:dim, :])
+
+    rate = {
+        "fixed_angle": 4 * dim * strength * math.cos(epsilon / 2) ** 2,
+        "constant_rate": 4 * dim * strength * (1 - 2 * (dim - 1) * epsilon * strength),
+        "heat_kernel": -math.expm1(-8 * dim * epsilon * strength) / (2 * epsilon),
+    }[law]
+    found = system.generator(component)(state) / component(state)
+    np.testing.assert_allclose(found, -rate, rtol=1e-10)
+    defect = exact.microcanonical_defect(law, 2, epsilon, dim, psi=strength, exact=True)
+    np.testing.assert_allclose(4 * dim * strength * (1 + defect), rate, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("law", "order"), [("fixed_angle", 2), ("constant_rate", 1), ("heat_kernel", 1)])
+@pytest.mark.parametrize("gamma", [-3.0, 1.0])
+def test_the_generator_tends_to_landaus(law, order, gamma):
+    """(L_eps - L) phi at N = 8, degree 6, halves eps: the slope of the error, against `Kac.generator`, made from a alone."""
+    state, _ = datum(8, 3)
+    target = L.Kac(POWER(gamma, 0.5)).generator(sixth)(state)
+    errors = []
+    for scale in (1, 0.5, 0.25):
+        epsilon = scale * {"fixed_angle": 0.1}.get(law, 2e-4)
+        system = MBC(POWER(gamma, 0.5), law, epsilon, 0.01 if law == "fixed_angle" else None)
+        errors.append(float(abs(system.generator(sixth)(state) - target)))
+    slopes = np.diff(np.log(errors)) / math.log(0.5)
+    print(law, gamma, errors, slopes)
+    np.testing.assert_allclose(slopes, order, atol=0.05)
+
+
+def test_the_expansion_of_the_defect():
+    """Its leading term is that of the closed form; it is 0 for l = 1 where a law is normalised by l = 1."""
+    for law in LAWS:
+        for dim in (2, 3, 5):
+            for l in (1, 2, 3, 5):
+                small = {"fixed_angle": 1e-3}.get(law, 1e-6)
+                leading, whole = (
+                    exact.microcanonical_defect(law, l, small, dim, psi=1.7, exact=e) for e in (False, True)
+                )
+                np.testing.assert_allclose(whole, leading, rtol=1e-3, atol=1e-9)
+                assert (leading == 0) == (l == 1 and law != "heat_kernel")
+    # A float32 pi is an angle; nothing cancels at small sizes.
+    exact.microcanonical_defect("fixed_angle", 2, float(np.float32(np.pi)), 3)
+    for law in LAWS:
+        small = {"fixed_angle": 1e-9}.get(law, 1e-20)
+        whole, leading = (exact.microcanonical_defect(law, 3, small, 3, exact=e) for e in (True, False))
+        np.testing.assert_allclose(whole, leading, rtol=1e-12)
+    # The two ways to sum meet.
+    near = [
+        exact.microcanonical_defect("constant_rate", 3, h, 3, exact=True) for h in ((1 - 1e-9) / 96, (1 + 1e-9) / 96)
+    ]
+    np.testing.assert_allclose(near[0], near[1], rtol=1e-7)
+    # Where the angle of "constant_rate" is capped: cos = 0.
+    np.testing.assert_allclose(exact.microcanonical_defect("constant_rate", 2, 1.0, 3, exact=True), 1.5 / 24 - 1)
+
+
+DYNKIN = [
+    ("constant_rate", -3.0, 3, 3), ("heat_kernel", -2.0, 8, 2), ("fixed_angle", 1.0, 8, 2),
+    *(
+        pytest.param(*cell, marks=pytest.mark.slow)
+        for cell in (
+            ("heat_kernel", -3.0, 3, 3), ("heat_kernel", 1.0, 8, 2), ("heat_kernel", -4.0, 3, 4), ("constant_rate", 0.0, 3, 3),
+            ("constant_rate", 1.0, 8, 2), ("fixed_angle", -3.0, 3, 3), ("fixed_angle", 0.0, 3, 3),
+        )
+    ),
+]  # fmt: skip
+# As strong as the interactions of Dynkin's test of the diffusions.
+STRENGTHS = {-4.0: 3.0, -3.0: 3.0, -2.0: 2.0, 0.0: 1.0, 1.0: 0.4}
+
+
+def dynkin_system(law, gamma):
+    floor = 0.6 if law == "fixed_angle" and gamma < 0 else None
+    return MBC(POWER(gamma, STRENGTHS[gamma]), law, {"fixed_angle": 0.7}.get(law, 0.02), floor)
+
+
+@pytest.mark.parametrize(("law", "gamma", "num", "dim"), DYNKIN)
+def test_dynkin(law, gamma, num, dim):
+    """E[phi(X_T) - phi(X_0) - int L phi dt] = 0 for phi of degree 2, 3, 4, 6. Another clock, angle or axis is more than 8
+    standard errors away (`test_mistakes_are_seen`)."""
+    replicas = {2: 8000, 3: 4000, 4: 500}[dim]
+    z = martingale_z_scores(dynkin_system(law, gamma), CLOCK(), num, dim, replicas, seed=int(num + 10 * gamma))
+    print(law, gamma, num, dim, z)
+    assert np.abs(z).max() < 4
+
+
+@pytest.mark.parametrize("num", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_dynkin_of_tau_leaping(num):
+    z = martingale_z_scores(dynkin_system("heat_kernel", 1.0), LEAP(), num, 2, 6000, seed=num, steps=8)
+    print(num, z)
+    assert np.abs(z).max() < 4
+
+
+class NMinusOne(MBC):
+    def clock(self, num_alive):
+        return 1 / (num_alive - 1)
+
+
+class NoAxis(MBC):
+    """One sign of the axis only: in d = 2 a rotation to the left."""
+
+    def jump(self, words, vi, vj):
+        return super().jump((*words[:-1], words[-1] >> 1), vi, vj)
+
+
+class HalfAngle(MBC):
+    """Landau's rate with an angle that is right for l = 2 alone: sin^2 theta = 8 (d-1) h psi."""
+
+    def _turned(self, psi, dim):
+        return (1 - square_root(1 - jnp.minimum(8 * (dim - 1) * self.epsilon * psi, 1.0))) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", [NMinusOne, NoAxis, HalfAngle])
+def test_mistakes_are_seen(mistake):
+    right = dynkin_system("constant_rate", 1.0)
+
+    class Wrong(mistake):
+        def generator(self, phi):
+            return right.generator(phi)
+
+    wrong = Wrong(right.interaction, right.law, right.epsilon)
+    z = martingale_z_scores(wrong, CLOCK(), 8, 2, 32_000)
+    print(mistake.__name__, z)
+    assert np.abs(z).max() > 8
+
+
+# ---- N particles --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("law", "largest", "order"), [("fixed_angle", 1.6, 2), ("constant_rate", 0.1, 1), ("heat_kernel", 0.08, 1)]
+)
+def test_the_order_of_the_process(law, largest, order):
+    """E phi(X_t) of the jump process minus that of Kac's diffusion by sweeps of order 2, N = 8, Maxwell, phi = (w.v)^6, w along
+    the data: halving epsilon divides it by 2^order, to .3 (the next order of the expansion) plus 4 standard errors, themselves
+    below .3."""
+    state, _ = datum(8, 3)
+    state = jk.Particles(state.velocity.astype(jnp.float32))
+    w = state.velocity - state.velocity.mean(axis=0, keepdims=True)
+    w = w / jnp.linalg.norm(w)
+    t, runs = 0.08, 100_000
+
+    def along(state):
+        return jnp.vdot(w, state.velocity) ** 6
+
+    def mean(system, scheme, steps):
+        x = jk.ensemble(
+            system, state, key=jax.random.key(5), replicas=runs, batch=10_000, dt=t / steps, num_steps=steps, scheme=scheme,
+            save=jk.Save(steps=(steps,), observe={"x": along}), adjoint=jk.Direct(), reduce=jk.MeanVar(),
+        ).observed["x"]  # fmt: skip
+        return float(x.mean[0]), float(x.stderr[0])
+
+    kac, kac_noise = mean(L.Kac(L.Maxwell()), jk.pairs.Sweep(), 8)
+    found = [mean(MBC(L.Maxwell(), law, largest * s), CLOCK(), 1) for s in (1, 0.5)]
+    errors = np.array([m - kac for m, _ in found])
+    noises = np.hypot([s for _, s in found], kac_noise)
+    slope = np.log2(errors[0] / errors[1])
+    noise = math.hypot(*(noises / errors)) / math.log(2)
+    print(law, errors / noises, slope, noise)
+    assert noise < 0.3 / 4
+    # The next order of the expansion at these sizes.
+    assert abs(slope - order) < 0.3 + 4 * noise
+
+
+def uniform_sphere(key):
+    """Uniform on {sum v = 0, sum |v|^2 = 12}, N = 4, d = 3."""
+    v = jax.random.normal(key, (4, 3), jnp.float32)
+    v = v - v.mean(axis=0, keepdims=True)
+    return jk.Particles(v * jnp.sqrt(12 / jnp.sum(v**2)))
+
+
+REVERSIBLE = [("fixed_angle", 0.9, 1.0, 0.1), ("constant_rate", 0.05, -3.0, 3.0), ("heat_kernel", 0.05, -3.0, 3.0)]
+
+
+@pytest.mark.parametrize(("law", "epsilon", "gamma", "strength"), REVERSIBLE)
+def test_detailed_balance_and_the_invariant_law(law, epsilon, gamma, strength):
+    """N = 4 from the uniform law on the sphere of momentum 0 and energy 6: E f(X_0) g(X_t) = E g(X_0) f(X_t) for f, g of degree
+    2 to 4 with no symmetry, E <|v|^4> stays (d+2)(N-1) e^2/(d(N-1)+2) and E <v_x^2> 1, within 4 standard errors. A rate that
+    depends on where a pair comes from is seen below."""
+    x = two_times(MBC(POWER(gamma, strength), law, epsilon))
+    f0, f1 = x[:, 0], x[:, 2]
+    z, signal = balance(x), (f0 * f1).mean() / (f0**2).mean()
+    print(law, z, "correlation", signal)
+    assert np.abs(z).max() < 4
+    assert 0.1 < signal < 0.9
+
+
+def balance(x):
+    f0, g0, f1, g1, quartic, along = x.T
+    return z_scores(np.stack([f0 * g1 - g0 * f1, quartic, along], -1), [0.0, 5 * 3 * 9 / 11, 1.0])
+
+
+def two_times(system, runs=100_000):
+    def of(state):
+        v = state.velocity
+        return jnp.stack([v[0, 0] ** 2 * v[1, 1] + v[0, 2] * v[1, 0], v[0, 0] ** 3 * v[2, 1] + v[0, 0] * v[0, 1]])
+
+    def observed(state):
+        square = state.velocity**2
+        return jnp.stack([*of(state), jnp.mean(jnp.sum(square, 1) ** 2), jnp.mean(square[:, 0])])
+
+    x = jk.ensemble(
+        system, uniform_sphere, key=jax.random.key(8), replicas=runs, batch=10_000, dt=0.4, num_steps=1, scheme=CLOCK(),
+        save=jk.Save(steps=(0, 1), observe={"x": observed}), adjoint=jk.Direct(),
+    ).observed["x"]  # fmt: skip
+    x = np.asarray(x, float)
+    return np.concatenate([x[:, 0, :2], x[:, 1]], 1)
+
+
+@pytest.mark.slow
+def test_detailed_balance_sees_a_rate_that_knows_the_way():
+    class OneWay(MBC):
+        """Pairs jump more often when z lies along the first axis."""
+
+        def rate(self, vi, vj):
+            return super().rate(vi, vj) * (1 + jnp.tanh(jnp.abs(vi[0] - vj[0]))) / 2
+
+    z = balance(two_times(OneWay(POWER(-3.0, 3.0), "constant_rate", 0.05)))
+    print(z)
+    assert np.abs(z).max() > 8
+
+
+@pytest.mark.slow
+def test_coulomb_relaxes_as_the_equation():
+    """M4/15 from f_0 ~ v^2 e^{-v^2/1.2}, gamma = -3, by MBC (iii) at h = .005 and by `Sweep` at dt = .1: the table of the
+    isotropic Landau equation, within .002 plus 4 standard errors of about .001. Twice or half the time: .009 to .026."""
+    table = {0.1: 0.849711, 0.5: 0.879237}
+
+    def init(num):
+        return lambda key: jk.initial.bkw(key, num, 3, beta=0.4, dtype=jnp.float32)
+
+    def ratio(state):
+        return jk.diagnostics.moment(state, centred=True) / 15 / jk.diagnostics.temperature(state) ** 2
+
+    def run(system, scheme, num, runs, dt, steps, at):
+        x = jk.ensemble(
+            system, init(num), key=jax.random.key(3), replicas=runs, batch=8, dt=dt, num_steps=steps, scheme=scheme,
+            save=jk.Save(steps=at, observe={"x": ratio}), adjoint=jk.Direct(),
+        ).observed["x"]  # fmt: skip
+        x = np.asarray(x, float)
+        return x.mean(0), x.std(0, ddof=1) / math.sqrt(runs)
+
+    jumps = run(MBC(POWER(-3.0), "heat_kernel", 0.005), CLOCK(), 100_000, 8, 0.1, 5, (1, 5))
+    sweeps = run(L.Kac(POWER(-3.0)), jk.pairs.Sweep(), 1000, 200, 0.1, 5, (1, 5))
+    for mean, stderr in (jumps, sweeps):
+        error = mean - np.array(list(table.values()))
+        print(error, stderr)
+        assert (np.abs(error) < 0.002 + 4 * stderr).all()
+        assert (stderr < 0.0012).all()
+
+
+# ---- derivatives --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("law", ["constant_rate", "heat_kernel"])
+@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("scheme", [CLOCK(max_windows=6, max_waves=24), LEAP()])
+def test_derivatives_in_parameters_are_finite_differences(law, dim, scheme):
+    """gamma, strength, floor, softening and the initial velocities along a direction, forward and reverse, under common random
+    numbers, each above 1e-3 in size; strong enough for some pairs of "constant_rate" to be capped."""
+    state, c = datum(8, dim)
+    way = jax.random.normal(jax.random.key(4), state.velocity.shape)
+
+    @jax.jit
+    def observable(parameters):
+        gamma, strength, floor, softening, shift = parameters
+        system = MBC(POWER(gamma, strength, softening), law, 0.08, floor)
+        final = jk.simulate(
+            system, jk.Particles(state.velocity + shift * way), scheme=scheme, key=jax.random.key(3), dt=0.2, num_steps=3,
+            adjoint=jk.Direct(), throw=False,
+        ).final  # fmt: skip
+        return jnp.sum(jnp.sin(final.velocity) * c)
+
+    at = jnp.asarray([-1.5, 1.2, 1.3, 0.6, 0.1])
+    reverse, forward = jax.grad(observable)(at), jax.jacfwd(observable)(at)
+    step = 1e-6
+    difference = [(observable(at + step * e) - observable(at - step * e)) / (2 * step) for e in jnp.eye(5)]
+    print(law, dim, reverse)
+    np.testing.assert_allclose(reverse, difference, rtol=2e-6, atol=1e-8)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-9, atol=1e-12)
+    assert (np.abs(reverse) > 1e-3).all()
+
+
+@pytest.mark.parametrize("scheme", [CLOCK(), LEAP()])
+def test_derivatives_that_miss_events_are_refused(scheme):
+    """epsilon of every law; with "fixed_angle" everything but the velocities of Maxwell molecules, which pass."""
+    state, _ = datum(6, 3)
+
+    def run(system, velocity=state.velocity):
+        return jk.simulate(system, jk.Particles(velocity), scheme=scheme, key=jax.random.key(0), dt=0.05, num_steps=1)
+
+    def value(system, velocity=state.velocity):
+        return run(system, velocity).final.velocity[0, 0]
+
+    for law in LAWS:
+        with pytest.raises(ValueError, match="A derivative reaches the rate"):
+            jax.jvp(lambda e, law=law: value(MBC(L.Maxwell(), law, e)), (0.1,), (1.0,))
+    for strength in (lambda c: L.Maxwell(c), lambda c: POWER(1.0, c)):
+        with pytest.raises(ValueError, match="A derivative reaches the rate"):
+            jax.jvp(lambda c, make=strength: value(MBC(make(c), "fixed_angle", 0.5)), (1.0,), (1.0,))
+    tangent = jnp.ones_like(state.velocity)
+    with pytest.raises(ValueError, match="A derivative reaches the rate"):
+        jax.jvp(lambda v: value(MBC(POWER(1.0), "fixed_angle", 0.5), v), (state.velocity,), (tangent,))
+
+
+@pytest.mark.parametrize("scheme", [CLOCK(), LEAP()])
+def test_derivatives_in_velocities_at_a_fixed_angle(scheme):
+    """Maxwell: the rate is a number, velocities pass, and equal finite differences."""
+    state, c = datum(6, 3)
+    way = jax.random.normal(jax.random.key(4), state.velocity.shape)
+
+    def observable(shift):
+        final = jk.simulate(
+            MBC(L.Maxwell(), "fixed_angle", 0.5), jk.Particles(state.velocity + shift * way), scheme=scheme,
+            key=jax.random.key(0), dt=0.05, num_steps=2, throw=False,
+        ).final  # fmt: skip
+        return jnp.sum(jnp.sin(final.velocity) * c)
+
+    _, forward = jax.jvp(observable, (0.0,), (1.0,))
+    np.testing.assert_allclose(forward, (observable(1e-6) - observable(-1e-6)) / 2e-6, rtol=1e-6)
+    assert abs(forward) > 1e-2
+
+
+# ---- bad input ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: MBC(POWER(-3.0), "rutherford", 0.1),
+            "`law` must be one of 'fixed_angle', 'constant_rate', 'heat_kernel'",
+        ),
+        (lambda: MBC(L.Maxwell(), "fixed_angle", 3.2), r"`epsilon` must be an angle in \(0, pi\], but is 3.2"),
+        (lambda: MBC(L.Maxwell(), "fixed_angle", 0.0), "`epsilon` must be positive, but is 0"),
+        (lambda: MBC(L.Maxwell(), "heat_kernel", -0.1), "`epsilon` must be positive, but is -0.1"),
+        (lambda: MBC(L.Maxwell(), "heat_kernel", math.nan), "`epsilon` must be finite"),
+        (lambda: MBC(L.Maxwell(), "heat_kernel", 0.1, floor=0.0), "`floor` must be positive, but is 0"),
+        (lambda: MBC(L.Trigonometric([[0]], [1.0]), "heat_kernel", 0.1), "`interaction` must be radial"),
+        (lambda: MBC(3.0, "heat_kernel", 0.1), "`interaction` must be radial"),
+        (lambda: exact.microcanonical_defect("rutherford", 1, 0.1, 3), "`law` must be one of"),
+        (lambda: exact.microcanonical_defect("fixed_angle", 1, 4.0, 3), "`epsilon` must be an angle"),
+        (lambda: exact.microcanonical_defect("heat_kernel", 0, 0.1, 3), "`l` must be at least 1"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_bad_pairs_of_law_and_interaction():
+    state = jk.initial.maxwellian(jax.random.key(0), 8, 3)
+
+    def run(system, state=state):
+        return jk.simulate(system, state, key=jax.random.key(1), dt=0.02, num_steps=1)
+
+    with pytest.raises(ValueError, match=r'`floor` must be given with law="fixed_angle" where psi\(r\) is unbounded'):
+        run(MBC(POWER(-3.0), "fixed_angle", 0.5))
+    run(MBC(POWER(-3.0, softening=0.3), "fixed_angle", 0.5))
+    run(MBC(POWER(-3.0), "fixed_angle", 0.5, floor=0.3))
+    with pytest.raises(ValueError, match="but is 1e-200, too small to bound it"):
+        run(MBC(POWER(-3.0), "fixed_angle", 0.5, floor=1e-200))
+    with pytest.raises(ValueError, match=r"have a method `largest_psi\(least, most\)`.*Yukawa has none"):
+        run(MBC(Yukawa(1.0, 1.0), "fixed_angle", 0.5))
+    with pytest.raises(ValueError, match="`gamma` must be at least -d = -3"):
+        run(MBC(POWER(-4.0), "heat_kernel", 0.1))
+    with pytest.raises(ValueError, match="at least 2 particles"):
+        run(MBC(L.Maxwell(), "heat_kernel", 0.1), jk.Particles(jnp.ones((1, 3))))
+
+
+@pytest.mark.parametrize(("law", "epsilon"), [("fixed_angle", 4.0), ("heat_kernel", -0.1), ("constant_rate", jnp.nan)])
+def test_traced_nonsense_ends_the_run(law, epsilon):
+    state = jk.initial.maxwellian(jax.random.key(0), 8, 3)
+
+    @jax.jit
+    def code(epsilon):
+        system = MBC(L.Maxwell(), law, epsilon)
+        return jk.simulate(system, state, key=jax.random.key(1), dt=0.1, num_steps=1, throw=False).result.code
+
+    assert code(0.5) == jk.Result.FINISHED
+    assert code(epsilon) == jk.Result.BAD_CLOCK
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_traced_floor_that_is_none_ends_the_run(law):
+    """NaN, or negative: pairs that collide as at r = 1, or |floor|, would look like a result."""
+    state = jk.initial.maxwellian(jax.random.key(0), 8, 3)
+
+    @jax.jit
+    def code(floor):
+        system = MBC(POWER(-1.0), law, 0.3, floor)
+        return jk.simulate(system, state, key=jax.random.key(1), dt=0.3, num_steps=1, throw=False).result.code
+
+    assert code(0.3) == jk.Result.FINISHED
+    assert code(jnp.nan) != jk.Result.FINISHED
+    assert code(-0.3) != jk.Result.FINISHED
+
+
+def test_a_traced_coulomb_law_at_a_fixed_angle_ends_the_run():
+    """Where the exponent is not known, nothing can be refused beforehand: the rate has no bound, and the run says so."""
+    state = jk.initial.maxwellian(jax.random.key(0), 8, 3)
+
+    @jax.jit
+    def code(gamma):
+        system = MBC(POWER(gamma), "fixed_angle", 0.5)
+        return jk.simulate(system, state, key=jax.random.key(1), dt=0.1, num_steps=1, throw=False).result.code
+
+    assert code(0.0) == jk.Result.FINISHED
+    assert code(-3.0) == jk.Result.BAD_CLOCK
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_coincident_particles_stay(law):
+    """r = 0: no direction, nothing turns, and derivatives are finite."""
+    v = jnp.zeros((6, 3)).at[0].set(1.0)
+    system = MBC(POWER(0.5, softening=0.1) if law == "fixed_angle" else POWER(-3.0), law, 0.1)
+    run = jk.simulate(system, jk.Particles(v), key=jax.random.key(0), dt=1.0, num_steps=2)
+    assert run.stats["collisions"] > 0
+    np.testing.assert_allclose(run.final.velocity.sum(axis=0), 1.0, rtol=1e-12)
+    if law != "fixed_angle":
+        scheme = CLOCK(max_windows=20, max_waves=30)
+
+        def energy_of_first(strength):
+            system = MBC(POWER(-3.0, strength), law, 0.1)
+            final = jk.simulate(
+                system, jk.Particles(v), scheme=scheme, key=jax.random.key(0), dt=0.2, num_steps=1, throw=False
+            ).final
+            return jnp.sum(final.velocity[0] ** 2)
+
+        assert jnp.isfinite(jax.grad(energy_of_first)(0.01))
+
+
+def test_the_law_is_exact_whatever_the_window():
+    """Constant rates: the path, too, does not depend on the capacity of the windows."""
+    state, _ = datum(16, 3)
+    system = MBC(POWER(-3.0), "heat_kernel", 0.05)
+    finals = [
+        jk.simulate(system, state, scheme=CLOCK(capacity=k), key=jax.random.key(2), dt=0.3, num_steps=2).final.velocity
+        for k in (4, 16)
+    ]
+    assert np.array_equal(*finals)
+    assert not np.allclose(finals[0], state.velocity, atol=1e-3)
