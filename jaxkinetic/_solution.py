@@ -32,7 +32,7 @@ class Result(eqx.Module):
         ABOVE_BOUND: "A pair of relative speed {0:.6g} jumps at {1:.6g} times the bound of the rate in step {step}; mend the "
         "system's `rate_bound`, or the `bound` of its cross section.",
         BAD_CLOCK: "The rate of all candidates is {0:.6g} in step {step}, where it must be finite and not negative; check the "
-        "volume, and the `bound` of the cross section.",
+        "volume or epsilon, the floor, and what bounds the rate of a pair.",
         BAD_RATE: "A pair jumps at the rate {0:.6g} in step {step}, where it must be finite and not negative; mend the "
         "system's `rate`, or the `sigma` of its cross section.",
         MANY_WINDOWS: "More than {0:.0f} windows are needed in step {step}; raise `max_windows`, or lower `dt`.",
