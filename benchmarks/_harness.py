@@ -52,14 +52,24 @@ class Result:
     extra: dict[str, float]
 
 
-def options(description: str, sizes: Sequence[int], quick: Sequence[int]) -> argparse.Namespace:
-    """Command line; with `--cores 1` the process starts again bound to one core, so that every library sees one."""
+def options(
+    description: str,
+    sizes: Sequence[int],
+    quick: Sequence[int],
+    *,
+    of: str = "numbers of particles",
+    switches: Sequence[tuple[str, str]] = (),
+) -> argparse.Namespace:
+    """Command line; with `--cores 1` the process starts again bound to one core, so that every library sees one. `switches`:
+    (name, help) of further options that are on or off."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(sizes), help="numbers of particles")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(sizes), help=of)
     parser.add_argument("--quick", action="store_true", help=f"sizes {list(quick)}, one repetition")
     parser.add_argument("--only", default="", help="entries whose name contains this")
     parser.add_argument("--json", type=Path, help=f"where to write the figures (say {RESULTS.name}/NAME.json)")
     parser.add_argument("--cores", type=int, help="bind to this many cores; default: all that there are")
+    for name, meaning in switches:
+        parser.add_argument(name, action="store_true", help=meaning)
     chosen = parser.parse_args()
     available = sorted(os.sched_getaffinity(0))
     if chosen.cores and chosen.cores < len(available):
@@ -126,6 +136,11 @@ def table(results: Sequence[Result]) -> str:
 def finish(results: Sequence[Result], chosen: argparse.Namespace) -> None:
     """Print the table; write the JSON if it was asked for."""
     print(table(results))
+    write(results, chosen, "one call not counted, then 0.3 s and 3 calls at least, or one of more than 5 s")
+
+
+def write(results: Sequence[Result], chosen: argparse.Namespace, method: str) -> None:
+    """The JSON, if it was asked for. `method`: how the times were taken."""
     if not chosen.json:
         return
     from jaxkinetic.experiments._output import commit, device
@@ -145,7 +160,7 @@ def finish(results: Sequence[Result], chosen: argparse.Namespace) -> None:
         "cores": chosen.cores,
         "load": os.getloadavg()[0],
         "versions": versions,
-        "method": "one call not counted, then 0.3 s and 3 calls at least, or one of more than 5 s",
+        "method": method,
         "results": [asdict(result) for result in results],
     }
     chosen.json.parent.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,11 @@ from . import initial as initial
 from . import landau as landau
 from . import pairs as pairs
 from . import random as random
+from . import spectral as spectral
+from . import vlasov as vlasov
 from ._adjoint import Checkpointed as Checkpointed
 from ._adjoint import Direct as Direct
+from ._adjoint import Reversible as Reversible
 from ._checkpoint import Checkpoint as Checkpoint
 from ._checkpoint import load_checkpoint as load_checkpoint
 from ._checkpoint import save_checkpoint as save_checkpoint
@@ -62,8 +65,17 @@ from ._system import (
 from .fitting import DecayFit as DecayFit
 from .fitting import decay_window as decay_window
 from .fitting import fit_decay as fit_decay
+from .oscillation import OscillationFit as OscillationFit
+from .oscillation import fit_oscillation as fit_oscillation
 from .schemes import EulerMaruyama as EulerMaruyama
+from .schemes import Leapfrog as Leapfrog
+from .schemes import Strang as Strang
+from .schemes import Yoshida as Yoshida
+from .states import Axis as Axis
+from .states import Density as Density
+from .states import Grid as Grid
 from .states import Particles as Particles
+from .states import Wave as Wave
 
 try:
     __version__ = version("jaxkinetic")

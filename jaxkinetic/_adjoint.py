@@ -7,6 +7,8 @@ program holds one copy of the step, whatever the numbers of steps and saves, and
 import abc
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,8 +17,22 @@ import jax.numpy as jnp
 from ._types import Array, PyTree
 
 
+class Problem(NamedTuple):
+    """A run, as a function of what it is `given` from outside (every array) and of its loop.
+
+    `step(given, loop)`: one step. `back(given, loop)`: before it, if the scheme is reversible. `take(given, loop)`: what is
+    saved. `longest`: the most steps between two saves."""
+
+    step: Callable[[PyTree, PyTree], PyTree]
+    back: Callable[[PyTree, PyTree], PyTree]
+    take: Callable[[PyTree, PyTree], PyTree]
+    longest: int
+
+
 class AbstractAdjoint(eqx.Module):
     """How a run is differentiated."""
+
+    reversible: ClassVar[bool] = False
 
     @abc.abstractmethod
     def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, bound: int) -> PyTree:
@@ -25,6 +41,17 @@ class AbstractAdjoint(eqx.Module):
     @abc.abstractmethod
     def collect(self, body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> PyTree:
         """`jax.lax.scan(body, loop, xs)`."""
+
+    def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
+        """(loop at the end, what was saved): for every entry of `counts` so many steps, then, where `wanted`, a save."""
+        shapes = eqx.filter_eval_shape(problem.take, given, loop)
+
+        def interval(loop: PyTree, xs: tuple[Array, Array]) -> tuple[PyTree, PyTree]:
+            count, wanted = xs
+            loop = self.repeat(partial(problem.step, given), loop, count, problem.longest)
+            return loop, jax.lax.cond(wanted, partial(problem.take, given), lambda _: _zeros(shapes), loop)
+
+        return self.collect(interval, loop, (counts, wanted))
 
 
 def _skippable(body: Callable[[PyTree], PyTree], count: Array) -> Callable[[PyTree, Array], tuple[PyTree, None]]:
@@ -84,6 +111,81 @@ class Checkpointed(AbstractAdjoint):
         blocks = (jnp.arange(num_blocks * size).reshape(num_blocks, size), jax.tree.map(split, xs))
         loop, ys = jax.lax.scan(_checkpoint(block, num_blocks), loop, blocks)
         return loop, jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:])[:num], ys)
+
+
+class Reversible(Direct):
+    """Stores the last state alone: the backward pass makes all others anew by running a reversible scheme backwards, to
+    round-off. Memory independent of the numbers of steps and of saves (but for what is saved); a gradient costs about five
+    runs.
+
+    For schemes that declare "reversible". Reverse mode, and forward over reverse (`jax.jvp` of `jax.grad`); plain forward
+    mode is refused (under a `jax.jit` of your own in JAX's words): use `Direct` or `Checkpointed`. What an observable holds and
+    is differentiated must be seen: `jax.tree_util.Partial(fn, potential=...)`, not a closure.
+    """
+
+    reversible: ClassVar[bool] = True
+
+    def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
+        moving, still = eqx.partition((given, loop), eqx.is_inexact_array)
+        arrays, static = eqx.partition(still, eqx.is_array)
+        plain = super().run
+
+        def computed(moving: PyTree, arrays: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
+            given, loop = eqx.combine(moving, arrays, static)
+            end, saved = plain(problem, given, loop, counts, wanted)
+            return eqx.filter(end, eqx.is_array), saved
+
+        def run_forward(moving: PyTree, arrays: PyTree, counts: Array, wanted: Array) -> tuple[Any, Any]:
+            # Not by `run`: a rule that calls its own function has no forward derivative.
+            end, saved = computed(moving, arrays, counts, wanted)
+            return (end, saved), (moving[0], arrays[0], end, counts, wanted)
+
+        def run_backward(kept: Any, cotangents: tuple[PyTree, PyTree]) -> Any:
+            given_moving, given_arrays, end, counts, wanted = kept
+            given_still = eqx.combine(given_arrays, static[0])
+
+            def split(loop: PyTree) -> tuple[PyTree, PyTree]:
+                return eqx.partition(loop, eqx.is_inexact_array)
+
+            def pulled(f: Callable[[PyTree, PyTree], PyTree], loop: PyTree, cotangent: PyTree) -> tuple[PyTree, PyTree]:
+                """Of f(given, loop): the cotangents of both."""
+                loop_moving, loop_still = split(eqx.combine(loop, static[1]))
+
+                def floats(given: PyTree, moving: PyTree) -> PyTree:
+                    out = f(eqx.combine(given, given_still), eqx.combine(moving, loop_still))
+                    return eqx.filter(out, eqx.is_inexact_array)
+
+                return jax.vjp(floats, given_moving, loop_moving)[1](cotangent)
+
+            def undo(state: Any) -> Any:
+                loop, cotangent, total = state
+                before = problem.back(eqx.combine(given_moving, given_still), eqx.combine(loop, static[1]))
+                before = eqx.filter(before, eqx.is_array)
+                more, cotangent = pulled(problem.step, before, cotangent)
+                return before, cotangent, jax.tree.map(jnp.add, total, more)
+
+            def interval(state: Any, xs: Any) -> tuple[Any, None]:
+                count, wanted, of_saved = xs
+
+                def save(state: Any) -> Any:
+                    loop, cotangent, total = state
+                    more, also = pulled(problem.take, loop, of_saved)
+                    return loop, jax.tree.map(jnp.add, cotangent, also), jax.tree.map(jnp.add, total, more)
+
+                state = jax.lax.cond(wanted, save, lambda same: same, state)
+                return self.repeat(undo, state, count, problem.longest), None
+
+            of_end, of_saved = cotangents
+            of_end = eqx.filter(of_end, jax.tree.map(eqx.is_inexact_array, end))
+            of_saved = jax.tree.map(lambda c: c if jnp.issubdtype(c.dtype, jnp.inexact) else None, of_saved)
+            start = end, of_end, jax.tree.map(jnp.zeros_like, given_moving)
+            (_, of_loop, total), _ = jax.lax.scan(interval, start, (counts, wanted, of_saved), reverse=True)
+            return (total, of_loop), None, None, None
+
+        run = jax.custom_vjp(computed)
+        run.defvjp(run_forward, run_backward)
+        end, saved = run(moving, arrays, counts, wanted)
+        return eqx.combine(end, static[1]), saved
 
 
 def _checkpoint(block: Callable, num_blocks: int) -> Callable:

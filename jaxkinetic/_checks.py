@@ -127,7 +127,7 @@ def real_dtype(tree: Any) -> jnp.dtype:
     leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
     if not leaves:
         raise refuse("state", "have a floating leaf", "has none", "build it from floating arrays")
-    return jnp.finfo(jnp.result_type(*leaves)).dtype
+    return jnp.result_type(*(jnp.finfo(leaf.dtype).dtype for leaf in leaves))
 
 
 def cast_floating(tree: Any, dtype: jnp.dtype) -> Any:

@@ -1,6 +1,7 @@
 """The one time loop."""
 
 import dataclasses
+import inspect
 import zlib
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from jaxtyping import ArrayLike
 
 from jaxkinetic_kernels.words import TAG_OBSERVE, fold_in
 
-from ._adjoint import AbstractAdjoint, Checkpointed
+from ._adjoint import AbstractAdjoint, Checkpointed, Problem
 from ._checkpoint import Checkpoint
 from ._checks import (
     cast_floating,
@@ -28,7 +29,7 @@ from ._checks import (
 from ._fingerprint import Remembered, difference
 from ._save import Context, Contextual, Save
 from ._solution import Result, Solution, raise_or_mark
-from ._system import AbstractScheme, AbstractSystem, Fault
+from ._system import AbstractScheme, AbstractSystem, Fault, Finite
 from ._types import Array, Key, PyTree, RealScalar, State, Words
 
 _MAX_STEP = 2**31 - 1
@@ -85,6 +86,11 @@ def simulate(
                     "it comes from there",
                 )
         start = _continued_start(system, state_or_checkpoint, scheme)
+    if adjoint.reversible and "reversible" not in start.scheme.gradients:
+        raise refuse(
+            "adjoint", f"store states for {type(start.scheme).__name__}, which cannot run backwards", "is Reversible",
+            "pass jk.Checkpointed()",
+        )  # fmt: skip
     last = start.step + num_steps
     if last > _MAX_STEP:
         raise refuse(
@@ -101,7 +107,8 @@ def simulate(
     system = cast_floating(system, dtype)
     bare = Save(state=save.state, observe=save.observe)
     # The step of a Checkpoint is static: without it every continuation of a kind is one program.
-    loop, (observed, states), final = _run(
+    run = _without_forward_mode if adjoint.reversible else _run
+    loop, (observed, states), final = run(
         system, dataclasses.replace(start, step=0, origin=None), jnp.asarray(start.step, jnp.int32),
         jnp.asarray(counts, jnp.int32),
         max(int(counts.max()), 1), saved.size, bare, adjoint,
@@ -218,7 +225,7 @@ def _supported(system: AbstractSystem, scheme: type[AbstractScheme], state: Stat
 
 def _concrete_schemes(cls: type) -> set[type]:
     below = {s for child in cls.__subclasses__() for s in _concrete_schemes(child)}
-    return below | ({cls} if hasattr(cls, "requires") else set())
+    return below | ({cls} if hasattr(cls, "requires") and not inspect.isabstract(cls) else set())
 
 
 def run_words(key: Any) -> Words:
@@ -236,9 +243,9 @@ def run_words(key: Any) -> Words:
 
 def _judged(result: Result, step: Array, carry: PyTree, info: dict[str, Any]) -> Result:
     """The result after a step: the first thing that went wrong stays; what the scheme says comes before what is not finite."""
-    found = Result(
-        jnp.where(_all_finite(carry), Result.FINISHED, Result.NOT_FINITE), step, jnp.zeros_like(result.detail)
-    )
+    told = [entry.ok for entry in info.values() if isinstance(entry, Finite)]
+    finite = jnp.stack(told).all() if told else _all_finite(carry)
+    found = Result(jnp.where(finite, Result.FINISHED, Result.NOT_FINITE), step, jnp.zeros_like(result.detail))
     for fault in (entry for entry in info.values() if isinstance(entry, Fault)):
         told = Result(fault.code, step, fault.detail.astype(result.detail.dtype))
         found = jax.tree.map(partial(jnp.where, fault.code != 0), told, found)
@@ -248,6 +255,24 @@ def _judged(result: Result, step: Array, carry: PyTree, info: dict[str, Any]) ->
 def _all_finite(tree: PyTree) -> Array:
     leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
+
+
+def _without_forward_mode(*arguments: Any) -> Any:
+    """`_run`, with a sentence of ours where JAX finds forward mode."""
+    try:
+        return _run(*arguments)
+    except Exception as error:
+        if "closed-over" in str(error):
+            raise refuse(
+                "save", "take what is differentiated as an argument when the adjoint is Reversible", "closes over it",
+                "wrap the observable in jax.tree_util.Partial(fn, name=value), or use jk.Contextual",
+            ) from None  # fmt: skip
+        if "forward-mode" not in str(error):
+            raise
+        raise refuse(
+            "adjoint", "be one that has forward mode", "is Reversible, which has reverse mode and forward over reverse",
+            "pass jk.Direct() or jk.Checkpointed()",
+        ) from None  # fmt: skip
 
 
 @eqx.filter_jit
@@ -263,42 +288,50 @@ def _run(
 ) -> tuple[_Loop, PyTree, State]:
     scheme, dtype = start.scheme, start.dt.dtype
 
-    def time(step: Array) -> RealScalar:
+    def time(start: Checkpoint, step: Array) -> RealScalar:
         return start.t0 + step.astype(dtype) * start.dt
 
-    def one_step(loop: _Loop) -> _Loop:
+    def one_step(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: _Loop) -> _Loop:
+        system, prepared, start, _ = given
+        system = system if prepared is None else prepared
         key = fold_in(start.key, loop.step.astype(jnp.uint32))
-        carry, aux, info = scheme.step(key, system, time(loop.step), start.dt, loop.carry, loop.aux)
+        t = time(start, loop.step)
+        carry, aux, info = start.scheme.step(key, system, t, start.dt, loop.carry, loop.aux)
         step = loop.step + 1
         totals = {name: total.merge(info[name]) for name, total in loop.totals.items()}
         return _Loop(carry, aux, step, totals, _judged(loop.result, step, carry, info))
 
-    def contexts(loop: _Loop, state: State) -> dict[str, Context]:
-        out = {}
+    def back(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: _Loop) -> _Loop:
+        system, prepared, start, _ = given
+        system = system if prepared is None else prepared
+        step = loop.step - 1
+        key = fold_in(start.key, step.astype(jnp.uint32))
+        carry, aux = start.scheme.reverse(key, system, time(start, step), start.dt, loop.carry, loop.aux)
+        return _Loop(carry, aux, step, loop.totals, loop.result)
+
+    def take(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: _Loop) -> PyTree:
+        system, _, start, save = given
+        state = start.scheme.view(loop.carry, loop.aux)
+        contexts = {}
         for name, fn in save.observe.items():
             if isinstance(fn, Contextual):
                 words = fold_in(start.key, loop.step.astype(jnp.uint32), zlib.crc32(name.encode()), tag=TAG_OBSERVE)
                 own = jax.random.wrap_key_data(words, impl="threefry2x32")
-                out[name] = Context(time(loop.step), loop.step, system, state, own, start.dt)
-        return out
+                contexts[name] = Context(time(start, loop.step), loop.step, system, state, own, start.dt)
+        return save.take(contexts, state)
 
-    def interval(loop: _Loop, xs: tuple[Array, Array]) -> tuple[_Loop, PyTree]:
-        count, wanted = xs
-        loop = adjoint.repeat(one_step, loop, count, longest)
-
-        def take(loop: _Loop) -> PyTree:
-            state = scheme.view(loop.carry, loop.aux)
-            return save.take(contexts(loop, state), state)
-
-        shapes = eqx.filter_eval_shape(take, loop)
-        nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        return loop, jax.lax.cond(wanted, take, lambda _: nothing, loop)
-
-    info = eqx.filter_eval_shape(scheme.step, start.key, system, start.t0, start.dt, start.carry, start.aux)[2]
-    totals = {name: entry.start() for name, entry in info.items() if not isinstance(entry, Fault)}
+    prepared = scheme.prepare(system, start.carry, start.dt)
+    prepared = None if prepared is system else prepared
+    info = eqx.filter_eval_shape(
+        scheme.step, start.key, system if prepared is None else prepared, start.t0, start.dt, start.carry, start.aux
+    )[2]
+    totals = {name: entry.start() for name, entry in info.items() if not isinstance(entry, (Fault, Finite))}
     result = Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32), jnp.zeros(2, dtype))
     loop = _Loop(start.carry, start.aux, first, totals, result)
     wanted = jnp.arange(counts.shape[0]) < num_saved
-    loop, kept = adjoint.collect(interval, loop, (counts, wanted))
+    # What a step takes from outside, without the state that the run began from.
+    bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)
+    given = system, prepared, bare, save
+    loop, kept = adjoint.run(Problem(one_step, back, take, longest), given, loop, counts, wanted)
     kept = jax.tree.map(lambda y: y[:num_saved], kept)
     return loop, kept, scheme.view(loop.carry, loop.aux)

@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ._checks import real_dtype
 from ._types import Array, PyTree, RealScalar, State, Words
 
 
@@ -40,6 +41,16 @@ class AbstractScheme(eqx.Module):
         self, key: Words, system: Any, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         """(carry, aux, info) one step later; `key` is this step's; `info` is a dict of `Sum` and `Max`."""
+
+    def prepare(self, system: Any, carry: PyTree, dt: RealScalar) -> Any:
+        """What `step` and `reverse` take for the system: itself, or something that was computed from it once for a run."""
+        return system
+
+    def reverse(
+        self, key: Words, system: Any, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+    ) -> tuple[PyTree, PyTree]:
+        """(carry, aux) before the step at time t that led to these; of schemes that declare "reversible"."""
+        raise NotImplementedError
 
     def view(self, carry: PyTree, aux: PyTree) -> State:
         """The state, in the structure and the order that came in. Called at saves and at the end only."""
@@ -166,6 +177,27 @@ class AbstractField(AbstractSystem):
         """State-shaped pytree, None where nothing moves."""
 
 
+class Flows(eqx.Module):
+    """The flows of a split system over known shares of one dt: what schemes of composition call, in the layout that suits them.
+
+    This one is the definition, `system.flows`; a system may offer one with constant tables and a layout of its own."""
+
+    system: Any
+    dt: RealScalar
+
+    def enter(self, state: State) -> PyTree:
+        """The state in this layout."""
+        return state
+
+    def leave(self, carry: PyTree) -> State:
+        """And back."""
+        return carry
+
+    def move(self, part: int, share: float, t: RealScalar, carry: PyTree) -> tuple[PyTree, dict[str, Any]]:
+        """(carry after share dt of `system.flows[part]`, info)."""
+        return self.system.flows[part](share * self.dt, t, carry), {}
+
+
 class AbstractSplit(AbstractSystem):
     """A sum of flows, each exact. For `Strang`, `Yoshida`, `Leapfrog`."""
 
@@ -173,6 +205,27 @@ class AbstractSplit(AbstractSystem):
     @abc.abstractmethod
     def flows(self) -> tuple[Callable[[RealScalar, RealScalar, State], State], ...]:
         """(tau, t, state) -> state, one for each part."""
+
+    def generator(self, phi: Callable[[State], Array]) -> Callable[[State], Array]:
+        """d/dt phi along the equation: the sum of its derivatives along the flows, at time 0."""
+
+        def generated(state: State) -> Array:
+            zero = jnp.zeros((), real_dtype(state))
+
+            def rate(flow: Callable[..., State]) -> Array:
+                def along_flow(tau: Array) -> Array:
+                    return phi(flow(tau, zero, state))
+
+                return jax.jvp(along_flow, (zero,), (jnp.ones_like(zero),))[1]
+
+            rates = [rate(flow) for flow in self.flows]
+            return sum(rates[1:], start=rates[0])
+
+        return generated
+
+    def prepared(self, like: PyTree, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> Flows:
+        """The flows over |share| dt for every (part, share) of `moves`. `like`: a state, or a carry of such flows."""
+        return Flows(self, dt)
 
 
 class Sum(eqx.Module):
@@ -254,3 +307,13 @@ class Fault(eqx.Module):
 
     def merge(self, other: "Fault") -> "Fault":
         return jax.tree.map(lambda mine, theirs: jnp.where(self.code != 0, mine, theirs), self, other)
+
+
+class Finite(eqx.Module):
+    """The `info` entry by which a scheme says whether what it carries is finite, where a part of it tells: without one,
+    `simulate` looks at all of it after every step."""
+
+    ok: jax.Array
+
+    def merge(self, other: "Finite") -> "Finite":
+        return Finite(self.ok & other.ok)

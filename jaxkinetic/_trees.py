@@ -30,6 +30,11 @@ def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
         return {type(tree).__name__: [encode(item, arrays) for item in tree]}
     if type(tree) is dict and all(isinstance(name, str) for name in tree):
         return {"dict": {name: encode(value, arrays) for name, value in tree.items()}}
+    if callable(tree):
+        raise refuse(
+            "checkpoint", "hold no function, which no file can hold", f"holds {describe(tree)}",
+            "make it the `__call__` of an eqx.Module at the top level of a module",
+        )  # fmt: skip
     raise refuse(
         "checkpoint", "hold arrays, numbers, text, lists, tuples, dicts and modules", f"holds {describe(tree)}",
         "keep that out of what the scheme carries",

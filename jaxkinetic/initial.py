@@ -29,7 +29,7 @@ def maxwellian(
 
     **Raises:** `ValueError` for a negative temperature, here and below.
     """
-    num_particles, dim, dtype = _sizes(key, num_particles, dim, dtype)
+    num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("temperature", temperature, nonnegative=True)
     spread = jnp.sqrt(jnp.asarray(temperature, dtype))
     if jnp.shape(mean) not in ((), (dim,)):
@@ -53,7 +53,7 @@ def bimaxwellian(
 
     T = ((d-1) perpendicular + parallel) / d. Differentiable in both.
     """
-    num_particles, dim, dtype = _sizes(key, num_particles, dim, dtype)
+    num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("perpendicular", perpendicular, nonnegative=True)
     check_scalar("parallel", parallel, nonnegative=True)
     spreads = jnp.sqrt(jnp.stack([jnp.asarray(perpendicular, dtype)] * (dim - 1) + [jnp.asarray(parallel, dtype)]))
@@ -67,7 +67,7 @@ def bkw(key: Key, num_particles: int, dim: int, *, beta: ArrayLike = 0.4, dtype:
     $v_0 \sim |v|^2 e^{-(d+2)|v|^2/2d}$: no accept or reject, so the sample is differentiable in beta
     inside the interval; at its two ends the derivative of the path is infinite, not that of the law.
     """
-    num_particles, dim, dtype = _sizes(key, num_particles, dim, dtype)
+    num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("beta", beta, nonnegative=True)
     largest = 2 / (dim + 2)
     if not is_traced(beta) and np.asarray(beta) > largest * (1 + 1e-6):
@@ -97,7 +97,7 @@ def rosenbluth(
     The datum of Rosenbluth, MacDonald and Judd (Phys. Rev. 107, 1, 1957; there S = 10). Sampled by inversion of the radial
     distribution function on 2^14 nodes (error in the distribution function below 1e-7). Differentiable in `temperature`.
     """
-    num_particles, dim, dtype = _sizes(key, num_particles, dim, dtype)
+    num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("sharpness", sharpness, positive=True)
     check_scalar("temperature", temperature, nonnegative=True)
     width = 1 / np.sqrt(2 * float(sharpness))
@@ -135,7 +135,7 @@ def torus_mode(
     wavevector = np.asarray(mode)
     if wavevector.ndim != 1 or not np.issubdtype(wavevector.dtype, np.integer) or not wavevector.any():
         raise refuse("mode", "be a vector of integers, not all 0", f"is {describe(mode)}", "pass [1, 0], say")
-    num_particles, dim, dtype = _sizes(key, num_particles, wavevector.size, dtype)
+    num_particles, dim, dtype = sizes(key, num_particles, wavevector.size, dtype)
     check_scalar("amplitude", amplitude)
     check_scalar("phase", phase)
     if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) > 1:
@@ -144,12 +144,12 @@ def torus_mode(
     a, m = jnp.asarray(amplitude, dtype), jnp.asarray(wavevector, dtype)
     uniform = jax.random.uniform(key, (num_particles, dim), dtype, maxval=2 * np.pi)
     start = jnp.matmul(uniform, m, precision=jax.lax.Precision.HIGHEST) + jnp.asarray(phase, dtype)
-    shift = -a * jnp.sin(_kepler(a, start))
+    shift = -a * jnp.sin(kepler(a, start))
     return Particles(wrap(uniform + shift[:, None] * (m / jnp.sum(m * m))[None, :], 2 * np.pi))
 
 
 @jax.custom_jvp
-def _kepler(a: Array, start: Array) -> Array:
+def kepler(a: Array, start: Array) -> Array:
     """The theta with theta + a sin(theta) = start, |a| <= 1 (Kepler's equation), by bisection to the last bit."""
 
     def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -162,23 +162,28 @@ def _kepler(a: Array, start: Array) -> Array:
     return (low + high) / 2
 
 
-@_kepler.defjvp
+@kepler.defjvp
 def _kepler_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     a, start = primals
-    theta = _kepler(a, start)
+    theta = kepler(a, start)
     # At |a| = 1 the density vanishes at one theta, where the derivative of the path is infinite, not that of the law.
     slope = jnp.maximum(1 + a * jnp.cos(theta), jnp.finfo(theta.dtype).tiny)
     return theta, (tangents[1] - jnp.sin(theta) * tangents[0]) / slope
 
 
-def _sizes(key: Key, num_particles: int, dim: int, dtype: jnp.dtype | None) -> tuple[int, int, jnp.dtype]:
+def sizes(key: Key, num_particles: int, dim: int, dtype: jnp.dtype | None) -> tuple[int, int, jnp.dtype]:
     if not hasattr(key, "dtype"):
         raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass jax.random.key(seed)")
     num_particles = check_integer("num_particles", num_particles, minimum=1)
     dim = check_integer("dim", dim, minimum=1)
+    return num_particles, dim, floating(dtype)
+
+
+def floating(dtype: jnp.dtype | None) -> jnp.dtype:
+    """The dtype asked for, or the widest in use. **Raises:** `ValueError` for one that is not real, or not to be had."""
     dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     if not jnp.issubdtype(dtype, jnp.floating):
         raise refuse("dtype", "be a real floating dtype", f"is {dtype}", "pass jnp.float32 or jnp.float64")
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:
         raise refuse("dtype", "be one that JAX may use", f"is {dtype}", "set jax_enable_x64 first")
-    return num_particles, dim, dtype
+    return dtype

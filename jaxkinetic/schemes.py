@@ -1,12 +1,15 @@
 """Generic schemes: they know a protocol, and no physics."""
 
+import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 
-from ._system import AbstractDiffusion, AbstractScheme
+from ._checks import refuse
+from ._system import AbstractDiffusion, AbstractScheme, AbstractSplit, Flows
 from ._types import PyTree, RealScalar, State, Words
 
 
@@ -36,3 +39,152 @@ class EulerMaruyama(AbstractScheme):
         drift, noise = system.drift_and_noise(key, t, dt, carry)
         drift = jax.tree.map(lambda rate: rate * dt, drift)
         return system.retract(eqx.apply_updates(eqx.apply_updates(carry, drift), noise)), aux, {}
+
+
+class _Composition(AbstractScheme):
+    """Symmetric compositions of the exact flows of a split system: for each weight w, half of w dt of every flow but the last
+    in a sequence, all of the last, and back. Neighbouring moves of the first flow are one.
+
+    What every flow keeps is kept; time-reversible to round-off. No key. Derivatives: forward, reverse, and by `Reversible`."""
+
+    requires: ClassVar[type] = AbstractSplit
+    needs_key: ClassVar[bool] = False
+    preserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
+    gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward", "reversible"})
+
+    _last_first: ClassVar[bool]
+
+    @property
+    @abc.abstractmethod
+    def _weights(self) -> tuple[float, ...]:
+        """Of dt, one for each symmetric step; their sum is 1."""
+
+    def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
+        part, share = self._sequence(len(system.flows))[0], self._weights[0] / 2
+        flows = system.prepared(state, dt, frozenset({(part, share)}))
+        return flows.move(part, share, jnp.zeros_like(dt), flows.enter(state))[0], (system, dt)
+
+    def view(self, carry: PyTree, aux: PyTree) -> State:
+        system, dt = aux
+        part, share = self._sequence(len(system.flows))[0], self._weights[0] / 2
+        flows = system.prepared(carry, dt, frozenset({(part, share)}))
+        return flows.leave(flows.move(part, -share, jnp.zeros_like(dt), carry)[0])
+
+    def prepare(self, system: AbstractSplit, carry: PyTree, dt: RealScalar) -> Flows:
+        return system.prepared(carry, dt, frozenset(self._moves(len(system.flows))))
+
+    def step(
+        self, key: Words, system: Flows, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+    ) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        info: dict[str, Any] = {}
+        for part, share in self._moves(len(system.system.flows)):
+            carry, found = system.move(part, share, t, carry)
+            info |= {name: info[name].merge(entry) if name in info else entry for name, entry in found.items()}
+        return carry, aux, info
+
+    def reverse(
+        self, key: Words, system: Flows, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+    ) -> tuple[PyTree, PyTree]:
+        """The carry before the step at time t."""
+        for part, share in reversed(self._moves(len(system.system.flows))):
+            carry = system.move(part, -share, t, carry)[0]
+        return carry, aux
+
+    def _sequence(self, num: int) -> list[int]:
+        return list(range(num))[::-1] if self._last_first else list(range(num))
+
+    def _moves(self, num: int) -> list[tuple[int, float]]:
+        """(flow, share of dt), from after the first half of the first flow to after that of the next step."""
+        moves: list[tuple[int, float]] = []
+        weights = self._weights
+        first, *between, last = self._sequence(num)
+        for w, following in zip(weights, (*weights[1:], weights[0]), strict=True):
+            inner = [(part, w / 2) for part in between]
+            moves += [*inner, (last, w), *reversed(inner), (first, (w + following) / 2)]
+        return moves
+
+
+class Strang(_Composition):
+    r"""Symmetric composition of exact flows: $\varphi_1^{\tau/2} \cdots \varphi_m^{\tau} \cdots \varphi_1^{\tau/2}$, of
+    order 2; order 4 is three of them in Yoshida's steps w_1, 1 - 2 w_1, w_1 of dt, $w_1 = 1/(2 - 2^{1/3})$ (Phys. Lett. A
+    150, 262, 1990).
+
+    What every flow keeps is kept; time-reversible to round-off. Neighbouring half steps of the first flow are one: a step costs
+    one application of each of two flows (order 4: three). No key. Derivatives: forward, reverse, and by `Reversible`.
+
+    **Arguments:** `order`: 2 or 4. **Raises:** `ValueError` for another.
+    """
+
+    order: int = eqx.field(static=True, default=2)
+    _last_first: ClassVar[bool] = False
+
+    def __check_init__(self) -> None:
+        _check_order(self.order, (2, 4))
+
+    @property
+    def weak_order(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.order
+
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        return _WEIGHTS[self.order]
+
+
+class Leapfrog(_Composition):
+    r"""$\varphi_m^{\tau/2} \cdots \varphi_1^{\tau} \cdots \varphi_m^{\tau/2}$, of order 2: `Strang` with the last flow
+    outside. For `vlasov.NBody` half a kick, a drift, half a kick (Stoermer and Verlet): one evaluation of the forces a step,
+    as neighbouring half kicks are one; what is carried is half a kick ahead, and a save makes it good.
+
+    Symplectic where the flows are; time-reversible to round-off; keeps what every flow keeps. No key. Derivatives: forward,
+    reverse, and by `Reversible`.
+    """
+
+    weak_order: ClassVar[int | None] = 2
+    _last_first: ClassVar[bool] = True
+
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        return _WEIGHTS[2]
+
+
+class Yoshida(_Composition):
+    r"""Leapfrog steps w_1 dt, ..., w_n dt of order 4 (n = 3, $w_1 = w_3 = 1/(2 - 2^{1/3})$) or 6 (n = 7; solution A of Yoshida,
+    Phys. Lett. A 150, 262, 1990): n applications of every flow a step.
+
+    Symplectic where the flows are; time-reversible to round-off; keeps what every flow keeps. No key. Derivatives: forward,
+    reverse, and by `Reversible`.
+
+    **Arguments:** `order`: 4 or 6. **Raises:** `ValueError` for another.
+    """
+
+    order: int = eqx.field(static=True, default=4)
+    _last_first: ClassVar[bool] = True
+
+    def __check_init__(self) -> None:
+        _check_order(self.order, (4, 6))
+
+    @property
+    def weak_order(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.order
+
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        return _WEIGHTS[self.order]
+
+
+def _symmetric(*outer: float) -> tuple[float, ...]:
+    """The weights with these at both ends; their sum is 1."""
+    return (*outer, 1 - 2 * sum(outer), *reversed(outer))
+
+
+_WEIGHTS = {
+    2: (1.0,),
+    4: _symmetric(1 / (2 - 2 ** (1 / 3))),
+    6: _symmetric(0.784513610477560, 0.235573213359357, -1.17767998417887),
+}
+
+
+def _check_order(order: Any, known: tuple[int, ...]) -> None:
+    if not isinstance(order, int) or order not in known:
+        choices = " or ".join(map(str, known))
+        raise refuse("order", f"be {choices}", f"is {order!r}", "choose one")

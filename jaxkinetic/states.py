@@ -1,5 +1,8 @@
 """The pytrees that flow."""
 
+import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -8,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, UInt32
 
-from ._checks import is_traced, real_array, refuse
+from ._batches import in_blocks
+from ._checks import cast_floating, check_integer, check_scalar, describe, is_traced, known_array, real_array, refuse
 
 
 class Particles(eqx.Module):
@@ -118,3 +122,188 @@ def check_alive(state: Particles, least: int) -> None:
     if alive < least:
         what = "a particle that is" if least == 1 else f"at least {least} particles that are"
         raise refuse("state", f"hold {what} alive", f"holds {alive or 'none'}", "revive some")
+
+
+class Axis(eqx.Module):
+    """`num` equidistant points start + j length/num of an interval [start, start + length). `num` is static, the other two are
+    leaves. `periodic`: whether what lives here repeats, or decays towards both ends."""
+
+    start: Float[Array, ""]
+    length: Float[Array, ""]
+    num: int = eqx.field(static=True)
+    periodic: bool = eqx.field(static=True)
+
+    def __init__(self, start: ArrayLike, length: ArrayLike, num: int, periodic: bool = True):
+        check_scalar("start", start)
+        check_scalar("length", length, positive=True)
+        self.num = check_integer("num", num, minimum=4)
+        if self.num % 2:
+            raise refuse("num", "be even", f"is {num}", "add a point")
+        self.start, self.length, self.periodic = known_array(start), known_array(length), bool(periodic)
+
+    @property
+    def spacing(self) -> Array:
+        return self.length / self.num
+
+    @property
+    def points(self) -> Array:
+        return self.start + self.spacing * jnp.arange(self.num, dtype=self.length.dtype)
+
+
+class Grid(eqx.Module):
+    """A product of axes. Of phase space: first the d axes of position, then the d of velocity."""
+
+    axes: tuple[Axis, ...]
+
+    def __init__(self, *axes: Axis):
+        for axis in axes:
+            if not isinstance(axis, Axis):
+                raise refuse("axes", "be Axis objects", f"hold {axis!r}", "pass jk.Axis(0.0, 1.0, 64), say")
+        if not axes:
+            raise refuse("axes", "hold at least one Axis", "hold none", "pass some")
+        self.axes = tuple(axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(axis.num for axis in self.axes)
+
+    @property
+    def cell(self) -> Array:
+        """The volume of a cell."""
+        return volume_element(self.axes)
+
+    @property
+    def mesh(self) -> tuple[Array, ...]:
+        """The coordinates of all points, one array of `shape` for each axis."""
+        return tuple(jnp.meshgrid(*(axis.points for axis in self.axes), indexing="ij"))
+
+    @property
+    def half(self) -> int:
+        """d, if the grid is one of phase space."""
+        return len(self.axes) // 2
+
+
+class Density(eqx.Module):
+    """f on a grid, real: of velocities, or of phase space."""
+
+    f: Array
+    grid: Grid
+
+    def __init__(self, f: ArrayLike, grid: Grid):
+        self.f = _array("f", f)
+        if not jnp.issubdtype(self.f.dtype, jnp.floating) or jnp.finfo(self.f.dtype).bits < 32:
+            raise refuse("f", "be real, of 32 or 64 bits", f"has dtype {self.f.dtype}", "pass a floating array")
+        _fits("f", self.f, grid)
+        self.grid = cast_floating(grid, self.f.dtype)
+
+    @property
+    def mass(self) -> Array:
+        return jnp.sum(self.f) * self.grid.cell
+
+
+class Wave(eqx.Module):
+    r"""A complex amplitude alpha on a grid of phase space, |alpha|^2 = f, in one of two pictures.
+
+    - "velocity": alpha(x, v);
+    - "fourier": $\hat\alpha(x, \xi) = (2\pi)^{-d/2} \int \alpha e^{-iv\cdot\xi} dv$ on the wavenumbers xi of the velocity
+      axes, in the order of the FFT.
+
+    `velocity_picture()` and `fourier_picture()` convert; both are isometric: $\int|\alpha|^2 dv = \int|\hat\alpha|^2 d\xi$.
+    """
+
+    alpha: Array
+    grid: Grid
+    picture: str = eqx.field(static=True)
+
+    def __init__(self, alpha: ArrayLike, grid: Grid, picture: str = "velocity"):
+        alpha = _array("alpha", alpha)
+        if not jnp.issubdtype(alpha.dtype, jnp.inexact) or jnp.finfo(alpha.dtype).bits < 32:
+            raise refuse("alpha", "be complex or floating, of 32 or 64 bits", f"has dtype {alpha.dtype}", "cast it")
+        self.alpha = alpha if jnp.iscomplexobj(alpha) else jax.lax.complex(alpha, jnp.zeros_like(alpha))
+        self.picture = picture
+        if picture not in ("velocity", "fourier"):
+            raise refuse("picture", 'be "velocity" or "fourier"', f"is {picture!r}", "choose one")
+        _fits("alpha", self.alpha, grid)
+        if len(grid.axes) % 2:
+            raise refuse("grid", "have as many axes of velocity as of position", f"has {len(grid.axes)}", "add one")
+        self.grid = cast_floating(grid, self.alpha.real.dtype)
+
+    @property
+    def dim(self) -> int:
+        return self.grid.half
+
+    @property
+    def mass(self) -> Array:
+        """The square norm, the same in both pictures."""
+        return jnp.sum(square_modulus(self.alpha)) * self._cell
+
+    def velocity_picture(self) -> "Wave":
+        """alpha(x, v)."""
+        return self if self.picture == "velocity" else Wave.from_spectrum(self.spectrum(), self.grid, "velocity")
+
+    def fourier_picture(self) -> "Wave":
+        """hat alpha(x, xi)."""
+        return self if self.picture == "fourier" else Wave.from_spectrum(self.spectrum(), self.grid, "fourier")
+
+    def spectrum(self) -> Array:
+        """The plain discrete transform of alpha over the velocity axes: hat alpha without the constants of the integral."""
+        if self.picture == "velocity":
+            return in_blocks(partial(jnp.fft.fftn, axes=self._over_v), self.alpha)
+        return self.alpha / self._kernel().astype(self.alpha.dtype)
+
+    @staticmethod
+    def from_spectrum(spectrum: Array, grid: Grid, picture: str = "velocity") -> "Wave":
+        """The wave whose `spectrum` this is."""
+        out = Wave(spectrum, grid, "fourier")
+        if picture == "velocity":
+            return Wave(in_blocks(partial(jnp.fft.ifftn, axes=out._over_v), spectrum), grid)
+        return Wave(spectrum * out._kernel(), grid, "fourier")
+
+    @property
+    def _over_v(self) -> tuple[int, ...]:
+        return tuple(range(self.dim, 2 * self.dim))
+
+    def _kernel(self) -> Array:
+        """prod dv (2 pi)^{-1/2} e^{-i xi v_0}: from sums over the grid to the integral. At Nyquist's frequency, whose sign is
+        open, the real part's sign of +."""
+        out: Any = jnp.ones((1,) * self.alpha.ndim, self.alpha.dtype)
+        for i, axis in enumerate(self.grid.axes[self.dim :]):
+            j = jnp.asarray([j if 2 * j < axis.num else j - axis.num for j in range(axis.num)], axis.length.dtype)
+            angle = -2 * math.pi * j * (axis.start / axis.length)
+            shape = [1] * self.alpha.ndim
+            shape[self.dim + i] = axis.num
+            one = axis.spacing / math.sqrt(2 * math.pi)
+            out = out * jax.lax.complex(one * jnp.cos(angle), one * jnp.sin(angle)).reshape(shape)
+        return out
+
+    @property
+    def _cell(self) -> Array:
+        d, axes = self.dim, self.grid.axes
+        cell = volume_element(axes[:d])
+        for a in axes[d:]:
+            cell = cell * (a.spacing if self.picture == "velocity" else 2 * math.pi / a.length)
+        return cell
+
+
+def volume_element(axes: Sequence[Axis]) -> Array:
+    """The product of the spacings."""
+    return math.prod((axis.spacing for axis in axes[1:]), start=axes[0].spacing)
+
+
+def square_modulus(z: Array) -> Array:
+    """|z|^2."""
+    return z.real**2 + z.imag**2
+
+
+def _array(name: str, values: Any) -> Array:
+    try:
+        return jnp.asarray(values)
+    except (TypeError, ValueError):
+        raise refuse(name, "be an array", f"is {describe(values)}", "pass the values on the grid") from None
+
+
+def _fits(name: str, values: Array, grid: Grid) -> None:
+    if not isinstance(grid, Grid):
+        raise refuse("grid", "be a Grid", f"is {grid!r}", "pass jk.Grid(jk.Axis(...), ...)")
+    if values.shape != grid.shape:
+        raise refuse(name, f"have the shape of the grid, {grid.shape}", f"has shape {values.shape}", "reshape it")

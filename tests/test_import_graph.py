@@ -11,13 +11,13 @@ ROOT = Path(__file__).parents[1]
 FAMILIES = ("landau", "boltzmann", "vlasov")
 # From the bottom up; what stands on one line may import each other.
 LAYERS = (
-    ("_types", "_checks", "_files", "_guard", "_bkw", "_fingerprint", "_trees"),
+    ("_types", "_checks", "_batches", "_implicit", "_files", "_guard", "_bkw", "_fingerprint", "_trees", "_memory"),
     ("states", "_system"),
     ("_save", "_adjoint", "_checkpoint", "_solution", "_progress", "_simulate", "_ensemble", "_iterate", "_reductions",
      "random", "spectral", "schemes",
      "pairs", "diagnostics", "initial"),
     FAMILIES,
-    ("fitting", "chaos"),
+    ("fitting", "oscillation", "chaos"),
     ("experiments",),
     ("__init__",),
     ("__main__",),

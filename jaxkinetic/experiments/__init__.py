@@ -11,9 +11,17 @@ from .annihilation import ANNIHILATION
 from .conservation import CONSERVATION
 from .coulomb_isotropization import COULOMB_ISOTROPIZATION
 from .coulomb_relaxation import COULOMB_RELAXATION
+from .counting import COUNTING
+from .hmf import HMF
+from .landau_damping import LANDAU_DAMPING
 from .maxwell_bkw import MAXWELL_BKW
+from .mean_field_diagram import MEAN_FIELD_DIAGRAM
 from .microcanonical import MICROCANONICAL
 from .torus_mode import TORUS_MODE
+from .two_stream import TWO_STREAM
 
-_ALL = (MAXWELL_BKW, COULOMB_RELAXATION, COULOMB_ISOTROPIZATION, TORUS_MODE, MICROCANONICAL, ANNIHILATION, CONSERVATION)
+_ALL = (
+    MAXWELL_BKW, COULOMB_RELAXATION, COULOMB_ISOTROPIZATION, TORUS_MODE, MICROCANONICAL, ANNIHILATION, LANDAU_DAMPING,
+    TWO_STREAM, HMF, MEAN_FIELD_DIAGRAM, COUNTING, CONSERVATION,
+)  # fmt: skip
 CATALOGUE: dict[str, Experiment] = {e.name: e for e in _ALL}

@@ -14,8 +14,8 @@ from .._types import Array
 class Progress:
     """`with Progress("label", total): ...`; `tick` is a contextual observable that moves the bar by one."""
 
-    def __init__(self, label: str, total: int, *, shown: bool = True):
-        self._bar = tqdm(total=total, desc=label, unit="save", file=sys.stderr, disable=not shown, smoothing=0.05)
+    def __init__(self, label: str, total: int, *, shown: bool = True, unit: str = "save"):
+        self._bar = tqdm(total=total, desc=label, unit=unit, file=sys.stderr, disable=not shown, smoothing=0.05)
 
     def tick(self, ctx: Context) -> Array:
         # The key differs between replicas, so that a batch of them calls back once for each.
@@ -26,9 +26,9 @@ class Progress:
         if not self._bar.disable:
             self._bar.update(1)
 
-    def skip(self, saves: int) -> None:
-        """Saves that were found on disk."""
-        self._bar.update(saves)
+    def advance(self, count: int = 1) -> None:
+        """By what was done, or found on disk."""
+        self._bar.update(count)
 
     def __enter__(self) -> "Progress":
         return self

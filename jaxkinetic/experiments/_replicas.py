@@ -104,7 +104,7 @@ def _short_runs(
             arrays = jax.tree.leaves(jax.device_get(run_part(keys[part])))
         else:
             arrays = kept
-            bar.skip(keys.shape[1] * len(save.steps or ()))
+            bar.advance(keys.shape[1] * len(save.steps or ()))
         times, observed, states, result = jax.tree.unflatten(structure, arrays)
         if not bool(result.ok.all()):
             raise SimulationError(result.message)
@@ -127,7 +127,7 @@ def _long_run(
         at: Any = kept[0]
         done, fresh = at.step, {}
         chunks.append(kept[1])
-        bar.skip(len(chunks[0]["times"]))
+        bar.advance(len(chunks[0]["times"]))
         steps = tuple(step for step in steps if step > done)
     else:
         if folder is not None:

@@ -12,12 +12,12 @@ import numpy as np
 
 from .. import __version__
 from .._solution import SimulationError
-from ._experiment import Experiment, Options, Report, Watch
+from ._experiment import Common, Experiment, Report, Watch
 from ._output import commit, device, write
 from ._partial import Partial
 
 
-def identity(experiment: Experiment, options: Options, precision: int) -> dict[str, Any]:
+def identity(experiment: Experiment, options: Common, precision: int) -> dict[str, Any]:
     """What two runs have in common that are the same."""
     parameters = {**dataclasses.asdict(options), "precision": precision}
     code = {"version": __version__, "commit": commit(), "jax": jax.__version__}
@@ -25,7 +25,7 @@ def identity(experiment: Experiment, options: Options, precision: int) -> dict[s
 
 
 def run_to_files(
-    experiment: Experiment, options: Options, precision: int, folder: Path, *, resume: bool = False, quiet: bool = False
+    experiment: Experiment, options: Common, precision: int, folder: Path, *, resume: bool = False, quiet: bool = False
 ) -> Report:
     """Run, print the table and write result.npz, result.json and figure.png to `folder`.
 
@@ -49,7 +49,7 @@ def run_to_files(
     elapsed = time.perf_counter() - started
     manifest = {
         **identity(experiment, options, precision),
-        "seed": options.seed,
+        "seed": getattr(options, "seed", None),
         "device": device(),
         "numpy": np.__version__,
         "python": sys.version.split()[0],

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from .._checks import refuse
 from . import plotting as look
-from ._experiment import KINDS, Experiment, Options, Report
+from ._experiment import KINDS, Common, Experiment, Report
 from ._output import device, prepare, write
 from ._partial import Partial, differing
 from ._run import identity, run_to_files
@@ -24,6 +24,12 @@ _SYMBOLS = {
     "particles": "number of particles N",
     "dt": "time step Δt",
     "dim": "dimension d",
+    "wavenumber": "wavenumber k",
+    "temperature": "temperature T",
+    "drift": "drift $v_0$",
+    "amplitude": "amplitude of the perturbation",
+    "nx": "points in x",
+    "nv": "points in v",
 }
 
 
@@ -48,7 +54,7 @@ def parse_over(text: str, given: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 def sweep(
-    experiment: Experiment, name: str, values: Sequence[Any], cells: Sequence[Options], precision: int, folder: Path
+    experiment: Experiment, name: str, values: Sequence[Any], cells: Sequence[Common], precision: int, folder: Path
 ) -> None:
     """Every cell in its own folder, then the table and the figure of all in `folder`.
 
@@ -123,7 +129,7 @@ def _summary(
     name: str,
     values: Sequence[Any],
     numbers: Sequence[Mapping[str, Any]],
-    cells: Sequence[Options],
+    cells: Sequence[Common],
 ) -> Report:
     headline = experiment.headline
     found = np.array([_number(n, headline.number) for n in numbers])
@@ -131,6 +137,7 @@ def _summary(
     exact = np.array(
         [_number(n, f"{headline.number}_exact") if _has(n, f"{headline.number}_exact") else math.nan for n in numbers]
     )
+    sizes = [column for column in ("replicas", "particles", "nx", "nv") if getattr(cells[0], column, None) is not None]
     rows = [
         [
             str(v),
@@ -138,12 +145,11 @@ def _summary(
             f"{s:.2g}",
             f"{e:.5g}" if math.isfinite(e) else "",
             f"{o.dt:g}",
-            str(o.replicas),
-            str(o.particles),
+            *(str(getattr(o, column)) for column in sizes),
         ]
         for v, f, s, e, o in zip(values, found, stderr, exact, cells, strict=True)
     ]
-    text = table([name, headline.label, "+-", "exact", "dt", "replicas", "particles"], rows)
+    text = table([name, headline.label, "+-", "exact", "dt", *sizes], rows)
     arrays = {"values": np.array([float(v) if KINDS[name] is not str else i for i, v in enumerate(values)]), "headline": found,
               "headline_stderr": stderr, "exact": exact}  # fmt: skip
     results = {"headline": headline.number, "found": found.tolist(), "stderr": stderr.tolist(), "exact": exact.tolist()}

@@ -28,6 +28,13 @@ _HELP = {
     "gamma": "exponent of the interaction, where it is free",
     "alpha": "probability of annihilation, where there is one",
     "law": "of the angles of collisions, where there is one: fixed_angle, constant_rate, heat_kernel",
+    "system": "form of the equation, where there are several: vlasov, hamilton-vlasov, hamilton-hartree",
+    "nx": "points in x, even, where there is a grid",
+    "nv": "points in v, even, where there is a grid",
+    "wavenumber": "k of the perturbation; the torus has the length 2 pi/k",
+    "temperature": "of the homogeneous state, where it is free",
+    "drift": "velocity of the streams, where there are two",
+    "amplitude": "of the perturbation, relative to the homogeneous state",
     "epsilon": "size of collisions, where there is one: the angle (fixed_angle: 1.2 by default), or the mean free time",
 }
 
@@ -65,18 +72,19 @@ def _main(arguments: Sequence[str] | None) -> int:
     if options.name not in CATALOGUE:
         raise refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
     experiment = CATALOGUE[options.name]
+    precision = options.precision or experiment.precision
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
     if options.command == "sweep":
         name, values = parse_over(options.over, given)
         cells = [experiment.options({**given, name: value}) for value in values]
-        _set_precision(options.precision)
+        _set_precision(precision)
         folder = Path(options.out) if options.out else Path("results") / f"{experiment.name}-over-{name}"
-        sweep(experiment, name, values, cells, options.precision, folder)
+        sweep(experiment, name, values, cells, precision, folder)
         return 0
     chosen = experiment.options(given)
-    _set_precision(options.precision)
+    _set_precision(precision)
     folder = prepare(Path(options.out) if options.out else Path("results") / experiment.name)
-    run_to_files(experiment, chosen, options.precision, folder, resume=options.resume)
+    run_to_files(experiment, chosen, precision, folder, resume=options.resume)
     return 0
 
 
@@ -105,8 +113,13 @@ def _add_options(parser: argparse.ArgumentParser, folder: str) -> None:
     parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
     for name, kind in KINDS.items():
         usual = ", ".join(
-            f"{e.name} {getattr(e.defaults, name)}" for e in CATALOGUE.values() if getattr(e.defaults, name) is not None
+            f"{e.name} {getattr(e.defaults, name)}"
+            for e in CATALOGUE.values()
+            if getattr(e.defaults, name, None) is not None
         )
         parser.add_argument(f"--{name}", type=kind, default=None, help=f"{_HELP[name]} (default: {usual})")
-    parser.add_argument("--precision", type=int, choices=(32, 64), default=32, help="bits of a float (default 32)")
+    double = ", ".join(e.name for e in CATALOGUE.values() if e.precision == 64)
+    parser.add_argument(
+        "--precision", type=int, choices=(32, 64), default=None, help=f"bits of a float (default 32; 64 for {double})"
+    )
     parser.add_argument("--out", default=None, help=f"folder for the results (default {folder})")

@@ -113,6 +113,21 @@ def phase_space(ax: Axes, position: ArrayLike, velocity: ArrayLike, *, bins: int
     return image
 
 
+def phase_space_density(
+    ax: Axes, x: ArrayLike, v: ArrayLike, f: ArrayLike, *, signed: bool = False, title: str = "Phase space"
+) -> Any:
+    """f at the points (x, v) of a grid, (n_x, n_v); `signed`: colours about 0. Returns the image for a colour bar."""
+    values = np.asarray(f, float).T
+    top = float(np.abs(values).max()) or 1.0
+    image = ax.pcolormesh(
+        np.asarray(x), np.asarray(v), values, cmap="RdBu_r" if signed else _MAP, vmin=-top if signed else 0.0, vmax=top,
+        shading="nearest", rasterized=True,
+    )  # fmt: skip
+    ax.grid(False)
+    describe(ax, "position x", "velocity v", title)
+    return image
+
+
 def velocity_slice(
     ax: Axes,
     velocity: ArrayLike,

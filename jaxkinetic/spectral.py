@@ -1,0 +1,106 @@
+"""Fourier's room: wavenumbers, phases and transforms along one axis of a grid, shared by every grid solver."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxkinetic_kernels import cos_sin
+from jaxkinetic_kernels.once import once
+
+from ._types import RealScalar
+from .states import Axis
+
+
+def unit_wavenumber(axis: Axis) -> Array:
+    """The smallest wavenumber but 0, 2 pi/length."""
+    return 2 * math.pi / axis.length
+
+
+def wavenumbers(axis: Axis) -> Array:
+    """k_j = 2 pi j/length in the order of the FFT; 0 at Nyquist's frequency, whose sine no grid knows."""
+    signed = [j if 2 * j < axis.num else j - axis.num for j in range(axis.num)]
+    whole = [0 if 2 * j == -axis.num else j for j in signed]
+    return 2 * math.pi * jnp.asarray(whole, axis.length.dtype) / axis.length
+
+
+def half_wavenumbers(axis: Axis) -> Array:
+    """Those of a real transform: j = 0 .. num/2."""
+    whole = [j if 2 * j < axis.num else 0 for j in range(axis.num // 2 + 1)]
+    return 2 * math.pi * jnp.asarray(whole, axis.length.dtype) / axis.length
+
+
+def phase(angle: Array) -> Array:
+    """exp(i angle), by a polynomial: an error of a few eps (1 + |angle|)."""
+    cosine, sine = cos_sin(angle)
+    return jax.lax.complex(cosine, sine)
+
+
+def powers(angle: Array, axis: Axis, turn: Array | None = None, *, real: bool = False) -> Array:
+    """exp(i (j angle + turn)) over the integers j of the wavenumbers of `axis` (`real`: of those of a real transform), as a
+    last axis; Nyquist's counts as 0.
+
+    From two short tables, j = m a + b: one product for each number instead of a sine and a cosine.
+    """
+    low, up = once(
+        partial(power_tables, num=axis.num, real=real), angle, jnp.zeros_like(angle) if turn is None else turn
+    )
+    return powers_of(low, up, num=axis.num, real=real)
+
+
+def power_tables(angle: Array, turn: Array | None = None, *, num: int, real: bool = False) -> tuple[Array, Array]:
+    """What `powers` are products of: exp(i b angle), and exp(i (m a angle + turn))."""
+    half = num // 2
+    block = _block(half)
+    blocks = half // block + 1 if real else num // block
+    high = [a * block if a * block < half else a * block - num for a in range(blocks)]
+    if real:  # of the last block only Nyquist's number is used
+        high[-1] = 0
+    fine, coarse = (jnp.asarray(j, angle.dtype) for j in (range(block), high))
+    whole = jnp.multiply.outer(angle, coarse)
+    return phase(jnp.multiply.outer(angle, fine)), phase(whole if turn is None else whole + turn[..., None])
+
+
+def powers_of(low: Array, up: Array, *, num: int, real: bool = False) -> Array:
+    """The products of `power_tables`."""
+    half = num // 2
+    out = (up[..., :, None] * low[..., None, :]).reshape(*low.shape[:-1], -1)
+    if real:
+        return out[..., : half + 1]
+    at_nyquist = along(jnp.arange(num) == half, out.ndim - 1, out.ndim)
+    return jnp.where(at_nyquist, up[..., :1], out)
+
+
+def _block(half: int) -> int:
+    """The divisor of `half` nearest to its root."""
+    return min((b for b in range(1, half + 1) if half % b == 0), key=lambda b: abs(b * b - half))
+
+
+def imaginary(x: Array) -> Array:
+    """i x."""
+    return jax.lax.complex(jnp.zeros_like(x), x)
+
+
+def filtered(hat: Array, factor: Array) -> Array:
+    """A transform times a real or complex factor, in its dtype."""
+    return hat * factor.astype(hat.dtype)
+
+
+def along(x: Array, axis: int, ndim: int) -> Array:
+    """A vector as an array of `ndim` axes, along one of them."""
+    shape = [1] * ndim
+    shape[axis] = x.shape[0]
+    return x.reshape(shape)
+
+
+def tail(f: Array, axis: int) -> RealScalar:
+    """The share of the square norm that lies in the upper third of the wavenumbers of one axis: 0 for resolved data."""
+    hat = jnp.fft.fft(f, axis=axis)
+    num = f.shape[axis]
+    high = jnp.asarray([3 * min(j, num - j) > num for j in range(num)])
+    square = jnp.abs(hat) ** 2
+    part = jnp.sum(jnp.where(along(high, axis, f.ndim), square, 0))
+    whole = jnp.sum(square)
+    return part / jnp.where(whole > 0, whole, jnp.ones_like(whole))

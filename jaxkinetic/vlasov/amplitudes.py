@@ -1,0 +1,110 @@
+r"""Amplitudes alpha_0(x, v), d = 1, that can be evaluated anywhere and sampled: where Monte Carlo for waves begins."""
+
+import abc
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
+
+from .._checks import check_scalar, is_traced, known_array, refuse
+from .._types import Key
+from ..states import Grid, Wave
+from .homogeneous import Maxwellian, TwoStream
+from .starts import random_start
+
+
+class AbstractAmplitude(eqx.Module):
+    """alpha_0 with int |alpha_0|^2 = 1. A subclass gives `log` and `sample`."""
+
+    @abc.abstractmethod
+    def log(self, x: Array, v: Array) -> Array:
+        """log alpha_0, complex, at points of any shape."""
+
+    @abc.abstractmethod
+    def sample(self, key: Key, num: int, dtype: jnp.dtype | None = None) -> tuple[Array, Array]:
+        """(x, v), (num,) each, distributed as |alpha_0|^2."""
+
+    def __call__(self, x: Array, v: Array) -> Array:
+        return jnp.exp(self.log(x, v))
+
+    def wave(self, grid: Grid) -> Wave:
+        """On a grid of one axis of position and one of velocity."""
+        if not isinstance(grid, Grid) or len(grid.axes) != 2:
+            raise refuse("grid", "have one axis of position and one of velocity", f"is {grid!r}", "pass jk.Grid(x, v)")
+        return Wave(self(*grid.mesh), grid)
+
+
+def check_amplitude(amplitude: object) -> None:
+    """**Raises:** `ValueError` for anything else."""
+    if not isinstance(amplitude, AbstractAmplitude):
+        raise refuse("amplitude", "be an amplitude", f"is {amplitude!r}", "pass jk.vlasov.GaussianAmplitude(...), say")
+
+
+class GaussianAmplitude(AbstractAmplitude):
+    r"""$\alpha_0 \sim \exp(-z^T\Sigma^{-1}z/4 + i z^T B z/2)$, z = (x, v): |alpha_0|^2 is centred, with covariance Sigma.
+
+    **Arguments:** `covariance`: Sigma, (2, 2), positive. `chirp`: B, (2, 2), symmetric. Both differentiable; `sample` too."""
+
+    covariance: Array
+    chirp: Array
+
+    def __init__(self, covariance: ArrayLike, chirp: ArrayLike | None = None):
+        chirp = np.zeros((2, 2)) if chirp is None else chirp
+        for name, matrix in (("covariance", covariance), ("chirp", chirp)):
+            if jnp.shape(matrix) != (2, 2):
+                raise refuse(name, "be a (2, 2) matrix", f"has shape {jnp.shape(matrix)}", "order it as (x, v)")
+            if jnp.iscomplexobj(matrix):
+                raise refuse(name, "be real", f"is {matrix!r}", "the factor i is there already")
+            known = None if is_traced(matrix) else np.asarray(matrix, float)
+            if known is not None and not (np.isfinite(known).all() and np.allclose(known, known.T)):
+                raise refuse(name, "be symmetric and finite", f"is {known.tolist()}", "symmetrise it")
+            if known is not None and name == "covariance" and np.linalg.eigvalsh(known).min() <= 0:
+                raise refuse(name, "be positive", f"is {known.tolist()}", "it is that of |alpha_0|^2")
+        self.covariance = known_array(jnp.asarray(covariance, jnp.result_type(float)))
+        self.chirp = known_array(jnp.asarray(chirp, jnp.result_type(float)))
+
+    def log(self, x: Array, v: Array) -> Array:
+        (xx, xv), (_, vv) = self.covariance.astype(x.dtype)
+        (bxx, bxv), (_, bvv) = self.chirp.astype(x.dtype)
+        det = xx * vv - xv * xv
+        square = (vv * x * x - 2 * xv * x * v + xx * v * v) / det
+        size = -square / 4 - jnp.log(2 * math.pi * jnp.sqrt(det)) / 2
+        return jax.lax.complex(size, (bxx * x * x + 2 * bxv * x * v + bvv * v * v) / 2)
+
+    def sample(self, key: Key, num: int, dtype: jnp.dtype | None = None) -> tuple[Array, Array]:
+        covariance = self.covariance.astype(dtype or self.covariance.dtype)
+        (xx, xv), (_, vv) = covariance
+        a, b = jax.random.normal(key, (2, num), covariance.dtype)
+        x = jnp.sqrt(xx) * a
+        return x, xv / xx * x + jnp.sqrt(vv - xv * xv / xx) * b
+
+
+class PerturbedAmplitude(AbstractAmplitude):
+    r"""$\alpha_0 = \sqrt{f_0(v)(1 + A\cos kx)}\;e^{i b v \sin kx}$, k = 2 pi/length of `f0`, on a torus. b = `twist` leaves
+    f as it is and makes K of (HVl) act. x is the coordinate itself, wherever an axis begins."""
+
+    f0: Maxwellian | TwoStream
+    amplitude: Array
+    twist: Array
+
+    def __init__(self, f0: Maxwellian | TwoStream, amplitude: ArrayLike = 0.0, twist: ArrayLike = 0.0):
+        check_scalar("amplitude", amplitude)
+        check_scalar("twist", twist)
+        if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) >= 1:
+            raise refuse(
+                "amplitude", "lie in (-1, 1)", f"is {np.asarray(amplitude):g}", "lower it: the density vanishes"
+            )
+        self.f0, self.amplitude, self.twist = f0, known_array(amplitude), known_array(twist)
+
+    def log(self, x: Array, v: Array) -> Array:
+        k = 2 * math.pi / self.f0.length.astype(x.dtype)
+        size = jnp.log(self.f0(v) * (1 + self.amplitude.astype(x.dtype) * jnp.cos(k * x))) / 2
+        return jax.lax.complex(size, self.twist.astype(x.dtype) * v * jnp.sin(k * x))
+
+    def sample(self, key: Key, num: int, dtype: jnp.dtype | None = None) -> tuple[Array, Array]:
+        state = random_start(key, self.f0, num, self.amplitude, dtype=dtype)
+        assert state.position is not None
+        return state.position[:, 0], state.velocity[:, 0]

@@ -1,0 +1,119 @@
+r"""(HVl) and (HLv^N) by characteristics, d = 1: amplitudes at any points, without a grid of their own.
+
+In logarithms, log alpha = log |alpha| + i phase: at N = 100 a product of amplitudes is far below the smallest number.
+"""
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from .._adjoint import Direct
+from .._checks import cast_floating, check_integer, check_scalar, real_array, refuse
+from .._save import Save
+from .._simulate import simulate
+from ..schemes import Leapfrog, Yoshida
+from ..spectral import along, wavenumbers
+from ..states import Axis, Grid, Particles, Wave, square_modulus
+from .amplitudes import AbstractAmplitude, check_amplitude
+from .nbody import NBody
+from .potentials import AbstractPotential
+from .systems import HamiltonHartree
+
+Points = tuple[Array, Array]
+
+
+class MeanFieldFlow(eqx.Module):
+    r"""The characteristics of (HVl) over a time T = num_steps dt, from a run on a grid whose sources are kept: rho and $M =
+    \int \xi |\hat\alpha|^2 d\xi$ at every step.
+
+    Half a kick, a drift, half a kick: those of `Leapfrog` on that grid, interpolated in x by Fourier's sum (moments for
+    `Harmonic`). Of order 2 in dt."""
+
+    potential: AbstractPotential
+    amplitude: AbstractAmplitude
+    axis: Axis
+    dt: Array
+    density: Float[Array, "T num_x"]
+    current: Float[Array, "T num_x"]
+
+    def forward(self, x: Array, v: Array) -> tuple[Array, Array, Array]:
+        """(x, v, phase) at T for points (S,) at 0: alpha(T, x, v) = e^{i phase} alpha_0."""
+        return self._along(x, v, 1)
+
+    def backward(self, x: Array, v: Array) -> tuple[Array, Array, Array]:
+        """(x, v, phase) at 0 for points (S,) at T: alpha(T, .) there is e^{i phase} alpha_0(x, v)."""
+        return self._along(x, v, -1)
+
+    def _along(self, x: Array, v: Array, sign: int) -> tuple[Array, Array, Array]:
+        def step(z: tuple[Array, Array, Array], ends: Any) -> tuple[tuple[Array, Array, Array], None]:
+            x, v, phase = self._kicked(*z, ends[::sign][0], sign)
+            return self._kicked(x + sign * self.dt * v, v, phase, ends[::sign][1], sign), None
+
+        sources = self.density, self.current
+        ends = tuple(s[:-1] for s in sources), tuple(s[1:] for s in sources)
+        return jax.lax.scan(step, (x, v, jnp.zeros_like(x)), ends, reverse=sign < 0)[0]
+
+    def _kicked(
+        self, x: Array, v: Array, phase: Array, sources: tuple[Array, ...], sign: int
+    ) -> tuple[Array, Array, Array]:
+        field, kappa = (self.potential.gradient_at(x, source, self.axis) for source in sources)
+        half = self.dt / 2
+        return x, v - sign * half * field, phase - half * kappa
+
+
+def mean_field_flow(
+    potential: AbstractPotential, amplitude: AbstractAmplitude, grid: Grid, *, dt: float, num_steps: int
+) -> MeanFieldFlow:
+    """Runs (HHt) from `amplitude` on `grid` and keeps what its characteristics need. Differentiable in both arguments.
+
+    **Raises:** `ValueError` for data that do not fit on the grid."""
+    check_amplitude(amplitude)
+    num_steps = check_integer("num_steps", num_steps, minimum=1)
+    wave = amplitude.wave(grid)
+    save = Save(every=1, observe={"sources": _sources})
+    start = wave.fourier_picture()
+    run = simulate(HamiltonHartree(potential), start, scheme=Leapfrog(), dt=dt, num_steps=num_steps, save=save)
+    density, current = jnp.moveaxis(run.observed["sources"], 1, 0)
+    held, start = cast_floating((potential, amplitude), density.dtype)
+    return MeanFieldFlow(held, start, wave.grid.axes[0], jnp.asarray(dt, density.dtype), density, current)
+
+
+def _sources(wave: Wave) -> Array:
+    wave = wave.fourier_picture()
+    v = wave.grid.axes[1]
+    square = square_modulus(wave.alpha) * (2 * jnp.pi / v.length)
+    return jnp.stack([jnp.sum(square, 1), jnp.sum(square * along(wavenumbers(v), 1, 2), 1)])
+
+
+def nbody_characteristics(
+    potential: AbstractPotential, x: Array, v: Array, *, dt: ArrayLike, num_steps: int, backward: bool = False
+) -> Points:
+    """Where N-body systems (S, N) are after num_steps of dt, or before, by `Yoshida` of order 4."""
+
+    def one(x: Array, v: Array) -> Points:
+        sign = -1 if backward else 1
+        run = partial(simulate, NBody(potential), scheme=Yoshida(4), dt=dt, num_steps=num_steps, adjoint=Direct())
+        end = run(Particles(sign * v[:, None], x[:, None]), throw=False).final
+        return end.position[:, 0], sign * end.velocity[:, 0]
+
+    return jax.vmap(one)(x, v)
+
+
+def hamilton_liouville(
+    potential: AbstractPotential, amplitude: AbstractAmplitude, x: Array, v: Array, *, dt: ArrayLike, num_steps: int
+) -> Array:
+    r"""log alpha_N(T, Z) of (HLv^N) from a product: $\alpha_N(T, Z) = \prod_m \alpha_0(Z_m(0; T, Z))$, at configurations x,
+    v of shape (S, N): the N-body equations backwards from each. T = num_steps dt; order 4 in dt. (S,), complex.
+
+    **Raises:** `ValueError` for x and v that are not of one shape (S, N), N >= 2."""
+    check_scalar("dt", dt, positive=True)
+    check_amplitude(amplitude)
+    x, v = real_array("x", x, "S N"), real_array("v", v, "S N")
+    if x.shape != v.shape or x.shape[1] < 2:
+        raise refuse("x", "have the shape (S, N) of v, N >= 2", f"has shape {x.shape}, v {v.shape}", "add an axis")
+    before = nbody_characteristics(potential, x, v, dt=dt, num_steps=num_steps, backward=True)
+    return jnp.sum(amplitude.log(*before), 1)

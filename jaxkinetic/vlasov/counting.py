@@ -1,0 +1,256 @@
+r"""How many of N particles are outside the mean-field state (NP, definition 4.1 to theorem 4.8).
+
+p_j projects particle j on alpha, q_j = 1 - p_j, P_k is the projection on states with exactly k particles outside. By
+symmetry all follows from the overlaps $\pi_m = \langle p_1 \cdots p_m\rangle$: $\langle P_k\rangle = \binom{N}{k} \sum_i
+(-1)^i \binom{k}{i} \pi_{N-k+i}$, $\langle n^2\rangle = \sum_k (k/N) \langle P_k\rangle = 1 - \pi_1$.
+"""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._checks import check_integer, check_scalar, describe, is_traced, refuse
+from .._types import Key
+from ..states import Axis, Wave
+from .characteristics import MeanFieldFlow, nbody_characteristics
+from .pseudo_schrodinger import check_symmetric
+from .systems import NORM
+
+
+class Counting(eqx.Module):
+    r"""The distribution of the number of particles outside the mean-field state, or as much of it as was asked for.
+
+    - `overlaps`: pi_0 = 1, ..., pi_M, (M + 1,). `covariance`: of their estimates, (M + 1, M + 1); 0 from a grid.
+    - `num_particles`: N. The k-distribution needs M = N.
+    """
+
+    overlaps: Float[Array, " M1"]
+    covariance: Float[Array, "M1 M1"]
+    num_particles: int = eqx.field(static=True)
+
+    @property
+    def outside(self) -> Array:
+        r"""$\langle n^2\rangle = 1 - \langle p_1\rangle$: the share of particles outside."""
+        return 1 - self.overlaps[1]
+
+    @property
+    def outside_stderr(self) -> Array:
+        return jnp.sqrt(self.covariance[1, 1])
+
+    @property
+    def distribution(self) -> Float[Array, " N1"]:
+        r"""$\langle P_k\rangle$, k = 0 .. N. From samples its errors are at most of the
+        order $\binom{N}{k} 2^k$ times those of the overlaps: for small N."""
+        return self._transform() @ self.overlaps
+
+    @property
+    def distribution_stderr(self) -> Float[Array, " N1"]:
+        transform = self._transform()
+        return jnp.sqrt(jnp.maximum(jnp.sum((transform @ self.covariance) * transform, 1), 0))
+
+    def functional(self, exponent: float) -> Array:
+        r"""$\langle \mathfrak{m}_\lambda\rangle$, $\mathfrak{m}_\lambda(k) = \min(k/N^\lambda, 1)$, 0 <= lambda <= 1."""
+        return _weights(self.num_particles, exponent, self.overlaps.dtype) @ self.distribution
+
+    def functional_stderr(self, exponent: float) -> Array:
+        row = _weights(self.num_particles, exponent, self.overlaps.dtype) @ self._transform()
+        return jnp.sqrt(jnp.maximum(row @ self.covariance @ row, 0))
+
+    def bounds(self, exponent: float) -> tuple[Array, Array]:
+        r"""$\langle n^2\rangle \le \langle \mathfrak{m}_\lambda\rangle \le \min(1, N^{1-\lambda}\langle n^2\rangle)$, at any
+        N."""
+        _check_exponent(exponent)
+        return self.outside, jnp.minimum(1, self.num_particles ** (1 - exponent) * self.outside)
+
+    def _transform(self) -> Array:
+        num = self.num_particles
+        if self.overlaps.shape[0] <= num:
+            raise refuse(
+                "swaps", f"be N = {num} for the k-distribution", f"was {self.overlaps.shape[0] - 1}",
+                "ask for all swaps, or take `outside` and `bounds`",
+            )  # fmt: skip
+        out = np.zeros((num + 1, num + 1))
+        for k in range(num + 1):
+            for i in range(k + 1):
+                out[k, num - k + i] = (-1) ** i * math.comb(num, k) * math.comb(k, i)
+        return jnp.asarray(out, self.overlaps.dtype)
+
+
+def counting(wave_n: Wave, wave: Wave) -> Counting:
+    r"""From an N-particle wave on its grid and the mean field's on the grid of one particle, in one picture:
+    $\pi_m = \|\langle\alpha^{\otimes m}, \alpha_N\rangle\|^2$. Exact on the grid; cost that of reading the wave twice.
+    Differentiable.
+
+    **Raises:** `ValueError` for waves whose grids or pictures do not fit, that are not normalised, or (`wave_n`) not
+    symmetric."""
+    _check_waves(wave_n, wave)
+    num = wave_n.dim
+    x, v = wave.grid.axes
+    cell = x.spacing * (v.spacing if wave.picture == "velocity" else 2 * math.pi / v.length)
+    bra = jnp.conj(wave.alpha) * cell.astype(wave.alpha.dtype)
+    rest, norms = wave_n.alpha, [wave_n.mass]
+    for m in range(num):
+        left = num - m
+        rest = jnp.tensordot(bra, rest, ((0, 1), (0, left)), precision=jax.lax.Precision.HIGHEST)
+        norms.append(jnp.sum(rest.real**2 + rest.imag**2) * cell ** (left - 1))
+    overlaps = jnp.stack(norms)
+    return Counting(overlaps, jnp.zeros((num + 1, num + 1), overlaps.dtype), num)
+
+
+def counting_functional(wave_n: Wave, wave: Wave, exponent: float) -> Float[Array, ""]:
+    r"""$\langle\alpha_N, \mathfrak{m}_\lambda^\alpha \alpha_N\rangle$, lambda = `exponent`, on a grid: `counting` in one
+    number."""
+    return counting(wave_n, wave).functional(exponent)
+
+
+def sampled_counting(
+    key: Key,
+    flow: MeanFieldFlow,
+    num_particles: int,
+    *,
+    samples: int,
+    swaps: int = 1,
+    batch: int | None = None,
+) -> Counting:
+    r"""At any N, from the product state at time 0, by Monte Carlo at the end T of `flow`.
+
+    Z is drawn from |alpha_N(T)|^2 (|alpha_0|^2 pushed forward by the N-body equations), z_1 .. z_m from |alpha(T)|^2 (by the
+    mean field's), and with $\psi_a = \prod_i \alpha(z_i)\,\alpha_N(Z)$, $\psi_b$ the same with z_1 .. z_m and Z_1 .. Z_m
+    exchanged, $r = \psi_b/\psi_a$: $\pi_m = E[2 \mathrm{Re}\, r/(1 + |r|^2)] = E[\cos b/\cosh a]$, log r = a + ib. Bounded
+    by 1, unlike $E\,r$; for complex amplitudes too. Standard errors are those of the mean over `samples`.
+
+    **Arguments:** `flow`: of `mean_field_flow`, which holds the potential, the amplitude, and the dt of all characteristics.
+    `swaps`: the largest m; N gives the k-distribution. `batch`: samples at once, by default so many that 2^20 particles, or
+    pairs, are. Cost: samples x (1 + swaps) runs of N particles. Differentiable through the flow, pathwise: make it, too,
+    inside the function that is differentiated.
+
+    **Raises:** `ValueError` for N < 2, swaps > N, fewer than two samples, and on a torus for a potential that is not periodic:
+    particles see Gamma(x_i - x_j), the grid all images."""
+    num = check_integer("num_particles", num_particles, minimum=2)
+    samples = check_integer("samples", samples, minimum=2)
+    if not hasattr(key, "dtype"):
+        raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass jax.random.key(seed)")
+    if not isinstance(flow, MeanFieldFlow):
+        raise refuse("flow", "be a MeanFieldFlow", f"is {describe(flow)}", "make one by jk.vlasov.mean_field_flow")
+    _check_torus(flow)
+    if check_integer("swaps", swaps, minimum=1) > num:
+        raise refuse("swaps", f"be at most N = {num}", f"is {swaps}", "lower it")
+    work = num**2 if flow.potential.by_pairs else num
+    batch = max(1, 2**20 // work) if batch is None else check_integer("batch", batch, minimum=1)
+    values = []
+    for start in range(0, samples, batch):
+        drawn = min(batch, samples - start)
+        values.append(_cosines(jax.random.fold_in(key, start), flow, num, drawn, swaps))
+    cosines = jnp.concatenate(values)
+    if not is_traced(cosines) and not np.isfinite(np.asarray(cosines)).all():
+        raise refuse("flow", "keep the particles finite", "led to NaN or infinity", "soften the potential, or lower dt")
+    mean = jnp.mean(cosines, 0)
+    centred = cosines - mean[None]
+    covariance = centred.T @ centred / (samples * (samples - 1))
+    one, zeros = jnp.ones(1, mean.dtype), jnp.zeros((swaps + 1, swaps + 1), mean.dtype)
+    return Counting(jnp.concatenate([one, mean]), zeros.at[1:, 1:].set(covariance), num)
+
+
+@eqx.filter_jit
+def _cosines(key: Key, flow: MeanFieldFlow, num: int, samples: int, swaps: int) -> Array:
+    """cos b/cosh a, (samples, swaps)."""
+    potential, amplitude = flow.potential, flow.amplitude
+    dtype, steps = flow.density.dtype, flow.density.shape[0] - 1
+    many_key, one_key = jax.random.split(key)
+    many0 = tuple(c.reshape(samples, num) for c in amplitude.sample(many_key, samples * num, dtype))
+    ones0 = amplitude.sample(one_key, samples * swaps, dtype)
+    many = nbody_characteristics(potential, *many0, dt=flow.dt, num_steps=steps)
+    *ones, phase = flow.forward(*ones0)
+    log_many = jnp.sum(amplitude.log(*many0), 1)
+    log_ones = _turned(amplitude.log(*ones0), phase).reshape(samples, swaps)
+    ones = tuple(c.reshape(samples, swaps) for c in ones)
+    *before, phase = flow.backward(*(c[:, :swaps].reshape(-1) for c in many))
+    log_moved = _turned(amplitude.log(*before), phase).reshape(samples, swaps)
+
+    def swapped(m: Array) -> Array:
+        first = jnp.arange(num) <= m
+        padded = (jnp.pad(c, ((0, 0), (0, num - swaps))) for c in ones)
+        mixed = tuple(jnp.where(first[None], one, c) for one, c in zip(padded, many, strict=True))
+        back = nbody_characteristics(potential, *mixed, dt=flow.dt, num_steps=steps, backward=True)
+        log_mixed = jnp.sum(amplitude.log(*back), 1)
+        used = (jnp.arange(swaps) <= m)[None]
+        log_r = log_mixed - log_many + jnp.sum(jnp.where(used, log_moved - log_ones, 0), 1)
+        return jnp.cos(log_r.imag) / jnp.cosh(log_r.real)
+
+    return jax.lax.map(swapped, jnp.arange(swaps)).T
+
+
+def _check_torus(flow: MeanFieldFlow) -> None:
+    if not flow.axis.periodic or is_traced(flow.potential, flow.axis):
+        return
+    length = float(flow.axis.length)
+    x = jnp.asarray([[0.11], [0.23], [0.37], [0.49]], flow.density.dtype) * length
+    here, there = (np.asarray(flow.potential.gamma(points)) for points in (x, x - length))
+    if np.abs(here - there).max() > 1e-4 * np.abs(here).max():
+        name = type(flow.potential).__name__
+        raise refuse(
+            "flow", f"have a potential of period {length:g} on a torus", f"has {name}, which is not periodic",
+            "take Cosine, Poisson, or a periodic Custom",
+        )  # fmt: skip
+
+
+def _turned(log: Array, phase: Array) -> Array:
+    return log + jax.lax.complex(jnp.zeros_like(phase), phase)
+
+
+def _weights(num: int, exponent: float, dtype: jnp.dtype) -> Array:
+    _check_exponent(exponent)
+    return jnp.asarray([min(k / num**exponent, 1.0) for k in range(num + 1)], dtype)
+
+
+def _check_exponent(exponent: float) -> None:
+    check_scalar("exponent", exponent)
+    if is_traced(exponent):
+        raise refuse("exponent", "be known while tracing", "is traced", "pass a float")
+    if not 0 <= exponent <= 1:
+        raise refuse("exponent", "lie in [0, 1]", f"is {exponent:g}", "it is NP's lambda")
+
+
+def _check_waves(wave_n: Wave, wave: Wave) -> None:
+    for name, one in (("wave_n", wave_n), ("wave", wave)):
+        if not isinstance(one, Wave):
+            raise refuse(name, "be a Wave", f"is a {type(one).__name__}", "pass jk.Wave(alpha, grid)")
+    if wave.dim != 1:
+        raise refuse("wave", "be of one particle, d = 1", f"has {wave.dim} of them", "pass the mean field's")
+    if wave_n.dim < 2:
+        raise refuse("wave_n", "be of two particles or more", "is of one", "pass the solution of PseudoSchrodinger")
+    if wave.alpha.dtype != wave_n.alpha.dtype:
+        raise refuse("wave", f"have the dtype of `wave_n`, {wave_n.alpha.dtype}", f"has {wave.alpha.dtype}", "cast it")
+    axes = [(axis.num, axis.periodic) for axis in wave.grid.axes]
+    many = [[(axis.num, axis.periodic) for axis in _of(wave_n, m)] for m in range(wave_n.dim)]
+    if many != [axes] * wave_n.dim or wave.picture != wave_n.picture or _differ(wave_n, wave):
+        raise refuse(
+            "wave", "have the axes and the picture of `wave_n`", f"has {wave.grid.shape}, {wave.picture}",
+            f"that has {wave_n.grid.shape}, {wave_n.picture}",
+        )  # fmt: skip
+    if is_traced(wave_n, wave):
+        return
+    for name, one in (("wave_n", wave_n), ("wave", wave)):
+        if abs(float(one.mass) - 1) > NORM:
+            raise refuse(name, "have unit norm", f"has {float(one.mass):.4g}", "divide it by the root of `mass`")
+    check_symmetric("wave_n", wave_n)
+
+
+def _of(wave_n: Wave, m: int) -> tuple[Axis, Axis]:
+    """The axes of particle m."""
+    return wave_n.grid.axes[m], wave_n.grid.axes[wave_n.dim + m]
+
+
+def _differ(wave_n: Wave, wave: Wave) -> bool:
+    """Whether known starts or lengths do."""
+    ends = [
+        [(a.start, a.length) for a in axes] for axes in (wave.grid.axes, *(_of(wave_n, m) for m in range(wave_n.dim)))
+    ]
+    if is_traced(ends):
+        return False
+    known = np.asarray(ends, float)
+    return not np.allclose(known, known[0], rtol=1e-6, atol=1e-6 * np.abs(known).max())

@@ -1,0 +1,149 @@
+r"""Roots of the dispersion relation of Vlasov's equation about a homogeneous state."""
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
+
+from .._checks import check_scalar, is_traced, known_array, refuse
+from .._implicit import implicit
+from ..states import Axis
+from .potentials import AbstractPotential, Poisson
+
+# Where velocities may be, in scales, the nodes for them, and how far the path of integration may be below the root: the
+# furthest at which f0 has not grown beyond `_GROWN` times its largest value, which would cancel.
+_REACH, _NODES, _GAPS, _GROWN, _DECAYED = 14.0, 2048, (1.0, 0.5, 0.25, 0.125, 0.0625), 1e3, 1e-13
+
+
+def dispersion_root(
+    potential: AbstractPotential, f0: Callable[[Array], Array], k: ArrayLike, *, scale: float = 1.0
+) -> Array:
+    r"""omega of the least damped (or fastest growing) mode e^{i(kx - omega t)}: the root of
+
+    $1 = \hat\Gamma(k) \int f_0'(v)/(v - \omega/k)\,dv$
+
+    with the largest Im omega and Re omega >= 0, continued to Im omega <= 0 along Landau's path, which passes below the pole.
+
+    **Arguments:** `potential`: of a torus of length 2 pi/k (one wavelength); `Poisson` keeps its strength, whatever its length.
+    `f0`: the homogeneous state per unit length of position, an entire function of a complex velocity that decays along the real
+    axis within 14 times `scale`, written with `jnp`. `k` > 0.
+    **Returns:** a complex scalar; to 1e-9 in float64 unless f0 is much narrower than `scale`. NaN if no root was found near
+    k scale or near the plasma frequency. Differentiable in k and in what `potential` and `f0` hold, in every mode and order
+    (implicit function theorem).
+    **Raises:** `ValueError` for another k, a potential that has no such mode, an f0 that is no such function.
+    """
+    check_scalar("k", k, positive=True)
+    check_scalar("scale", scale, positive=True)
+    _check(potential, f0, k, scale)
+    k = known_array(k).astype(jnp.result_type(float))
+    parameters, static = eqx.partition((potential, f0, k), eqx.is_inexact_array)
+
+    def residual(omega: Array, parameters: Any) -> Array:
+        potential, f0, k = eqx.combine(parameters, static)
+        return _dielectric(potential, f0, k, omega, scale)
+
+    still = jax.lax.stop_gradient(parameters)
+    sizes = _sizes(*cast(tuple[AbstractPotential, Callable, Array], eqx.combine(still, static)), scale)
+    start = jax.lax.stop_gradient(_scan(lambda w: residual(w, still), *sizes))
+
+    def real_residual(pair: Array) -> Array:
+        value = residual(jax.lax.complex(*pair), parameters)
+        return jnp.stack([value.real, value.imag])
+
+    return jax.lax.complex(*implicit(real_residual, jnp.stack([start.real, start.imag])))
+
+
+def _check(potential: Any, f0: Any, k: ArrayLike, scale: float) -> None:
+    if not isinstance(potential, AbstractPotential):
+        raise refuse("potential", "be a potential", f"is {potential!r}", "pass jk.vlasov.Cosine(), say")
+    if not callable(f0):
+        raise refuse("f0", "be a function of velocity", f"is {f0!r}", "write it with jnp")
+    with jax.ensure_compile_time_eval():
+        if not isinstance(potential, Poisson) and not is_traced(k):
+            potential.check((Axis(0.0, 2 * math.pi / float(np.asarray(k)), 64),))
+        ends = scale * _REACH * jnp.asarray([-1.0, 1.0])
+        v = jnp.concatenate([ends, scale * jnp.linspace(-_REACH, _REACH, 400)])
+        try:
+            z = jax.lax.complex(v, jnp.zeros_like(v))
+            values = f0(z)
+            jax.eval_shape(f0, z[0])
+        except (TypeError, jax.errors.JAXTypeError):
+            values = v
+    if not jnp.iscomplexobj(values):
+        raise refuse(
+            "f0", "be an analytic function of a complex velocity", "is not", "write it with jnp, without abs or real"
+        )
+    if not is_traced(values):
+        size = np.abs(np.asarray(values))
+        if not size[:2].max() <= _DECAYED * size.max():
+            raise refuse(
+                "f0", f"decay by |v| = {_REACH * scale:g}, {_REACH:g} times `scale`", f"is {size[:2].max():.2g} there",
+                "pass a larger `scale`",
+            )  # fmt: skip
+
+
+def _dielectric(potential: AbstractPotential, f0: Callable, k: Array, omega: Array, scale: float) -> Array:
+    """1 - hat Gamma(k) int f0'(v)/(v - omega/k) dv, by the trapezoidal rule on a line below the pole."""
+    phase_velocity = omega / k.astype(omega.dtype)
+    depth = jnp.minimum(jax.lax.stop_gradient(phase_velocity.imag), 0) - _gap(f0, k, scale)
+    step = 2 * _REACH * scale / _NODES
+    v = jnp.arange(_NODES, dtype=k.dtype) * step - _REACH * scale
+    v = jax.lax.complex(v, jnp.broadcast_to(depth, v.shape))
+    slope = jax.vmap(jax.grad(lambda u: f0(u), holomorphic=True))(v)
+    factor = (_coefficient(potential, k) * step).astype(v.dtype)
+    return 1 - factor * jnp.sum(slope / (v - phase_velocity))
+
+
+def _gap(f0: Callable, k: Array, scale: float) -> Array:
+    v = jnp.linspace(-_REACH, _REACH, 400).astype(k.dtype) * scale
+
+    def largest(depth: float) -> Array:
+        return jnp.max(jnp.abs(f0(jax.lax.complex(v, jnp.full_like(v, -depth * scale)))))
+
+    grown = jnp.stack([largest(gap) for gap in _GAPS[:-1]]) > _GROWN * largest(0.0)
+    return jax.lax.stop_gradient(scale * jnp.asarray(_GAPS, k.dtype)[jnp.sum(grown)])
+
+
+def _coefficient(potential: AbstractPotential, k: Array) -> Array:
+    """hat Gamma(k), on the torus of one wavelength."""
+    axis = Axis(0.0, 1.0, 256)
+    axis = eqx.tree_at(lambda a: (a.start, a.length), axis, (jnp.zeros_like(k), 2 * math.pi / k))
+    return potential.coefficients((axis,))[1]
+
+
+def _sizes(potential: AbstractPotential, f0: Callable, k: Array, scale: float) -> tuple[Array, Array]:
+    """k scale, and the plasma frequency |hat Gamma(k) int f0 dv|^(1/2) k."""
+    v = jnp.linspace(-_REACH, _REACH, 400).astype(k.dtype) * scale
+    number = jnp.sum(f0(jax.lax.complex(v, jnp.zeros_like(v))).real) * (v[1] - v[0])
+    return k * scale, jnp.sqrt(jnp.abs(_coefficient(potential, k) * number)) * k
+
+
+def _scan(residual: Callable[[Array], Array], *sizes: Array) -> Array:
+    """The best root from Newton's method started all over rectangles of these sizes."""
+    k = sizes[0]
+    real, imaginary = jnp.linspace(0.0, 4.0, 17), jnp.linspace(-2.0, 1.5, 15)
+    corners = [x.reshape(-1).astype(k.dtype) for x in jnp.meshgrid(real, imaginary)]
+    start = jnp.concatenate([jax.lax.complex(*(size * x for x in corners)) for size in sizes])
+    largest = jnp.max(jnp.stack(sizes))
+
+    def newton(omega: Array) -> tuple[Array, Array]:
+        def step(_: int, w: Array) -> Array:
+            value, slope = jax.jvp(residual, (w,), (jnp.ones_like(w),))
+            move = value / jnp.where(slope == 0, 1, slope)
+            size = jnp.abs(move)
+            return w - move * jnp.minimum(1, 0.5 * largest / jnp.maximum(size, 1e-30)).astype(w.dtype)
+
+        w = jax.lax.fori_loop(0, 40, step, omega)
+        return w, jnp.abs(residual(w))
+
+    roots, errors = jax.vmap(newton)(start)
+    tolerance = max(1e-8, 300 * float(jnp.finfo(k.dtype).eps))
+    good = (errors < tolerance) & jnp.isfinite(roots.real) & (roots.real > -1e-9 * jnp.maximum(jnp.abs(roots), 1))
+    height = jnp.where(good, roots.imag, -jnp.inf)
+    best = jnp.argmax(height)
+    return jnp.where(good.any(), roots[best], jnp.asarray(complex(math.nan, math.nan), roots.dtype))

@@ -1,0 +1,5 @@
+"""Exact solutions of the mean-field systems: functions of phase space, to be put on a grid."""
+
+from .counting import harmonic_overlap as harmonic_overlap
+from .flows import free_streaming as free_streaming
+from .flows import harmonic as harmonic

@@ -1,0 +1,71 @@
+r"""The overlaps of N particles bound by springs with their mean field: Gaussian integrals."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..._checks import check_integer, check_scalar, refuse
+
+
+def harmonic_overlap(
+    num_particles: int,
+    time: float,
+    covariance: ArrayLike,
+    *,
+    chirp: ArrayLike = ((0.0, 0.0), (0.0, 0.0)),
+    stiffness: float = 1.0,
+    swaps: int = 1,
+) -> float:
+    r"""$\pi_m = \langle p_1 \cdots p_m\rangle$, m = `swaps`, for `Harmonic(stiffness)`, d = 1, and all particles in
+    $\alpha_0 \sim \exp(-z^T\Sigma^{-1}z/4 + i z^T B z/2)$ at time 0; $\langle n^2\rangle = 1 - \pi_1$.
+
+    Both evolutions are linear maps of phase space: the mean moves freely, relative modes turn at $\sqrt{\kappa N/(N-1)}$, those
+    of the mean field at $\sqrt\kappa$. With $A = \Sigma^{-1}/2 - iB$, $a = R^T A R$, $b = F^T A F - a$ the N-particle
+    exponent is $-\frac12 Z^T(a \otimes 1 + b \otimes J/N)Z$, and $\pi_m = \det\Sigma^{-(N+m)/2} \det W^{-1/2}$, W being the
+    matrix of the integral's N + m points. Cost (N + m)^3.
+
+    **Arguments:** `covariance`: Sigma of |alpha_0|^2, (2, 2). `chirp`: B, real and symmetric. **Raises:** `ValueError` for
+    N < 2, m > N, and matrices that are not symmetric (Sigma: positive)."""
+    num = check_integer("num_particles", num_particles, minimum=2)
+    m = check_integer("swaps", swaps, minimum=0)
+    if m > num:
+        raise refuse("swaps", f"be at most N = {num}", f"is {m}", "lower it")
+    check_scalar("time", time)
+    check_scalar("stiffness", stiffness, positive=True)
+    sigma, phase = _symmetric("covariance", covariance), _symmetric("chirp", chirp)
+    if np.linalg.eigvalsh(sigma).min() <= 0:
+        raise refuse("covariance", "be positive", f"is {sigma.tolist()}", "it is that of |alpha_0|^2")
+    form = np.linalg.inv(sigma) / 2 - 1j * phase
+    free = np.array([[1.0, -time], [0.0, 1.0]])
+
+    def turned(omega: float) -> np.ndarray:
+        """Back to time 0."""
+        c, s = math.cos(omega * time), math.sin(omega * time)
+        back = np.array([[c, -s / omega], [omega * s, c]])
+        return back.T @ form @ back
+
+    own, mean = turned(math.sqrt(stiffness * num / (num - 1))), free.T @ form @ free
+    field = turned(math.sqrt(stiffness))
+    whole = np.kron(np.eye(num), own) + np.kron(np.ones((num, num)) / num, mean - own)
+    k = 2 * m
+    inner, outer, cross = whole[:k, :k], whole[k:, k:], whole[:k, k:]
+    alone = np.kron(np.eye(m), field)
+    nothing = np.zeros((k, k))
+    form = np.block(
+        [
+            [alone.conj() + inner, nothing, cross],
+            [nothing, alone + inner.conj(), cross.conj()],
+            [cross.T, cross.conj().T, outer + outer.conj()],
+        ]
+    )
+    # Re W > 0: its eigenvalues lie in the right half plane, where principal roots are continuous.
+    logarithm = -np.sum(np.log(np.linalg.eigvals(form))) / 2 - (num + m) * np.log(np.linalg.det(sigma)) / 2
+    return float(np.exp(logarithm).real)
+
+
+def _symmetric(name: str, matrix: ArrayLike) -> np.ndarray:
+    out = np.asarray(matrix, float)
+    if out.shape != (2, 2) or not np.isfinite(out).all() or not np.allclose(out, out.T):
+        raise refuse(name, "be a symmetric (2, 2) matrix", f"is {out.tolist()}", "order it as (x, v)")
+    return out

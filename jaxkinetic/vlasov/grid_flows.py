@@ -1,0 +1,273 @@
+r"""The two flows of the mean-field systems as a run uses them: constant kinetic phases, and no transform that is not needed.
+
+A step streams, e^{-i tau k.v} in (k, v), and turns, e^{i tau (xi.E - kappa)} in (x, xi): 4 d transforms along one axis. The
+kinetic phase is a product over the directions of tables (v_i, k_i), made once for a run.
+"""
+
+import math
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxkinetic_kernels.once import row_sums
+
+from .._batches import fits, in_blocks
+from .._system import Finite, Flows, Max
+from .._types import RealScalar
+from ..spectral import along, powers, unit_wavenumber, wavenumbers
+from ..states import Density, Grid, Wave, square_modulus, volume_element
+from .kinetic_phase import KineticPhase
+from .potentials import AbstractPotential
+
+Phases = tuple[KineticPhase, ...]
+Info = dict[str, Any]
+
+
+class _GridFlows(Flows):
+    """`norm`: the square norm of what is moved, in its own sums; every flow keeps it, so that what `stats` report is a share
+    of it. `mass`: the same of f."""
+
+    norm: Array
+    mass: Array
+    phases: tuple[Phases, ...]
+    shares: tuple[float, ...] = eqx.field(static=True)
+
+    def _kinetic(self, share: float) -> Phases:
+        """For every direction, tau = share dt."""
+        phases = self.phases[self.shares.index(abs(share))]
+        return phases if share > 0 else tuple(phase.backwards() for phase in phases)
+
+    def _share(self, high: Array, transformed: float) -> Max:
+        """Of the square norm, by axes; plain transforms of so many values multiply it by their number."""
+        return Max(jnp.max(jnp.sum(high, 0)) / (self.norm * transformed))
+
+    @property
+    def _potential(self) -> AbstractPotential:
+        return self.system.potential
+
+
+class DensityFlows(_GridFlows):
+    """Of Vlasov's equation, for f (x, v): real transforms, and a transposition on either side of those over x."""
+
+    def __init__(self, system: Any, like: Density, dt: RealScalar, moves: frozenset[tuple[int, float]]):
+        self.system, self.dt, self.shares = system, dt, _streamings(moves)
+        f, grid = _still(like.f), like.grid
+        # Nothing at all has no share of itself in the tails, rather than NaN.
+        self.norm, self.mass = (jnp.where(total > 0, total, 1) for total in (jnp.sum(f * f), jnp.abs(jnp.sum(f))))
+        self.phases = tuple(_phases(grid, share * dt, real=True) for share in self.shares)
+
+    def move(self, part: int, share: float, t: RealScalar, carry: Density) -> tuple[Density, Info]:
+        f, info = (self._stream if part == 0 else self._accelerate)(share, carry)
+        return Density(f, carry.grid), info
+
+    def _stream(self, share: float, state: Density) -> tuple[Array, Info]:
+        """f(x - tau v, v)."""
+        d = state.grid.half
+        over_x, phases = _last(d), self._kinetic(share)
+
+        def streamed(f: Array, first: KineticPhase) -> tuple[Array, Array]:
+            hat = jnp.fft.rfftn(f, axes=over_x)
+            turned = _times(hat, (first, *phases[1:]))
+            return jnp.fft.irfftn(turned, s=state.grid.shape[:d], axes=over_x), _high(hat, d, real=True)
+
+        f, high = in_blocks(streamed, _swapped(state.f), phases[0])
+        f = _swapped(f)
+        share_high = self._share(high, math.prod(state.grid.shape[:d]))
+        # Whatever is not finite has by now been spread over all x by a transform.
+        return f, {"spectral_tail_x": share_high, "finite": Finite(jnp.isfinite(f[(0,) * d]).all())}
+
+    def _accelerate(self, share: float, state: Density) -> tuple[Array, Info]:
+        """f(x, v + tau E), E = grad Gamma * rho."""
+        f, axes, d = state.f, state.grid.axes, state.grid.half
+        over_v = _last(d)
+        rho = _over_velocities(f, d) * volume_element(axes[d:])
+        field = self._potential.field(rho, axes[:d])
+        tau = share * self.dt
+
+        # The phases are made again in a backward pass, which would store them.
+        @partial(jax.checkpoint, prevent_cse=False)
+        def accelerated(f: Array, *field: Array) -> tuple[Array, Array]:
+            hat = jnp.fft.rfftn(f, axes=over_v)
+            turned = hat
+            for i, axis in enumerate(axes[d:]):
+                factor = powers(tau * unit_wavenumber(axis) * field[i], axis, real=i == d - 1)
+                turned = turned * _placed(factor, d, i)
+            return jnp.fft.irfftn(turned, s=f.shape[d:], axes=over_v), _high(hat, d, real=True)
+
+        out, high = in_blocks(accelerated, f, *field)
+        edge = Max(_edge(jnp.abs(_still(f)), d) / self.mass)
+        return out, {"spectral_tail_v": self._share(high, math.prod(f.shape[d:])), "boundary_mass": edge}
+
+
+class Amplitude(eqx.Module):
+    """What is carried for a `Wave`: the plain transform over v of alpha, at (x, xi), and the picture that came in."""
+
+    hat: Array
+    grid: Grid
+    picture: str = eqx.field(static=True)
+
+
+class WaveFlows(_GridFlows):
+    """Of (HVl) and (HHt), for the transform over v: density and current are sums, the potential part is a phase. In d = 1 one
+    transform over both axes and its inverse stream, without a transposition: it turns v over, and so are the tables."""
+
+    at_once: bool = eqx.field(static=True)
+
+    def __init__(self, system: Any, like: "Wave | Amplitude", dt: RealScalar, moves: frozenset[tuple[int, float]]):
+        self.system, self.dt, self.shares = system, dt, _streamings(moves)
+        hat, grid = like.spectrum() if isinstance(like, Wave) else like.hat, like.grid
+        self.norm = self.mass = jnp.sum(square_modulus(_still(hat)))
+        self.at_once = grid.half == 1 and fits(hat.size * hat.dtype.itemsize)
+        phases = tuple(_phases(grid, share * dt, real=False) for share in self.shares)
+        self.phases = tuple((only.turned_over(),) for (only,) in phases) if self.at_once else phases
+
+    def enter(self, state: Wave) -> Amplitude:
+        return Amplitude(state.spectrum(), state.grid, state.picture)
+
+    def leave(self, carry: Amplitude) -> Wave:
+        return Wave.from_spectrum(carry.hat, carry.grid, carry.picture)
+
+    def move(self, part: int, share: float, t: RealScalar, carry: Amplitude) -> tuple[Amplitude, Info]:
+        stream = self._stream_at_once if self.at_once else self._stream
+        hat, info = (stream if part == 0 else self._turn)(share, carry)
+        return Amplitude(hat, carry.grid, carry.picture), info
+
+    def _stream_at_once(self, share: float, state: Amplitude) -> tuple[Array, Info]:
+        hat = jnp.fft.fft2(state.hat)
+        n, m = hat.shape
+        high = _total(square_modulus(_still(hat[n // 3 + 1 : n - n // 3])))
+        # v runs the other way: v_0, v_{m-1}, ..., v_1.
+        width = max(m // 16, 1)
+        ends = hat[:, : width + 1], hat[:, m - width + 1 :]
+        edge = sum(_total(square_modulus(_still(end))) for end in ends)
+        total = self.norm * (n * m)
+        out = jnp.fft.ifft2(self._kinetic(share)[0].times(hat, None))
+        info = {"spectral_tail_x": Max(high / total), "boundary_mass": Max(edge / total)}
+        return out, info | {"finite": Finite(jnp.isfinite(out[0]).all())}
+
+    def _stream(self, share: float, state: Amplitude) -> tuple[Array, Info]:
+        """alpha(x - tau v, v)."""
+        d, phases = state.grid.half, self._kinetic(share)
+        last = _last(d)
+
+        def streamed(alpha: Array, first: KineticPhase) -> tuple[Array, Array]:
+            hat = jnp.fft.fftn(alpha, axes=last)
+            turned = _times(hat, (first, *phases[1:]))
+            return jnp.fft.ifftn(turned, axes=last), _high(hat, d, real=False)
+
+        alpha = in_blocks(lambda hat: jnp.fft.ifftn(hat, axes=last), state.hat)
+        # The norm of alpha, not of its transform over v.
+        edge = _edge(square_modulus(_still(alpha)), d) * math.prod(alpha.shape[d:]) / self.norm
+        alpha, high = in_blocks(streamed, _swapped(alpha), phases[0])
+        hat = in_blocks(lambda alpha: jnp.fft.fftn(alpha, axes=last), _swapped(alpha))
+        tail = self._share(high, 1 / math.prod(hat.shape[d:]) * math.prod(hat.shape[:d]))
+        info = {"spectral_tail_x": tail, "boundary_mass": Max(edge)}
+        return hat, info | {"finite": Finite(jnp.isfinite(hat[(0,) * d]).all())}
+
+    def _turn(self, share: float, state: Amplitude) -> tuple[Array, Info]:
+        """exp(i tau (xi . E - kappa)) alpha-hat."""
+        axes, d = state.grid.axes, state.grid.half
+        tau = share * self.dt
+
+        # A backward pass stores the argument alone, and makes the phases again.
+        @partial(jax.checkpoint, prevent_cse=False)
+        def turned(hat: Array) -> Array:
+            field, kappa = self._forces(hat, state.grid)
+            for i, axis in enumerate(axes[d:]):
+                turn = None if kappa is None or i > 0 else -tau * kappa
+                hat = hat * _placed(powers(tau * unit_wavenumber(axis) * field[i], axis, turn), d, i)
+            return hat
+
+        return turned(state.hat), {"spectral_tail_v": self._share(_high(state.hat, d, real=False), 1)}
+
+    def _forces(self, hat: Array, grid: Grid) -> tuple[tuple[Array, ...], Array | None]:
+        """E, d components, and kappa, over x."""
+        axes, d = grid.axes, grid.half
+        square = square_modulus(hat)
+        # The plain transform's norm: int |alpha|^2 dv = sum |hat|^2 dv/num.
+        cell = volume_element(axes[d:]) / math.prod(axis.num for axis in axes[d:])
+        field = self._potential.field(jnp.sum(square, _last(d)) * cell, axes[:d])
+        xi = [along(wavenumbers(axis), d + i, 2 * d) for i, axis in enumerate(axes[d:])]
+        kappa = self._potential.twist(tuple(jnp.sum(square * x, _last(d)) * cell for x in xi), axes[:d])
+        return field, kappa
+
+
+def _streamings(moves: frozenset[tuple[int, float]]) -> tuple[float, ...]:
+    return tuple(sorted({abs(share) for part, share in moves if part == 0}))
+
+
+def _phases(grid: Grid, tau: RealScalar, *, real: bool) -> Phases:
+    """For every direction; of a real transform for the last."""
+    d = grid.half
+    pairs = zip(grid.axes[:d], grid.axes[d:], strict=True)
+    return tuple(KineticPhase.over(tau, x, v, real=real and i == d - 1) for i, (x, v) in enumerate(pairs))
+
+
+def _times(hat: Array, phases: Phases) -> Array:
+    """hat (v_1 .. v_d, k_1 .. k_d) times every phase (v_i, k_i)."""
+    d = len(phases)
+    for i, phase in enumerate(phases):
+        shape = [1] * (2 * d)
+        shape[i], shape[d + i] = phase.values.shape
+        hat = phase.times(hat, tuple(shape))
+    return hat
+
+
+def _placed(factor: Array, d: int, i: int) -> Array:
+    """(x_1 .. x_d, xi_i) as an array over (x, xi)."""
+    return factor.reshape(*factor.shape[:d], *[1] * i, factor.shape[-1], *[1] * (d - 1 - i))
+
+
+def _last(d: int) -> tuple[int, ...]:
+    return tuple(range(d, 2 * d))
+
+
+def _swapped(f: Array) -> Array:
+    """(x, v) to (v, x), or back."""
+    d = f.ndim // 2
+    return jnp.transpose(f, (*range(d, 2 * d), *range(d)))
+
+
+def _over_velocities(f: Array, d: int) -> Array:
+    """The sum over the last d axes."""
+    return row_sums(f.reshape(math.prod(f.shape[:d]), -1)).reshape(f.shape[:d])
+
+
+def _still(x: Array) -> Array:
+    return jax.lax.stop_gradient(x)
+
+
+def _high(hat: Array, d: int, *, real: bool) -> Array:
+    """Of a transform over the last d axes: the square norm in the upper third of each of them, (1, d)."""
+    hat = _still(hat)
+    out = []
+    for axis in _last(d):
+        num = hat.shape[axis]
+        whole = not (real and axis == 2 * d - 1)
+        start, stop = (num // 3 + 1, num - num // 3) if whole else (2 * (num - 1) // 3 + 1, num)
+        square = square_modulus(jax.lax.slice_in_dim(hat, start, stop, axis=axis))
+        total = _total(square)
+        if real:  # half of a spectrum: all but the lines at 0 and at Nyquist's frequency stand for two
+            ends = _total(square[..., -1]) + (_total(square[..., 0]) if whole else 0)
+            total = 2 * total - ends
+        out.append(total)
+    return jnp.stack(out)[None]
+
+
+def _total(x: Array) -> Array:
+    return jnp.sum(row_sums(x.reshape(x.shape[0], -1)))
+
+
+def _edge(mass: Array, d: int) -> Array:
+    """What lies in the outer sixteenths of the velocity axes, the last d."""
+    out = jnp.zeros((), mass.dtype)
+    for axis in _last(d):
+        num = mass.shape[axis]
+        width = max(num // 16, 1)
+        for start in (0, num - width):
+            out = out + _total(jax.lax.slice_in_dim(mass, start, start + width, axis=axis))
+    return out

@@ -1,0 +1,77 @@
+r"""Homogeneous states f_0(v) per unit length of position, d = 1, analytic in v: for `dispersion_root`, and for the grid."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike
+
+from .._checks import check_integer, check_scalar, known_array, refuse
+from ..states import Density, Grid
+
+
+class Maxwellian(eqx.Module):
+    r"""$f_0(v) = (2\pi T)^{-1/2} e^{-v^2/(2T)}/\mathrm{length}$, mass 1 on the whole length. Both parameters are
+    differentiable."""
+
+    temperature: Array
+    length: Array
+
+    def __init__(self, temperature: ArrayLike = 1.0, length: ArrayLike = 1.0):
+        check_scalar("temperature", temperature, positive=True)
+        check_scalar("length", length, positive=True)
+        self.temperature, self.length = known_array(temperature), known_array(length)
+
+    def __call__(self, v: Array) -> Array:
+        t, length = self.temperature.astype(v.dtype), self.length.astype(v.dtype)
+        return jnp.exp(-v * v / (2 * t)) / jnp.sqrt(2 * math.pi * t) / length
+
+    def velocities(self, u: Array) -> Array:
+        """Distributed as f_0, for uniform u in [0, 1], whose ends are rounded to the nearest finite velocity."""
+        eps = float(jnp.finfo(u.dtype).eps)
+        u = jnp.clip(u, eps / 4, 1 - eps / 2)
+        return jnp.sqrt(self.temperature.astype(u.dtype)) * jax.scipy.special.ndtri(u)
+
+
+class TwoStream(eqx.Module):
+    r"""Half of the mass at `drift`, half at -`drift`, both of one temperature."""
+
+    drift: Array
+    temperature: Array
+    length: Array
+
+    def __init__(self, drift: ArrayLike, temperature: ArrayLike = 1.0, length: ArrayLike = 1.0):
+        check_scalar("drift", drift)
+        check_scalar("temperature", temperature, positive=True)
+        check_scalar("length", length, positive=True)
+        self.drift, self.temperature, self.length = known_array(drift), known_array(temperature), known_array(length)
+
+    def __call__(self, v: Array) -> Array:
+        one, drift = Maxwellian(self.temperature, self.length), self.drift.astype(v.dtype)
+        return (one(v - drift) + one(v + drift)) / 2
+
+    def velocities(self, u: Array) -> Array:
+        """Distributed as f_0, for uniform u in [0, 1]: the lower half of it is one stream."""
+        below = u < 0.5
+        thermal = Maxwellian(self.temperature, self.length).velocities(jnp.where(below, 2 * u, 2 * u - 1))
+        drift = self.drift.astype(u.dtype)
+        return thermal + jnp.where(below, -drift, drift)
+
+
+def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: ArrayLike, *, number: int = 1) -> Density:
+    r"""$f = f_0(v)\,(1 + A\cos kx)$, k = 2 pi number/length of the grid; d = 1. `f0`: any function of v, per unit length.
+
+    **Raises:** `ValueError` unless the grid has one axis of position and one of velocity and resolves the wave."""
+    check_scalar("amplitude", amplitude)
+    check_integer("number", number, minimum=1)
+    if not isinstance(grid, Grid) or len(grid.axes) != 2:
+        was = f"has {len(grid.axes)} axes" if isinstance(grid, Grid) else f"is {grid!r}"
+        raise refuse("grid", "have one axis of position and one of velocity", was, "pass jk.Grid(x, v)")
+    if 2 * number >= grid.axes[0].num:
+        raise refuse(
+            "number", f"be below {grid.axes[0].num // 2} on this grid", f"is {number}", "take more points in x"
+        )
+    x, v = grid.mesh
+    k = 2 * math.pi * number / grid.axes[0].length
+    return Density((1 + amplitude * jnp.cos(k * (x - grid.axes[0].start))) * f0(v), grid)

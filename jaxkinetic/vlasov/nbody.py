@@ -1,0 +1,60 @@
+r"""N particles under the potential of the others: the classical system behind all of the diagram (NP, figure 1)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+
+from .._checks import refuse
+from .._system import AbstractScheme, AbstractSplit
+from .._types import RealScalar
+from ..schemes import Leapfrog
+from ..states import Particles, check_alive, check_particles
+from .potentials import AbstractPotential, check_potential
+
+
+class NBody(AbstractSplit):
+    r"""$\dot x_i = v_i,\ \dot v_i = -\frac{1}{N-1}\sum_{j\ne i}\nabla\Gamma(x_i - x_j)$ for `Particles` with positions (N, d);
+    unit masses, nondimensional. N counts those that are alive; the others neither move nor act.
+
+    Two flows, both exact: a drift at constant velocities, a kick at constant positions. Conserved by every step: the momentum,
+    to round-off; the energy $\frac12\sum_i |v_i|^2 + \frac{1}{2(N-1)}\sum_{i\ne j}\Gamma(x_i - x_j)$ to the order of the
+    scheme, without drift over long times. Positions are not folded back onto a torus: `Cosine` and `Poisson` are periodic,
+    the others act on the whole space.
+
+    Cost of a kick: N M where the potential is a sum of M cosines (`Cosine`: M = d), N for `Harmonic`, else N^2 by blocks,
+    memory O(N) also backwards. Schemes: `Leapfrog`, `Yoshida`, `Strang`, all differentiable by `Reversible`.
+
+    **Raises:** `ValueError` for a state without positions and for fewer than two particles.
+    """
+
+    potential: AbstractPotential
+
+    conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact"}
+
+    def default_scheme(self) -> AbstractScheme:
+        return Leapfrog()
+
+    def check(self, state: Any) -> None:
+        check_potential(self.potential)
+        check_particles(state, 2)
+        if state.position is None:
+            raise refuse(
+                "state", "have positions", "has velocities alone", "pass jk.Particles(velocity, position), say"
+            )
+        self.potential.check_particles(state.dim)
+
+    def check_start(self, state: Particles) -> None:
+        check_alive(state, 2)
+
+    @property
+    def flows(self) -> tuple[Callable[[RealScalar, RealScalar, Particles], Particles], ...]:
+        return self._drift, self._kick
+
+    def _drift(self, tau: RealScalar, t: RealScalar, state: Particles) -> Particles:
+        return eqx.apply_updates(state, state.increment(position=tau * state.live_velocity))
+
+    def _kick(self, tau: RealScalar, t: RealScalar, state: Particles) -> Particles:
+        assert state.position is not None
+        gradient = self.potential.pair_gradient(state.position, state.alive) / (state.num_alive - 1)
+        return eqx.apply_updates(state, state.increment(velocity=-tau * gradient))

@@ -1,0 +1,82 @@
+r"""Sums over all partners of a particle, $\sum_{j\ne i} \nabla\Gamma(x_i - x_j)$ and $\sum_{i\ne j}\Gamma(x_i - x_j)$: over
+pairs by blocks of rows, or in O(N M) where Gamma is a sum of M cosines."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxkinetic_kernels import cos_sin, structure_factors, trigonometric_series
+from jaxkinetic_kernels.once import once, row_sums
+
+from ..pairs.sums import direct_sum
+from ..states import Particles
+
+# So few modes are summed one by one, by polynomials.
+_FEW = 8
+
+Series = tuple[Array, Array]
+
+
+def tiled_gradient(grad: Callable[[Array], Array], x: Array, mask: Array) -> Array:
+    """(N, d), every pair: N^2 evaluations, memory O(N), also backwards. At z = 0 an even function has none: `grad` is not
+    asked, which may be singular there."""
+
+    def terms(z: tuple[Array, ...], *_: Array) -> tuple[Array, ...]:
+        apart = z[0] != 0
+        for component in z[1:]:
+            apart = apart | (component != 0)
+        parts = jnp.moveaxis(grad(jnp.stack([jnp.where(apart, c, 1) for c in z], -1)), -1, 0)
+        return tuple(jnp.where(apart, part, 0) for part in parts)
+
+    return direct_sum(terms, Particles(x, alive=mask))
+
+
+def tiled_sum(gamma: Callable[[Array], Array], x: Array, mask: Array) -> Array:
+    """Scalar, over ordered pairs."""
+
+    def terms(z: tuple[Array, ...], ident: Array, other: Array) -> tuple[Array, ...]:
+        # What a particle would be to itself is masked, and may be singular.
+        return (gamma(jnp.stack([jnp.where(ident == other, 1, c) for c in z], -1)),)
+
+    return jnp.sum(direct_sum(terms, Particles(x, alive=mask)))
+
+
+def series_gradient(series: Series, x: Array, mask: Array) -> Array:
+    r"""Of $\Gamma = \sum_m c_m \cos m\cdot x$: $-\sum_m c_m m\,(C_m \sin m\cdot x_i - S_m \cos m\cdot x_i)$, (N, d), where
+    $C_m + i S_m = \sum_j e^{i m \cdot x_j}$, by the addition theorem; the term j = i vanishes."""
+    modes, coefficients = (part.astype(x.dtype) for part in series)
+    if modes.shape[0] > _FEW:
+        cosines, sines = structure_factors(x, mask, modes)
+        weights = coefficients[:, None] * modes
+        out = trigonometric_series(x, modes, sines[:, None] * weights, -cosines[:, None] * weights)
+        return jnp.where(mask[:, None], out, 0)
+    out = jnp.zeros_like(x)
+    for m, c in zip(modes, coefficients, strict=True):
+        cosine, sine = _waves(x, mask, m)
+        strength = c * (sine * row_sums(cosine[None])[0] - cosine * row_sums(sine[None])[0])
+        # Masked as a vector: the loop over (N, 1) is not vectorised otherwise, and takes four times as long.
+        out = out - jnp.where(mask, strength, 0)[:, None] * m[None, :]
+    return out
+
+
+def series_sum(series: Series, x: Array, mask: Array) -> Array:
+    """Scalar, over ordered pairs: sum_m c_m (C_m^2 + S_m^2 - N)."""
+    modes, coefficients = (part.astype(x.dtype) for part in series)
+    if modes.shape[0] > _FEW:
+        cosines, sines = structure_factors(x, mask, modes)
+    else:
+        both = [[row_sums(wave[None])[0] for wave in _waves(x, mask, m)] for m in modes]
+        cosines, sines = (jnp.stack(part) for part in zip(*both, strict=True))
+    return jnp.sum(coefficients * (cosines**2 + sines**2 - jnp.sum(mask, dtype=x.dtype)))
+
+
+def _waves(x: Array, mask: Array, m: Array) -> tuple[Array, Array]:
+    """cos m.x and sin m.x, 0 outside the mask, once in memory."""
+
+    def waves(x: Array, m: Array) -> tuple[Array, Array]:
+        angle = sum((x[:, i] * m[i] for i in range(1, x.shape[1])), start=x[:, 0] * m[0])
+        cosine, sine = cos_sin(jnp.where(mask, angle, 0))
+        return jnp.where(mask, cosine, 0), sine
+
+    return once(waves, x, m)

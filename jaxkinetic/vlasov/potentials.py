@@ -1,0 +1,430 @@
+r"""Interaction potentials Gamma, even functions of the distance of two particles: nondimensional.
+
+On a torus, of length L_i in direction i, only $\hat\Gamma(k) = \int \Gamma e^{-ik\cdot x} dx$ counts:
+$\Gamma * \rho = \prod L_i^{-1} \sum_k \hat\Gamma(k) \hat\rho(k) e^{ik\cdot x}$. NP call a potential regular, (Pot), if its
+derivatives of order 1, 2, 3 are bounded, by C_Gamma.
+"""
+
+import abc
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
+
+from jaxkinetic_kernels import trigonometric_series
+
+from .._checks import cast_floating, check_scalar, is_traced, known_array, refuse
+from ..spectral import along, filtered, imaginary, unit_wavenumber, wavenumbers
+from ..states import Axis, volume_element
+from .pair_sums import series_gradient, series_sum, tiled_gradient, tiled_sum
+
+Axes = tuple[Axis, ...]
+
+
+class AbstractPotential(eqx.Module):
+    """Gamma, with what systems ask of it. A subclass gives `gamma` and `coefficients`, and `series` if it is a sum of few
+    cosines; or it overrides the convolutions (`gradient_at` is one of them) and the sums over pairs. N particles: Gamma is
+    evaluated at x_i - x_j as they are, not at the nearest image; singular only at 0."""
+
+    @abc.abstractmethod
+    def gamma(self, x: Array) -> Array:
+        """Gamma at displacements x (..., d)."""
+
+    @abc.abstractmethod
+    def coefficients(self, axes: Axes) -> Array:
+        """hat Gamma on the wavenumbers of the axes of position, (n_1, ..., n_d), real."""
+
+    @property
+    @abc.abstractmethod
+    def regular(self) -> bool:
+        """Whether (Pot) holds."""
+
+    @abc.abstractmethod
+    def bound(self, dim: int) -> Array:
+        """C_Gamma, the largest of the suprema of the derivatives of order 1, 2 and 3 (operator norms); infinite if there is
+        none."""
+
+    def grad(self, x: Array) -> Array:
+        """grad Gamma at displacements x (..., d)."""
+        flat = x.reshape(-1, x.shape[-1])
+        return jax.vmap(jax.grad(self.gamma))(flat).reshape(x.shape)
+
+    def check(self, axes: Axes) -> None:
+        """**Raises:** `ValueError` where the axes of position do not fit."""
+
+    def check_finite(self, axes: Axes) -> None:
+        """**Raises:** `ValueError` where the field of a point mass is not finite."""
+        if is_traced(self, axes):
+            return
+        with jax.ensure_compile_time_eval():
+            potential = cast_floating(self, axes[0].length.dtype)
+            point = jnp.zeros([axis.num for axis in axes], axes[0].length.dtype).at[(0,) * len(axes)].set(1.0)
+            field = potential.field(point, axes)
+        # A function may close over a tracer, which no leaf shows.
+        if not is_traced(field) and not all(np.isfinite(part).all() for part in field):
+            raise refuse(
+                "potential", "have a finite field", "has NaN or infinity", "soften it, or look at its parameters"
+            )
+
+    def check_particles(self, dim: int) -> None:
+        """**Raises:** `ValueError` where particles in d dimensions cannot be moved by it."""
+
+    @property
+    def by_pairs(self) -> bool:
+        """Whether forces on N particles are sums over N^2 pairs."""
+        return type(self).pair_gradient is AbstractPotential.pair_gradient and self.series(1) is None
+
+    def series(self, dim: int) -> tuple[Array, Array] | None:
+        """Modes m (M, d) and coefficients c (M,) of Gamma = sum_m c_m cos(m . x), if it is a sum of few cosines: forces on N
+        particles then cost N M. None: they are sums over pairs."""
+        return None
+
+    def pair_gradient(self, x: Array, mask: Array) -> Array:
+        """sum_{j != i} grad Gamma(x_i - x_j) over the points x (N, d) in the mask, (N, d)."""
+        series = self.series(x.shape[1])
+        return tiled_gradient(self.grad, x, mask) if series is None else series_gradient(series, x, mask)
+
+    def pair_sum(self, x: Array, mask: Array) -> Array:
+        """sum_{i != j} Gamma(x_i - x_j) over ordered pairs of points in the mask."""
+        series = self.series(x.shape[1])
+        return tiled_sum(self.gamma, x, mask) if series is None else series_sum(series, x, mask)
+
+    def gradient_at(self, x: Array, rho: Array, axis: Axis) -> Array:
+        """Gamma' * rho at points x (S,), d = 1, rho being given on a grid: `field` between its points."""
+        weights = rho * axis.spacing
+        series = self.series(1)
+        if series is not None:
+            modes, coefficients = (part.astype(x.dtype) for part in series)
+        else:
+            # Of a real function: all but the mean and Nyquist's mode stand for two.
+            half = slice(1, axis.num // 2)
+            modes = wavenumbers(axis)[half, None]
+            coefficients = 2 * self.coefficients((axis,))[half] / axis.length
+        angles = axis.points[:, None] * modes.T
+        cosines, sines = (jnp.sum(weights[:, None] * wave(angles), 0) for wave in (jnp.cos, jnp.sin))
+        factor = coefficients * modes[:, 0]
+        return trigonometric_series(x[:, None], modes, (factor * sines)[:, None], (-factor * cosines)[:, None])[:, 0]
+
+    def convolve(self, rho: Array, axes: Axes) -> Array:
+        """Gamma * rho."""
+        return jnp.fft.ifftn(filtered(jnp.fft.fftn(rho), self.coefficients(axes))).real
+
+    def field(self, rho: Array, axes: Axes) -> tuple[Array, ...]:
+        """E = grad Gamma * rho, d components; the force on a particle is -E."""
+        hat = filtered(jnp.fft.fftn(rho), self.coefficients(axes))
+        return tuple(jnp.fft.ifftn(_derivative(axes, i) * hat).real for i in range(len(axes)))
+
+    def twist(self, moment: tuple[Array, ...], axes: Axes) -> Array:
+        """kappa = sum_i d_i Gamma * M_i."""
+        hats = [_derivative(axes, i) * jnp.fft.fftn(m) for i, m in enumerate(moment)]
+        return jnp.fft.ifftn(filtered(sum(hats[1:], hats[0]), self.coefficients(axes))).real
+
+
+def check_potential(potential: Any) -> None:
+    """**Raises:** `ValueError` for anything else."""
+    if not isinstance(potential, AbstractPotential):
+        raise refuse("potential", "be a potential", f"is {potential!r}", "pass jk.vlasov.Cosine(), say")
+
+
+def _derivative(axes: Axes, i: int) -> Array:
+    return imaginary(along(wavenumbers(axes[i]), i, len(axes)))
+
+
+def _square(axes: Axes) -> Array:
+    """|k|^2, Nyquist's frequencies in full."""
+    parts = []
+    for i, axis in enumerate(axes):
+        whole = jnp.asarray([min(j, axis.num - j) for j in range(axis.num)], axis.length.dtype)
+        parts.append(along(unit_wavenumber(axis) * whole, i, len(axes)) ** 2)
+    return sum(parts[1:], parts[0])
+
+
+def _volume(axes: Axes) -> Array:
+    return math.prod((axis.length for axis in axes[1:]), start=axes[0].length)
+
+
+def _centred(x: Array, mask: Array) -> tuple[Array, Array]:
+    """x_i less the mean, 0 outside the mask; the number inside it."""
+    num = jnp.sum(mask, dtype=x.dtype)
+    x = jnp.where(mask[:, None], x, 0)
+    return jnp.where(mask[:, None], x - jnp.sum(x, 0, keepdims=True) / num, 0), num
+
+
+class Cosine(AbstractPotential):
+    """Gamma = -strength sum_i cos x_i, on a torus of lengths 2 pi: the HMF model in d = 1, attracting for strength > 0."""
+
+    strength: Array
+
+    def __init__(self, strength: ArrayLike = 1.0):
+        check_scalar("strength", strength)
+        self.strength = known_array(strength)
+
+    def gamma(self, x: Array) -> Array:
+        return -self.strength.astype(x.dtype) * jnp.sum(jnp.cos(x), -1)
+
+    def coefficients(self, axes: Axes) -> Array:
+        ones = np.zeros([axis.num for axis in axes])
+        for i, axis in enumerate(axes):
+            for j in (1, axis.num - 1):
+                place = [0] * len(axes)
+                place[i] = j
+                ones[tuple(place)] = 1
+        return -self.strength / 2 * _volume(axes) * jnp.asarray(ones, axes[0].length.dtype)
+
+    def check_particles(self, dim: int) -> None:
+        """**Raises:** `ValueError` where particles in d dimensions cannot be moved by it."""
+
+    @property
+    def by_pairs(self) -> bool:
+        """Whether forces on N particles are sums over N^2 pairs."""
+        return type(self).pair_gradient is AbstractPotential.pair_gradient and self.series(1) is None
+
+    def series(self, dim: int) -> tuple[Array, Array]:
+        return jnp.eye(dim, dtype=self.strength.dtype), jnp.broadcast_to(-self.strength, (dim,))
+
+    def grad(self, x: Array) -> Array:
+        return self.strength.astype(x.dtype) * jnp.sin(x)
+
+    def check(self, axes: Axes) -> None:
+        for axis in axes:
+            if not is_traced(axis.length) and abs(float(axis.length) / (2 * math.pi) - 1) > 1e-6:
+                raise refuse(
+                    "grid", "have positions on a circle of length 2 pi for Cosine", f"has length {float(axis.length):g}",
+                    "set it so, or take Custom",
+                )  # fmt: skip
+
+    @property
+    def regular(self) -> bool:
+        return True
+
+    def bound(self, dim: int) -> Array:
+        # |grad| <= sqrt(d), attained; second and third derivatives are diagonal.
+        return jnp.abs(self.strength) * math.sqrt(dim)
+
+
+class Gaussian(AbstractPotential):
+    """Gamma = strength exp(-|x|^2/(2 width^2)); on a torus with all its images."""
+
+    strength: Array
+    width: Array
+
+    def __init__(self, strength: ArrayLike = 1.0, width: ArrayLike = 1.0):
+        check_scalar("strength", strength)
+        check_scalar("width", width, positive=True)
+        self.strength, self.width = known_array(strength), known_array(width)
+
+    def gamma(self, x: Array) -> Array:
+        return self.strength.astype(x.dtype) * jnp.exp(-jnp.sum(x * x, -1) / (2 * self.width.astype(x.dtype) ** 2))
+
+    def coefficients(self, axes: Axes) -> Array:
+        norm = self.strength * (math.sqrt(2 * math.pi) * self.width) ** len(axes)
+        return norm * jnp.exp(-_square(axes) * self.width**2 / 2)
+
+    @property
+    def regular(self) -> bool:
+        return True
+
+    def bound(self, dim: int) -> Array:
+        # In units of the width: sup |s| e^{-s^2/2}, of |1 - s^2| and 1, of |3s - s^3|, along one direction.
+        first, second, third = math.exp(-0.5), 1.0, 1.3801175
+        w = self.width
+        return jnp.abs(self.strength) * jnp.max(jnp.stack([first / w, second / w**2, third / w**3]))
+
+
+class Poisson(AbstractPotential):
+    """Repelling Coulomb's law on a torus with a neutralising background: -Laplace Gamma = strength (delta - 1/volume), hat
+    Gamma = strength/|k|^2 and 0 at k = 0. `strength = length` in d = 1 makes the plasma frequency 1 at mass 1."""
+
+    length: Array
+    strength: Array
+
+    def __init__(self, length: ArrayLike, strength: ArrayLike | None = None):
+        check_scalar("length", length, positive=True)
+        strength = length if strength is None else strength
+        check_scalar("strength", strength)
+        self.length, self.strength = known_array(length), known_array(strength)
+
+    def gamma(self, x: Array) -> Array:
+        """d = 1 alone: the parabola of Bernoulli's polynomial."""
+        if x.shape[-1] != 1:
+            raise refuse(
+                "x", "have one component for Poisson in real space", f"has {x.shape[-1]}", "use `coefficients`"
+            )
+        length = self.length.astype(x.dtype)
+        u = jnp.abs(x[..., 0]) / length
+        u = u - jnp.floor(u)
+        return self.strength.astype(x.dtype) * length * (1 / 12 - u * (1 - u) / 2)
+
+    def check_particles(self, dim: int) -> None:
+        if dim > 1:
+            raise refuse(
+                "potential", "have forces between particles", f"is Poisson in d = {dim}", "take d = 1, or Custom"
+            )
+
+    def coefficients(self, axes: Axes) -> Array:
+        k2 = _square(axes)
+        zero = k2 == 0
+        return jnp.where(zero, 0, self.strength / jnp.where(zero, 1, k2))
+
+    def check(self, axes: Axes) -> None:
+        for axis in axes:
+            if not is_traced(axis.length, self.length) and abs(float(axis.length) / float(self.length) - 1) > 1e-6:
+                raise refuse(
+                    "grid", f"have positions on a torus of length {float(self.length):g}, that of Poisson",
+                    f"has length {float(axis.length):g}", "pass the grid's length to Poisson",
+                )  # fmt: skip
+
+    @property
+    def regular(self) -> bool:
+        return False
+
+    def bound(self, dim: int) -> Array:
+        return jnp.full((), jnp.inf, self.strength.dtype)
+
+
+class Harmonic(AbstractPotential):
+    """Gamma = stiffness |x|^2/2, on the whole space: the box of positions must hold the data. Its derivatives of order 1
+    grow, so (Pot) fails."""
+
+    stiffness: Array
+
+    def __init__(self, stiffness: ArrayLike = 1.0):
+        check_scalar("stiffness", stiffness)
+        self.stiffness = known_array(stiffness)
+
+    def gamma(self, x: Array) -> Array:
+        return self.stiffness.astype(x.dtype) * jnp.sum(x * x, -1) / 2
+
+    def grad(self, x: Array) -> Array:
+        return self.stiffness.astype(x.dtype) * x
+
+    def pair_gradient(self, x: Array, mask: Array) -> Array:
+        centred, num = _centred(x, mask)
+        return self.stiffness.astype(x.dtype) * num * centred
+
+    def pair_sum(self, x: Array, mask: Array) -> Array:
+        centred, num = _centred(x, mask)
+        return self.stiffness.astype(x.dtype) * num * jnp.sum(centred * centred)
+
+    def gradient_at(self, x: Array, rho: Array, axis: Axis) -> Array:
+        weights = rho * axis.spacing
+        return self.stiffness.astype(x.dtype) * (x * jnp.sum(weights) - jnp.sum(weights * axis.points))
+
+    def check(self, axes: Axes) -> None:
+        if any(axis.periodic for axis in axes):
+            raise refuse(
+                "grid", "have positions on an axis that is not periodic, for Harmonic", "has a periodic one",
+                "pass jk.Axis(..., periodic=False)",
+            )  # fmt: skip
+
+    def coefficients(self, axes: Axes) -> Array:
+        raise refuse("potential", "be periodic", "is Harmonic", "it acts through moments; use `field`")
+
+    def convolve(self, rho: Array, axes: Axes) -> Array:
+        cell = volume_element(axes)
+        x = [along(axis.points, i, len(axes)) for i, axis in enumerate(axes)]
+        mass = jnp.sum(rho) * cell
+        total = jnp.zeros_like(rho)
+        for c in x:
+            total = total + mass * c * c / 2 - c * jnp.sum(rho * c) * cell + jnp.sum(rho * c * c) * cell / 2
+        return self.stiffness * total
+
+    def field(self, rho: Array, axes: Axes) -> tuple[Array, ...]:
+        return tuple(self._pull(rho, axes, i) for i in range(len(axes)))
+
+    def twist(self, moment: tuple[Array, ...], axes: Axes) -> Array:
+        parts = [self._pull(m, axes, i) for i, m in enumerate(moment)]
+        return sum(parts[1:], parts[0])
+
+    def _pull(self, weight: Array, axes: Axes, i: int) -> Array:
+        """stiffness int (x_i - y_i) weight(y) dy."""
+        cell = volume_element(axes)
+        x = along(axes[i].points, i, len(axes))
+        whole = jnp.sum(weight) * cell
+        return jnp.broadcast_to(self.stiffness * (x * whole - jnp.sum(weight * x) * cell), weight.shape)
+
+    @property
+    def regular(self) -> bool:
+        return False
+
+    def bound(self, dim: int) -> Array:
+        return jnp.full((), jnp.inf, self.stiffness.dtype)
+
+
+class Custom(AbstractPotential):
+    """Gamma = fn(x), your own even function of displacements x (..., d), evaluated on a grid at the nearest image of the
+    torus: it should be smooth there; between particles at x_i - x_j as they are: make it periodic for a torus.
+    `regular_bound`: its C_Gamma if you know that (Pot) holds. Parameters are differentiable if `fn` is an `eqx.Module` or a
+    `jax.tree_util.Partial`, or closes over them (by `Direct` and `Checkpointed`)."""
+
+    fn: Callable[[Array], Array]
+    regular_bound: float | None = eqx.field(static=True)
+
+    def __init__(self, fn: Callable[[Array], Array], regular_bound: float | None = None):
+        if not callable(fn):
+            raise refuse("fn", "be a function of displacements (..., d)", f"is {fn!r}", "write it with jnp")
+        # A plain function is no leaf that a loop can carry.
+        known = isinstance(fn, (eqx.Module, jax.tree_util.Partial))
+        self.fn = cast(Callable[[Array], Array], fn if known else jax.tree_util.Partial(fn))
+        self.regular_bound = regular_bound
+
+    def gamma(self, x: Array) -> Array:
+        return self.fn(x)
+
+    def coefficients(self, axes: Axes) -> Array:
+        values = self.fn(self._displacements(axes))
+        cell = volume_element(axes)
+        return jnp.fft.fftn(values).real * cell
+
+    @staticmethod
+    def _displacements(axes: Axes) -> Array:
+        steps = [[j if 2 * j < a.num else j - a.num for j in range(a.num)] for a in axes]
+        points = [a.spacing * jnp.asarray(s, a.length.dtype) for a, s in zip(axes, steps, strict=True)]
+        return jnp.stack(jnp.meshgrid(*points, indexing="ij"), -1)
+
+    def check(self, axes: Axes) -> None:
+        if not is_traced(*(axis.length for axis in axes)):
+            with jax.ensure_compile_time_eval():
+                x = self._displacements(axes)
+            self._check_at(x)
+
+    def check_particles(self, dim: int) -> None:
+        self._check_at(np.random.default_rng(0).normal(size=(16, dim)))
+
+    def _check_at(self, points: Any) -> None:
+        """**Raises:** `ValueError` unless `fn` is a finite, real, even function there, one value for each point."""
+        if is_traced(self.fn):
+            return
+        with jax.ensure_compile_time_eval():
+            x = jnp.asarray(points)
+            fn = cast_floating(self.fn, x.dtype)
+            try:
+                here, there = fn(x), fn(-x)
+            except jax.errors.TracerArrayConversionError:
+                raise refuse("fn", "be written with jnp", "calls numpy", "replace np by jnp") from None
+        if is_traced(here, there):
+            return
+        here, there = np.asarray(here), np.asarray(there)
+        if not np.issubdtype(here.dtype, np.floating):
+            raise refuse("fn", "give real floating numbers", f"gives {here.dtype}", "take the real part, or cast")
+        if here.shape != x.shape[:-1]:
+            raise refuse("fn", "map (..., d) to (...)", f"gives shape {here.shape}", "sum over the last axis")
+        if not np.isfinite(here).all():
+            raise refuse("fn", "be finite", "gives a NaN or infinity", "soften it")
+        scale = np.abs(here).max()
+        if np.abs(here - there).max() > 1e-5 * scale:
+            raise refuse(
+                "fn", "be even", f"differs from its mirror by {np.abs(here - there).max():.2g}", "symmetrise it"
+            )
+
+    @property
+    def regular(self) -> bool:
+        return self.regular_bound is not None
+
+    def bound(self, dim: int) -> Array:
+        return jnp.asarray(math.inf if self.regular_bound is None else self.regular_bound)

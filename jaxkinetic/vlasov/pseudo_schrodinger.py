@@ -1,0 +1,170 @@
+r"""(PsQM^N): the whole N-particle amplitude on a grid, d = 1, N = 2 or 3 (NP, section 2)."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._checks import check_integer, is_traced, refuse
+from .._memory import check_memory
+from .._system import Flows
+from .._types import RealScalar
+from ..states import Axis, Grid, Wave
+from .grid_flows import WaveFlows
+from .potentials import AbstractPotential
+from .systems import MeanField, in_picture, streamed, turned
+
+# A run holds so many arrays of the size of the wave, data and checks included (measured at 24^6: 6.1).
+_ARRAYS = 6
+_SYMMETRY = 1e-5
+
+
+class PseudoFlows(WaveFlows):
+    """Streaming as for one particle in N dimensions; the field on particle m is that of the others, and there is no kappa."""
+
+    def _forces(self, hat: Array, grid: Grid) -> tuple[tuple[Array, ...], Array | None]:
+        return pair_field(self._potential, grid.axes[: grid.half]), None
+
+
+class PseudoSchrodinger(MeanField):
+    r"""$i\,\partial_t\hat\alpha_N = \Big(\sum_m \partial_{x_m}\partial_{\xi_m} - \frac{1}{N-1}\sum_m \xi_m \sum_{n\ne m}
+    \Gamma'(x_m - x_n)\Big)\hat\alpha_N$ for a `Wave` on a grid of 2 N axes (x_1, ..., x_N, v_1, ..., v_N), N = 2 or 3, d = 1.
+
+    The velocity Fourier transform of (HLv^N), $\partial_t\alpha_N = [H_N, \alpha_N]$: a transport, so that $|\alpha_N|^2$
+    solves Liouville's equation of `NBody`, and linear: there is no self-consistent phase. States are symmetric under the
+    exchange of particles, and stay so to round-off. On a torus Gamma is the one the grid sees (`field` of a point mass).
+
+    Conserved by every step: the norm, to round-off; on a torus the momentum too. Cost of a step: 4 N transforms along one axis
+    of all num_x^N num_v^N numbers; memory about 6 times the wave's: 8.7 GiB for 24^6 numbers of 8 bytes (1.4 GiB).
+
+    **Raises:** `ValueError` for another N, axes that differ between the particles, data that are not symmetric or not
+    normalised, and a grid whose run would not fit into memory (the bytes are named).
+    """
+
+    num_particles: int = eqx.field(static=True)
+
+    conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
+    _state: ClassVar[type] = Wave
+    _prepared: ClassVar[Callable[..., Flows]] = PseudoFlows
+
+    def __init__(self, potential: AbstractPotential, num_particles: int):
+        self.potential, self.num_particles = potential, num_particles
+        if check_integer("num_particles", num_particles, minimum=2) > 3:
+            raise refuse(
+                "num_particles", "be 2 or 3: the grid has 2 N axes", f"is {num_particles}",
+                "take jk.vlasov.NBody, or `sampled_counting`",
+            )  # fmt: skip
+
+    def check_axes(self, grid: Grid) -> None:
+        num, axes = self.num_particles, grid.axes
+        if len(axes) != 2 * num:
+            raise refuse(
+                "grid", f"have {2 * num} axes, x_1.. and v_1..", f"has {len(axes)}", "build it by `product_wave`"
+            )
+        for kind, some in (("position", axes[:num]), ("velocity", axes[num:])):
+            if len({(axis.num, axis.periodic) for axis in some}) > 1 or _apart(some):
+                raise refuse(
+                    "grid", f"have the same axis of {kind} for all", "has different ones", "use `product_wave`"
+                )
+        self.potential.check(axes[:1])
+        self.potential.check_finite(axes[:1])
+
+    def check_memory(self, state: Wave) -> None:
+        nbytes = _ARRAYS * state.alpha.size * state.alpha.dtype.itemsize
+        check_memory("state", nbytes, f"a run on {state.grid.shape}", "take fewer points, or complex64")
+
+    def _check_data(self, state: Wave) -> None:
+        super()._check_data(state)
+        check_symmetric("state", state)
+
+    @property
+    def flows(self) -> tuple[Callable[..., Wave], ...]:
+        return self._stream, self._turn
+
+    def _stream(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
+        wave = state.velocity_picture()
+        return in_picture(streamed(wave.alpha, tau, wave), state)
+
+    def _turn(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
+        wave = state.fourier_picture()
+        field = pair_field(self.potential, wave.grid.axes[: wave.dim])
+        return in_picture(turned(wave.alpha, tau, wave, field, None), state, "fourier")
+
+
+def check_symmetric(name: str, wave: Wave) -> None:
+    """**Raises:** `ValueError` for a known N-particle wave that is not symmetric."""
+    alpha, num = np.asarray(wave.alpha), wave.dim
+    for m in range(1, num):
+        other = alpha.swapaxes(0, m).swapaxes(num, num + m)
+        if np.abs(alpha - other).max() > _SYMMETRY * np.abs(alpha).max():
+            raise refuse(
+                name, "be symmetric under the exchange of particles",
+                f"changes by {np.abs(alpha - other).max():.2g} under that of 1 and {m + 1}", "symmetrise it",
+            )  # fmt: skip
+
+
+def _apart(axes: tuple[Axis, ...]) -> bool:
+    """Whether known starts or lengths differ."""
+    ends = [(axis.start, axis.length) for axis in axes]
+    if is_traced(ends):
+        return False
+    known = np.asarray(ends, float)
+    return bool((known != known[0]).any())
+
+
+def pair_field(potential: AbstractPotential, axes: tuple[Axis, ...]) -> tuple[Array, ...]:
+    """(1/(N-1)) sum_{n != m} Gamma'(x_m - x_n) over (x_1, ..., x_N), for every m."""
+    num, axis = len(axes), axes[0]
+    if axis.periodic:
+        point = jnp.zeros(axis.num, axis.length.dtype).at[0].set(1.0) / axis.spacing
+        places = np.arange(axis.num)
+        table = potential.field(point, (axis,))[0][(places[:, None] - places[None, :]) % axis.num]
+    else:
+        x = axis.points
+        table = potential.grad((x[:, None] - x[None, :])[..., None])[..., 0]
+    # At 0 the derivative of an even function, which may be singular; a sum of waves leaves round-off.
+    table = jnp.where(np.eye(axis.num, dtype=bool), 0, table)
+    out = []
+    for m in range(num):
+        total = jnp.zeros((1,) * num, table.dtype)
+        for n in range(num):
+            if n != m:
+                pair = table if m < n else table.T
+                shape = [1] * num
+                shape[m] = shape[n] = axis.num
+                total = total + pair.reshape(shape)
+        out.append(jnp.broadcast_to(total, (axis.num,) * num) / (num - 1))
+    return tuple(out)
+
+
+def product_wave(wave: Wave, num_particles: int) -> Wave:
+    """alpha(z_1) ... alpha(z_N) on the grid of N particles, from one wave in d = 1, in its picture.
+
+    **Raises:** `ValueError` for a wave in more dimensions and for a product that does not fit (the bytes are named)."""
+    num = check_integer("num_particles", num_particles, minimum=2)
+    if not isinstance(wave, Wave) or wave.dim != 1:
+        was = f"has d = {wave.dim}" if isinstance(wave, Wave) else f"is {wave!r}"
+        raise refuse("wave", "be a Wave in d = 1", was, "pass jk.Wave(alpha, jk.Grid(x, v))")
+    x, v = wave.grid.axes
+    shape = (x.num,) * num + (v.num,) * num
+    nbytes = math.prod(shape) * wave.alpha.dtype.itemsize
+    check_memory("num_particles", nbytes, f"a wave on {shape}", "take fewer points, or complex64")
+    out: Any = jnp.ones((1,) * (2 * num), wave.alpha.dtype)
+    for m in range(num):
+        one = [1] * (2 * num)
+        one[m], one[num + m] = x.num, v.num
+        out = out * wave.alpha.reshape(one)
+    return Wave(out, Grid(*[x] * num, *[v] * num), wave.picture)
+
+
+def first_marginal(wave: Wave) -> Array:
+    """int |alpha_N|^2 over all particles but the first, (num_x, num_v)."""
+    num = wave.dim
+    wave = wave.velocity_picture()
+    others = tuple(m for m in range(2 * num) if m not in (0, num))
+    cell = math.prod((wave.grid.axes[m].spacing for m in others[1:]), start=wave.grid.axes[others[0]].spacing)
+    return jnp.sum(wave.alpha.real**2 + wave.alpha.imag**2, others) * cell

@@ -1,0 +1,71 @@
+r"""Particles from $f = f_0(v)(1 + A\cos kx)$, k = 2 pi number/length, d = 1: at random, or quiet, on points that fill phase
+space evenly."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
+
+from .._checks import check_integer, check_scalar, is_traced, refuse
+from .._types import Key
+from ..initial import floating, kepler, sizes
+from ..states import Particles
+
+
+def random_start(
+    key: Key, f0: Any, num_particles: int, amplitude: ArrayLike = 0.0, *, number: int = 1, dtype: Any = None
+) -> Particles:
+    """Independent particles. Differentiable in the amplitude, |A| < 1, and in the parameters of `f0`.
+
+    **Arguments:** `f0`: a `Maxwellian` or `TwoStream`, or an object of yours with `length` and `velocities(u)`, which maps
+    uniform numbers to velocities. **Raises:** `ValueError` for |A| > 1."""
+    num_particles, _, dtype = sizes(key, num_particles, 1, dtype)
+    u, w = jax.random.uniform(key, (2, num_particles), dtype)
+    return Particles(*_mapped(f0, u, w, amplitude, number))
+
+
+def quiet_start(
+    f0: Any, num_particles: int, amplitude: ArrayLike = 0.0, *, number: int = 1, dtype: Any = None
+) -> Particles:
+    """Hammersley's points instead of random ones: equidistant in x, bit-reversed in v, each with its mirror (-x, -v).
+
+    Modes of the density err by O(log N/N) instead of N^{-1/2}; momentum, and the density's sine modes, vanish to round-off. A
+    linear instability then grows from A, not from noise. No key. Differentiable as `random_start`; f_0 must be even.
+
+    **Raises:** `ValueError` for an odd number of particles and for |A| > 1."""
+    dtype = floating(dtype)
+    num = check_integer("num_particles", num_particles, minimum=2)
+    if num % 2:
+        raise refuse("num_particles", "be even: every particle has a mirror", f"is {num}", "add one")
+    half = num // 2
+    u = (np.arange(half) + 0.5) / half
+    v, x = _mapped(f0, jnp.asarray(u, dtype), jnp.asarray(_bit_reversed(half), dtype), amplitude, number)
+    length = jnp.asarray(f0.length, dtype)
+    return Particles(jnp.concatenate([v, -v]), jnp.concatenate([x, length - x]))
+
+
+def _mapped(f0: Any, u: Array, w: Array, amplitude: ArrayLike, number: int) -> tuple[Array, Array]:
+    """(velocities, positions), (N, 1) each: u to positions in [0, length), w to velocities."""
+    check_scalar("amplitude", amplitude)
+    check_integer("number", number, minimum=1)
+    if not hasattr(f0, "velocities") or not hasattr(f0, "length"):
+        raise refuse("f0", "have `length` and `velocities`", f"is {f0!r}", "pass jk.vlasov.Maxwellian(), say")
+    if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) > 1:
+        raise refuse(
+            "amplitude", "lie in [-1, 1]", f"is {np.asarray(amplitude):g}", "lower it: the density is negative"
+        )
+    theta = kepler(jnp.asarray(amplitude, u.dtype), 2 * math.pi * number * u)
+    x = theta * (jnp.asarray(f0.length, u.dtype) / (2 * math.pi * number))
+    return f0.velocities(w)[:, None], x[:, None]
+
+
+def _bit_reversed(num: int) -> np.ndarray:
+    """Van der Corput's sequence in base 2, in the middle of its cells: in (0, 1)."""
+    bits = max(1, (num - 1).bit_length())
+    index, out = np.arange(num, dtype=np.int64), np.zeros(num, dtype=np.int64)
+    for _ in range(bits):
+        out, index = 2 * out + (index & 1), index >> 1
+    return (out + 0.5) / 2**bits

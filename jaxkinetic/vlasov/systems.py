@@ -1,0 +1,236 @@
+r"""The mean-field column of Neiss and Pickl (NP, figure 1): Vlasov's equation for f, and its two Hamiltonian forms for an
+amplitude alpha with |alpha|^2 = f, in the velocity picture (HVl) and in its Fourier dual (HHt).
+
+Every system is a sum of two flows that are exact on the grid: A, free streaming; B, acceleration in a field that B itself
+leaves alone. [F, G] = F_x G_v - F_v G_x; unit masses; nondimensional.
+
+`Solution.stats` of a run hold the largest values over its steps of `spectral_tail_x`, `spectral_tail_v`: the share of the
+square norm in the upper third of the wavenumbers, for the worst direction (filamentation; small for resolved data), and of
+`boundary_mass`: the share of the mass in the outer sixteenths of the velocity axes. They have no derivative.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._checks import is_traced, refuse
+from .._system import AbstractScheme, AbstractSplit, Flows
+from .._types import RealScalar
+from ..schemes import Strang
+from ..spectral import along, half_wavenumbers, phase, wavenumbers
+from ..states import Density, Grid, Wave, square_modulus, volume_element
+from .grid_flows import DensityFlows, WaveFlows
+from .observables import phase_space_density
+from .potentials import AbstractPotential, check_potential
+
+# How small f is at the ends of an axis on which it decays; how near the norm of a wave is to 1.
+_DECAYED, NORM = 1e-3, 1e-2
+
+
+class MeanField(AbstractSplit):
+    """What systems on a grid of phase space share."""
+
+    potential: AbstractPotential
+    _state: ClassVar[type]
+    _prepared: ClassVar[Callable[..., Flows]]
+
+    def default_scheme(self) -> AbstractScheme:
+        return Strang()
+
+    def check(self, state: Any) -> None:
+        check_potential(self.potential)
+        if not isinstance(state, self._state):
+            name = self._state.__name__
+            raise refuse("state", f"be a {name}", f"is a {type(state).__name__}", f"pass jk.{name}(values, grid)")
+        axes = state.grid.axes
+        place, values = ("f", state.f) if isinstance(state, Density) else ("alpha", state.alpha)
+        if values.shape != state.grid.shape:
+            raise refuse(
+                f"state.{place}", f"have the shape of its grid, {state.grid.shape}", f"has shape {values.shape}",
+                "use `jax.vmap` over replicas",
+            )  # fmt: skip
+        if len(axes) % 2:
+            raise refuse("grid", "have as many axes of velocity as of position", f"has {len(axes)} axes", "add one")
+        self.check_axes(state.grid)
+
+    def check_axes(self, grid: Grid) -> None:
+        """**Raises:** `ValueError` where the grid does not fit."""
+        self.potential.check(grid.axes[: grid.half])
+        self.potential.check_finite(grid.axes[: grid.half])
+
+    def check_memory(self, state: Any) -> None:
+        """**Raises:** `ValueError` if a run would not fit."""
+
+    def check_start(self, state: Any) -> None:
+        """**Raises:** `ValueError` for concrete data that do not decay where an axis says so, or a wave whose norm is not 1."""
+        self.check_memory(state)
+        if is_traced(state):
+            return
+        with jax.ensure_compile_time_eval():
+            self._check_data(state)
+
+    def _check_data(self, state: Any) -> None:
+        if not np.isfinite(np.asarray(phase_space_density(state))).all():
+            return  # another check names the place
+        if isinstance(state, Wave) and abs(float(state.mass) - 1) > NORM:
+            raise refuse(
+                "state", "have unit norm, int |alpha|^2 = 1", f"has {float(state.mass):.4g}",
+                "divide alpha by the root of `state.mass` (a factor belongs into the strength of the potential)",
+            )  # fmt: skip
+        f = np.abs(np.asarray(phase_space_density(state)))
+        for i, axis in enumerate(state.grid.axes):
+            ends = max(f.take(0, i).max(), f.take(-1, i).max())
+            if (i >= state.grid.half or not axis.periodic) and ends > _DECAYED * f.max():
+                kind, number = ("velocity", i - state.grid.half) if i >= state.grid.half else ("position", i)
+                raise refuse(
+                    "state", f"decay towards the ends of its {kind} axis {number}",
+                    f"has {ends / f.max():.2g} of its largest value there", "widen the axis",
+                )  # fmt: skip
+
+    def prepared(self, like: Any, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> Flows:
+        return self._prepared(self, like, dt, moves)
+
+
+class Vlasov(MeanField):
+    r"""$\partial_t f = -v \cdot \nabla_x f + (\nabla\Gamma * \rho) \cdot \nabla_v f$, rho = int f dv, for real f on a grid
+    of phase space (`Density`), periodic in x, decaying in v.
+
+    Conserved by every step: mass and momentum (potentials on a torus), to round-off; the energy int |v|^2 f/2 + (1/2) int
+    rho Gamma * rho to the order of the scheme. Both flows are shifts, by Fourier transforms along one axis at a time: cost
+    of a step 4 d real passes over the grid.
+    """
+
+    conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
+    _state: ClassVar[type] = Density
+    _prepared: ClassVar[Callable[..., Flows]] = DensityFlows
+
+    @property
+    def flows(self) -> tuple[Callable[..., Density], ...]:
+        return self._stream, self._accelerate
+
+    def _stream(self, tau: RealScalar, t: RealScalar, state: Density) -> Density:
+        """f(x - tau v, v)."""
+        f, axes, d = state.f, state.grid.axes, state.grid.half
+        for i in range(d):
+            k = along(half_wavenumbers(axes[i]), i, f.ndim)
+            f = _shifted(f, i, -tau * k * along(axes[d + i].points, d + i, f.ndim))
+        return Density(f, state.grid)
+
+    def _accelerate(self, tau: RealScalar, t: RealScalar, state: Density) -> Density:
+        """f(x, v + tau E), E = grad Gamma * rho."""
+        f, axes, d = state.f, state.grid.axes, state.grid.half
+        rho = jnp.sum(f, tuple(range(d, 2 * d))) * volume_element(axes[d:])
+        field = self.potential.field(rho, axes[:d])
+        for i in range(d):
+            xi = along(half_wavenumbers(axes[d + i]), d + i, f.ndim)
+            f = _shifted(f, d + i, tau * xi * field[i].reshape(*field[i].shape, *[1] * d))
+        return Density(f, state.grid)
+
+
+class HamiltonVlasov(MeanField):
+    r"""(HVl): $\partial_t\alpha = [v^2/2 + \Gamma*|\alpha|^2, \alpha] - K\alpha$, $K = \Gamma * [\bar\alpha, \alpha]$, for a
+    `Wave`.
+
+    |alpha|^2 solves Vlasov's equation. K is imaginary; it vanishes for real alpha, and alpha = sqrt(f) for alpha >= 0, at
+    all times. Conserved by every step: the norm and the momentum, to round-off; $H_{Vl}$ and the energy to the order of the
+    scheme. Cost of a step: two complex transforms over x and two over v.
+    """
+
+    conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
+    _state: ClassVar[type] = Wave
+    _prepared: ClassVar[Callable[..., Flows]] = WaveFlows
+
+    @property
+    def flows(self) -> tuple[Callable[..., Wave], ...]:
+        return self._stream, self._accelerate
+
+    def _stream(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
+        wave = state.velocity_picture()
+        return in_picture(streamed(wave.alpha, tau, wave), state)
+
+    def _accelerate(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
+        wave = state.velocity_picture()
+        over_v = tuple(range(wave.dim, 2 * wave.dim))
+        hat = jnp.fft.fftn(wave.alpha, axes=over_v)
+        # The norm of the transform: int |alpha-hat|^2 dxi = int |alpha|^2 dv.
+        axes = wave.grid.axes[wave.dim :]
+        cells = volume_element(axes) / math.prod(axis.num for axis in axes)
+        turned = _accelerated(hat, cells, tau, wave, self.potential)
+        return in_picture(jnp.fft.ifftn(turned, axes=over_v), state)
+
+
+class HamiltonHartree(MeanField):
+    r"""(HHt): $i\,\partial_t\hat\alpha = (\nabla_x\cdot\nabla_\xi + \hat V * |\hat\alpha|^2)\,\hat\alpha$, $\hat V(x, \xi) =
+    -\nabla\Gamma(x)\cdot\xi$: (HVl) in the Fourier picture of the velocities, a Hartree equation.
+
+    Density and current are sums over xi, so that the potential part is a phase and needs no transform. The same conservation
+    laws as `HamiltonVlasov`, and the same solution.
+    """
+
+    conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
+    _state: ClassVar[type] = Wave
+    _prepared: ClassVar[Callable[..., Flows]] = WaveFlows
+
+    @property
+    def flows(self) -> tuple[Callable[..., Wave], ...]:
+        return self._stream, self._turn
+
+    def _stream(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
+        """alpha-hat_k(xi + tau k)."""
+        wave = state.velocity_picture()
+        return in_picture(streamed(wave.alpha, tau, wave), state)
+
+    def _turn(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
+        """exp(i tau (xi . E - kappa)) alpha-hat."""
+        wave = state.fourier_picture()
+        cells = math.prod(2 * math.pi / axis.length for axis in wave.grid.axes[wave.dim :])
+        return in_picture(_accelerated(wave.alpha, cells, tau, wave, self.potential), state, "fourier")
+
+
+def streamed(alpha: Array, tau: RealScalar, wave: Wave) -> Array:
+    """alpha(x - tau v, v): e^{-i tau k.v} in (k, v)."""
+    d, axes = wave.dim, wave.grid.axes
+    over_x = tuple(range(d))
+    angle = jnp.zeros((), tau.dtype)
+    for i in range(d):
+        k = along(wavenumbers(axes[i]), i, alpha.ndim)
+        angle = angle - tau * k * along(axes[d + i].points, d + i, alpha.ndim)
+    return jnp.fft.ifftn(jnp.fft.fftn(alpha, axes=over_x) * phase(angle), axes=over_x)
+
+
+def _accelerated(hat: Array, cells: Any, tau: RealScalar, wave: Wave, potential: AbstractPotential) -> Array:
+    """hat times exp(i tau (xi . E - kappa)), hat on the wavenumbers xi of v, |hat|^2 cells being a density in xi."""
+    d, axes = wave.dim, wave.grid.axes
+    over = tuple(range(d, 2 * d))
+    square = square_modulus(hat) * cells
+    xi = [along(wavenumbers(axes[d + i]), d + i, hat.ndim) for i in range(d)]
+    field = potential.field(jnp.sum(square, over), axes[:d])
+    kappa = potential.twist(tuple(jnp.sum(square * x, over) for x in xi), axes[:d])
+    return turned(hat, tau, wave, field, kappa)
+
+
+def turned(hat: Array, tau: RealScalar, wave: Wave, field: tuple[Array, ...], kappa: Array | None) -> Array:
+    """hat times exp(i tau (xi . E - kappa)), kappa and the components of E over x."""
+    d, axes = wave.dim, wave.grid.axes
+
+    def over_phase_space(x: Array) -> Array:
+        return x.reshape(*x.shape, *[1] * d)
+
+    angle = jnp.zeros((), tau.dtype) if kappa is None else -tau * over_phase_space(kappa)
+    for i, e in enumerate(field):
+        angle = angle + tau * along(wavenumbers(axes[d + i]), d + i, hat.ndim) * over_phase_space(e)
+    return hat * phase(angle)
+
+
+def _shifted(f: Array, axis: int, angle: Array) -> Array:
+    return jnp.fft.irfft(jnp.fft.rfft(f, axis=axis) * phase(angle), n=f.shape[axis], axis=axis)
+
+
+def in_picture(alpha: Array, like: Wave, picture: str = "velocity") -> Wave:
+    wave = Wave(alpha, like.grid, picture)
+    return wave.velocity_picture() if like.picture == "velocity" else wave.fourier_picture()
