@@ -106,6 +106,10 @@ ENTRIES = [
         "gradient of Leapfrog, Reversible", "M particles/s", per_step(STEPS), gradient_of(jk.Reversible(), STEPS), ANY, STEP
     ),
     harness.Entry(
+        "Poisson's sheets, a step of Leapfrog", "M particles/s", per_step(STEPS),
+        steps_of(V.Poisson(CIRCLE), jk.Leapfrog(), STEPS), ANY,
+    ),
+    harness.Entry(
         "Gaussian potential, pairs, a step of Leapfrog", PAIRS, lambda num: 2 * num * (num - 1) / 1e6,
         steps_of(V.Gaussian(), jk.Leapfrog(), 2), 1 << 14,
     ),

@@ -22,8 +22,9 @@ class NBody(AbstractSplit):
     scheme, without drift over long times. Positions are not folded back onto a torus: `Cosine` and `Poisson` are periodic,
     the others act on the whole space.
 
-    Cost of a kick: N M where the potential is a sum of M cosines (`Cosine`: M = d), N for `Harmonic`, else N^2 by blocks,
-    memory O(N) also backwards. Schemes: `Leapfrog`, `Yoshida`, `Strang`, all differentiable by `Reversible`.
+    Cost of a kick: N M where the potential is a sum of M cosines (`Cosine`: M = d), N for `Harmonic`, N log N for
+    `Poisson` (sheets, d = 1), else N^2 by blocks; memory O(N), also backwards. Schemes: `Leapfrog`,
+    `Yoshida`, `Strang`, all differentiable by `Reversible`.
 
     **Raises:** `ValueError` for a state without positions and for fewer than two particles.
     """
