@@ -111,7 +111,7 @@ POTENTIALS = {
     "screened": lambda: Screened(4.0, 0.8),
     "sum": lambda: Sum(*(POTENTIALS[name]() for name in ("cosine", "gaussian", "poisson", "custom", "screened"))),
 }
-# Poisson's length is there for `check` and `gamma` alone: on a grid the wavenumbers are those of the grid.
+# Poisson's length is there for `check` and for particles: on a grid the wavenumbers are those of the grid.
 PARAMETERS = {
     "harmonic": ("stiffness",),
     "sum": ("cosine.strength", "gaussian.strength", "gaussian.width", "poisson.strength", "custom.fn.strength",

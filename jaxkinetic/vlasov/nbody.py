@@ -19,12 +19,13 @@ class NBody(AbstractSplit):
 
     Two flows, both exact: a drift at constant velocities, a kick at constant positions. Conserved by every step: the momentum,
     to round-off; the energy $\frac12\sum_i |v_i|^2 + \frac{1}{2(N-1)}\sum_{i\ne j}\Gamma(x_i - x_j)$ to the order of the
-    scheme, without drift over long times. Positions are not folded back onto a torus: `Cosine` and `Poisson` are periodic,
-    the others act on the whole space.
+    scheme, without drift over long times, where Gamma is smooth. Positions are not folded back onto a torus: `Cosine` and
+    `Poisson` are periodic, the others act on the whole space.
 
     Cost of a kick: N M where the potential is a sum of M cosines (`Cosine`: M = d), N for `Harmonic`, N log N for
-    `Poisson` (sheets, d = 1), else N^2 by blocks; memory O(N), also backwards. Schemes: `Leapfrog`,
-    `Yoshida`, `Strang`, all differentiable by `Reversible`.
+    `Poisson` (sheets, d = 1), else N^2 by blocks; memory O(N), also backwards. Schemes: `Leapfrog`, `Yoshida`, `Strang`,
+    all differentiable by `Reversible`. Derivatives of a run are those of its paths: they ask for a continuous grad Gamma, and
+    those of sheets are refused.
 
     **Raises:** `ValueError` for a state without positions and for fewer than two particles.
     """

@@ -82,7 +82,7 @@ class AbstractPotential(eqx.Module):
 
     def series(self, dim: int) -> tuple[Array, Array] | None:
         """Modes m (M, d) and coefficients c (M,) of Gamma = sum_m c_m cos(m . x), if it is a sum of few cosines: forces on N
-        particles then cost N M. None: they are sums over pairs."""
+        particles then cost N M. None: `pair_gradient` and `pair_sum` say how."""
         return None
 
     def pair_gradient(self, x: Array, mask: Array) -> Array:
@@ -233,8 +233,10 @@ class Poisson(AbstractPotential):
     """Repelling Coulomb's law on a torus with a neutralising background: -Laplace Gamma = strength (delta - 1/volume), hat
     Gamma = strength/|k|^2 and 0 at k = 0. `strength = length` in d = 1 makes the plasma frequency 1 at mass 1.
 
-    N particles, d = 1: charged sheets, forces in O(N log N) by sorting. A force jumps by strength/(N - 1) where two
-    cross, so a path errs by O(dt) there, whatever the scheme; what is smooth in the mean field keeps its order."""
+    N particles, d = 1: charged sheets, forces in O(N log N) by sorting. A force jumps by strength/(N - 1) where two cross: a
+    path errs by O(dt) there, and the energy wanders by as much, whatever the scheme; means over many sheets keep the order of
+    the scheme until that noise shows. Derivatives through these forces are refused: they would miss the jumps. Those of the
+    energy are right."""
 
     length: Array
     strength: Array
@@ -263,9 +265,11 @@ class Poisson(AbstractPotential):
             )
 
     def pair_gradient(self, x: Array, mask: Array) -> Array:
+        self.check_particles(x.shape[1])
         return sheet_gradient(x[:, 0], mask, self.length.astype(x.dtype), self.strength.astype(x.dtype))[:, None]
 
     def pair_sum(self, x: Array, mask: Array) -> Array:
+        self.check_particles(x.shape[1])
         return sheet_sum(x[:, 0], mask, self.length.astype(x.dtype), self.strength.astype(x.dtype))
 
     def coefficients(self, axes: Axes) -> Array:

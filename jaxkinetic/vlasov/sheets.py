@@ -1,6 +1,6 @@
 r"""Particles under Poisson's law on a circle as sheets of charge, in O(N log N): $\Gamma'(x) = s(u - 1/2)$ with u = x/L in
-(0, 1), so the sum over all partners of a particle depends on its place and its rank alone. The one-dimensional plasma of
-J. M. Dawson, Phys. Fluids 5, 445 (1962).
+(0, 1), so the sum over all partners of a particle depends on its place, its rank and the mean place. The one-dimensional plasma
+of J. M. Dawson, Phys. Fluids 5, 445 (1962).
 
 $y_i = x_i/L$ in [0, 1), $l_i$ and $g_i$ partners at smaller and larger y, those at the same place in neither:
 $\sum_{j\ne i}(u_{ij} - 1/2) = \sum_j (y_i - y_j) + (g_i - l_i)/2 = N(\delta_i - \bar\delta)$, where
@@ -11,12 +11,24 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._guard import undifferentiated
 
-def displacements(x: Array, mask: Array, length: Array) -> tuple[Array, Array]:
-    """delta_i less its mean, 0 outside the mask, and how many in the mask are where i is, (N,) each. x: (N,)."""
-    num = jnp.sum(mask, dtype=x.dtype)
-    y = x / length
-    y = y - jnp.floor(y)
+_JUMPS = (
+    "A derivative reaches the places of sheets (N particles under `vlasov.Poisson`) through the forces on them, which jump "
+    "where two cross: it would miss that, and be wrong at any N; differentiate `vlasov.Vlasov` on a grid, take a potential "
+    "that is smooth, the first cosines of Poisson's in `series`, say, or use finite differences."
+)
+
+
+def _turns(x: Array, mask: Array, length: Array) -> Array:
+    """y, 0 outside the mask. x: (N,)."""
+    y = jnp.where(mask, x, 0) / length
+    return y - jnp.floor(y)
+
+
+def _displacements(y: Array, mask: Array) -> tuple[Array, Array]:
+    """delta_i less its mean, 0 outside the mask, and how many in the mask are where i is, (N,) each."""
+    num = _count(y, mask)
     below, until = _ranks(jax.lax.stop_gradient(jnp.where(mask, y, jnp.inf)))
     # Small before the mean is taken: single precision keeps the momentum.
     delta = jnp.where(mask, y - (below + until) / (2 * num), 0)
@@ -24,17 +36,24 @@ def displacements(x: Array, mask: Array, length: Array) -> tuple[Array, Array]:
 
 
 def sheet_gradient(x: Array, mask: Array, length: Array, strength: Array) -> Array:
-    r"""$\sum_{j\ne i}\Gamma'(x_i - x_j)$, (N,)."""
-    return strength * jnp.sum(mask, dtype=x.dtype) * displacements(x, mask, length)[0]
+    r"""$\sum_{j\ne i}\Gamma'(x_i - x_j)$, (N,). **Raises:** `ValueError` for a derivative in x or in the length: the mean
+    field's, $s(\rho - N/L)$, has a density that no difference of two places shows."""
+    y = undifferentiated(_JUMPS, _turns(x, mask, length))
+    return strength * _count(x, mask) * _displacements(y, mask)[0]
 
 
 def sheet_sum(x: Array, mask: Array, length: Array, strength: Array) -> Array:
     r"""$\sum_{i\ne j}\Gamma(x_i - x_j) = sL[N\sum_i(\delta_i - \bar\delta)^2 + \sum_i(m_i^2 - 1)/(12N) - (N - 1)/12]$, m_i
     sheets being where i is: no terms of order N^2, which would cancel."""
-    num = jnp.sum(mask, dtype=x.dtype)
-    delta, same = displacements(x, mask, length)
+    num = _count(x, mask)
+    delta, same = _displacements(_turns(x, mask, length), mask)
     ties = jnp.sum(jnp.where(mask, same**2 - 1, 0)) / (12 * num)
     return strength * length * (num * jnp.sum(delta**2) + ties - (num - 1) / 12)
+
+
+def _count(x: Array, mask: Array) -> Array:
+    """N; 1 instead of 0, by which one divides."""
+    return jnp.maximum(jnp.sum(mask, dtype=x.dtype), 1)
 
 
 def _ranks(y: Array) -> tuple[Array, Array]:
