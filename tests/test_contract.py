@@ -34,6 +34,12 @@ def run(case: Case, state, num_steps=12, key=KEY, dt=DT, system=None, **options)
     return jk.simulate(system, state, scheme=case.scheme(), key=key, dt=dt, num_steps=num_steps, **options)
 
 
+@pytest.mark.xdist_group("one-worker")
+def test_groups_reach_the_scheduler(request, worker_id):
+    """Catches a pytest that pytest-xdist does not understand: groups are then ignored, and every program is compiled twice."""
+    assert worker_id == "master" or request.node.nodeid.endswith("@one-worker")
+
+
 def start(case: Case, num=7, dtype=jnp.float64):
     return case.state(jax.random.key(1), num, case.dim, dtype)
 
