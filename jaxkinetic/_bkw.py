@@ -4,6 +4,7 @@ $g_K = (2\pi K)^{-d/2} e^{-|v|^2/2K} \big[\frac{(d+2)K - d}{2K} + \frac{(1-K)|v|
 """
 
 import math
+from functools import cache
 
 import numpy as np
 from jaxtyping import ArrayLike
@@ -36,9 +37,14 @@ def moment(k: np.ndarray, order: int, dim: int) -> np.ndarray:
     return math.prod(dim + 2 * l for l in range(m)) * (k**m + m * (1 - k) * k ** (m - 1) if m else np.ones_like(k))
 
 
+@cache
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(_NODES)
+
+
 def entropy(k: np.ndarray, dim: int) -> np.ndarray:
     """int g_K log g_K, by Gauss-Legendre quadrature in |v| (600 nodes on [0, 16]; error below 1e-12)."""
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _nodes()
     speed = _RADIUS * (nodes + 1) / 2
     sphere = 2 * math.pi ** (dim / 2) / math.gamma(dim / 2)
     f = density(speed, np.asarray(k)[..., None], dim)

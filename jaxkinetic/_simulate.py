@@ -291,12 +291,17 @@ def _run(
     def time(start: Checkpoint, step: Array) -> RealScalar:
         return start.t0 + step.astype(dtype) * start.dt
 
+    @eqx.filter_jit
+    def advanced(scheme: AbstractScheme, *arguments: Any) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        """A program of its own: traced once, however often the loops around it are."""
+        return scheme.step(*arguments)
+
     def one_step(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: _Loop) -> _Loop:
         system, prepared, start, _ = given
         system = system if prepared is None else prepared
         key = fold_in(start.key, loop.step.astype(jnp.uint32))
         t = time(start, loop.step)
-        carry, aux, info = start.scheme.step(key, system, t, start.dt, loop.carry, loop.aux)
+        carry, aux, info = advanced(start.scheme, key, system, t, start.dt, loop.carry, loop.aux)
         step = loop.step + 1
         totals = {name: total.merge(info[name]) for name, total in loop.totals.items()}
         return _Loop(carry, aux, step, totals, _judged(loop.result, step, carry, info))
@@ -323,7 +328,14 @@ def _run(
     prepared = scheme.prepare(system, start.carry, start.dt)
     prepared = None if prepared is system else prepared
     info = eqx.filter_eval_shape(
-        scheme.step, start.key, system if prepared is None else prepared, start.t0, start.dt, start.carry, start.aux
+        advanced,
+        scheme,
+        start.key,
+        system if prepared is None else prepared,
+        start.t0,
+        start.dt,
+        start.carry,
+        start.aux,
     )[2]
     totals = {name: entry.start() for name, entry in info.items() if not isinstance(entry, (Fault, Finite))}
     result = Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32), jnp.zeros(2, dtype))

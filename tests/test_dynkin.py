@@ -30,10 +30,9 @@ def interaction(gamma):
     [
         pytest.param(s, d, n, g, marks=pytest.mark.xdist_group(f"dynkin-{s}-{d}-{n}"))
         for s in SYSTEMS
-        for d in (2, 3)
-        for n in (3, 8)
-        for g in INTERACTIONS
-        if g >= -d
+        # Every N with every g, both dimensions with both N.
+        for d, n, gammas in ((2, 3, (-2, 0, 1)), (3, 3, (-3,)), (2, 8, (-2,)), (3, 8, INTERACTIONS))
+        for g in gammas
     ],
 )
 def test_dynkin(name, dim, num, gamma):
@@ -127,7 +126,7 @@ class SymmetricNoise(jk.landau.Kac):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mistake", [HalfOfB, NoDrift, NMinusOne, SymmetricNoise])
-@pytest.mark.parametrize("gamma", INTERACTIONS)
+@pytest.mark.parametrize("gamma", [-3, 1])
 def test_classic_mistakes_are_seen(mistake, gamma):
     """The test can fail: each mistake is more than 8 standard errors away, at the larger N."""
     z = z_scores(mistake(interaction(gamma)), jk.EulerMaruyama(), 8, 3, REPLICAS[8])

@@ -267,8 +267,9 @@ def test_permutation_and_dead_slots(potential, scheme):
     assert not of_padded[dead].any()
 
 
-@contract
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("potential", "scheme", "dtype"), [(*CONTRACT[0], np.float32), *((*case, np.float64) for case in CONTRACT)]
+)
 def test_restarts_saves_and_dtype(potential, scheme, dtype, tmp_path):
     """Bitwise restarts, through a file too; saving does not change the path; no other dtype anywhere."""
     state = particles(7, dtype=dtype)

@@ -124,9 +124,13 @@ def invariants(state):
     return jnp.append(jk.diagnostics.momentum(state), jk.diagnostics.energy(state))
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-@pytest.mark.parametrize(("scheme", "num", "dim"), [(RandomMatching(), 65, 3), (RandomMatching(), 64, 2), (Sweep(), 9, 3),
-                                                    (Sweep(), 8, 2)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("scheme", "num", "dim", "dtype"),
+    [
+        (RandomMatching(), 65, 3, jnp.float32), (RandomMatching(), 64, 2, jnp.float64), (Sweep(), 9, 3, jnp.float64),
+        (Sweep(), 8, 2, jnp.float32),
+    ],
+)  # fmt: skip
 def test_momentum_and_energy_survive_a_thousand_steps_of_any_size(scheme, num, dim, dtype):
     """Relative 1e-12 in float64, 1e-7 sqrt(rounds) in float32, for dt = .01 and 10, gamma from Coulomb to hard spheres. Catches
     a rotation that is renormalised (r shrinks by 1e-6 a step) and a rounding that has a sign."""
@@ -152,7 +156,7 @@ def deviator(state):
     return second - jnp.trace(second) / v.shape[1] * jnp.eye(v.shape[1])
 
 
-@pytest.mark.parametrize(("num", "dim"), [(4, 3), (5, 3), (6, 2), (3, 2), (4, 4), (3, 5)])
+@pytest.mark.parametrize(("num", "dim"), [(4, 3), (3, 2), (4, 4), (3, 5)])
 def test_one_random_matching_relaxes_the_deviator_by_its_exact_factor(num, dim):
     """gamma = 0: 1 - N/(2(N-1)) (1 - e^{-8 d dt (N-1)/N}), N even; (1 + e^{-8 d dt})/2, N odd. N for N - 1 is 20 standard
     errors away (9 in d > 3, where fewer runs are made), e^{-4 d dt} more."""

@@ -127,10 +127,15 @@ def test_the_order_of_the_scheme(name, order):
     """Halving dt three times: slope `order` of the distance to a fine run, on resolved data."""
     g = grid(32, 96, reach=8.0)
     state = start(name, g, amplitude=0.1, twist=0.1)
-    fine = square(run(name, V.Cosine(), state, 1.0, 160, 4).final)
-    errors = [
-        float(jnp.abs(square(run(name, V.Cosine(), state, 1.0, n, order).final) - fine).max()) for n in (5, 10, 20)
-    ]
+
+    def at_one(num, order):
+        """By chunks of 5 steps: one program for every number of them."""
+        scheme = jk.Strang(order)
+        run = jk.iterate(SYSTEMS[name](V.Cosine()), state, chunk=5, num_steps=num, dt=1.0 / num, scheme=scheme)
+        return square(list(run)[-1].final)
+
+    fine = at_one(160, 4)
+    errors = [float(jnp.abs(at_one(n, order) - fine).max()) for n in (5, 10, 20)]
     slopes = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
     print(name, order, errors, slopes)
     np.testing.assert_allclose(slopes[-1], order, atol=0.15)
@@ -300,8 +305,8 @@ def test_growth(case, expected):
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_reversible_is_direct(name):
-    """Gradients over 500 steps with respect to the strength and the initial data: to 1e-9, with saves on the way, and the
-    second derivative by forward over reverse."""
+    """Gradients over 500 steps with respect to the strength and the initial data: to 1e-9, with saves on the way; for one
+    system also with a save at every step, and the second derivative by forward over reverse."""
     g = grid(16, 32)
     state = start(name, g)
 
@@ -314,10 +319,12 @@ def test_reversible_is_direct(name):
         return jnp.sum(out.observed["m"]) + jnp.sum(square(out.final) ** 2)
 
     at = jnp.array([1.1, 1.0])
-    for steps in (500, 7):
+    for steps in (500, 7) if name == "velocity" else (500,):
         gradients = [jax.grad(lambda p, a=a, n=steps: value(a, p, n))(at) for a in (jk.Reversible(), jk.Direct())]
         np.testing.assert_allclose(gradients[0], gradients[1], rtol=1e-9)
         assert np.abs(gradients[1]).min() > 1e-3
+    if name != "velocity":
+        return
     seconds = [
         jax.jvp(jax.grad(lambda p, a=a: value(a, p, 20)), (at,), (jnp.ones(2),))[1]
         for a in (jk.Reversible(), jk.Direct())

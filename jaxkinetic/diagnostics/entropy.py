@@ -122,5 +122,7 @@ def mean_on_maxwellians(
 ) -> tuple[float, float]:
     """Mean and standard error of a function of (N, d) standard normal velocities, host loop over `replicas` draws."""
     replicas = check_integer("replicas", replicas, minimum=2)
-    values = [function(jax.random.normal(sub, (num_particles, dim))) for sub in jax.random.split(key, replicas)]
+    keys = jax.random.split(key, replicas)
+    # By index: to iterate over an array of keys is to compile a program with an output for each.
+    values = [function(jax.random.normal(keys[r], (num_particles, dim))) for r in range(replicas)]
     return float(np.mean(values)), float(np.std(values, ddof=1) / replicas**0.5)

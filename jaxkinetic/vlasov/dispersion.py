@@ -40,7 +40,11 @@ def dispersion_root(
     check_scalar("k", k, positive=True)
     check_scalar("scale", scale, positive=True)
     _check(potential, f0, k, scale)
-    k = known_array(k).astype(jnp.result_type(float))
+    return _root(potential, f0, known_array(k).astype(jnp.result_type(float)), scale)
+
+
+@eqx.filter_jit
+def _root(potential: AbstractPotential, f0: Callable[[Array], Array], k: Array, scale: float) -> Array:
     parameters, static = eqx.partition((potential, f0, k), eqx.is_inexact_array)
 
     def residual(omega: Array, parameters: Any) -> Array:
@@ -70,7 +74,7 @@ def _check(potential: Any, f0: Any, k: ArrayLike, scale: float) -> None:
         v = jnp.concatenate([ends, scale * jnp.linspace(-_REACH, _REACH, 400)])
         try:
             z = jax.lax.complex(v, jnp.zeros_like(v))
-            values = f0(z)
+            values = eqx.filter_jit(f0)(z)
             jax.eval_shape(f0, z[0])
         except (TypeError, jax.errors.JAXTypeError):
             values = v

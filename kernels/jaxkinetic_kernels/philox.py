@@ -33,8 +33,13 @@ def philox_4x32(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Arra
 
     **Returns:** a tuple of four uint32 arrays. Cost: 10 rounds of two 32 x 32 -> 64 bit products.
     """
-    x0, x1, x2, x3 = (jnp.asarray(word, jnp.uint32) for word in counter)
-    k0, k1 = key[0], key[1]
+    return _rounds(tuple(jnp.asarray(word, jnp.uint32) for word in counter), (key[0], key[1]))
+
+
+# A program of its own in every trace: made once for given shapes, not at every call.
+@jax.jit
+def _rounds(counter: Sequence[jax.Array], key: Sequence[jax.Array]) -> Words4:
+    (x0, x1, x2, x3), (k0, k1) = counter, key
     for _ in range(_ROUNDS):
         high0, low0 = _multiply_high_low(_MULTIPLIERS[0], x0)
         high1, low1 = _multiply_high_low(_MULTIPLIERS[1], x2)

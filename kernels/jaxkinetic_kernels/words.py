@@ -74,6 +74,7 @@ def _cos_sin_jvp(primals, tangents):
     return (cosine, sine), (-sine * tangents[0], cosine * tangents[0])
 
 
+@jax.jit
 def _cos_sin(quadrant: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
     """cos and sin of quadrant pi/2 + angle, |angle| <= pi/4, by Taylor's series."""
     terms = 6 if jnp.finfo(angle.dtype).bits <= 32 else 10
