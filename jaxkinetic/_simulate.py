@@ -257,6 +257,12 @@ def _all_finite(tree: PyTree) -> Array:
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
 
 
+@eqx.filter_jit
+def _advanced(scheme: AbstractScheme, *arguments: Any) -> tuple[PyTree, PyTree, dict[str, Any]]:
+    """One step, a program of its own: traced once, however often the loops around it are."""
+    return scheme.step(*arguments)
+
+
 def _without_forward_mode(*arguments: Any) -> Any:
     """`_run`, with a sentence of ours where JAX finds forward mode."""
     try:
@@ -291,17 +297,12 @@ def _run(
     def time(start: Checkpoint, step: Array) -> RealScalar:
         return start.t0 + step.astype(dtype) * start.dt
 
-    @eqx.filter_jit
-    def advanced(scheme: AbstractScheme, *arguments: Any) -> tuple[PyTree, PyTree, dict[str, Any]]:
-        """A program of its own: traced once, however often the loops around it are."""
-        return scheme.step(*arguments)
-
     def one_step(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: _Loop) -> _Loop:
         system, prepared, start, _ = given
         system = system if prepared is None else prepared
         key = fold_in(start.key, loop.step.astype(jnp.uint32))
         t = time(start, loop.step)
-        carry, aux, info = advanced(start.scheme, key, system, t, start.dt, loop.carry, loop.aux)
+        carry, aux, info = _advanced(start.scheme, key, system, t, start.dt, loop.carry, loop.aux)
         step = loop.step + 1
         totals = {name: total.merge(info[name]) for name, total in loop.totals.items()}
         return _Loop(carry, aux, step, totals, _judged(loop.result, step, carry, info))
@@ -328,7 +329,7 @@ def _run(
     prepared = scheme.prepare(system, start.carry, start.dt)
     prepared = None if prepared is system else prepared
     info = eqx.filter_eval_shape(
-        advanced,
+        _advanced,
         scheme,
         start.key,
         system if prepared is None else prepared,

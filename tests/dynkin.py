@@ -39,9 +39,9 @@ def phi(powers, c, state):
 
 
 @eqx.filter_jit
-def _martingales(system, scheme, state, c, keys, turns, dt, last, num_steps):
+def _martingales(system, scheme, state, c, keys, turns, dt, last, num_steps, whole):
     """Of every replica, from step 0 to `last`. Of the sum for the integral each evaluates one term, in turn: the mean is that
-    of the whole sum, at a fraction of the cost; what a term scatters by is little beside phi(X_T)."""
+    of the whole sum, at a fraction of the cost. `whole`: every term, where one alone scatters more than phi(X_T) does."""
 
     def values(state):
         return jax.vmap(lambda powers: phi(powers, c, state))(POWERS)
@@ -55,6 +55,13 @@ def _martingales(system, scheme, state, c, keys, turns, dt, last, num_steps):
             system, state, scheme=scheme, key=key, dt=dt, num_steps=num_steps, save=jk.Save(every=1, state=True),
             adjoint=jk.Direct(), throw=False,
         ).states  # fmt: skip
+        if whole:
+            steps = jnp.arange(num_steps + 1)
+            weights = jnp.where(steps < last, 1.0, 0.0)
+            if _order(scheme) == 2:
+                weights = weights + jnp.where(steps == last, 0.5, 0.0) - jnp.where(steps == 0, 0.5, 0.0)
+            end = jax.tree.map(lambda x: x[last], states)
+            return values(end) - values(state) - dt * weights @ jax.vmap(rates)(states)
         place = turn % last
         if _order(scheme) == 2:
             # The trapezoidal rule: the two ends share a turn.
@@ -70,8 +77,9 @@ def _order(scheme):
     return 2 if scheme.weak_order is None else scheme.weak_order
 
 
-def z_scores(system, scheme, num, dim, replicas, seed=0, steps=COARSE_STEPS):
-    """(mean of the extrapolated martingale at T) / (its standard error), for each degree."""
+def z_scores(system, scheme, num, dim, replicas, seed=0, steps=COARSE_STEPS, *, whole=False):
+    """(mean of the extrapolated martingale at T) / (its standard error), for each degree. `whole`: see `_martingales`; for
+    rates that are unbounded, like Coulomb's without softening."""
     state, c = datum(num, dim)
     # Every term of both sums equally often: a number of replicas that four times the steps divide.
     together = min(1024, replicas // 4) // (4 * steps) * (4 * steps)
@@ -82,8 +90,8 @@ def z_scores(system, scheme, num, dim, replicas, seed=0, steps=COARSE_STEPS):
         parts = -(-number // together)
         keys, turns = jax.random.split(key, (parts, together)), jnp.arange(together)
         run = partial(
-            _martingales, system, scheme, state, c, dt=jnp.asarray(dt), last=jnp.asarray(last), num_steps=2 * steps
-        )
+            _martingales, system, scheme, state, c, dt=jnp.asarray(dt), last=jnp.asarray(last), num_steps=2 * steps, whole=whole
+        )  # fmt: skip
         return np.concatenate([run(keys[i], turns) for i in range(parts)])
 
     coarse_key, fine_key = jax.random.split(jax.random.key(seed))

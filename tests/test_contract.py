@@ -4,6 +4,7 @@ Compiling is what costs: the tests of a case share a worker (`xdist_group`) and,
 steps, which is compiled once; a derivative and its value are one program.
 """
 
+import functools
 import operator
 from functools import partial
 
@@ -15,6 +16,7 @@ import pytest
 from registry import CASES, Case
 
 import jaxkinetic as jk
+from jaxkinetic._simulate import check_start
 
 KEY, DT = jax.random.key(7), 0.01
 
@@ -25,6 +27,7 @@ def over(cases: list[Case]) -> pytest.MarkDecorator:
     )
 
 
+NAMED = {c.name: c for c in CASES}
 cases = over(CASES)
 thorough_cases = over([c for c in CASES if c.thorough])
 
@@ -60,55 +63,64 @@ def test_permuted_particles_follow_the_same_path(case):
     assert not np.allclose(straight.velocity, state.velocity, atol=1e-3)
 
 
-def final_and_gradient(case: Case, alive, ident, num_steps):
-    """A function of the velocities: where the slots end, and the derivative of a sum over the alive ones."""
+class Probe:
+    """A run of 7 particles among 10 slots and its derivatives, one program for all tests that need them."""
 
-    def cubes(velocity):
-        state = jk.Particles(velocity, alive=alive, ident=ident)
-        final = run(case, state, num_steps, throw=False, adjoint=jk.Direct()).final.velocity
-        return jnp.sum(jnp.where(alive[:, None], final, 0) ** 3), final
+    alive = np.isin(np.arange(10), (0, 2, 3, 5, 6, 8, 9))
 
-    if case.differentiable:
-        both = jax.jit(jax.grad(cubes, has_aux=True))
-        return lambda velocity: both(velocity)[::-1]
-    return lambda velocity: (cubes(velocity)[1], jnp.zeros_like(velocity))
+    def __init__(self, case: Case):
+        self.case = case
+        self.num_steps = 12 if case.pathwise_permutation else 6
+        self.ident = (100 + jnp.arange(10, dtype=jnp.uint32)).at[self.alive].set(start(case).ident)
+        system = jax.tree.map(lambda x: x.astype(jnp.float64), case.system())
+        leaves = [operator.attrgetter(path) for path in case.parameters]
+        self.parameters = [leaf(system) for leaf in leaves]
+
+        def observable(parameters, velocity):
+            # Of the parameters alone: a derivative in what a rate depends on would be refused.
+            changed = eqx.tree_at(lambda s: [leaf(s) for leaf in leaves], system, parameters) if leaves else system
+            state = jk.Particles(velocity, alive=self.alive, ident=self.ident)
+            final = run(case, state, self.num_steps, system=changed, throw=False, adjoint=jk.Direct()).final
+            total = jnp.sum(jnp.where(final.alive[:, None], jnp.sin(final.velocity), 0))
+            return total + jk.diagnostics.stress(final)[0, 1], final.velocity
+
+        if case.differentiable:
+            self.derivatives = jax.jit(jax.value_and_grad(observable, argnums=(0, 1), has_aux=True))
+        else:
+            self.derivatives = jax.jit(lambda p, v: (observable(p, v), (p, jnp.zeros_like(v))))
+
+    def slots(self, dead: float) -> jax.Array:
+        """The start, and what the dead slots hold."""
+        return jnp.full((10, self.case.dim), dead).at[self.alive].set(start(self.case).velocity)
 
 
-@over([c for c in CASES if not c.pathwise_permutation])
+probe = functools.cache(Probe)
+
+
+@cases
 def test_what_a_dead_slot_holds_is_not_seen(case):
-    """Pairings: dead slots take part in them and do nothing, also backwards, whatever they hold."""
-    velocity = case.state(jax.random.key(1), 10, case.dim).velocity
-    alive = jnp.asarray([False, True, True, True, False, True, True, True, True, False])
-    other = jnp.where(alive[:, None], velocity, 1e200)
-    both = final_and_gradient(case, alive, None, 6)
-    (final, gradient), (final_of_other, gradient_of_other) = both(velocity), both(other)
-    assert np.array_equal(final_of_other[alive], final[alive])
-    assert np.array_equal(final_of_other[~alive], other[~alive])
-    if not case.differentiable:
-        return
-    assert not gradient_of_other[~alive].any()
-    assert np.isfinite(gradient_of_other).all()
-    assert np.array_equal(gradient_of_other, gradient)
-    assert not np.allclose(final[alive], velocity[alive], atol=1e-3)
-
-
-@over([c for c in CASES if c.pathwise_permutation])
-def test_dead_slots_neither_move_nor_act(case):
-    """Catches N counted over slots instead of over the alive, and sums over dead partners, also backwards."""
-    state = start(case)
-    place = jnp.asarray([0, 2, 3, 5, 6, 8, 9])
-    dead = np.setdiff1d(np.arange(10), place)
-    alive = jnp.zeros(10, bool).at[place].set(True)
-    ident = (100 + jnp.arange(10, dtype=jnp.uint32)).at[place].set(state.ident)
-    both = final_and_gradient(case, alive, ident, 12)
-    padded, gradient = both(jnp.full((10, case.dim), 1e3).at[place].set(state.velocity))
-    np.testing.assert_allclose(padded[place], run(case, state).final.velocity, rtol=1e-11, atol=1e-12)
-    assert np.array_equal(padded[dead], jnp.full((3, case.dim), 1e3))
-    far, gradient_of_far = both(jnp.full((10, case.dim), 1e200).at[place].set(state.velocity))
-    assert np.array_equal(far[place], padded[place])
-    assert np.array_equal(gradient_of_far, gradient)
-    assert not gradient[dead].any()
-    assert gradient[place].all()
+    """Dead slots (in pairings they take part, and do nothing) neither move nor act, also backwards, whatever they hold. Catches
+    N counted over slots instead of over the alive, and sums over dead partners."""
+    own, alive = probe(case), Probe.alive
+    near, far = own.slots(1e3), own.slots(1e200)
+    (value, final), (_, gradient) = own.derivatives(own.parameters, near)
+    (value_of_far, final_of_far), (_, gradient_of_far) = own.derivatives(own.parameters, far)
+    assert value == value_of_far
+    # Values that are known before the run are looked at then.
+    check_start(case.system(), jk.Particles(far, alive=alive), case.scheme(), KEY, DT, 0.0)
+    assert np.array_equal(final[alive], final_of_far[alive])
+    assert np.array_equal(final[~alive], near[~alive])
+    assert np.array_equal(final_of_far[~alive], far[~alive])
+    assert not np.allclose(final[alive], near[alive], atol=1e-3)
+    if case.pathwise_permutation:
+        np.testing.assert_allclose(final[alive], run(case, start(case)).final.velocity, rtol=1e-11, atol=1e-12)
+    if case.differentiable:
+        assert np.array_equal(gradient, gradient_of_far)
+        assert np.isfinite(gradient).all()
+        assert not gradient[~alive].any()
+        direction = jax.random.normal(jax.random.key(5), near.shape)
+        ends = [own.derivatives(own.parameters, near + sign * 1e-6 * direction)[0][0] for sign in (1, -1)]
+        np.testing.assert_allclose(jnp.vdot(gradient, direction), (ends[0] - ends[1]) / 2e-6, rtol=1e-6)
 
 
 @cases
@@ -145,7 +157,8 @@ def test_restart_is_bitwise(case, dtype):
     state, total = start(case, dtype=dtype), 12
     whole = run(case, state, total)
     # Cut at the half; also at 1 and before the last step, where a loop of one step is a program of its own.
-    for cut in (1, 6, 11) if case.thorough and dtype == jnp.float64 else (6,):
+    often = case.thorough or case.name in ("root-power", "clock-heat-kernel")
+    for cut in (1, 6, 11) if often and dtype == jnp.float64 else (6,):
         half = run(case, state, cut)
         rest = jk.simulate(case.system(), half.checkpoint, num_steps=total - cut)
         assert identical(rest.final, whole.final), f"cut at {cut}"
@@ -153,8 +166,20 @@ def test_restart_is_bitwise(case, dtype):
         assert identical(rest.times, whole.times)
 
 
+TRACES = []
+
+
+def counted(state):
+    TRACES.append(1)
+    return jk.diagnostics.energy(state)
+
+
+def draw(ctx):
+    return jax.random.normal(ctx.key)
+
+
 SAVES = [
-    jk.Save(state=True, every=1, observe={"draw": jk.Contextual(lambda ctx: jax.random.normal(ctx.key))}),
+    jk.Save(state=True, every=1, observe={"draw": jk.Contextual(draw), "e": counted}),
     jk.Save(every=5, observe={"m": jk.diagnostics.moment}),
     jk.Save(steps=(0, 3, 4, 11), observe={"s": jk.diagnostics.stress}, state=True),
 ]
@@ -169,7 +194,7 @@ def test_saving_and_observing_do_not_change_the_path(case):
         assert identical(run(case, state, save=save).final, plain), save
 
 
-@over([c for c in CASES if c.name in ("kac-power", "sweep-power", "clock-maxwell", "leap-maxwell")])
+@over([NAMED[name] for name in ("kac-power", "matching-user", "clock-maxwell", "leap-maxwell")])
 def test_adjoints_agree_with_each_other_and_with_forward_mode(case):
     """Catches a block that is recomputed with other noise than it ran with: one case for every way that a scheme draws."""
     state = start(case)
@@ -190,26 +215,12 @@ def test_adjoints_agree_with_each_other_and_with_forward_mode(case):
 @over([c for c in CASES if c.parameters])
 def test_gradient_in_every_parameter_is_the_finite_difference_and_not_zero(case):
     """Catches a cached coefficient (derivative 0) and a wrong derivative of an interaction or of a matrix root."""
-    state = start(case)
-
-    def observable(system):
-        final = run(case, state, 5, system=system, throw=False, adjoint=jk.Direct()).final
-        return jnp.sum(jnp.sin(final.velocity)) + jk.diagnostics.stress(final)[0, 1]
-
-    system = jax.tree.map(lambda x: x.astype(jnp.float64), case.system())
-    leaves = [operator.attrgetter(path) for path in case.parameters]
-
-    @jax.jit
-    @jax.value_and_grad
-    def of_parameters(values):
-        # Alone: a derivative in what a rate depends on would be refused.
-        return observable(eqx.tree_at(lambda s: [leaf(s) for leaf in leaves], system, values))
-
-    values = [leaf(system) for leaf in leaves]
-    _, gradients = of_parameters(values)
+    own = probe(case)
+    velocity, step = own.slots(1e3), 1e-5
+    _, (gradients, _) = own.derivatives(own.parameters, velocity)
     for place, (path, gradient) in enumerate(zip(case.parameters, gradients, strict=True)):
-        step = 1e-5
-        ends = [of_parameters([x + sign * step * (i == place) for i, x in enumerate(values)])[0] for sign in (1, -1)]
+        moved = [[x + sign * step * (i == place) for i, x in enumerate(own.parameters)] for sign in (1, -1)]
+        ends = [own.derivatives(parameters, velocity)[0][0] for parameters in moved]
         # Of an array: along the diagonal, all entries together.
         derivative = jnp.sum(gradient)
         np.testing.assert_allclose(derivative, (ends[0] - ends[1]) / (2 * step), rtol=1e-6, err_msg=path)
@@ -230,27 +241,19 @@ def test_vmap_and_jit_give_the_same_run(case):
 @thorough_cases
 def test_one_trace_serves_new_parameters_states_keys_and_steps(case):
     """Catches a recompilation at every call, which no result shows."""
-    traces = 0
-
-    def counted(state):
-        nonlocal traces
-        traces += 1
-        return jk.diagnostics.energy(state)
-
-    save = jk.Save(every=4, observe={"e": counted})
-    run(case, start(case), save=save)
-    first = traces
+    run(case, start(case), save=SAVES[0])
+    first = len(TRACES)
     assert first > 0
     system = jax.tree.map(lambda x: x * 0.9, case.system())
     run(
         case,
         case.state(jax.random.key(9), 7, case.dim),
-        save=save,
+        save=SAVES[0],
         system=system,
         key=jax.random.key(8),
         dt=0.02,
     )
-    assert traces == first
+    assert len(TRACES) == first
 
 
 @precisions

@@ -19,16 +19,19 @@ LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
 # ---- derivatives --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("law", ["constant_rate", "heat_kernel"])
-@pytest.mark.parametrize("dim", [2, 3])
-@pytest.mark.parametrize("scheme", [CLOCK(max_windows=6, max_waves=24), LEAP()])
+@pytest.mark.parametrize(
+    ("law", "dim", "scheme"),
+    [
+        ("constant_rate", 2, CLOCK(max_windows=6, max_waves=24)), ("heat_kernel", 3, CLOCK(max_windows=6, max_waves=24)),
+        ("constant_rate", 3, LEAP()), ("heat_kernel", 2, LEAP()),
+    ],
+)  # fmt: skip
 def test_derivatives_in_parameters_are_finite_differences(law, dim, scheme):
     """gamma, strength, floor, softening and the initial velocities along a direction, forward and reverse, under common random
     numbers, each above 1e-3 in size; strong enough for some pairs of "constant_rate" to be capped."""
     state, c = datum(8, dim)
     way = jax.random.normal(jax.random.key(4), state.velocity.shape)
 
-    @jax.jit
     def observable(parameters):
         gamma, strength, floor, softening, shift = parameters
         system = MBC(POWER(gamma, strength, softening), law, 0.08, floor)
@@ -39,9 +42,9 @@ def test_derivatives_in_parameters_are_finite_differences(law, dim, scheme):
         return jnp.sum(jnp.sin(final.velocity) * c)
 
     at = jnp.asarray([-1.5, 1.2, 1.3, 0.6, 0.1])
-    reverse, forward = jax.grad(observable)(at), jax.jacfwd(observable)(at)
-    step = 1e-6
-    difference = [(observable(at + step * e) - observable(at - step * e)) / (2 * step) for e in jnp.eye(5)]
+    both, step = jax.jit(jax.value_and_grad(observable)), 1e-6
+    reverse, forward = both(at)[1], jax.jit(jax.jacfwd(observable))(at)
+    difference = [(both(at + step * e)[0] - both(at - step * e)[0]) / (2 * step) for e in jnp.eye(5)]
     print(law, dim, reverse)
     np.testing.assert_allclose(reverse, difference, rtol=2e-6, atol=1e-8)
     np.testing.assert_allclose(forward, reverse, rtol=1e-9, atol=1e-12)

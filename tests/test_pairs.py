@@ -156,7 +156,7 @@ def deviator(state):
     return second - jnp.trace(second) / v.shape[1] * jnp.eye(v.shape[1])
 
 
-@pytest.mark.parametrize(("num", "dim"), [(4, 3), (3, 2), (4, 4), (3, 5)])
+@pytest.mark.parametrize(("num", "dim"), [(4, 3), (3, 2), (6, 4), (5, 5)])
 def test_one_random_matching_relaxes_the_deviator_by_its_exact_factor(num, dim):
     """gamma = 0: 1 - N/(2(N-1)) (1 - e^{-8 d dt (N-1)/N}), N even; (1 + e^{-8 d dt})/2, N odd. N for N - 1 is 20 standard
     errors away (9 in d > 3, where fewer runs are made), e^{-4 d dt} more."""
@@ -302,8 +302,7 @@ def test_a_checkpoint_that_comes_out_of_a_transformation_goes_on(scheme, transfo
 
 
 @pytest.mark.parametrize("scheme", [RandomMatching(), Sweep()])
-@pytest.mark.parametrize("distance", [0.0, 1e-18, 1e-13, 1e-12, 1e-9])
-def test_gradients_of_coulomb_pairs_that_nearly_coincide_are_finite(scheme, distance):
+def test_gradients_of_coulomb_pairs_that_nearly_coincide_are_finite(scheme):
     """float32: psi = r^-3 overflows below r = 1.4e-13, and 0 times infinity is NaN."""
     system = Kac(PowerLaw(jnp.float32(-3)))
 
@@ -314,11 +313,13 @@ def test_gradients_of_coulomb_pairs_that_nearly_coincide_are_finite(scheme, dist
         )  # fmt: skip
         return jnp.sum(run.final.velocity**3)
 
-    velocity = jnp.asarray([[0, 0, 0], [distance, 0, 0], [0.5, 0.2, 0.1], [-0.4, 0.3, 0.9]], jnp.float32)
-    gradients = jax.jit(jax.grad(observable, (0, 1)))(velocity, system.interaction.gamma)
-    assert np.isfinite(gradients[0]).all()
-    assert np.isfinite(gradients[1])
-    assert np.abs(gradients[0]).max() > 0.1
+    both = jax.jit(jax.grad(observable, (0, 1)))
+    for distance in (0.0, 1e-18, 1e-13, 1e-12, 1e-9):
+        velocity = jnp.asarray([[0, 0, 0], [distance, 0, 0], [0.5, 0.2, 0.1], [-0.4, 0.3, 0.9]], jnp.float32)
+        gradients = both(velocity, system.interaction.gamma)
+        assert np.isfinite(gradients[0]).all(), distance
+        assert np.isfinite(gradients[1]), distance
+        assert np.abs(gradients[0]).max() > 0.1, distance
 
 
 @pytest.mark.parametrize("name", ["matching", "sweep", "euler"])
@@ -331,6 +332,7 @@ def test_gradients_over_a_unit_of_time_are_finite_differences(name):
     state = jk.initial.bimaxwellian(jax.random.key(0), 6, 3, perpendicular=1.4, parallel=0.2)
 
     @jax.jit
+    @jax.value_and_grad
     def observable(parameters):
         system = Kac(PowerLaw(parameters[0], parameters[1], softening=0.5))
         run = jk.simulate(
@@ -339,9 +341,9 @@ def test_gradients_over_a_unit_of_time_are_finite_differences(name):
         return jk.diagnostics.stress(run.final)[2, 2]
 
     at, step = jnp.asarray([-2.0, 0.3]), 1e-6
-    gradient = jax.grad(observable)(at)
+    gradient = observable(at)[1]
     for i, direction in enumerate(jnp.eye(2)):
-        difference = (observable(at + step * direction) - observable(at - step * direction)) / (2 * step)
+        difference = (observable(at + step * direction)[0] - observable(at - step * direction)[0]) / (2 * step)
         print(name, gradient[i], difference)
         np.testing.assert_allclose(gradient[i], difference, rtol=1e-5)
         assert 1e-3 < abs(gradient[i]) < 50

@@ -40,10 +40,13 @@ def dispersion_root(
     check_scalar("k", k, positive=True)
     check_scalar("scale", scale, positive=True)
     _check(potential, f0, k, scale)
-    return _root(potential, f0, known_array(k).astype(jnp.result_type(float)), scale)
+    k = known_array(k).astype(jnp.result_type(float))
+    if any(callable(leaf) for leaf in jax.tree.leaves((potential, f0))):
+        # What a function reads from outside may change from call to call: a program of its own.
+        return jax.jit(lambda k: _root(potential, f0, k, scale))(k)
+    return _known_root(potential, f0, k, scale)
 
 
-@eqx.filter_jit
 def _root(potential: AbstractPotential, f0: Callable[[Array], Array], k: Array, scale: float) -> Array:
     parameters, static = eqx.partition((potential, f0, k), eqx.is_inexact_array)
 
@@ -62,6 +65,9 @@ def _root(potential: AbstractPotential, f0: Callable[[Array], Array], k: Array, 
     return jax.lax.complex(*implicit(real_residual, jnp.stack([start.real, start.imag])))
 
 
+_known_root = eqx.filter_jit(_root)
+
+
 def _check(potential: Any, f0: Any, k: ArrayLike, scale: float) -> None:
     if not isinstance(potential, AbstractPotential):
         raise refuse("potential", "be a potential", f"is {potential!r}", "pass jk.vlasov.Cosine(), say")
@@ -74,7 +80,7 @@ def _check(potential: Any, f0: Any, k: ArrayLike, scale: float) -> None:
         v = jnp.concatenate([ends, scale * jnp.linspace(-_REACH, _REACH, 400)])
         try:
             z = jax.lax.complex(v, jnp.zeros_like(v))
-            values = eqx.filter_jit(f0)(z)
+            values = jax.jit(lambda z: f0(z))(z)
             jax.eval_shape(f0, z[0])
         except (TypeError, jax.errors.JAXTypeError):
             values = v

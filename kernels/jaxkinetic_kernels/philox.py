@@ -33,7 +33,9 @@ def philox_4x32(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Arra
 
     **Returns:** a tuple of four uint32 arrays. Cost: 10 rounds of two 32 x 32 -> 64 bit products.
     """
-    return _rounds(tuple(jnp.asarray(word, jnp.uint32) for word in counter), (key[0], key[1]))
+    return _rounds(
+        tuple(jnp.asarray(word, jnp.uint32) for word in counter), tuple(jnp.asarray(key[i], jnp.uint32) for i in (0, 1))
+    )
 
 
 # A program of its own in every trace: made once for given shapes, not at every call.
