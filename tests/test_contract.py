@@ -70,7 +70,8 @@ class Probe:
 
     def __init__(self, case: Case):
         self.case = case
-        self.num_steps = 12 if case.pathwise_permutation else 6
+        # Jumps at a few large angles are rare; a run that is not differentiated may be long.
+        self.num_steps = 12 if case.pathwise_permutation else 6 if case.differentiable else 60
         self.ident = (100 + jnp.arange(10, dtype=jnp.uint32)).at[self.alive].set(start(case).ident)
         system = jax.tree.map(lambda x: x.astype(jnp.float64), case.system())
         leaves = [operator.attrgetter(path) for path in case.parameters]

@@ -257,3 +257,29 @@ def test_a_sweep_over_a_name(tmp_path, monkeypatch, capsys):
     summary = json.loads((tmp_path / "s" / "result.json").read_text())
     assert summary["values"] == ["heat_kernel", "constant_rate"]
     assert summary["results"]["found"] == [11.0, 13.0]
+
+
+def test_one_program_serves_systems_that_differ_by_their_numbers(capfd):
+    """Catches a program for every epsilon or gamma of an experiment, and a bar that belongs to the run before."""
+    import jaxkinetic as jk
+    from jaxkinetic.experiments import _replicas
+    from jaxkinetic.experiments._experiment import Options, Watch
+
+    traces, ends = [], []
+
+    def start(key):
+        traces.append(1)
+        return jk.initial.maxwellian(key, 20, 3)
+
+    options = Options(particles=20, dim=3, dt=0.01, steps=4, replicas=3, scheme="random-matching")
+    for strength in (1.0, 2.0):
+        runs = _replicas.run_replicas(
+            jk.landau.Kac(jk.landau.Maxwell(strength)), start, options, observe={"M4": jk.diagnostics.moment}, state=False,
+            label=f"strength {strength}", watch=Watch(progress=True),
+        )  # fmt: skip
+        ends.append((len(traces), runs.observed["M4"][:, -1]))
+        assert f"strength {strength}: 100%" in capfd.readouterr().err
+    # The second run is looked at, for its shapes and its numbers, and not compiled.
+    assert ends[0][0] == 2
+    assert ends[1][0] == 3
+    assert not np.allclose(ends[0][1], ends[1][1], rtol=1e-3)

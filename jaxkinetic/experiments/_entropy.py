@@ -90,8 +90,12 @@ def fit_excess(times: np.ndarray, groups: np.ndarray, bias_stderr: float) -> tup
     """The fit and the standard error of its rate, to which the error of the bias, common to all times and groups, adds
     through the derivative of the rate with respect to the floor."""
     values = groups if len(groups) > 1 else groups[0]
-    fit = fit_decay(times, values)
-    slope = jax.grad(lambda floor: fit_decay(times, values, floor=floor).rate)(0.0)
+
+    def rate_and_fit(floor: float) -> tuple[Any, DecayFit]:
+        fit = fit_decay(times, values, floor=floor)
+        return fit.rate, fit
+
+    slope, fit = jax.grad(rate_and_fit, has_aux=True)(0.0)
     return fit, math.hypot(float(fit.rate_stderr), float(slope) * bias_stderr)
 
 

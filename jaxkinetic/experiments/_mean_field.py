@@ -30,7 +30,7 @@ from ..vlasov import (
 )
 from . import plotting as look
 from ._experiment import SYSTEMS, GridOptions, Watch
-from ._progress import Progress
+from ._progress import Progress, tick
 
 _SAVES, _RESOLVED = 400, 1e-4
 
@@ -62,8 +62,8 @@ def evolve(
     state = density if options.system == "vlasov" else Wave(jnp.sqrt(density.f), grid)
     half, every = options.steps // 2, max(1, options.steps // _SAVES)
     total = 1 + options.steps // every
-    with Progress(label, total, shown=watch.progress) as bar:
-        observe = {"series": functools.partial(_series, potential=potential), "progress": Contextual(bar.tick)}
+    with Progress(label, total, shown=watch.progress):
+        observe = {"series": functools.partial(_series, potential=potential), "progress": Contextual(tick)}
         save = Save(every=every, observe=observe)
         system = SYSTEMS[options.system](potential)
         first = simulate(system, state, scheme=options.make_scheme(), dt=options.dt, num_steps=half, save=save)

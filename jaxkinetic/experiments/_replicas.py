@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -18,7 +19,7 @@ from .._system import AbstractScheme, AbstractSystem
 from .._types import Key, Observable
 from ..states import Particles
 from ._experiment import Options, Watch
-from ._progress import Progress
+from ._progress import Progress, tick
 
 # Replicas advance together as long as their pairs fit one block of rows.
 _PAIRS = 1 << 17
@@ -58,7 +59,7 @@ def run_replicas(
     parts = -(-options.replicas // size)
     keys = jax.random.split(jax.random.key(options.seed), parts * size)
     with Progress(label, parts * size * len(steps), shown=watch.progress) as bar:
-        save = Save(steps=steps, state=state, observe={**observe, "tick": Contextual(bar.tick)})
+        save = Save(steps=steps, state=state, observe={**observe, "tick": Contextual(tick)})
         if few:
             pieces = [_long_run(system, initial, options, keys[i], i, save, label, watch, bar) for i in range(parts)]
         else:
@@ -79,29 +80,14 @@ def _short_runs(
     watch: Watch, bar: Progress,
 ) -> list[dict[str, np.ndarray]]:  # fmt: skip
     """Part after part in one compiled program; the unit that is kept is a part."""
-    scheme: AbstractScheme = options.make_scheme()
-
-    def one(key: Key) -> Any:
-        start_key, run_key = jax.random.split(key)
-        run = simulate(
-            system,
-            initial(start_key),
-            scheme=scheme,
-            key=run_key,
-            dt=options.dt,
-            num_steps=options.steps,
-            save=save,
-            throw=False,
-        )
-        return run.times, run.observed, run.states, run.result
-
-    run_part = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=batch))
-    structure = jax.tree.structure(jax.eval_shape(run_part, keys[0]))
+    given = initial, options.make_scheme(), options.dt, options.steps, save, batch
+    # With the system as it is: its numbers are looked at here.
+    structure = jax.tree.structure(jax.eval_shape(lambda keys: _part(system, keys, *given), keys[0]))
     pieces = []
     for part in range(len(keys)):
         kept = watch.partial.load(label, part) if watch.partial else None
         if kept is None:
-            arrays = jax.tree.leaves(jax.device_get(run_part(keys[part])))
+            arrays = jax.tree.leaves(jax.device_get(_compiled_part(system, keys[part], *given)))
         else:
             arrays = kept
             bar.advance(keys.shape[1] * len(save.steps or ()))
@@ -112,6 +98,23 @@ def _short_runs(
             watch.partial.save(label, part, arrays)
         pieces.append(saved_arrays(times, observed, states))
     return pieces
+
+
+def _part(
+    system: AbstractSystem, keys: Any, initial: Callable, scheme: AbstractScheme, dt: float, steps: int, save: Save, batch: int
+) -> Any:  # fmt: skip
+    def one(key: Key) -> Any:
+        start_key, run_key = jax.random.split(key)
+        run = simulate(
+            system, initial(start_key), scheme=scheme, key=run_key, dt=dt, num_steps=steps, save=save, throw=False
+        )
+        return run.times, run.observed, run.states, run.result
+
+    return jax.lax.map(one, keys, batch_size=batch)
+
+
+# One program for systems that differ by their numbers.
+_compiled_part = eqx.filter_jit(_part)
 
 
 def _long_run(

@@ -3,6 +3,7 @@
 import functools
 from math import gamma, nan, pi
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -29,7 +30,7 @@ def run(options: Options, watch: Watch) -> Report:
     volume = float(options.particles)
     solution = run_replicas(
         KacWalk(HardSphere(), volume, alpha),
-        lambda key: initial.maxwellian(key, options.particles, dim),
+        eqx.Partial(initial.maxwellian, num_particles=options.particles, dim=dim),
         options,
         observe={"gas": functools.partial(_gas, volume=volume), "profile": _profile},
         state=False,

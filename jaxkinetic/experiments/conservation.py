@@ -4,6 +4,7 @@ import functools
 import math
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ def run(options: Options, watch: Watch) -> Report:
     for noise, title, system, _ in _SYSTEMS:
         solution = run_replicas(
             system(Maxwell()),
-            functools.partial(initial.maxwellian, num_particles=options.particles, dim=options.dim),
+            eqx.Partial(initial.maxwellian, num_particles=options.particles, dim=options.dim),
             options,
             observe={"energy": energy, "momentum": momentum},
             state=False,

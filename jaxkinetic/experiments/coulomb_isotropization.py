@@ -2,6 +2,7 @@
 
 import functools
 
+import equinox as eqx
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.integrate import solve_ivp
@@ -21,8 +22,12 @@ _PERPENDICULAR, _PARALLEL, _MIN_STEPS = 1.25, 0.5, 10
 def run(options: Options, watch: Watch) -> Report:
     solution = run_replicas(
         Kac(PowerLaw(-3.0)),
-        lambda key: initial.bimaxwellian(
-            key, options.particles, options.dim, perpendicular=_PERPENDICULAR, parallel=_PARALLEL
+        eqx.Partial(
+            initial.bimaxwellian,
+            num_particles=options.particles,
+            dim=options.dim,
+            perpendicular=_PERPENDICULAR,
+            parallel=_PARALLEL,
         ),
         options,
         observe={"stress": stress, "energy": energy, "momentum": momentum},

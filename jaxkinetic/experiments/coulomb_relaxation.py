@@ -5,6 +5,7 @@ import functools
 import math
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.integrate import trapezoid
@@ -26,7 +27,7 @@ def run(options: Options, watch: Watch) -> Report:
     coulomb = gamma == -3
     solution = run_replicas(
         Kac(PowerLaw(gamma)),
-        lambda key: initial.rosenbluth(key, options.particles, options.dim, sharpness=_SHARPNESS),
+        eqx.Partial(initial.rosenbluth, num_particles=options.particles, dim=options.dim, sharpness=_SHARPNESS),
         options,
         observe={},
         state=True,

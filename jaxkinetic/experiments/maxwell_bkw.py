@@ -4,6 +4,7 @@ import functools
 import math
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ def run(options: Options, watch: Watch) -> Report:
     dim, beta = options.dim, min(0.4, 2 / (options.dim + 2))
     solution = run_replicas(
         Kac(Maxwell()),
-        lambda key: initial.bkw(key, options.particles, dim, beta=beta),
+        eqx.Partial(initial.bkw, num_particles=options.particles, dim=dim, beta=beta),
         options,
         observe={
             "energy": energy,

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
@@ -46,8 +47,12 @@ def run(options: Options, watch: Watch) -> Report:
     def process(system: Kac | Microcanonical, scheme: str, label: str) -> tuple[np.ndarray, _Run]:
         solution = run_replicas(
             system,
-            lambda key: initial.bimaxwellian(
-                key, options.particles, options.dim, perpendicular=_PERPENDICULAR, parallel=_PARALLEL
+            eqx.Partial(
+                initial.bimaxwellian,
+                num_particles=options.particles,
+                dim=options.dim,
+                perpendicular=_PERPENDICULAR,
+                parallel=_PARALLEL,
             ),
             dataclasses.replace(options, scheme=scheme),
             observe={},

@@ -4,6 +4,7 @@ import functools
 import math
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -47,7 +48,7 @@ def run(options: Options, watch: Watch) -> Report:
     interaction, wavevector = interaction_for(options.dim)
     solution = run_replicas(
         MatrixSqrt(interaction),
-        lambda key: initial.torus_mode(key, options.particles, wavevector, _AMPLITUDE),
+        eqx.Partial(initial.torus_mode, num_particles=options.particles, mode=wavevector, amplitude=_AMPLITUDE),
         options,
         observe={"mode": functools.partial(_cosine, wavevector=wavevector)},
         state=True,
