@@ -21,10 +21,11 @@ from jaxkinetic._simulate import check_start
 KEY, DT = jax.random.key(7), 0.01
 
 
-def over(cases: list[Case]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        "case", [pytest.param(c, marks=pytest.mark.xdist_group(f"contract-{c}"), id=str(c)) for c in cases]
-    )
+def over(cases: list[Case], slow: str | None = None) -> pytest.MarkDecorator:
+    def marks(case: Case) -> list[pytest.MarkDecorator]:
+        return [pytest.mark.xdist_group(f"contract-{case}")] + [pytest.mark.slow] * (case.name == slow)
+
+    return pytest.mark.parametrize("case", [pytest.param(c, marks=marks(c), id=str(c)) for c in cases])
 
 
 NAMED = {c.name: c for c in CASES}
@@ -98,7 +99,7 @@ class Probe:
 probe = functools.cache(Probe)
 
 
-@cases
+@over(CASES, slow="clock-heat-kernel")
 def test_what_a_dead_slot_holds_is_not_seen(case):
     """Dead slots (in pairings they take part, and do nothing) neither move nor act, also backwards, whatever they hold. Catches
     N counted over slots instead of over the alive, and sums over dead partners."""
