@@ -36,11 +36,8 @@ def interaction(gamma):
     ],
 )
 def test_dynkin(name, dim, num, gamma):
-    """|mean| <= 4 standard errors for phi of degree 2, 3, 4, 6.
-
-    How far classic mistakes are at N = 8, in standard errors: half of b 38 and more, no drift 50 and more, N - 1 for N 8 and
-    more (`test_classic_mistakes_are_seen`, and scratch copies of the library).
-    """
+    """|mean| <= 4 standard errors for phi of degree 2, 3, 4, 6. Classic mistakes are more than 8 away at N = 8
+    (`test_classic_mistakes_are_seen`)."""
     seed = zlib.crc32(f"{name} {dim} {num} {gamma}".encode())
     z = z_scores(SYSTEMS[name](interaction(gamma)), jk.EulerMaruyama(), num, dim, REPLICAS[num], seed)
     print(name, dim, num, gamma, z)
