@@ -16,6 +16,9 @@ import jax.numpy as jnp
 
 from ._types import Array, PyTree
 
+# Of the states of a run, and of one state.
+_FEW_BYTES, _SMALL_STATE = 1 << 18, 1 << 14
+
 
 class Problem(NamedTuple):
     """A run, as a function of what it is `given` from outside (every array) and of its loop.
@@ -54,6 +57,13 @@ class AbstractAdjoint(eqx.Module):
         return self.collect(interval, loop, (counts, wanted))
 
 
+def rounded_up(longest: int) -> int:
+    """The next n^2 or n (n + 1): the number of turns that the blocks of `Checkpointed` have anyway. Runs of almost the same
+    length are then one program."""
+    size = max(math.isqrt(max(longest, 1) - 1) + 1, 2)
+    return size * -(-longest // size)
+
+
 def _skippable(body: Callable[[PyTree], PyTree], count: Array) -> Callable[[PyTree, Array], tuple[PyTree, None]]:
     def turn(loop: PyTree, index: Array) -> tuple[PyTree, None]:
         return jax.lax.cond(index < count, body, lambda same: same, loop), None
@@ -69,6 +79,8 @@ class Direct(AbstractAdjoint):
         return jax.lax.scan(_skippable(body, count), loop, jnp.arange(max(bound, 2), dtype=jnp.int32))[0]
 
     def collect(self, body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> PyTree:
+        if jax.tree.leaves(xs)[0].shape[0] == 1:
+            return _once(body, loop, xs)
         return jax.lax.scan(body, loop, xs)
 
 
@@ -76,11 +88,19 @@ class Checkpointed(AbstractAdjoint):
     """Stores about 2 sqrt(n) of n states, between saves and over saves, and recomputes the steps between them.
 
     Memory O(sqrt(num_steps)) states; one gradient costs each step one more forward pass for each of the two levels that
-    has more than one block.
+    has more than one block. Where all n states together take no more than 256 kB, every step is stored, as by `Direct`: a
+    third of the program is compiled then, and nothing runs twice.
     Forward and reverse mode.
     """
 
+    def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
+        if _few_bytes(loop, counts.shape[0] * problem.longest):
+            return Direct().run(problem, given, loop, counts, wanted)
+        return super().run(problem, given, loop, counts, wanted)
+
     def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, bound: int) -> PyTree:
+        if _few_bytes(loop, bound):
+            return Direct().repeat(body, loop, count, bound)
         size = max(2, math.isqrt(max(bound, 1) - 1) + 1)
         num_blocks = -(-bound // size)
         turn = _skippable(body, count)
@@ -96,6 +116,8 @@ class Checkpointed(AbstractAdjoint):
         size = max(1, math.isqrt(max(num, 1) - 1) + 1)
         num_blocks = -(-num // size)
         surplus = num_blocks * size - num
+        if num == 1:
+            return _once(body, loop, xs)
         _, shapes = eqx.filter_eval_shape(body, loop, jax.tree.map(lambda x: x[0], xs))
 
         def turn(loop: PyTree, index_and_x: tuple[Array, PyTree]) -> tuple[PyTree, PyTree]:
@@ -186,6 +208,29 @@ class Reversible(Direct):
         run.defvjp(run_forward, run_backward)
         end, saved = run(moving, arrays, counts, wanted)
         return eqx.combine(end, static[1]), saved
+
+
+def recomputed(step: Callable[..., Any], state: PyTree, **options: Any) -> Callable[..., Any]:
+    """`step`, recomputed in a backward pass from what it was given; unless `state` is so small that all of it may be stored,
+    and the program spared a second copy of the step. `options`: of `jax.checkpoint`."""
+    return step if _bytes(state) <= _SMALL_STATE else eqx.filter_checkpoint(step, **options)
+
+
+def _few_bytes(loop: PyTree, steps: int) -> bool:
+    """Whether so many states are few enough to be stored with all that a derivative needs of a step (ten to forty times as
+    much)."""
+    return steps * _bytes(loop) <= _FEW_BYTES
+
+
+def _bytes(tree: PyTree) -> int:
+    """Of the floating and complex numbers."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)))
+
+
+def _once(body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> tuple[PyTree, PyTree]:
+    """A scan of length 1, which XLA would unroll, without one."""
+    loop, ys = body(loop, jax.tree.map(lambda x: x[0], xs))
+    return loop, jax.tree.map(lambda y: y[None], ys)
 
 
 def _checkpoint(block: Callable, num_blocks: int) -> Callable:

@@ -88,11 +88,11 @@ def test_blocks_change_no_sum(num, dtype):
     interaction, state = INTERACTIONS["coulomb"], with_dead(num, 3, dtype)
     interaction = jax.tree.map(lambda x: x.astype(dtype), interaction)
 
-    def weights(z, ident_i, ident_j):
+    def weights(z):
         return (interaction.weight(z),)
 
-    def terms(w, z):
-        return interaction.b_components(z) if w is None else tuple(-2 * w[0] * c for c in z)
+    def terms(z, w, _):
+        return tuple(-2 * w[0] * c for c in z)
 
     expected = dense(interaction.b, jk.Particles(jnp.where(state.alive[:, None], state.velocity, 0), alive=state.alive))
     rtol = 2e-5 if dtype == jnp.float32 else 1e-12
@@ -100,8 +100,8 @@ def test_blocks_change_no_sum(num, dtype):
     @functools.partial(jax.jit, static_argnums=1)
     def sums(state, area):
         return (
-            weighted_sum(weights, terms, state, area=area),
-            direct_sum(lambda z, i, j: terms(None, z), state, area=area),
+            weighted_sum(terms, state, weights=weights, area=area),
+            direct_sum(lambda z, i, j: interaction.b_components(z), state, area=area),
             -2 * product_moments(interaction.weight, state, 1, area=area).vector(),
         )
 

@@ -11,6 +11,7 @@ from .. import random
 from .._checks import check_scalar, is_traced, known_array, refuse
 from .._system import AbstractPairJump, AbstractScheme
 from ..pairs import ExactClock
+from ..pairs._table import stored
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
 from .cross_sections import AbstractCrossSection, Components
@@ -99,7 +100,7 @@ class KacWalk(AbstractPairJump):
 
     def jump(self, words: Components, vi: Components, vj: Components) -> tuple[Components, Components, Array, Array]:
         dies = random.bernoulli(words[0], self.annihilation.astype(vi[0].dtype))
-        half = tuple(c / 2 for c in self.cross_section.scatter(words[1:], _minus(vi, vj)))
+        half = stored(tuple(c / 2 for c in self.cross_section.scatter(words[1:], _minus(vi, vj))))
         mean = tuple((p + q) / 2 for p, q in zip(vi, vj, strict=True))
         after = (tuple(m + h for m, h in zip(mean, half, strict=True)), _minus(mean, half))
         # What dies keeps its velocity.

@@ -16,7 +16,7 @@ from jaxkinetic_kernels import map_rows, once, row_sums
 
 from .._checks import check_scalar, refuse
 from .._types import Key
-from ..pairs.sums import Slots, differences, partners, slots
+from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
 from ..states import Particles
 from .entropy import mean_on_maxwellians
 from .moments import temperature
@@ -110,15 +110,15 @@ def _estimate(v: Array, alive: Array, h: Array, curvature: bool) -> tuple[Array,
     state = Particles(v, alive=alive)
     columns, dim = slots(state), v.shape[1]
 
-    def block(rows: Slots) -> tuple[Array, Array]:
-        def exponents(rows: Slots, columns: Slots, h: Array) -> Array:
+    def block(rows: Rows) -> tuple[Array, Array]:
+        def exponents(rows: Rows, columns: Slots, h: Array) -> Array:
             r2 = sum(z * z for z in differences(rows, columns))
             far = jnp.full((), -jnp.inf, v.dtype)
             return jnp.where(partners(rows, columns), -r2 / (2 * h * h), far)
 
         exponent = once(exponents, rows, columns, h)
         largest = jax.lax.stop_gradient(jnp.max(exponent, axis=1))
-        # -inf: a dead row, or one so far off that its distances overflow.
+        # -inf: a row so far off that its distances overflow.
         alone = largest == -jnp.inf
         largest = jnp.where(alone, jnp.zeros((), v.dtype), largest)
         weight = once(lambda exponent, largest: jnp.exp(exponent - largest[:, None]), exponent, largest)
@@ -134,7 +134,7 @@ def _estimate(v: Array, alive: Array, h: Array, curvature: bool) -> tuple[Array,
         bent = dim / (h * h) - variance / h**4
         return log_total, jnp.where(log_total > math.log(_ENOUGH), bent, jnp.zeros((), v.dtype))
 
-    log_total, bent = map_rows(block, columns, state.num_slots, area=_AREA)
+    log_total, bent = map_rows(block, rows_of(state), state.num_slots, area=_AREA)
     norm = jnp.log(state.num_alive - 1) + dim * (jnp.log(h) + 0.5 * jnp.log(2 * jnp.pi).astype(v.dtype))
     zero = jnp.zeros((), v.dtype)
     fine = (state.num_alive > 1) & jnp.all(jnp.isfinite(v) | ~alive[:, None])

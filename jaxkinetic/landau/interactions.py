@@ -2,6 +2,7 @@
 
 import abc
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import equinox as eqx
@@ -16,6 +17,8 @@ from .._types import Array, RealScalar
 from ..pairs.sums import Components, direct_sum, symmetric, weighted_sum
 from ..states import Particles
 from .products import product_moments, uniform_moments
+
+Noise = Callable[[Array, Array], Components]
 
 
 class AbstractInteraction(eqx.Module):
@@ -97,6 +100,18 @@ class AbstractInteraction(eqx.Module):
         options = {} if form == "direct" else {"form": form}
         return self.sum_b(state, **options), self.sum_a(state, **options)
 
+    def noisy_sums(
+        self, state: Particles, noise: Noise, form: str = "direct"
+    ) -> tuple[Float[Array, "N d"], Float[Array, "N d"]]:
+        """(`sum_b`, sum_{j != i} sigma(v_i - v_j) x_ij), x_ij the d normals of `noise(ident_i, ident_j)`, vectors (B,) and (N,)
+        to d arrays (B, N). Override it where one pass over the pairs gives both."""
+
+        def terms(z: Components, _: Components, x: Components) -> Components:
+            return self.sigma_components(z, x)
+
+        options = {} if form == "direct" else {"form": form}
+        return self.sum_b(state, **options), weighted_sum(terms, state, noise=noise)
+
 
 class AbstractRadial(AbstractInteraction):
     r"""$a(z) = \psi(r)(r^2 I - z z^T)$, r = |z|: the general radial law.
@@ -155,20 +170,20 @@ class AbstractRadial(AbstractInteraction):
         if form == "product":
             return product_moments(self.weight, state, order=2).matrix()
 
-        def terms(weights: Components, z: Components) -> Components:
+        def terms(z: Components, weights: Components, _: Components) -> Components:
             return _upper(_a_of_weight(weights[0], z))
 
-        return symmetric(weighted_sum(self._weights, terms, state), state.dim)
+        return symmetric(weighted_sum(terms, state, weights=self._weights), state.dim)
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
         self.check_form(form)
         if form == "product":
             return -(state.dim - 1) * product_moments(self.weight, state, order=1).vector()
 
-        def terms(weights: Components, z: Components) -> Components:
+        def terms(z: Components, weights: Components, _: Components) -> Components:
             return _b_of_weight(weights[0], z)
 
-        return weighted_sum(self._weights, terms, state)
+        return weighted_sum(terms, state, weights=self._weights)
 
     def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
         """(`sum_b`, `sum_a`) in one pass: the weights are evaluated once."""
@@ -178,20 +193,29 @@ class AbstractRadial(AbstractInteraction):
             moments = product_moments(self.weight, state, order=2)
             return -(dim - 1) * moments.vector(), moments.matrix()
 
-        def terms(weights: Components, z: Components) -> Components:
+        def terms(z: Components, weights: Components, _: Components) -> Components:
             return _b_of_weight(weights[0], z) + _upper(_a_of_weight(weights[0], z))
 
-        totals = weighted_sum(self._weights, terms, state)
+        totals = weighted_sum(terms, state, weights=self._weights)
         return totals[:, :dim], symmetric(totals[:, dim:], dim)
 
-    def _weights(self, z: Components, ident_i: Array, ident_j: Array) -> Components:
+    def noisy_sums(self, state: Particles, noise: Noise, form: str = "direct") -> tuple[Array, Array]:
+        own = (getattr(type(self), name) for name in ("sum_b", "b_components", "sigma_components"))
+        ours = AbstractRadial.sum_b, AbstractRadial.b_components, AbstractRadial.sigma_components
+        if form != "direct" or any(a is not b for a, b in zip(own, ours, strict=True)):
+            return super().noisy_sums(state, noise, form)
+
+        def terms(z: Components, weights: Components, x: Components) -> Components:
+            return _b_of_weight(weights[0], z) + _sigma_of_weight(weights[0], z, x)
+
+        totals = weighted_sum(terms, state, weights=self._weights, noise=noise)
+        return totals[:, : state.dim], totals[:, state.dim :]
+
+    def _weights(self, z: Components) -> Components:
         return (self.weight(z),)
 
     def sigma_components(self, z: Components, x: Components) -> Components:
-        psi, r2, positive = self._psi_and_r2(z)
-        root = _root(psi * r2, positive)
-        along = sum((p * q for p, q in zip(z[1:], x[1:], strict=True)), z[0] * x[0]) / r2
-        return tuple(root * (q - along * p) for p, q in zip(z, x, strict=True))
+        return _sigma_of_weight(self.psi_of(z), z, x)
 
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
         rows = self.a_components(_split(z))
@@ -319,6 +343,16 @@ def _a_of_weight(weight: Array, z: Components) -> tuple[Components, ...]:
 def _b_of_weight(weight: Array, z: Components) -> Components:
     """-(d-1) w z."""
     return tuple(-(len(z) - 1) * weight * c for c in z)
+
+
+def _sigma_of_weight(weight: Array, z: Components, x: Components) -> Components:
+    """w^{1/2} r (x - (x.z) z/r^2); 0 at r = 0."""
+    r2 = sum((c * c for c in z[1:]), z[0] * z[0])
+    positive = r2 > 0
+    r2 = jnp.where(positive, r2, jnp.ones((), r2.dtype))
+    root = _root(weight * r2, positive)
+    along = sum((p * q for p, q in zip(z[1:], x[1:], strict=True)), z[0] * x[0]) / r2
+    return tuple(root * (q - along * p) for p, q in zip(z, x, strict=True))
 
 
 def _upper(rows: tuple[Components, ...]) -> Components:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -96,7 +96,9 @@ class Microcanonical(AbstractPairJump):
         self.interaction.check(state.dim)
         if self.law == "fixed_angle" and not is_traced(self.interaction, self.floor):
             with jax.ensure_compile_time_eval():
-                bounded = bool(jnp.isfinite(self._largest_psi(jnp.ones((), state.velocity.dtype))))
+                bounded = bool(
+                    np.isfinite(_largest_psi(self.interaction, self.floor, np.ones((), state.velocity.dtype)))
+                )
             if not bounded:
                 was = "is None" if self.floor is None else f"is {float(self.floor):g}, too small to bound it"
                 raise refuse(
@@ -132,7 +134,13 @@ class Microcanonical(AbstractPairJump):
         fastest, dim = jnp.ones_like(self.epsilon), env.dim
         if isinstance(env, Ball):
             fastest = largest_speed(env)
-        return _ROUNDING * 2 * (dim - 1) * self._largest_psi(fastest) / self._half_angle(fastest.dtype)
+        return (
+            _ROUNDING
+            * 2
+            * (dim - 1)
+            * _largest_psi(self.interaction, self.floor, fastest)
+            / self._half_angle(fastest.dtype)
+        )
 
     def inside(self, env: "Ball | _Everywhere", v: Components) -> Array:
         return in_ball(env, v) if isinstance(env, Ball) else jnp.ones(v[0].shape, bool)
@@ -195,20 +203,9 @@ class Microcanonical(AbstractPairJump):
         """(psi(max(r, floor)), whether r > 0); at r = 0 without a floor that of r = 1, where nothing turns."""
         r2 = sum((c * c for c in z[1:]), z[0] * z[0])
         moving = r2 > 0
-        r2 = jnp.maximum(r2, self._least(r2.dtype) ** 2)
+        r2 = jnp.maximum(r2, _least(self.floor, r2.dtype) ** 2)
         # Not so for a NaN, which is to be seen.
         return self.interaction.psi(jnp.where(r2 == 0, jnp.ones_like(r2), r2)), moving
-
-    def _least(self, dtype: jnp.dtype) -> Array:
-        """The floor, 0 without one; NaN if it is none."""
-        if self.floor is None:
-            return jnp.zeros((), dtype)
-        floor = self.floor.astype(dtype)
-        return jnp.where(floor >= 0, floor, jnp.full((), jnp.nan, dtype))
-
-    def _largest_psi(self, fastest: Array) -> Array:
-        least = self._least(fastest.dtype)
-        return self.interaction.largest_psi(least, jnp.maximum(least, fastest))
 
     def _constant(self, dtype: jnp.dtype) -> Array:
         """1/h; NaN unless h is positive. One expression for the rate and its bound."""
@@ -226,6 +223,21 @@ class Microcanonical(AbstractPairJump):
         if self.law == "fixed_angle":
             return jnp.broadcast_to(self._half_angle(psi.dtype), psi.shape)
         return jnp.minimum(2 * (dim - 1) * self.epsilon.astype(psi.dtype) * psi, jnp.asarray(0.5, psi.dtype))
+
+
+@eqx.filter_jit
+def _largest_psi(interaction: AbstractRadial, floor: Array | None, fastest: Any) -> Array:
+    """Of psi(max(r, floor)) for r <= `fastest`."""
+    least = _least(floor, fastest.dtype)
+    return interaction.largest_psi(least, jnp.maximum(least, fastest))
+
+
+def _least(floor: Array | None, dtype: jnp.dtype) -> Array:
+    """The floor, 0 without one; NaN if it is none."""
+    if floor is None:
+        return jnp.zeros((), dtype)
+    floor = floor.astype(dtype)
+    return jnp.where(floor >= 0, floor, jnp.full((), jnp.nan, dtype))
 
 
 def check_angle(epsilon: ArrayLike) -> None:

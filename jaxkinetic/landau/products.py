@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import map_rows
 
-from ..pairs.sums import Components, Slots, differences, partners, slots, symmetric
+from ..pairs.sums import Components, Rows, differences, partners, rows_of, slots, symmetric
 from ..states import Particles
 
 # Measured on two cores, N = 16384, d = 3, order 2: 1.28 G pairs/s with 2^19 pairs a block, .9-1.1 with 2^18 and 2^20.
@@ -64,13 +64,14 @@ def product_moments(
     left = jnp.concatenate(features)
     columns = slots(state)
 
-    def block(rows: Slots) -> Array:
+    def block(rows: Rows) -> Array:
         w = weight(differences(rows, columns))
         w = jnp.where(partners(rows, columns), w, jnp.zeros((), w.dtype))
         # In this order of the operands; the other one is slower than the direct sum.
         return jax.lax.dot_general(left, w, (((1,), (1,)), ((), ())), precision=_HIGHEST).T
 
-    sums = map_rows(block, columns, state.num_slots, area=area)
+    sums = map_rows(block, rows_of(state), state.num_slots, area=area)
+    sums = jnp.where(state.alive[:, None], sums, jnp.zeros((), sums.dtype))
     second = symmetric(sums[:, 1 + dim :], dim) if order > 1 else None
     return Moments(u, sums[:, 0], sums[:, 1 : 1 + dim], second)
 
@@ -85,6 +86,6 @@ def uniform_moments(weight: Array, state: Particles) -> Moments:
 
 def centred(state: Particles) -> Float[Array, "N d"]:
     """v_i - c, 0 in dead slots; c, the mean velocity, is not differentiated: no sum depends on it."""
-    velocity = jnp.stack(slots(state).velocity, 1)
+    velocity = state.live_velocity
     mean = jax.lax.stop_gradient(jnp.sum(velocity, axis=0) / state.num_alive)
     return jnp.where(state.alive[:, None], velocity - mean[None], jnp.zeros((), velocity.dtype))

@@ -4,7 +4,9 @@ All three: $dV_i = \frac2N \sum_j b(V_i - V_j)\,dt + dM_i$. They differ in the m
 that are alive, and time is that of the Landau equation (FW 1.2) with mass 1.
 """
 
+import abc
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -22,7 +24,7 @@ from ..pairs.sums import weighted_sum
 from ..schemes import EulerMaruyama
 from ..states import Particles, check_alive, check_particles
 from .generators import particle_generator
-from .interactions import AbstractInteraction, AbstractRadial, Components
+from .interactions import AbstractInteraction, AbstractRadial, Components, Noise
 from .roots import symmetric_root
 
 
@@ -62,6 +64,10 @@ class AbstractLandau(AbstractDiffusion):
         """(2/N) sum_j b(v_i - v_j). Memory O(N); cost N^2, or what the interaction's own sum costs."""
         return self._drift(state, self.interaction.sum_b(state, **self._form))
 
+    def _is_made_of(self, drift: Callable, noise: Callable) -> bool:
+        """Whether both are these, and not a subclass's own: one pass over the pairs may then give both."""
+        return type(self).drift is drift and type(self).noise is noise
+
     @staticmethod
     def _drift(state: Particles, sum_b: Array) -> Particles:
         return state.increment(velocity=2 / state.num_alive * sum_b)
@@ -75,7 +81,35 @@ class AbstractLandau(AbstractDiffusion):
         return particle_generator(self.interaction, phi, shared_noise=False)
 
 
-class Kac(AbstractLandau, AbstractPairFlow):
+class AbstractPairNoise(AbstractLandau):
+    r"""$dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,x_{ij}$: normals x_ij of pairs, which a subclass gives."""
+
+    @abc.abstractmethod
+    def normals(self, key: Words, state: Particles) -> Noise:
+        """(ident_i, ident_j), vectors (B,) and (N,), to d arrays (B, N)."""
+
+    def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
+        normals = self.normals(key, state)
+
+        def terms(z: Components, _: Components, x: Components) -> Components:
+            return self.interaction.sigma_components(z, x)
+
+        return self._kicks(dt, state, weighted_sum(terms, state, noise=normals))
+
+    def drift_and_noise(
+        self, key: Words, t: RealScalar, dt: RealScalar, state: Particles
+    ) -> tuple[Particles, Particles]:
+        if not self._is_made_of(AbstractLandau.drift, AbstractPairNoise.noise):
+            return super().drift_and_noise(key, t, dt, state)
+        sum_b, kicks = self.interaction.noisy_sums(state, self.normals(key, state), **self._form)
+        return self._drift(state, sum_b), self._kicks(dt, state, kicks)
+
+    @staticmethod
+    def _kicks(dt: RealScalar, state: Particles, sums: Array) -> Particles:
+        return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * sums)
+
+
+class Kac(AbstractPairNoise, AbstractPairFlow):
     r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
 
     Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2, which for a radial interaction in d >= 2 is
@@ -93,13 +127,13 @@ class Kac(AbstractLandau, AbstractPairFlow):
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
 
-    def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        def normals(z: Components, ident_i: Array, ident_j: Array) -> Components:
+    def normals(self, key: Words, state: Particles) -> Noise:
+        def antisymmetric(ident_i: Array, ident_j: Array) -> Components:
             x = tile_normals(key, ident_i, ident_j, state.dim, state.velocity.dtype)
             sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(state.velocity.dtype)
             return tuple(sign * component for component in x)
 
-        return _kicks(self.interaction, normals, dt, state)
+        return antisymmetric
 
     def supports(self, scheme: AbstractScheme, state: Particles) -> bool:
         pairs = scheme.requires is AbstractPairFlow
@@ -123,7 +157,7 @@ class Kac(AbstractLandau, AbstractPairFlow):
         return particle_generator(self.interaction, phi, shared_noise=True)
 
 
-class IndependentNoise(AbstractLandau):
+class IndependentNoise(AbstractPairNoise):
     r"""Independent increments (FW 1.7): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dB_{ij}$, all B_ij independent.
 
     Conserved in mean only: momentum and energy. Same law as `MatrixSqrt` for every N, also after one Euler step.
@@ -132,11 +166,8 @@ class IndependentNoise(AbstractLandau):
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
 
-    def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
-        def normals(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            return tile_normals(key, ident_i, ident_j, state.dim, state.velocity.dtype, ordered=True)
-
-        return _kicks(self.interaction, normals, dt, state)
+    def normals(self, key: Words, state: Particles) -> Noise:
+        return partial(tile_normals, key, count=state.dim, dtype=state.velocity.dtype, ordered=True)
 
 
 class MatrixSqrt(AbstractLandau):
@@ -155,6 +186,8 @@ class MatrixSqrt(AbstractLandau):
     def drift_and_noise(
         self, key: Words, t: RealScalar, dt: RealScalar, state: Particles
     ) -> tuple[Particles, Particles]:
+        if not self._is_made_of(AbstractLandau.drift, MatrixSqrt.noise):
+            return super().drift_and_noise(key, t, dt, state)
         sum_b, sum_a = self.interaction.sums(state, **self._form)
         return self._drift(state, sum_b), self._noise(key, dt, state, sum_a)
 
@@ -164,12 +197,3 @@ class MatrixSqrt(AbstractLandau):
         normals = jnp.stack(particle_normals(key, state.ident, state.dim, state.velocity.dtype), -1)
         kicks = jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)
         return state.increment(velocity=jnp.sqrt(dt) * kicks)
-
-
-def _kicks(interaction: AbstractInteraction, normals: Callable, dt: RealScalar, state: Particles) -> Particles:
-    """sqrt(2 dt/N) sum_j sigma(v_i - v_j) x_ij."""
-
-    def terms(x: Components, z: Components) -> Components:
-        return interaction.sigma_components(z, x)
-
-    return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * weighted_sum(normals, terms, state))

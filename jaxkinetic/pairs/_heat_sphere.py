@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from scipy.special import roots_genlaguerre
 
 from ._heat_law import crossover, num_degrees, series
 from ._heat_sphere_table import CHEBYSHEV
@@ -88,6 +87,8 @@ def _late(x: Array, tau: Array) -> tuple[Array, Array]:
 
 @functools.cache
 def _laguerre() -> tuple[np.ndarray, np.ndarray]:
+    from scipy.special import roots_genlaguerre
+
     nodes, weights = roots_genlaguerre(_NODES, 0.5)
     return nodes, weights / weights.sum()
 

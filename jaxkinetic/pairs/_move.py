@@ -1,5 +1,10 @@
 """One pair flow applied to arrays of disjoint pairs, given as component arrays, identities and a mask."""
 
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -7,6 +12,7 @@ from jaxkinetic_kernels import materialise_words, pair_words
 
 from .._system import AbstractPairFlow
 from .._types import RealScalar, Words
+from .sphere import ANGLE
 
 Components = tuple[Array, ...]
 
@@ -20,11 +26,13 @@ def move_pairs(
     active: Array,
     stream: int | Array = 0,
 ) -> tuple[Components, Components]:
-    """Both partners after the pair's time s; where not `active`, numbers not to be used, which carry no derivative."""
+    """Both partners after the pair's time s. Where they are not `active`, velocities must be 0, and what comes out is not to be
+    used: it carries no derivative."""
     words = materialise_words(pair_words(key, *idents, system.num_words(len(velocities[0])), stream=stream))
+    return recomputed_flow(system.pair_flow)(words, jnp.broadcast_to(s, active.shape), *velocities)
 
-    def masked(v: Array) -> Array:
-        return jnp.where(active, v, jnp.zeros((), v.dtype))
 
-    lower, upper = (tuple(masked(c) for c in v) for v in velocities)
-    return system.pair_flow(words, jnp.broadcast_to(s, active.shape), lower, upper)
+def recomputed_flow(flow: Callable[..., Any]) -> Callable[..., Any]:
+    """`flow`, of which a backward pass keeps arguments and angles alone: the rest, a few dozen arrays, is recomputed."""
+    policy = jax.checkpoint_policies.save_only_these_names(ANGLE)
+    return eqx.filter_checkpoint(flow, prevent_cse=False, policy=policy)

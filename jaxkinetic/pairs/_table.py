@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxkinetic_kernels import materialise
+
 Table = list[Array]
 
 
@@ -22,9 +24,34 @@ def unpack(table: Table) -> tuple[Array, ...]:
     return tuple(part for entry in parts for part in entry)
 
 
-def put(table: Table, index: Array, columns: tuple[Array, ...], active: Array) -> Table:
-    """`columns` at `index` where `active`; `index` names nobody twice."""
+def stored(components: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The components once in memory for all who read them, two of them in one loop."""
+    return unpack([materialise(x) for x in pack(components)])
+
+
+def put(table: Table, partners: Array, columns: tuple[Array, ...], active: Array) -> Table:
+    """`columns` at `partners`, (2, K) each, where `active`, (K,); there `partners` names no slot twice."""
     num = table[0].shape[0]
     # Out of range, who does not move: nothing is written. Still no index twice.
-    index = jnp.where(active, index, num + jnp.arange(index.shape[0], dtype=index.dtype))
-    return [x.at[index].set(y, mode="drop", unique_indices=True) for x, y in zip(table, pack(columns), strict=True)]
+    nowhere = num + jnp.arange(partners.size, dtype=partners.dtype).reshape(partners.shape)
+    index = jnp.where(active[None], partners, nowhere).reshape(-1)
+    packed = pack(tuple(c.reshape(-1) for c in columns))
+    return [x.at[index].set(y, mode="drop", unique_indices=True) for x, y in zip(table, packed, strict=True)]
+
+
+def matched(table: Table, partners: Array) -> tuple[Array, ...]:
+    """The columns at `partners`, (2, K) each, the two of a pair in a column: one gather for both. A partner that is no slot
+    (the one that pads an odd number) reads the last one."""
+    return unpack([materialise(at(x, partners)) for x in table])
+
+
+def spread(columns: tuple[Array, ...], partners: Array, num: int) -> Table:
+    """A table of `num` slots from the columns at `partners`, (2, K), which name every slot once; inverse of `matched`."""
+    index = partners.reshape(-1)
+    packed = pack(tuple(c.reshape(-1) for c in columns))
+    return [jnp.zeros(num, x.dtype).at[index].set(x, mode="drop", unique_indices=True) for x in packed]
+
+
+def pair_columns(first: tuple[Array, ...], second: tuple[Array, ...]) -> tuple[Array, ...]:
+    """(K,) and (K,) as (2, K), component by component."""
+    return tuple(jnp.stack(both) for both in zip(first, second, strict=True))

@@ -8,13 +8,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxkinetic_kernels import advance, candidates, event_words, materialise, materialise_words, schedule, uniform
+from jaxkinetic_kernels import (
+    advance,
+    candidates,
+    event_words,
+    materialise,
+    materialise_words,
+    running_count,
+    schedule,
+    uniform,
+)
 
 from .._guard import undifferentiated
 from .._system import AbstractPairJump
 from .._types import PyTree, Words
 from ..states import Particles
-from ._table import Table, at, pack, put, unpack
+from ._move import recomputed_flow
+from ._table import Table, matched, pack, pair_columns, put, unpack
 
 LATER = 2**31 - 1
 _RATE = (
@@ -48,18 +58,15 @@ def apart(active: Array, v_i: Sequence[Array], v_j: Sequence[Array]) -> tuple[tu
 
 
 class Window(NamedTuple):
-    """`number`: of its first candidate. `wait`: (K,) sums of the Exp(1) waiting times. `first`, `second`, `word`: (K,), as
-    `candidates` draws them. `order`, `wave`: as `schedule` gives them, for the first `num_events`. `lanes`: how many events are
-    carried out at once."""
+    """`number`: of its first candidate. `wait`: (K,) sums of the Exp(1) waiting times. `drawn`: (3, K) int32, the two places of
+    each candidate and the word of its acceptance, as `candidates` draws them. `plan`: (2, K + lanes), order and wave as
+    `schedule` gives them for the first `num_events`. `lanes`: how many events are carried out at once."""
 
     number: tuple[Array, Array]
     wait: Array
-    first: Array
-    second: Array
-    word: Array
+    drawn: Array
     num_events: Array
-    order: Array
-    wave: Array
+    plan: Array
     num_waves: Array
     lanes: int
 
@@ -86,14 +93,14 @@ def draw(
     numbers = advance((jnp.broadcast_to(number[0], offset.shape), number[1]), offset)
     wait, first, second, word = candidates(key, numbers, num_items, budget.dtype)
     wait = jnp.cumsum(wait)
-    first, second = materialise(first), materialise(second)
+    # One array, so that what a wave looks up is one gather.
+    drawn = materialise(jnp.stack([first, second, jax.lax.bitcast_convert_type(word, jnp.int32)]))
     index = jnp.arange(capacity, dtype=jnp.int32)
     count = jnp.sum((wait < budget) & (index < most), dtype=jnp.int32)
-    order, wave, num_waves = schedule(first, second, count, num_slots)
+    order, wave, num_waves = schedule(drawn[0], drawn[1], count, num_slots)
     lanes = min(capacity, max(256, capacity // 16))
-    padding = (0, lanes)
-    order, wave = jnp.pad(order, padding), jnp.pad(wave, padding, constant_values=-1)
-    return Window(number, wait, first, second, word, count, order, wave, num_waves, lanes), count < most
+    plan = jnp.concatenate([jnp.stack([order, wave]), jnp.full((2, lanes), -1, jnp.int32)], axis=1)
+    return Window(number, wait, drawn, count, plan, num_waves, lanes), count < most
 
 
 def carry_out(
@@ -109,43 +116,38 @@ def carry_out(
     never = jnp.asarray(LATER, jnp.int32)
 
     def chunk(loop: Outcome) -> Outcome:
-        event = jax.lax.dynamic_slice(window.order, (loop.place,), (window.lanes,))
-        wave = jax.lax.dynamic_slice(window.wave, (loop.place,), (window.lanes,))
+        event, wave = jax.lax.dynamic_slice(window.plan, (jnp.zeros_like(loop.place), loop.place), (2, window.lanes))
         together = wave == wave[0]
-        active = together & (event <= last)
-        i, j, word = (at(x, event) for x in (window.first, window.second, window.word))
-        (*v_i, alive_i), (*v_j, alive_j) = (unpack([materialise(at(x, k)) for x in loop.table]) for k in (i, j))
-        active &= (alive_i > 0) & (alive_j > 0)
+        drawn = window.drawn.at[:, event].get(mode="clip")
+        partners, word = drawn[:2], jax.lax.bitcast_convert_type(drawn[2], jnp.uint32)
+        *velocity, alive = matched(loop.table, partners)
+        active = together & (event <= last) & jnp.all(alive > 0, axis=0)
         # What is not to happen shall not reach a derivative either.
-        v_i, v_j = apart(active, v_i, v_j)
+        v_i, v_j = apart(active, *(tuple(c[k] for c in velocity) for k in (0, 1)))
         rate = guarded_rate(system, v_i, v_j)
         happens = active & (uniform(word, dtype) * bound <= rate)
         numbers = advance((jnp.broadcast_to(window.number[0], event.shape), window.number[1]), event.astype(jnp.uint32))
         words = materialise_words(event_words(key, numbers, system.num_words(dim)))
-        w_i, w_j, lives_i, lives_j = system.jump(words, v_i, v_j)
-        new_i, new_j = ((*w, lives.astype(dtype)) for w, lives in ((w_i, lives_i), (w_j, lives_j)))
-        table = put(put(loop.table, i, new_i, happens), j, new_j, happens)
+        w_i, w_j, lives_i, lives_j = recomputed_flow(system.jump)(words, v_i, v_j)
+        after, lives = pair_columns(w_i, w_j), jnp.stack([lives_i, lives_j])
+        table = put(loop.table, partners, (*after, lives.astype(dtype)), happens)
 
-        def first_of(where: Array) -> Array:
-            return jnp.min(jnp.where(where, event, LATER))
-
-        outside = (lives_i & ~system.inside(env, w_i)) | (lives_j & ~system.inside(env, w_j))
+        outside = happens & jnp.any(lives & ~system.inside(env, jax.lax.stop_gradient(after)), axis=0)
         over = active & ~((rate >= 0) & (rate <= bound))
-        above = first_of(over)
-        z2 = sum((p - q) ** 2 for p, q in zip(v_i, v_j, strict=True))
-        earlier = above < loop.above
-        speed, excess = (
-            jnp.where(earlier, jnp.sum(jnp.where(over & (event == above), jax.lax.stop_gradient(x), zero)), old)
-            for x, old in ((jnp.sqrt(jax.lax.stop_gradient(z2)), loop.speed), (rate / bound, loop.excess))
-        )
+        first = jnp.min(jnp.where(jnp.stack([outside, over]), event[None], LATER), axis=1)
+        counted = jnp.sum(jnp.stack([together, happens]), axis=1, dtype=jnp.int32)
+        z2 = sum((p - q) ** 2 for p, q in jax.lax.stop_gradient(list(zip(v_i, v_j, strict=True))))
+        told = jnp.stack([jnp.sqrt(z2), jax.lax.stop_gradient(rate) / bound])
+        told = jnp.sum(jnp.where((over & (event == first[1]))[None], told, zero), axis=1)
+        told = jnp.where(first[1] < loop.above, told, jnp.stack([loop.speed, loop.excess]))
         return Outcome(
             table,
-            loop.place + jnp.sum(together, dtype=jnp.int32),
-            jnp.minimum(loop.exit, first_of(happens & outside)),
-            jnp.minimum(loop.above, above),
-            speed,
-            excess,
-            loop.accepted + jnp.sum(happens, dtype=jnp.int32),
+            loop.place + counted[0],
+            jnp.minimum(loop.exit, first[0]),
+            jnp.minimum(loop.above, first[1]),
+            told[0],
+            told[1],
+            loop.accepted + counted[1],
         )
 
     init = Outcome(table, start, never, never, zero, zero, start)
@@ -158,7 +160,7 @@ def compacted(table: Table, place: Array, used: Array) -> tuple[Table, Array, Ar
     num = jnp.sum(alive, dtype=jnp.int32)
 
     def sorted_by_life(table: Table, place: Array) -> tuple[Table, Array]:
-        before = jnp.cumsum(alive, dtype=jnp.int32)
+        before = running_count(alive)
         index = jnp.arange(place.shape[0], dtype=jnp.int32)
         target = jnp.where(alive, before - 1, num + index - before)
         return [x.at[target].set(x, unique_indices=True) for x in table], place.at[target].set(

@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from jaxkinetic_kernels import advance
 
+from .._adjoint import recomputed
 from .._checks import check_integer
 from .._solution import Result
 from .._system import AbstractPairJump, AbstractScheme, Count, Fault, Share
@@ -107,7 +108,7 @@ class ExactClock(AbstractScheme):
 
         if self.max_windows is not None:
             # A backward pass keeps the particles at the start of every window, not what moved them.
-            window = eqx.filter_checkpoint(window)
+            window = recomputed(window, carry)
         end = _loop(self.max_windows)(goes_on, window, start)
         fault = end.fault
         if self.max_windows is not None:

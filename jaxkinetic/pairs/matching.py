@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from jaxkinetic_kernels import materialise, random_matching
 
+from .._adjoint import recomputed
 from .._system import AbstractPairFlow, AbstractScheme
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._move import move_pairs
-from ._table import Table, at, pack, put, unpack
+from ._table import Table, at, matched, pack, pair_columns, spread, unpack
+from .sphere import ANGLE
 
 
 class RandomMatching(AbstractScheme):
@@ -48,22 +51,23 @@ class RandomMatching(AbstractScheme):
     def step(
         self, key: Words, system: AbstractPairFlow, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
-        # A backward pass keeps the state alone of every step, not what moved it.
-        table = eqx.filter_checkpoint(self._matched)(key, system, dt, *carry)
+        # A backward pass keeps the state of every step and the angles, which take a polynomial each, not what else moved it.
+        keep = jax.checkpoint_policies.save_only_these_names(ANGLE)
+        table = recomputed(self._matched, carry, policy=keep)(key, system, dt, *carry)
         return (table, carry[1]), aux, {}
 
     def _matched(self, key: Words, system: AbstractPairFlow, dt: RealScalar, table: Table, rest: Particles) -> Table:
         num = rest.alive.shape[0]
         even = num + num % 2
         s = system.clock(jnp.sum(rest.alive, dtype=dt.dtype)) * dt * (even - 1)
-        # Stored: LLVM does not come to an end with a gather whose index is a bijection of few bits.
-        first, second = materialise(random_matching(key, even))
-        # For odd N item N is nobody; whoever meets nobody reads the last particle, masked.
-        present = (first < num) & (second < num)
-        active = present & at(rest.alive, first) & at(rest.alive, second)
-        idents = at(rest.ident, first), at(rest.ident, second)
-        v_i, v_j = (unpack([materialise(at(x, k)) for x in table]) for k in (first, second))
-        moved = move_pairs(key, system, s, (v_i, v_j), (jnp.minimum(*idents), jnp.maximum(*idents)), active)
-        for k, new in zip((first, second), moved, strict=True):
-            table = put(table, k, new, active)
-        return table
+        # Stored: LLVM hangs at a gather whose index is a bijection of few bits.
+        partners = materialise(random_matching(key, even))
+        before = matched(table, partners)
+        active = jnp.all((partners < num) & at(rest.alive, partners), axis=0)
+        ident = at(rest.ident, partners)
+        # Masked: what a dead slot holds must not reach a derivative either.
+        masked = [jnp.where(active[None], c, 0) for c in before]
+        v_i, v_j = (tuple(c[k] for c in masked) for k in (0, 1))
+        moved = move_pairs(key, system, s, (v_i, v_j), (jnp.min(ident, axis=0), jnp.max(ident, axis=0)), active)
+        after = (jnp.where(active[None], new, old) for new, old in zip(pair_columns(*moved), before, strict=True))
+        return spread(tuple(after), partners, num)

@@ -8,6 +8,7 @@ from jaxtyping import Array
 
 from jaxkinetic_kernels import cos_sin, materialise, normals, square_root, uniform
 
+from ._table import stored
 from .sphere import LATEST, quantile
 
 Components = tuple[Array, ...]
@@ -38,10 +39,11 @@ def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
     tau = jnp.where(moving, tau, jnp.ones((), dtype))
     # Not below the least normal number: an underflow has no square root to differentiate.
     wrong = ~(tau >= 0)
-    tau = jnp.clip(tau, jnp.asarray(1e-30, dtype), jnp.asarray(LATEST, dtype))
+    # Stored: every kernel that reads it would evaluate psi again.
+    tau = materialise(jnp.clip(tau, jnp.asarray(1e-30, dtype), jnp.asarray(LATEST, dtype)))
     turned = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
     rest = jnp.where(wrong, jnp.full((), jnp.nan, dtype), jnp.zeros((), dtype))
-    return _stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
+    return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
 
 
 def rotation(words: tuple[Array, ...], x: Array, z: Components) -> Components:
@@ -58,7 +60,7 @@ def rotation(words: tuple[Array, ...], x: Array, z: Components) -> Components:
     x = jnp.where(moving & ~wrong, x, jnp.full((), 0.5, dtype))
     turned = _turned(words, x, z)
     rest = jnp.where(wrong, jnp.full((), jnp.nan, dtype), jnp.zeros((), dtype))
-    return _stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
+    return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
 
 
 def turned_pair(turn: Components, vi: Components, vj: Components) -> tuple[Components, Components]:
@@ -67,13 +69,6 @@ def turned_pair(turn: Components, vi: Components, vj: Components) -> tuple[Compo
         tuple(p + c / 2 for p, c in zip(vi, turn, strict=True)),
         tuple(q - c / 2 for q, c in zip(vj, turn, strict=True)),
     )
-
-
-def _stored(z: Components) -> Components:
-    """Once for both partners, two components in one loop."""
-    pairs = [materialise(jax.lax.complex(a, b)) for a, b in zip(z[::2], z[1::2], strict=False)]
-    out = [part for pair in pairs for part in (pair.real, pair.imag)]
-    return (*out, *(materialise(c) for c in z[len(out) :]))
 
 
 def _in_the_plane(words: tuple[Array, ...], tau: Array, z: Components) -> Components:

@@ -10,9 +10,10 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, ArrayLike, Float
 
-from jaxkinetic_kernels import uniform
+from jaxkinetic_kernels import materialise, uniform
 
 from .._checks import check_integer, describe, is_traced, known_array, refuse
 from .._types import Key
@@ -20,6 +21,8 @@ from . import _heat_circle, _heat_law, _heat_sphere
 
 # Beyond it the law is uniform to e^{-40}; infinite times (a Coulomb pair at small distance) are this one.
 LATEST = 40.0
+# The name under which `jax.checkpoint` finds the angles and their derivatives.
+ANGLE = "spherical_heat_angle"
 
 
 def spherical_heat_quantile(u: ArrayLike, tau: ArrayLike, dim: int) -> Float[Array, "..."]:
@@ -68,6 +71,12 @@ def spherical_heat_cdf(x: ArrayLike, tau: ArrayLike, dim: int) -> Float[Array, "
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def quantile(u: Array, tau: Array, dim: int) -> Array:
     """`spherical_heat_quantile` without its checks: arrays of one shape and dtype, u in (0, 1), tau in [1e-30, LATEST]."""
+    return _solved(u, tau, dim)
+
+
+# Traced once for given shapes, however often it is differentiated.
+@partial(jax.jit, static_argnums=2)
+def _solved(u: Array, tau: Array, dim: int) -> Array:
     if dim == 3:
         return _heat_sphere.quantile(u, tau)
     return jnp.sin(_solve(u, tau, dim) / 2) ** 2
@@ -76,13 +85,28 @@ def quantile(u: Array, tau: Array, dim: int) -> Array:
 @partial(quantile.defjvp, symbolic_zeros=True)
 def _quantile_jvp(dim, primals, tangents):
     u, tau = primals
-    x = quantile(u, tau, dim)
-    theta, total = angle(x), jnp.zeros_like(x)
+    # Once: the backward pass reads it in several places, each of which would evaluate the polynomial again.
+    x = checkpoint_name(materialise(quantile(u, tau, dim)), ANGLE)
+    total = jnp.zeros_like(x)
     if not isinstance(tangents[1], jax.custom_derivatives.SymbolicZero):
-        total = total + jnp.sin(theta) / 2 * _heat_law.log_slope(theta, tau, dim) * tangents[1]
+        total = total + checkpoint_name(_speed(x, tau, dim), ANGLE) * tangents[1]
     if not isinstance(tangents[0], jax.custom_derivatives.SymbolicZero):
-        total = total + jnp.sin(theta) / 2 / jnp.maximum(_density(theta, tau, dim), 1e-30) * tangents[0]
+        total = total + _stretch(x, tau, dim) * tangents[0]
     return x, total
+
+
+@partial(jax.jit, static_argnums=2)
+def _speed(x: Array, tau: Array, dim: int) -> Array:
+    """dx/dtau at fixed u."""
+    theta = angle(x)
+    return jnp.sin(theta) / 2 * _heat_law.log_slope(theta, tau, dim)
+
+
+@partial(jax.jit, static_argnums=2)
+def _stretch(x: Array, tau: Array, dim: int) -> Array:
+    """dx/du at fixed tau."""
+    theta = angle(x)
+    return jnp.sin(theta) / 2 / jnp.maximum(_density(theta, tau, dim), 1e-30)
 
 
 _jitted_quantile = jax.jit(quantile, static_argnums=2)

@@ -15,15 +15,22 @@ Components = tuple[Array, ...]
 
 
 class Slots(NamedTuple):
-    """Particles as vectors over the slots, one a component: a strided read costs a tile a factor 2."""
+    """Particles as vectors over the slots, one a component: a strided read costs a tile a factor 2. Velocities are 0 in dead
+    slots: what such a slot holds reaches neither a value nor a derivative."""
 
     velocity: Components
     ident: Array
     alive: Array
 
 
+class Rows(NamedTuple):
+    """Particles whose partners are summed over: (B, d) and (B,). Two arrays, because each one costs a block two kernels."""
+
+    velocity: Array
+    ident: Array
+
+
 def slots(state: Particles) -> Slots:
-    """Velocities are 0 in dead slots: what such a slot holds reaches neither a value nor a derivative."""
     return Slots(tuple(state.live_velocity.T), state.ident, state.alive)
 
 
@@ -36,55 +43,74 @@ def direct_sum(
     z = 0. Direct, by blocks of rows of `area` pairs: N^2 evaluations, memory O(N) also backwards.
     """
 
-    def block(rows: Slots, columns: Slots) -> Array:
+    def block(rows: Rows, columns: Slots) -> Components:
         both = partners(rows, columns)
-        # Masked before and after: what a dead slot holds must not reach a derivative either.
+        # Masked before and after: what is no pair must not reach a derivative either.
         z = tuple(_where(both, component) for component in differences(rows, columns))
         values = terms(z, rows.ident[:, None], columns.ident[None, :])
-        return jnp.stack([row_sums(_where(both, value)) for value in values], axis=1)
+        return tuple(_where(both, value) for value in values)
 
     return _map_blocks(block, state, area)
 
 
 def weighted_sum(
-    weights: Callable[[Components, Array, Array], Components],
-    terms: Callable[[Components, Components], Components],
+    terms: Callable[[Components, Components, Components], Components],
     state: Particles,
     *,
+    weights: Callable[[Components], Components] | None = None,
+    noise: Callable[[Array, Array], Components] | None = None,
     area: int = BLOCK_AREA,
 ) -> Float[Array, "N outputs"]:
-    """sum_{j != i} terms(weights_ij, z_ij), z_ij = v_i - v_j, over the alive j; 0 for dead i.
+    """sum_{j != i} terms(z_ij, weights_ij, noise_ij), z_ij = v_i - v_j, over the alive j; 0 for dead i.
 
-    `weights(z, ident_i, ident_j)` is dear and evaluated once a pair: d arrays (B, N) and the idents as vectors (B,) and
-    (N,), to a tuple of arrays (B, N). `terms(weights, z)` is cheap, linear in the weights, and evaluated again for every
-    output. Both are finite at z = 0. Memory and cost as `direct_sum`; 1.3-1.5 times as fast on a CPU.
+    `weights(z)`: d arrays (B, N) to a tuple of arrays (B, N). `noise(ident_i, ident_j)`: vectors (B,) and (N,) to such a
+    tuple, without a derivative. Both are expensive, evaluated once a pair, and 0 where there is no pair. `terms` is cheap, 0 or
+    linear where one of the two is 0, and evaluated again for every output. All are finite at z = 0. Memory and cost as
+    `direct_sum`; 1.3-1.5 times as fast on a CPU.
     """
 
-    def block(rows: Slots, columns: Slots) -> Array:
-        def masked(rows: Slots, columns: Slots) -> Components:
+    def block(rows: Rows, columns: Slots) -> Components:
+        def masked_weights(rows: Rows, columns: Slots) -> Components:
             both = partners(rows, columns)
-            values = weights(differences(rows, columns), rows.ident, columns.ident)
-            return tuple(_where(both, value) for value in values)
+            return tuple(_where(both, value) for value in weights(differences(rows, columns))) if weights else ()
 
-        values = terms(once(masked, rows, columns), differences(rows, columns))
-        return jnp.stack([row_sums(value) for value in values], axis=1)
+        # It does not see the velocities: a backward pass would keep every word of the hash for their sake.
+        def masked_noise(ident_i: Array, ident_j: Array, alive: Array) -> Components:
+            both = _partners(ident_i, ident_j, alive)
+            return tuple(_where(both, value) for value in noise(ident_i, ident_j)) if noise else ()
+
+        known = once(masked_weights, rows, columns), once(masked_noise, rows.ident, columns.ident, columns.alive)
+        return terms(differences(rows, columns), *known)
 
     return _map_blocks(block, state, area)
 
 
-def _map_blocks(block: Callable[[Slots, Slots], Array], state: Particles, area: int) -> Array:
+def _map_blocks(block: Callable[[Rows, Slots], Components], state: Particles, area: int) -> Array:
     columns = slots(state)
-    return map_rows(lambda rows: block(rows, columns), columns, state.num_slots, area=area)
+
+    def sums(rows: Rows) -> Array:
+        return jnp.stack([row_sums(value) for value in block(rows, columns)], axis=1)
+
+    total = map_rows(sums, rows_of(state), state.num_slots, area=area)
+    return _where(state.alive[:, None], total)
 
 
-def differences(rows: Slots, columns: Slots) -> Components:
+def rows_of(state: Particles) -> Rows:
+    return Rows(state.live_velocity, state.ident)
+
+
+def differences(rows: Rows, columns: Slots) -> Components:
     """z_ij = v_i - v_j as d arrays (B, N)."""
-    return tuple(v_i[:, None] - v_j[None, :] for v_i, v_j in zip(rows.velocity, columns.velocity, strict=True))
+    return tuple(rows.velocity[:, k, None] - v_j[None, :] for k, v_j in enumerate(columns.velocity))
 
 
-def partners(rows: Slots, columns: Slots) -> Array:
-    """Whether both are alive and not the same, (B, N)."""
-    return rows.alive[:, None] & columns.alive[None, :] & (rows.ident[:, None] != columns.ident[None, :])
+def partners(rows: Rows, columns: Slots) -> Array:
+    """Whether j is alive and not i, (B, N); a dead i is left to the caller."""
+    return _partners(rows.ident, columns.ident, columns.alive)
+
+
+def _partners(ident_i: Array, ident_j: Array, alive: Array) -> Array:
+    return alive[None, :] & (ident_i[:, None] != ident_j[None, :])
 
 
 def _where(mask: Array, values: Array) -> Array:

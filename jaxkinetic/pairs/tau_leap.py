@@ -4,16 +4,17 @@ error."""
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from jaxkinetic_kernels import materialise, materialise_words, pair_words, random_matching, uniform
 
+from .._adjoint import recomputed
 from .._solution import Result
 from .._system import AbstractPairJump, AbstractScheme, Count, Fault
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
-from ._table import Table, at, put, unpack
+from ._move import recomputed_flow
+from ._table import Table, at, matched, pair_columns, spread, unpack
 from ._window import apart, as_table, from_columns, guarded_rate, of_rate, without_table
 
 
@@ -48,7 +49,7 @@ class TauLeap(AbstractScheme):
         self, key: Words, system: AbstractPairJump, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         # A backward pass keeps the state alone of every step, not what moved it.
-        table, collisions, fault = eqx.filter_checkpoint(self._matched)(key, system, dt, carry, aux.ident)
+        table, collisions, fault = recomputed(self._matched, carry)(key, system, dt, carry, aux.ident)
         return table, aux, {"collisions": Count(collisions), "fault": fault}
 
     def _matched(
@@ -58,20 +59,22 @@ class TauLeap(AbstractScheme):
         dim = len(unpack(table)) - 1
         even = num + num % 2
         num_alive = jnp.sum(unpack(table)[-1] > 0, dtype=dtype)
-        # Stored: LLVM does not come to an end with a gather whose index is a bijection of few bits.
-        first, second = materialise(random_matching(key, even))
-        # For odd N item N is nobody; whoever meets nobody reads the last particle, masked.
-        (*v_i, alive_i), (*v_j, alive_j) = (unpack([materialise(at(x, k)) for x in table]) for k in (first, second))
-        active = (first < num) & (second < num) & (alive_i > 0) & (alive_j > 0)
+        # Stored: LLVM hangs at a gather whose index is a bijection of few bits.
+        partners = materialise(random_matching(key, even))
+        before = matched(table, partners)
+        active = jnp.all((partners < num) & (before[-1] > 0), axis=0)
+        v_i, v_j = (tuple(c[k] for c in before[:-1]) for k in (0, 1))
         v_i, v_j = apart(active, v_i, v_j)
-        words = materialise_words(pair_words(key, at(ident, first), at(ident, second), 1 + system.num_words(dim)))
+        idents = at(ident, partners)
+        words = materialise_words(pair_words(key, idents[0], idents[1], 1 + system.num_words(dim)))
         rate = guarded_rate(system, v_i, v_j)
         bad = active & ~((rate >= 0) & (rate < jnp.inf))
         mean = of_rate(system.clock(num_alive) * dt) * (even - 1) * rate
         happens = active & (uniform(words[0], dtype) <= of_rate(-jnp.expm1(-mean)))
-        w_i, w_j, lives_i, lives_j = system.jump(words[1:], v_i, v_j)
-        for k, w, lives in ((first, w_i, lives_i), (second, w_j, lives_j)):
-            table = put(table, k, (*w, lives.astype(dtype)), happens)
+        w_i, w_j, lives_i, lives_j = recomputed_flow(system.jump)(words[1:], v_i, v_j)
+        moved = ((*w, lives.astype(dtype)) for w, lives in ((w_i, lives_i), (w_j, lives_j)))
+        after = (jnp.where(happens[None], new, old) for new, old in zip(pair_columns(*moved), before, strict=True))
+        table = spread(tuple(after), partners, num)
         worst = jnp.max(jnp.where(bad, rate, -jnp.inf))
         code = jnp.where(bad.any(), Result.BAD_RATE, 0).astype(jnp.int32)
         return table, jnp.sum(happens, dtype=jnp.int32), Fault(code, jnp.stack([worst, jnp.zeros_like(worst)]))

@@ -25,6 +25,7 @@ from .structure_factors import difference_series as difference_series
 from .structure_factors import structure_factors as structure_factors
 from .structure_factors import trigonometric_series as trigonometric_series
 from .tile_noise import tile_normals as tile_normals
+from .waves import running_count as running_count
 from .waves import schedule as schedule
 from .waves import waves_one_by_one as waves_one_by_one
 from .words import cos_sin as cos_sin

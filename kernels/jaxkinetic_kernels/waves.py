@@ -44,7 +44,7 @@ def schedule(
     waves, and three events of five are in the first.
     """
     num_events = first.shape[0]
-    end = jnp.asarray(count, jnp.int32)
+    end, pairs = jnp.asarray(count, jnp.int32), jnp.stack([first, second])
 
     def turn(size: int, loop: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         order, wave, begin, number = loop
@@ -53,12 +53,12 @@ def schedule(
         lane = start + jnp.arange(size, dtype=jnp.int32)
         event = jax.lax.dynamic_slice(order, (start,), (size,))
         is_open = (lane >= begin) & (lane < end)
-        items = jnp.concatenate([first[event], second[event]])
+        items = pairs.at[:, event].get(mode="promise_in_bounds")
         earliest = jnp.full(num_items, _LATER, jnp.int32)
-        earliest = earliest.at[items].min(jnp.tile(jnp.where(is_open, event, _LATER), 2))
-        mine = earliest[items] == jnp.tile(event, 2)
-        ready = is_open & mine[:size] & mine[size:]
-        before = _running_count(ready)
+        claims = jnp.broadcast_to(jnp.where(is_open, event, _LATER), items.shape)
+        earliest = earliest.at[items].min(claims, mode="promise_in_bounds")
+        ready = is_open & jnp.all(earliest.at[items].get(mode="promise_in_bounds") == event[None], axis=0)
+        before = running_count(ready)
         total = before[-1]
         # A stable partition: the ready ones, then those that wait, each in the order of time.
         place = jnp.where(ready, begin + before - 1, lane + total - before)
@@ -81,13 +81,11 @@ def schedule(
     return order, wave, number
 
 
-def _running_count(flags: jax.Array) -> jax.Array:
+def running_count(flags: jax.Array) -> jax.Array:
     """`jnp.cumsum` of flags: int32. In blocks by a product with a triangle, exact in float32: XLA's own is a few times slower
     on the CPU."""
     block = 128
     num = flags.shape[0]
-    if num < 2 * block:
-        return jnp.cumsum(flags, dtype=jnp.int32)
     rows = jnp.pad(flags, (0, -num % block)).reshape(-1, block).astype(jnp.float32)
     triangle = jnp.triu(jnp.ones((block, block), jnp.float32))
     inside = jnp.matmul(rows, triangle, precision=jax.lax.Precision.HIGHEST).astype(jnp.int32)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import jax
 import jax.numpy as jnp
 
-from .philox import philox_4x32
+from .philox import WORD, philox_once
 
 # The last counter word separates what a key is used for: no two uses can share a word.
 TAG_NOISE, TAG_FOLD, TAG_OBSERVE, TAG_EVENT = 0, 1, 2, 3
@@ -22,19 +22,19 @@ def fold_in(key: jax.Array, *data: jax.Array | int, tag: int = TAG_FOLD) -> jax.
     """
     counter = [jnp.asarray(word, jnp.uint32) for word in data]
     counter += [jnp.zeros((), jnp.uint32)] * (3 - len(counter))
-    words = philox_4x32((*counter, jnp.asarray(tag, jnp.uint32)), key)
-    return jnp.stack(words[:2])
+    return philox_once(jnp.stack([*counter, jnp.asarray(tag, jnp.uint32)]), key)[:2]
 
 
 def uniform(word: jax.Array, dtype: jnp.dtype) -> jax.Array:
     """(word + 1/2) 2^-32, in (0, 1]; 1 itself only by rounding in float32."""
-    return (word.astype(dtype) + jnp.asarray(0.5, dtype)) * jnp.asarray(2.0**-32, dtype)
+    return (word.astype(dtype) + 0.5) * 2.0**-32
 
 
 def horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
-    total = jnp.full_like(x, coefficients[-1])
-    for coefficient in coefficients[-2::-1]:
-        total = total * x + jnp.asarray(coefficient, x.dtype)
+    """sum_k coefficients_k x^k, two terms at least."""
+    total = x * coefficients[-1] + coefficients[-2]
+    for coefficient in coefficients[-3::-1]:
+        total = total * x + coefficient
     return total
 
 
@@ -53,18 +53,23 @@ def _representable(coefficients: list[Fraction], dtype: jnp.dtype) -> list[float
 
 def cos_sin_turns(word: jax.Array, dtype: jnp.dtype) -> tuple[jax.Array, jax.Array]:
     """cos and sin of 2 pi word / 2^32: a uniform point on the circle from a uniform word."""
-    quadrant = (word + jnp.uint32(1 << 29)) >> 30
-    offset = jax.lax.bitcast_convert_type(word - (quadrant << 30), jnp.int32)
-    return _cos_sin(quadrant, offset.astype(dtype) * jnp.asarray(2 * math.pi * 2.0**-32, dtype))
+    quadrant = (word + WORD(1 << 29)) >> WORD(30)
+    offset = jax.lax.bitcast_convert_type(word - (quadrant << WORD(30)), jnp.int32)
+    return _cos_sin(quadrant, offset.astype(dtype) * (2 * math.pi * 2.0**-32))
 
 
 @jax.custom_jvp
 def cos_sin(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
     """cos and sin of a moderate angle (absolute error a few eps (1 + |angle|)): a few times the speed of `jnp.cos`."""
-    turns = jnp.round(angle * jnp.asarray(2 / math.pi, angle.dtype))
-    quadrant = turns.astype(jnp.int32).astype(jnp.uint32) & jnp.uint32(3)
+    return _reduced(angle)
+
+
+@jax.jit
+def _reduced(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
+    turns = jax.lax.round(angle * (2 / math.pi), jax.lax.RoundingMethod.TO_NEAREST_EVEN)
+    quadrant = turns.astype(jnp.int32).astype(jnp.uint32) & WORD(3)
     high, low = 1.5703125, math.pi / 2 - 1.5703125
-    rest = (angle - turns * jnp.asarray(high, angle.dtype)) - turns * jnp.asarray(low, angle.dtype)
+    rest = (angle - turns * high) - turns * low
     return _cos_sin(quadrant, rest)
 
 
@@ -83,10 +88,10 @@ def _cos_sin(quadrant: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Arra
     even_terms = [Fraction((-1) ** n, math.factorial(2 * n)) for n in range(terms + 1)]
     sine = angle * horner(square, _representable(odd_terms, angle.dtype))
     cosine = horner(square, _representable(even_terms, angle.dtype))
-    odd = (quadrant & jnp.uint32(1)) == 1
-    c, s = jnp.where(odd, sine, cosine), jnp.where(odd, cosine, sine)
-    c = jnp.where((quadrant == 1) | (quadrant == 2), -c, c)
-    s = jnp.where(quadrant >= 2, -s, s)
+    odd = (quadrant & WORD(1)) == WORD(1)
+    c, s = jax.lax.select(odd, sine, cosine), jax.lax.select(odd, cosine, sine)
+    c = jax.lax.select((quadrant == WORD(1)) | (quadrant == WORD(2)), -c, c)
+    s = jax.lax.select(quadrant >= WORD(2), -s, s)
     return c, s
 
 
@@ -98,8 +103,7 @@ def normals(words: Sequence[jax.Array], dtype: jnp.dtype) -> tuple[jax.Array, ..
     """
     out: list[jax.Array] = []
     for radius_word, angle_word in zip(words[::2], words[1::2], strict=True):
-        minus_two_log = jnp.asarray(-2.0, dtype) * jnp.log(uniform(radius_word, dtype))
-        radius = jnp.sqrt(jnp.maximum(minus_two_log, jnp.zeros((), dtype)))
+        radius = jnp.sqrt(jnp.maximum(-2.0 * jnp.log(uniform(radius_word, dtype)), 0.0))
         cosine, sine = cos_sin_turns(angle_word, dtype)
         out += [radius * cosine, radius * sine]
     return tuple(out)

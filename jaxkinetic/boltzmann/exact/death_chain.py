@@ -2,7 +2,6 @@ r"""The number of the alive under Maxwell molecules, a Markov chain by itself: N
 
 import numpy as np
 from jaxtyping import ArrayLike
-from scipy.linalg import expm
 
 from ..._checks import check_integer, check_scalar, refuse
 from .bkw import checked_alpha
@@ -34,6 +33,8 @@ def death_moments(t: ArrayLike, num: int, volume: float, alpha: float) -> tuple[
 def death_law(t: float, num: int, volume: float, alpha: float) -> tuple[np.ndarray, np.ndarray]:
     """(numbers, probabilities): N(t) from N(0) = `num` <= 2000, by the exponential of the chain's matrix; numbers fall from
     `num` in steps of 2 to 0 or 1."""
+    from scipy.linalg import expm
+
     num, rate = check_integer("num", num, minimum=1), _rate(volume, alpha)
     if num > _MOST:
         raise refuse("num", f"be at most {_MOST}", f"is {num}", "use `death_moments`, or a normal law")

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.integrate import cumulative_trapezoid, trapezoid
 
 from ..._checks import check_scalar, refuse
 
@@ -67,15 +66,15 @@ def _by_pairs(perpendicular: float, parallel: float, forgotten: Callable[[np.nda
         / (np.sqrt(2 * np.pi) * 2 * perpendicular * np.sqrt(2 * parallel))
     )
     turned = forgotten(r) * r**2 * ((1 - 3 * cosine**2) / 2)[:, None]
-    mean = np.sum(weight * trapezoid(law * turned, r[0]))
+    mean = np.sum(weight * np.trapezoid(law * turned, r[0]))
     return float(mean / (4 * (perpendicular - parallel)))
 
 
 def isotropic_entropy(speed: np.ndarray, density: np.ndarray) -> float:
     """H = int f log f of an isotropic f(|v|) in d = 3 on a grid of speeds, normalised by the grid."""
     shell = 4 * math.pi * speed**2
-    f = density / trapezoid(shell * density, speed)
-    return float(trapezoid(shell * f * np.log(np.maximum(f, 1e-300)), speed))
+    f = density / np.trapezoid(shell * density, speed)
+    return float(np.trapezoid(shell * f * np.log(np.maximum(f, 1e-300)), speed))
 
 
 def coulomb_entropy_rate(speed: np.ndarray, density: np.ndarray) -> float:
@@ -84,14 +83,16 @@ def coulomb_entropy_rate(speed: np.ndarray, density: np.ndarray) -> float:
     $\partial_t f = v^{-2}\,\partial_v J$, $J = v^2 D f' + 8\pi f \int_0^v u^2 f$,
     $D = (8\pi/3)[v^{-3} \int_0^v u^4 f + \int_v^\infty u f]$.
     """
-    f = density / trapezoid(4 * math.pi * speed**2 * density, speed)
+    from scipy.integrate import cumulative_trapezoid
+
+    f = density / np.trapezoid(4 * math.pi * speed**2 * density, speed)
     slope = np.gradient(f, speed, edge_order=2)
     inner2 = cumulative_trapezoid(speed**2 * f, speed, initial=0)
     inner4 = cumulative_trapezoid(speed**4 * f, speed, initial=0)
-    outer = trapezoid(speed * f, speed) - cumulative_trapezoid(speed * f, speed, initial=0)
+    outer = np.trapezoid(speed * f, speed) - cumulative_trapezoid(speed * f, speed, initial=0)
     v = np.maximum(speed, 1e-12)
     diffusion = 8 * math.pi / 3 * (inner4 / v**3 + outer)
     flux = speed**2 * diffusion * slope + 8 * math.pi * f * inner2
     # f'/f of the same order as f': a grid in which f vanishes has no part in it.
     ratio = np.where(f > 1e-250, slope / np.maximum(f, 1e-300), 0)
-    return float(-trapezoid(4 * math.pi * ratio * flux, speed))
+    return float(-np.trapezoid(4 * math.pi * ratio * flux, speed))

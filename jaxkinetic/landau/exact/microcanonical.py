@@ -2,8 +2,6 @@
 
 import math
 
-from scipy.special import eval_gegenbauer
-
 from ..._checks import check_integer, check_scalar, refuse
 from ..microcanonical import LAWS, check_angle
 
@@ -80,5 +78,7 @@ def _harmonic(l: int, cosine: float, dim: int) -> float:
     """R_l."""
     if dim == 2:
         return math.cos(l * math.acos(cosine))
+    from scipy.special import eval_gegenbauer
+
     order = (dim - 2) / 2
     return float(eval_gegenbauer(l, order, cosine) / eval_gegenbauer(l, order, 1.0))

@@ -4,7 +4,6 @@ e = tr S, all over the N particles of one run. Source: MATH section 6 and the de
 
 import numpy as np
 from jaxtyping import ArrayLike
-from scipy import linalg
 
 
 def quartic_start(covariance: ArrayLike, num_particles: int, fourth_moment: float | None = None) -> np.ndarray:
@@ -31,13 +30,15 @@ def quartic_start(covariance: ArrayLike, num_particles: int, fourth_moment: floa
 def kac_quartic(t: float, start: ArrayLike, num_particles: int, dim: int) -> np.ndarray:
     """E (Q4, e^2, T2) at time t: Q4' = -4D Q4 + 4(d+1) e^2 - 8 T2, T2' = -8d T2 + 8 e^2 + (4D/N)(Q4 + e^2 + 2 T2),
     D = d - 1, e constant."""
+    from scipy.linalg import expm
+
     d, big = dim - 1, num_particles
     rates = np.array([
         [-4 * d, 4 * (dim + 1), -8],
         [0, 0, 0],
         [4 * d / big, 8 + 4 * d / big, -8 * dim + 8 * d / big],
     ])  # fmt: skip
-    return linalg.expm(t * rates) @ np.asarray(start, float)
+    return expm(t * rates) @ np.asarray(start, float)
 
 
 def kac_quartic_euler(num_steps: int, dt: float, start: ArrayLike, num_particles: int, dim: int) -> np.ndarray:
