@@ -141,6 +141,11 @@ def finish(results: Sequence[Result], chosen: argparse.Namespace) -> None:
 
 def write(results: Sequence[Result], chosen: argparse.Namespace, method: str) -> None:
     """The JSON, if it was asked for. `method`: how the times were taken."""
+    write_rows([asdict(result) for result in results], chosen, method)
+
+
+def write_rows(rows: Sequence[dict[str, Any]], chosen: argparse.Namespace, method: str) -> None:
+    """`write`, for figures that are no rates."""
     if not chosen.json:
         return
     from jaxkinetic.experiments._output import commit, device
@@ -161,7 +166,7 @@ def write(results: Sequence[Result], chosen: argparse.Namespace, method: str) ->
         "load": os.getloadavg()[0],
         "versions": versions,
         "method": method,
-        "results": [asdict(result) for result in results],
+        "results": list(rows),
     }
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")

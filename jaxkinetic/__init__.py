@@ -1,83 +1,108 @@
-"""N-particle stochastic systems of kinetic theory, their mean-field limits, and the distance between the two."""
+"""N-particle stochastic systems of kinetic theory, their mean-field limits, and the distance between the two.
 
+Rooms are imported when they are first used: `import jaxkinetic` costs next to nothing beyond `import jax`.
+"""
+
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
-from . import boltzmann as boltzmann
-from . import diagnostics as diagnostics
-from . import initial as initial
-from . import landau as landau
-from . import pairs as pairs
-from . import random as random
-from . import spectral as spectral
-from . import vlasov as vlasov
-from ._adjoint import Checkpointed as Checkpointed
-from ._adjoint import Direct as Direct
-from ._adjoint import Reversible as Reversible
-from ._checkpoint import Checkpoint as Checkpoint
-from ._checkpoint import load_checkpoint as load_checkpoint
-from ._checkpoint import save_checkpoint as save_checkpoint
-from ._ensemble import ensemble as ensemble
-from ._iterate import iterate as iterate
-from ._iterate import read_chunks as read_chunks
-from ._reductions import AbstractReduction as AbstractReduction
-from ._reductions import MeanVar as MeanVar
-from ._reductions import Moments as Moments
-from ._save import Context as Context
-from ._save import Contextual as Contextual
-from ._save import Save as Save
-from ._simulate import simulate as simulate
-from ._solution import Result as Result
-from ._solution import SimulationError as SimulationError
-from ._solution import Solution as Solution
-from ._system import (
-    AbstractDiffusion as AbstractDiffusion,
-)
-from ._system import (
-    AbstractField as AbstractField,
-)
-from ._system import (
-    AbstractPairFlow as AbstractPairFlow,
-)
-from ._system import (
-    AbstractPairJump as AbstractPairJump,
-)
-from ._system import (
-    AbstractScheme as AbstractScheme,
-)
-from ._system import (
-    AbstractSplit as AbstractSplit,
-)
-from ._system import (
-    AbstractSystem as AbstractSystem,
-)
-from ._system import (
-    Count as Count,
-)
-from ._system import (
-    Fault as Fault,
-)
-from ._system import (
-    Max as Max,
-)
-from ._system import (
-    Sum as Sum,
-)
-from .fitting import DecayFit as DecayFit
-from .fitting import decay_window as decay_window
-from .fitting import fit_decay as fit_decay
-from .oscillation import OscillationFit as OscillationFit
-from .oscillation import fit_oscillation as fit_oscillation
-from .schemes import EulerMaruyama as EulerMaruyama
-from .schemes import Leapfrog as Leapfrog
-from .schemes import Strang as Strang
-from .schemes import Yoshida as Yoshida
-from .states import Axis as Axis
-from .states import Density as Density
-from .states import Grid as Grid
-from .states import Particles as Particles
-from .states import Wave as Wave
+if TYPE_CHECKING:
+    from . import boltzmann as boltzmann
+    from . import diagnostics as diagnostics
+    from . import initial as initial
+    from . import landau as landau
+    from . import pairs as pairs
+    from . import random as random
+    from . import spectral as spectral
+    from . import vlasov as vlasov
+    from ._adjoint import Checkpointed as Checkpointed
+    from ._adjoint import Direct as Direct
+    from ._adjoint import Reversible as Reversible
+    from ._checkpoint import Checkpoint as Checkpoint
+    from ._checkpoint import load_checkpoint as load_checkpoint
+    from ._checkpoint import save_checkpoint as save_checkpoint
+    from ._ensemble import ensemble as ensemble
+    from ._iterate import iterate as iterate
+    from ._iterate import read_chunks as read_chunks
+    from ._reductions import AbstractReduction as AbstractReduction
+    from ._reductions import MeanVar as MeanVar
+    from ._reductions import Moments as Moments
+    from ._save import Context as Context
+    from ._save import Contextual as Contextual
+    from ._save import Save as Save
+    from ._simulate import simulate as simulate
+    from ._solution import Result as Result
+    from ._solution import SimulationError as SimulationError
+    from ._solution import Solution as Solution
+    from ._system import AbstractDiffusion as AbstractDiffusion
+    from ._system import AbstractField as AbstractField
+    from ._system import AbstractPairFlow as AbstractPairFlow
+    from ._system import AbstractPairJump as AbstractPairJump
+    from ._system import AbstractScheme as AbstractScheme
+    from ._system import AbstractSplit as AbstractSplit
+    from ._system import AbstractSystem as AbstractSystem
+    from ._system import Count as Count
+    from ._system import Fault as Fault
+    from ._system import Max as Max
+    from ._system import Sum as Sum
+    from .fitting import DecayFit as DecayFit
+    from .fitting import decay_window as decay_window
+    from .fitting import fit_decay as fit_decay
+    from .oscillation import OscillationFit as OscillationFit
+    from .oscillation import fit_oscillation as fit_oscillation
+    from .schemes import EulerMaruyama as EulerMaruyama
+    from .schemes import Leapfrog as Leapfrog
+    from .schemes import Strang as Strang
+    from .schemes import Yoshida as Yoshida
+    from .states import Axis as Axis
+    from .states import Density as Density
+    from .states import Grid as Grid
+    from .states import Particles as Particles
+    from .states import Wave as Wave
+
+_ROOMS = ("boltzmann", "diagnostics", "initial", "landau", "pairs", "random", "spectral", "vlasov")
+_NAMES = {
+    "_adjoint": ("Checkpointed", "Direct", "Reversible"),
+    "_checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
+    "_ensemble": ("ensemble",),
+    "_iterate": ("iterate", "read_chunks"),
+    "_reductions": ("AbstractReduction", "MeanVar", "Moments"),
+    "_save": ("Context", "Contextual", "Save"),
+    "_simulate": ("simulate",),
+    "_solution": ("Result", "SimulationError", "Solution"),
+    "_system": (
+        "AbstractDiffusion", "AbstractField", "AbstractPairFlow", "AbstractPairJump", "AbstractScheme", "AbstractSplit",
+        "AbstractSystem", "Count", "Fault", "Max", "Sum",
+    ),
+    "fitting": ("DecayFit", "decay_window", "fit_decay"),
+    "oscillation": ("OscillationFit", "fit_oscillation"),
+    "schemes": ("EulerMaruyama", "Leapfrog", "Strang", "Yoshida"),
+    "states": ("Axis", "Density", "Grid", "Particles", "Wave"),
+}  # fmt: skip
+_ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}
+# What names schemes, in a sentence or in a file, has to know them all.
+_WITH_SCHEMES = ("_simulate", "_ensemble", "_iterate", "_checkpoint")
+
+__all__ = [*_ROOMS, *_ROOM_OF]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 try:
     __version__ = version("jaxkinetic")
 except PackageNotFoundError:  # a bare checkout on the path
     __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = _ROOM_OF[name]
+    for needed in ("schemes", "pairs") if room in _WITH_SCHEMES else ():
+        import_module(f".{needed}", __name__)
+    globals()[name] = value = getattr(import_module(f".{room}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

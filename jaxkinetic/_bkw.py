@@ -8,7 +8,6 @@ from functools import cache
 
 import numpy as np
 from jaxtyping import ArrayLike
-from scipy import special
 
 from ._checks import refuse
 
@@ -44,8 +43,11 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
 
 def entropy(k: np.ndarray, dim: int) -> np.ndarray:
     """int g_K log g_K, by Gauss-Legendre quadrature in |v| (600 nodes on [0, 16]; error below 1e-12)."""
+    # Imported where it is used: scipy would be half of `import jaxkinetic`.
+    from scipy.special import xlogy
+
     nodes, weights = _nodes()
     speed = _RADIUS * (nodes + 1) / 2
     sphere = 2 * math.pi ** (dim / 2) / math.gamma(dim / 2)
     f = density(speed, np.asarray(k)[..., None], dim)
-    return np.sum(weights * sphere * speed ** (dim - 1) * special.xlogy(f, f), axis=-1) * _RADIUS / 2
+    return np.sum(weights * sphere * speed ** (dim - 1) * xlogy(f, f), axis=-1) * _RADIUS / 2

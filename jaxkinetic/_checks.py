@@ -96,21 +96,31 @@ def known_array(value: Any) -> jax.Array:
     return array.astype(jnp.result_type(float)) if jnp.issubdtype(array.dtype, jnp.integer) else array
 
 
+def known_as(dtype: jnp.dtype, *values: Any) -> tuple[Any, ...]:
+    """The values as arrays of `dtype`; those that are not traced by NumPy, which compiles nothing."""
+    return tuple(jnp.asarray(x, dtype) if is_traced(x) else np.asarray(x).astype(dtype) for x in values)
+
+
 def check_finite(argument: str, tree: Any) -> None:
     """Raise if a concrete floating leaf holds a NaN or an infinity."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_inexact_array)):
         if is_traced(leaf):
             continue
-        # Inside a jitted function a concrete array is still checked at once, not traced.
-        with jax.ensure_compile_time_eval():
-            finite = jnp.isfinite(leaf)
-            fine = bool(finite.all())
-        if not fine:
-            first = tuple(int(i) for i in np.argwhere(~np.asarray(finite))[0])
+        if not _all_finite(leaf):
+            first = tuple(int(i) for i in np.argwhere(~np.isfinite(np.asarray(leaf)))[0])
             raise refuse(
                 f"{argument}{jax.tree_util.keystr(path)}", "hold finite numbers", f"has a NaN or infinity at {first}",
                 "remove it before the run",
             )  # fmt: skip
+
+
+def _all_finite(array: Any) -> bool:
+    """Of a concrete array, at once also inside a jitted function. In the memory of the host by NumPy, which compiles nothing;
+    elsewhere where it is."""
+    if not isinstance(array, jax.Array) or all(device.platform == "cpu" for device in array.devices()):
+        return bool(np.isfinite(np.asarray(array)).all())
+    with jax.ensure_compile_time_eval():
+        return bool(jnp.isfinite(array).all())
 
 
 def describe(value: Any) -> str:
@@ -135,7 +145,9 @@ def cast_floating(tree: Any, dtype: jnp.dtype) -> Any:
 
     def cast(leaf: Any) -> Any:
         if isinstance(leaf, float):
-            return jnp.asarray(leaf, dtype)
-        return leaf.astype(dtype) if eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+            return jnp.asarray(np.asarray(leaf, dtype))
+        if eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype != dtype:
+            return leaf.astype(dtype) if is_traced(leaf) else jnp.asarray(np.asarray(leaf).astype(dtype))
+        return leaf
 
     return jax.tree.map(cast, tree)

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import ArrayLike
-from tqdm import tqdm
 
 from ._adjoint import AbstractAdjoint, Checkpointed
 from ._checkpoint import Checkpoint, save_checkpoint
@@ -84,6 +83,8 @@ def _chunks(
     system: AbstractSystem, at: Any, chunk: int, num_steps: int | None, progress: bool, folder: Path | None, save: Save,
     options: dict[str, Any],
 ) -> Iterator[Solution]:  # fmt: skip
+    from tqdm import tqdm
+
     done = at.step if isinstance(at, Checkpoint) else 0
     last = None if num_steps is None else done + num_steps
     if save.steps is not None:

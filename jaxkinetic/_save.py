@@ -108,6 +108,11 @@ class Save(eqx.Module):
         every = self.every or 1
         return np.arange(-(-begin // every) * every, last + 1, every, dtype=np.int64)
 
+    def at_start(self, first: int) -> bool:
+        """Whether a fresh run from step `first` saves it."""
+        every = self.every or (1 if self.observe else None)
+        return self.steps is None and every is not None and first % every == 0
+
     def take(self, contexts: Mapping[str, Context], state: State) -> PyTree:
         """What is kept of one saved step: (observed, state or None)."""
         observed = {}

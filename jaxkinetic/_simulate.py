@@ -14,7 +14,7 @@ from jaxtyping import ArrayLike
 
 from jaxkinetic_kernels.words import TAG_OBSERVE, fold_in
 
-from ._adjoint import AbstractAdjoint, Checkpointed, Problem
+from ._adjoint import AbstractAdjoint, Checkpointed, Problem, rounded_up
 from ._checkpoint import Checkpoint
 from ._checks import (
     cast_floating,
@@ -23,6 +23,7 @@ from ._checks import (
     check_scalar,
     describe,
     is_traced,
+    known_as,
     real_dtype,
     refuse,
 )
@@ -102,26 +103,41 @@ def simulate(
 
     saved = save.plan(start.step, last, fresh)
     ends = saved if saved.size and saved[-1] == last else np.append(saved, last)
-    counts = np.diff(ends, prepend=start.step)
+    if not fresh and save.at_start(start.step):
+        # An empty interval where a fresh run saves its start: every chunk of a run is the same program.
+        ends = np.insert(ends, 0, start.step)
+    counts, wanted = np.diff(ends, prepend=start.step).astype(np.int32), np.isin(ends, saved)
     dtype = start.dt.dtype
     system = cast_floating(system, dtype)
     bare = Save(state=save.state, observe=save.observe)
     # The step of a Checkpoint is static: without it every continuation of a kind is one program.
     run = _without_forward_mode if adjoint.reversible else _run
-    loop, (observed, states), final = run(
-        system, dataclasses.replace(start, step=0, origin=None), jnp.asarray(start.step, jnp.int32),
-        jnp.asarray(counts, jnp.int32),
-        max(int(counts.max()), 1), saved.size, bare, adjoint,
+    loop, kept, final, stats = run(
+        system, dataclasses.replace(start, step=0, origin=None), np.asarray(start.step, np.int32), counts, wanted,
+        rounded_up(int(counts.max())), bare, adjoint,
     )  # fmt: skip
+    if not wanted.all():
+        kept = _cut(kept, int(wanted.argmax()), saved.size)
+    observed, states = kept
     end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, Remembered(system))
-    times = start.t0 + jnp.asarray(saved, dtype) * start.dt
-    stats = {"steps": jnp.asarray(num_steps), **{name: entry.value for name, entry in loop.totals.items()}}
-    solution = Solution(times, observed, states, final, end, stats, loop.result)
+    stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
+    solution = Solution(_times(start, saved), observed, states, final, end, stats, loop.result)
     message = (
         "The state became NaN or infinite during `simulate`, or its scheme gave up; `Solution.result` of a run with "
         "`throw=False` says which."
     )
     return raise_or_mark(solution, message) if throw else solution
+
+
+def _times(start: Checkpoint, steps: np.ndarray) -> Array:
+    """t0 + step dt, by NumPy where both are known: three programs less to compile."""
+    t0, dt = (x if is_traced(x) else np.asarray(x) for x in (start.t0, start.dt))
+    return jnp.asarray(t0 + steps.astype(dt.dtype) * dt)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _cut(kept: PyTree, first: int, num: int) -> PyTree:
+    return jax.tree.map(lambda y: y[first : first + num], kept)
 
 
 class _Loop(eqx.Module):
@@ -159,12 +175,10 @@ def _fresh_start(
     scheme = check_start(system, state, scheme, key, dt, t0)
     dtype = real_dtype(state)
     words = run_words(key)
-    with jax.ensure_compile_time_eval():
-        dt, t0 = (x if is_traced(x) else jnp.asarray(x, dtype) for x in (dt, t0))
+    dt, t0 = (jnp.asarray(x) for x in known_as(dtype, dt, t0))
     # Once more: a small number may be 0 in this dtype.
     check_scalar("dt", dt, positive=True)
     check_scalar("t0", t0)
-    dt, t0 = dt.astype(dtype), t0.astype(dtype)
     carry, aux = _init(scheme, words, cast_floating(system, dtype), state, dt)
     return Checkpoint(carry, aux, words, 0, t0, dt, scheme)
 
@@ -179,7 +193,7 @@ def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abs
         if other is not None:
             raise refuse("scheme", "be the checkpoint's", other, "leave it out, or start from its state")
         checkpoint = eqx.tree_at(lambda c: c.scheme, checkpoint, scheme)
-    state = checkpoint.scheme.view(checkpoint.carry, checkpoint.aux)
+    state = _view(checkpoint.scheme, checkpoint.carry, checkpoint.aux)
     system.check(state)
     system.check_step(state, checkpoint.dt)
     check_finite("checkpoint", checkpoint.carry)
@@ -193,6 +207,11 @@ def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abs
 @eqx.filter_jit
 def _init(scheme: AbstractScheme, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
     return scheme.init(key, system, state, dt)
+
+
+@eqx.filter_jit
+def _view(scheme: AbstractScheme, carry: PyTree, aux: PyTree) -> State:
+    return scheme.view(carry, aux)
 
 
 def _check_scheme(system: AbstractSystem, scheme: Any, state: State) -> None:
@@ -238,6 +257,11 @@ def run_words(key: Any) -> Words:
     legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32 and key.shape == (2,)
     if not (typed or legacy):
         raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass key=jax.random.key(seed)")
+    return _bits(key)
+
+
+@jax.jit
+def _bits(key: Key) -> Words:
     return jax.random.bits(key, (2,), jnp.uint32)
 
 
@@ -285,13 +309,14 @@ def _without_forward_mode(*arguments: Any) -> Any:
 def _run(
     system: AbstractSystem,
     start: Checkpoint,
-    first: Array,
-    counts: Array,
+    first: Any,
+    counts: Any,
+    wanted: Any,
     longest: int,
-    num_saved: int,
     save: Save,
     adjoint: AbstractAdjoint,
-) -> tuple[_Loop, PyTree, State]:
+) -> tuple[_Loop, PyTree, State, dict[str, Array]]:
+    """(the loop at its end, what was saved after each of the `counts` of steps, where `wanted`, the last state, statistics)."""
     scheme, dtype = start.scheme, start.dt.dtype
 
     def time(start: Checkpoint, step: Array) -> RealScalar:
@@ -341,10 +366,9 @@ def _run(
     totals = {name: entry.start() for name, entry in info.items() if not isinstance(entry, (Fault, Finite))}
     result = Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32), jnp.zeros(2, dtype))
     loop = _Loop(start.carry, start.aux, first, totals, result)
-    wanted = jnp.arange(counts.shape[0]) < num_saved
     # What a step takes from outside, without the state that the run began from.
     bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)
     given = system, prepared, bare, save
     loop, kept = adjoint.run(Problem(one_step, back, take, longest), given, loop, counts, wanted)
-    kept = jax.tree.map(lambda y: y[:num_saved], kept)
-    return loop, kept, scheme.view(loop.carry, loop.aux)
+    stats = {name: entry.value for name, entry in loop.totals.items()}
+    return loop, kept, scheme.view(loop.carry, loop.aux), stats

@@ -101,10 +101,10 @@ def _bytes(count: int) -> str:
 
 def raise_or_mark(solution: Solution, message: str) -> Solution:
     """Outside a trace raise `SimulationError` for a failed run; inside one attach a single check to the outputs."""
-    bad = jnp.any(~solution.result.ok)
     if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(solution)):
-        if bool(bad):
+        if np.any(np.asarray(solution.result.code) != Result.FINISHED):
             raise SimulationError(solution.result.message)
         return solution
+    bad = jnp.any(~solution.result.ok)
     arrays, rest = eqx.partition(solution, eqx.is_array)
     return eqx.combine(eqx.error_if(arrays, bad, message), rest)

@@ -1,6 +1,7 @@
 """Initial laws: i.i.d. velocities, nondimensional, T = 1 unless said otherwise (int |v|^2 f = d T)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jaxtyping import ArrayLike
 
 from jaxkinetic_kernels import wrap
 
-from ._checks import check_integer, check_scalar, describe, is_traced, refuse
+from ._checks import check_integer, check_scalar, describe, is_traced, known_as, refuse
 from ._types import Array, Key
 from .states import Particles
 
@@ -31,13 +32,19 @@ def maxwellian(
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("temperature", temperature, nonnegative=True)
-    spread = jnp.sqrt(jnp.asarray(temperature, dtype))
     if jnp.shape(mean) not in ((), (dim,)):
         raise refuse("mean", f"be a scalar or of shape ({dim},)", f"is {describe(mean)}", "reshape it")
     if not is_traced(mean) and not np.isfinite(np.asarray(mean, float)).all():
         raise refuse("mean", "hold finite numbers", f"is {describe(mean)}", "pass finite numbers")
-    centre = jnp.broadcast_to(jnp.asarray(mean, dtype), (dim,))[None, :]
-    return Particles(centre + spread * jax.random.normal(key, (num_particles, dim), dtype))
+    spread, centre = known_as(dtype, temperature, mean)
+    return Particles(_maxwellian(key, spread, centre, (num_particles, dim)))
+
+
+# One program for each law: operation by operation a first call would compile a dozen.
+@partial(jax.jit, static_argnums=3)
+def _maxwellian(key: Key, temperature: Array, mean: Array, shape: tuple[int, int]) -> Array:
+    centre = jnp.broadcast_to(mean, shape[1:])[None, :]
+    return centre + jnp.sqrt(temperature) * jax.random.normal(key, shape, mean.dtype)
 
 
 def bimaxwellian(
@@ -56,8 +63,13 @@ def bimaxwellian(
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("perpendicular", perpendicular, nonnegative=True)
     check_scalar("parallel", parallel, nonnegative=True)
-    spreads = jnp.sqrt(jnp.stack([jnp.asarray(perpendicular, dtype)] * (dim - 1) + [jnp.asarray(parallel, dtype)]))
-    return Particles(spreads[None, :] * jax.random.normal(key, (num_particles, dim), dtype))
+    return Particles(_bimaxwellian(key, *known_as(dtype, perpendicular, parallel), (num_particles, dim)))
+
+
+@partial(jax.jit, static_argnums=3)
+def _bimaxwellian(key: Key, perpendicular: Array, parallel: Array, shape: tuple[int, int]) -> Array:
+    spreads = jnp.sqrt(jnp.stack([perpendicular] * (shape[1] - 1) + [parallel]))
+    return spreads[None, :] * jax.random.normal(key, shape, parallel.dtype)
 
 
 def bkw(key: Key, num_particles: int, dim: int, *, beta: ArrayLike = 0.4, dtype: jnp.dtype | None = None) -> Particles:
@@ -72,15 +84,21 @@ def bkw(key: Key, num_particles: int, dim: int, *, beta: ArrayLike = 0.4, dtype:
     largest = 2 / (dim + 2)
     if not is_traced(beta) and np.asarray(beta) > largest * (1 + 1e-6):
         raise refuse("beta", f"be at most 2/(d+2) = {largest:.4g}", f"is {np.asarray(beta):g}", "lower it")
+    return Particles(_bkw(key, *known_as(dtype, beta), (num_particles, dim)))
+
+
+@partial(jax.jit, static_argnums=2)
+def _bkw(key: Key, beta: Array, shape: tuple[int, int]) -> Array:
+    (num, dim), dtype = shape, beta.dtype
     extreme_key, noise_key = jax.random.split(key)
     # |v|^2 ~ K chi^2_{d+2} and a uniform direction: the length of d + 2 normals along the first d of them.
-    normals = jax.random.normal(extreme_key, (num_particles, dim + 2), dtype)
+    normals = jax.random.normal(extreme_key, (num, dim + 2), dtype)
     length = jnp.linalg.norm(normals, axis=1, keepdims=True)
     direction = normals[:, :dim] / jnp.linalg.norm(normals[:, :dim], axis=1, keepdims=True)
-    extreme = jnp.asarray((dim / (dim + 2)) ** 0.5, dtype) * length * direction
-    s2 = jnp.asarray(beta, dtype) / largest
-    noise = jax.random.normal(noise_key, (num_particles, dim), dtype)
-    return Particles(jnp.sqrt(s2) * extreme + jnp.sqrt(jnp.maximum(1 - s2, 0)) * noise)
+    extreme = (dim / (dim + 2)) ** 0.5 * length * direction
+    s2 = beta / (2 / (dim + 2))
+    noise = jax.random.normal(noise_key, shape, dtype)
+    return jnp.sqrt(s2) * extreme + jnp.sqrt(jnp.maximum(1 - s2, 0)) * noise
 
 
 def rosenbluth(
@@ -105,13 +123,20 @@ def rosenbluth(
     density = radius ** (dim - 1) * np.exp(-float(sharpness) * (radius - 1) ** 2)
     cumulated = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
     mean_square = np.sum(density * radius**2) / np.sum(density)
+    table = known_as(dtype, cumulated / cumulated[-1], radius, mean_square)
+    return Particles(_shell(key, *table, *known_as(dtype, temperature), (num_particles, dim)))
+
+
+@partial(jax.jit, static_argnums=5)
+def _shell(
+    key: Key, cumulated: Array, radius: Array, mean_square: Array, temperature: Array, shape: tuple[int, int]
+) -> Array:
     direction_key, radius_key = jax.random.split(key)
-    u = jax.random.uniform(radius_key, (num_particles, 1), dtype)
-    inverse = jnp.interp(u, jnp.asarray(cumulated / cumulated[-1], dtype), jnp.asarray(radius, dtype))
-    normals = jax.random.normal(direction_key, (num_particles, dim), dtype)
+    u = jax.random.uniform(radius_key, (shape[0], 1), radius.dtype)
+    normals = jax.random.normal(direction_key, shape, radius.dtype)
     direction = normals / jnp.linalg.norm(normals, axis=1, keepdims=True)
-    sigma = jnp.sqrt(dim * jnp.asarray(temperature, dtype) / jnp.asarray(mean_square, dtype))
-    return Particles(sigma * inverse * direction)
+    sigma = jnp.sqrt(shape[1] * temperature / mean_square)
+    return sigma * jnp.interp(u, cumulated, radius) * direction
 
 
 def torus_mode(
@@ -141,11 +166,15 @@ def torus_mode(
     if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) > 1:
         was = f"is {np.asarray(amplitude):g}"
         raise refuse("amplitude", "lie in [-1, 1]", was, "lower it: the density is negative")
-    a, m = jnp.asarray(amplitude, dtype), jnp.asarray(wavevector, dtype)
-    uniform = jax.random.uniform(key, (num_particles, dim), dtype, maxval=2 * np.pi)
-    start = jnp.matmul(uniform, m, precision=jax.lax.Precision.HIGHEST) + jnp.asarray(phase, dtype)
+    return Particles(_torus_mode(key, *known_as(dtype, amplitude, phase, wavevector), (num_particles, dim)))
+
+
+@partial(jax.jit, static_argnums=4)
+def _torus_mode(key: Key, a: Array, phase: Array, m: Array, shape: tuple[int, int]) -> Array:
+    uniform = jax.random.uniform(key, shape, m.dtype, maxval=2 * np.pi)
+    start = jnp.matmul(uniform, m, precision=jax.lax.Precision.HIGHEST) + phase
     shift = -a * jnp.sin(kepler(a, start))
-    return Particles(wrap(uniform + shift[:, None] * (m / jnp.sum(m * m))[None, :], 2 * np.pi))
+    return wrap(uniform + shift[:, None] * (m / jnp.sum(m * m))[None, :], 2 * np.pi)
 
 
 @jax.custom_jvp

@@ -57,8 +57,10 @@ class Particles(eqx.Module):
                 "position", f"have the shape of `velocity`, {self.velocity.shape}", f"has shape {self.position.shape}",
                 "pass one position a particle",
             )  # fmt: skip
-        self.alive = jnp.ones(num, bool) if alive is None else jnp.asarray(alive)
-        self.ident = jnp.arange(num, dtype=jnp.uint32) if ident is None else jnp.asarray(ident)
+        # Inside a trace not by NumPy: constants of this length do not belong into a program.
+        make = jnp if is_traced(velocity) else np
+        self.alive = jnp.asarray(make.ones(num, bool) if alive is None else alive)
+        self.ident = jnp.asarray(make.arange(num, dtype=np.uint32) if ident is None else ident)
         for name, array, dtype in (("alive", self.alive, jnp.bool_), ("ident", self.ident, jnp.uint32)):
             if array.shape != (num,) or array.dtype != dtype:
                 raise refuse(

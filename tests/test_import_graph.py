@@ -17,7 +17,7 @@ LAYERS = (
      "random", "spectral", "schemes",
      "pairs", "diagnostics", "initial"),
     FAMILIES,
-    ("fitting", "oscillation", "chaos"),
+    ("fitting", "oscillation", "chaos", "_decay_fit"),
     ("experiments",),
     ("__init__",),
     ("__main__",),

@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from .._checks import check_integer, check_scalar, refuse
 from .._types import Key
@@ -225,6 +223,9 @@ def _assigned(state: Particles, other: Particles, order: float) -> Array:
 
 def _assignment(v: Array, alive_v: Array, w: Array, alive_w: Array, *, order: float) -> np.ndarray:
     """For every alive particle of v the one of w that is paired with it."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
     out = np.arange(len(v), dtype=np.int32)
     here, there = np.flatnonzero(np.asarray(alive_v)), np.flatnonzero(np.asarray(alive_w))
     x, y = np.asarray(v, float)[here], np.asarray(w, float)[there]

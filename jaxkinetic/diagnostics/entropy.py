@@ -9,8 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
-from scipy.spatial import KDTree
-from scipy.special import digamma
 
 from jaxkinetic_kernels import kth_nearest
 
@@ -62,7 +60,8 @@ def _knn_estimate(v: Array, alive: Array, index: Array, bias: Array, k: int) -> 
     mean_log = state.mean(0.5 * jnp.log(jnp.where(distance2 > tiny, distance2, tiny)))
     num = state.num_alive
     log_ball = dim / 2 * math.log(math.pi) - math.lgamma(dim / 2 + 1)
-    estimate = -(jax.scipy.special.digamma(num) - float(digamma(k)) + log_ball + dim * mean_log)
+    psi_k = sum(1 / j for j in range(1, k)) - np.euler_gamma
+    estimate = -(jax.scipy.special.digamma(num) - psi_k + log_ball + dim * mean_log)
     finite = jnp.all(jnp.isfinite(v) | ~alive[:, None])
     return jnp.where((num > k) & finite, estimate - bias, jnp.nan)
 
@@ -85,6 +84,8 @@ def _kth_neighbour(velocity: Array, alive: Array, *, k: int) -> np.ndarray:
         low, span = v[where].min(), np.ptp(v[where])
         points = 1 + (v[where] - low) / (span if span > 0 else 1.0)
         # The point itself is the nearest, or ties with one that coincides: number k + 1 is the k-th either way.
+        from scipy.spatial import KDTree
+
         neighbours = np.asarray(KDTree(points).query(points, k=k + 1, workers=-1)[1])
         out[where] = where[neighbours[:, k]]
     return out

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import digamma
 
 from ..diagnostics import (
     fisher_information,
@@ -56,6 +55,8 @@ def excess_entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:
 
 def _log_temperature_bias(num: int, dim: int) -> float:
     """E log(sample temperature) of `num` particles of a Maxwellian of temperature 1, where d N T ~ chi^2 of d (N - 1)."""
+    from scipy.special import digamma
+
     return float(digamma(dim * (num - 1) / 2)) + math.log(2 / (dim * num))
 
 

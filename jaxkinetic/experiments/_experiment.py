@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from .._checks import check_integer, check_scalar, refuse
 from .._system import AbstractScheme, AbstractSystem
 from ..pairs import ExactClock, RandomMatching, Sweep, TauLeap
 from ..schemes import EulerMaruyama, Leapfrog, Strang, Yoshida
 from ..vlasov import AbstractPotential, HamiltonHartree, HamiltonVlasov, Vlasov
+from ._figure_types import Figure
 from ._partial import Partial
 
 SCHEMES: dict[str, Callable[[], AbstractScheme]] = {

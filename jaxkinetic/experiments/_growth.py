@@ -3,13 +3,12 @@
 import functools
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..fitting import DecayFit, fit_decay
 from ..vlasov import AbstractPotential, Maxwellian, TwoStream, dispersion_root
 from . import plotting as look
 from ._experiment import GridOptions, Report, Watch
+from ._figure_types import Axes, Figure
 from ._mean_field import Evolution, accuracy, arrays, draw, evolve, rows
 from ._table import table
 

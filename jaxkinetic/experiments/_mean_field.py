@@ -9,13 +9,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from .._checks import refuse
-from .._save import Contextual, Save
-from .._simulate import simulate
-from .._solution import Solution
+from .._iterate import iterate
+from .._save import Save
 from ..states import Axis, Density, Grid, Wave
 from ..vlasov import (
     AbstractPotential,
@@ -30,9 +27,10 @@ from ..vlasov import (
 )
 from . import plotting as look
 from ._experiment import SYSTEMS, GridOptions, Watch
-from ._progress import Progress, tick
+from ._figure_types import Axes, Figure
+from ._progress import Progress
 
-_SAVES, _RESOLVED = 400, 1e-4
+_SAVES, _CHUNKS, _RESOLVED = 400, 20, 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,33 +58,33 @@ def evolve(
     dtype = jnp.result_type(float)
     density = perturbed(f0, grid, jnp.asarray(sign * options.amplitude, dtype))
     state = density if options.system == "vlasov" else Wave(jnp.sqrt(density.f), grid)
-    half, every = options.steps // 2, max(1, options.steps // _SAVES)
-    total = 1 + options.steps // every
-    with Progress(label, total, shown=watch.progress):
-        observe = {"series": functools.partial(_series, potential=potential), "progress": Contextual(tick)}
-        save = Save(every=every, observe=observe)
-        system = SYSTEMS[options.system](potential)
-        first = simulate(system, state, scheme=options.make_scheme(), dt=options.dt, num_steps=half, save=save)
-        second = simulate(system, first.checkpoint, num_steps=options.steps - half, save=save)
-    parts = (first, second)
-    series = np.concatenate([np.asarray(p.observed["series"], float) for p in parts]).T
-    times = np.concatenate([np.asarray(p.times, float) for p in parts])
-    mode, field, whole, norm = series
+    every = max(1, options.steps // _SAVES)
+    # Whole numbers of saves, so that all chunks but the last are one program.
+    chunk = every * max(1, options.steps // (_CHUNKS * every))
+    save = Save(every=every, observe={"series": functools.partial(_series, potential=potential)})
+    given = {"scheme": options.make_scheme(), "dt": options.dt, "num_steps": options.steps, "save": save}
+    parts, pictures = [], []
+    with Progress(label, 1 + options.steps // every, shown=watch.progress) as bar:
+        for part in iterate(SYSTEMS[options.system](potential), state, chunk=chunk, **given):
+            step = part.checkpoint.step
+            if step == options.steps or step - chunk < options.steps // 2 <= step:
+                pictures.append((step * options.dt, np.asarray(phase_space_density(part.final))))
+            # The state of every chunk need not be kept.
+            parts.append((part.times, part.observed["series"], part.stats))
+            bar.advance(len(part.times))
+    times, series = (np.concatenate([np.asarray(part[k], float) for part in parts]) for k in (0, 1))
+    mode, field, whole, norm = series.T
     names = ("spectral_tail_x", "spectral_tail_v", "boundary_mass")
     return Evolution(
         times,
         mode,
         field,
         {"energy": float(np.ptp(whole) / abs(whole[0])), "square_norm": float(np.ptp(norm) / norm[0])},
-        {name: max(float(p.stats[name]) for p in parts) for name in names},
-        ((half * options.dt, _picture(first)), (options.steps * options.dt, _picture(second))),
+        {name: max(float(stats[name]) for _, _, stats in parts) for name in names},
+        (pictures[0], pictures[-1]),
         np.asarray(grid.axes[0].points),
         np.asarray(grid.axes[1].points),
     )
-
-
-def _picture(solution: Solution) -> np.ndarray:
-    return np.asarray(phase_space_density(solution.final))
 
 
 def _series(state: Density | Wave, *, potential: AbstractPotential) -> Array:

@@ -19,13 +19,13 @@ from .._system import AbstractScheme, AbstractSystem
 from .._types import Key, Observable
 from ..states import Particles
 from ._experiment import Options, Watch
-from ._progress import Progress, tick
+from ._progress import Progress
 
 # Replicas advance together as long as their pairs fit one block of rows.
 _PAIRS = 1 << 17
 _PARTS = 32
 # Fewer runs than this, each too large for company, are kept chunk by chunk.
-_FEW, _CHUNKS = 8, 5
+_FEW, _CHUNKS = 8, 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,14 +59,13 @@ def run_replicas(
     parts = -(-options.replicas // size)
     keys = jax.random.split(jax.random.key(options.seed), parts * size)
     with Progress(label, parts * size * len(steps), shown=watch.progress) as bar:
-        save = Save(steps=steps, state=state, observe={**observe, "tick": Contextual(tick)})
+        save = Save(steps=steps, state=state, observe=observe)
         if few:
             pieces = [_long_run(system, initial, options, keys[i], i, save, label, watch, bar) for i in range(parts)]
         else:
             pieces = _short_runs(system, initial, options, keys.reshape(parts, size), batch, save, label, watch, bar)
     joined = {name: np.concatenate([piece[name] for piece in pieces])[: options.replicas] for name in pieces[0]}
     observed = {name.removeprefix("observed/"): x for name, x in joined.items() if name.startswith("observed/")}
-    observed.pop("tick")
     return Runs(joined["times"][0], observed, joined.get("states/velocity"))
 
 
@@ -86,11 +85,10 @@ def _short_runs(
     pieces = []
     for part in range(len(keys)):
         kept = watch.partial.load(label, part) if watch.partial else None
-        if kept is None:
+        arrays = kept
+        if arrays is None:
             arrays = jax.tree.leaves(jax.device_get(_compiled_part(system, keys[part], *given)))
-        else:
-            arrays = kept
-            bar.advance(keys.shape[1] * len(save.steps or ()))
+        bar.advance(keys.shape[1] * len(save.steps or ()))
         times, observed, states, result = jax.tree.unflatten(structure, arrays)
         if not bool(result.ok.all()):
             raise SimulationError(result.message)
@@ -121,7 +119,7 @@ def _long_run(
     system: AbstractSystem, initial: Callable, options: Options, key: Key, number: int, save: Save, label: str,
     watch: Watch, bar: Progress,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """One run by chunks of a fifth; what is kept is a chunk, and the checkpoint at its end."""
+    """One run by chunks of a tenth; what is kept is a chunk, and the checkpoint at its end."""
     start_key, run_key = jax.random.split(key)
     folder = watch.partial.path(label, number) if watch.partial else None
     steps, chunks = save.steps or (), []
@@ -142,6 +140,7 @@ def _long_run(
     chunk, left = -(-options.steps // _CHUNKS), options.steps - done
     for run in iterate(system, at, chunk=chunk, num_steps=left, path=folder, save=rest, **fresh):
         chunks.append(saved_arrays(run.times, run.observed, run.states))
+        bar.advance(len(run.times))
     return {name: np.concatenate([c[name] for c in chunks])[None] for name in chunks[0]}
 
 

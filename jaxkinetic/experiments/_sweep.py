@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from .._checks import refuse
 from . import plotting as look
 from ._experiment import KINDS, Common, Experiment, Report
+from ._figure_types import Figure
 from ._output import device, prepare, write
 from ._partial import Partial, differing
 from ._run import identity, run_to_files

@@ -7,7 +7,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from matplotlib.figure import Figure
 
 from .. import initial
 from ..boltzmann import HardSphere, KacWalk, exact
@@ -17,6 +16,7 @@ from ..states import Particles
 from . import plotting as look
 from ._entropy import standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._figure_types import Figure
 from ._replicas import run_replicas
 from ._table import table
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +13,7 @@ from .. import __version__
 from .._checks import refuse
 from .._solution import SimulationError
 from . import CATALOGUE
+from ._compilation_cache import cache_folder
 from ._experiment import KINDS
 from ._output import prepare
 from ._run import run_to_files
@@ -77,20 +79,32 @@ def _main(arguments: Sequence[str] | None) -> int:
     if options.command == "sweep":
         name, values = parse_over(options.over, given)
         cells = [experiment.options({**given, name: value}) for value in values]
-        _set_precision(precision)
+        _set_up(precision, options.compilation_cache)
         folder = Path(options.out) if options.out else Path("results") / f"{experiment.name}-over-{name}"
         sweep(experiment, name, values, cells, precision, folder)
         return 0
     chosen = experiment.options(given)
-    _set_precision(precision)
+    _set_up(precision, options.compilation_cache)
     folder = prepare(Path(options.out) if options.out else Path("results") / experiment.name)
     run_to_files(experiment, chosen, precision, folder, resume=options.resume)
     return 0
 
 
-def _set_precision(bits: int) -> None:
+def _set_up(bits: int, compilation_cache: bool) -> None:
+    """What has to be set before the first array."""
     if bits == 64:
         jax.config.update("jax_enable_x64", True)
+    if compilation_cache:
+        # What cannot be read or written is compiled: a cache that is damaged, full or read-only costs time, never a run.
+        warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
+        folder = cache_folder()
+        if folder is not None:
+            jax.config.update("jax_compilation_cache_dir", folder)
+            # Small programs too: a command compiles dozens of them.
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+            jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    else:
+        jax.config.update("jax_enable_compilation_cache", False)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,4 +136,9 @@ def _add_options(parser: argparse.ArgumentParser, folder: str) -> None:
     parser.add_argument(
         "--precision", type=int, choices=(32, 64), default=None, help=f"bits of a float (default 32; 64 for {double})"
     )
+    parser.add_argument(
+        "--no-compilation-cache", dest="compilation_cache", action="store_false",
+        help="compile everything anew; by default compiled programs are kept in ~/.cache/jaxkinetic (XDG_CACHE_HOME, "
+        "JAX_COMPILATION_CACHE_DIR)",
+    )  # fmt: skip
     parser.add_argument("--out", default=None, help=f"folder for the results (default {folder})")

@@ -7,7 +7,6 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 from .. import initial
 from ..diagnostics import energy, momentum
@@ -15,6 +14,7 @@ from ..landau import IndependentNoise, Kac, MatrixSqrt, Maxwell, exact
 from . import plotting as look
 from ._entropy import standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._figure_types import Figure
 from ._replicas import run_replicas
 from ._table import table
 

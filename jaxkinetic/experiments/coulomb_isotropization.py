@@ -4,8 +4,6 @@ import functools
 
 import equinox as eqx
 import numpy as np
-from matplotlib.figure import Figure
-from scipy.integrate import solve_ivp
 
 from .. import initial
 from ..diagnostics import energy, momentum, stress
@@ -13,6 +11,7 @@ from ..landau import Kac, PowerLaw, exact
 from . import plotting as look
 from ._entropy import standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._figure_types import Figure
 from ._replicas import run_replicas
 from ._table import table
 
@@ -83,6 +82,7 @@ def run(options: Options, watch: Watch) -> Report:
 
 def _closure(times: np.ndarray) -> np.ndarray:
     """(T_perp, T_par) of the moment equations, bi-Maxwellian for ever."""
+    from scipy.integrate import solve_ivp
 
     def slope(_: float, y: np.ndarray) -> list[float]:
         nu = exact.coulomb_isotropization_rate(y[0], y[1])

@@ -7,8 +7,6 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from matplotlib.figure import Figure
-from scipy.integrate import trapezoid
 
 from .. import initial
 from ..fitting import DecayFit
@@ -16,6 +14,7 @@ from ..landau import Kac, PowerLaw, exact
 from . import plotting as look
 from ._entropy import excess_entropy, fisher_excess, fit_excess, tail
 from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 
@@ -116,7 +115,7 @@ def _at_the_start(coulomb: bool) -> tuple[float, float]:
     """(H - H_M, its derivative under Coulomb's law, else NaN) of the shell at temperature 1."""
     speed = np.linspace(0, 6, 120_001)
     shell = np.exp(-_SHARPNESS * (speed - 1) ** 2)
-    scale = float(np.sqrt(trapezoid(speed**4 * shell, speed) / trapezoid(speed**2 * shell, speed) / 3))
+    scale = float(np.sqrt(np.trapezoid(speed**4 * shell, speed) / np.trapezoid(speed**2 * shell, speed) / 3))
     density = np.exp(-_SHARPNESS * (speed * scale - 1) ** 2)
     excess = exact.isotropic_entropy(speed, density) - float(exact.maxwellian_entropy(3))
     return excess, exact.coulomb_entropy_rate(speed, density) if coulomb else math.nan

@@ -3,12 +3,12 @@
 import functools
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ..vlasov import Counting
 from . import plotting as look
 from ._amplitudes import flow, sampled, sizes, slope
 from ._experiment import AmplitudeOptions, Experiment, Headline, Report, Watch
+from ._figure_types import Figure
 from ._progress import Progress
 from ._table import table
 

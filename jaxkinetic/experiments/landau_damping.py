@@ -4,14 +4,13 @@ import functools
 
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from .._checks import refuse
 from ..oscillation import OscillationFit, fit_oscillation
 from ..vlasov import Maxwellian, Poisson, dispersion_root
 from . import plotting as look
 from ._experiment import Experiment, GridOptions, Headline, Report, Watch
+from ._figure_types import Axes, Figure
 from ._mean_field import Evolution, accuracy, arrays, draw, evolve, rows, wavelength
 from ._table import table
 

@@ -7,7 +7,6 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 from .. import initial
 from ..diagnostics import energy, moment, momentum, temperature
@@ -16,6 +15,7 @@ from ..landau import Kac, Maxwell, exact
 from . import plotting as look
 from ._entropy import excess_entropy, fit_excess, standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 

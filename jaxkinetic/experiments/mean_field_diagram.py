@@ -8,8 +8,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from .._simulate import simulate
 from ..states import Density, Wave
@@ -28,6 +26,7 @@ from ..vlasov.characteristics import nbody_characteristics
 from . import plotting as look
 from ._amplitudes import datum, flow, grid, potential, sampled, sizes, slope
 from ._experiment import AmplitudeOptions, Experiment, Headline, Report, Watch
+from ._figure_types import Axes, Figure
 from ._progress import Progress
 from ._table import table
 

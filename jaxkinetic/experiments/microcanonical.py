@@ -7,7 +7,6 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 from .. import initial
 from .._checks import refuse
@@ -17,6 +16,7 @@ from ..states import Particles
 from . import plotting as look
 from ._entropy import standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 

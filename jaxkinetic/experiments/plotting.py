@@ -4,11 +4,9 @@ on every axis. Functions that draw one panel take the axes; everything is nondim
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
+
+from ._figure_types import Axes, Figure
 
 BLUE, ORANGE, GREEN, PURPLE, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999", "#222222"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9")
@@ -19,6 +17,8 @@ def new_figure(
     rows: int, columns: int, *, size: tuple[float, float], title: str, dpi: int = 160
 ) -> tuple[Figure, np.ndarray]:
     """A figure without a window, and its (rows, columns) array of axes."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=size, layout="constrained", dpi=dpi)
     figure.suptitle(title, fontsize=15, fontweight="bold", color=BLACK)
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -38,6 +38,8 @@ def describe(ax: Axes, x: str, y: str, title: str) -> None:
 
 def log_log(ax: Axes) -> None:
     """Both axes logarithmic, with readable numbers at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     ax.set_xscale("log")
     ax.set_yscale("log")
     for axis in (ax.xaxis, ax.yaxis):
@@ -140,6 +142,8 @@ def velocity_slice(
 ) -> Any:
     """The density in the plane of two components, of particles (N, d) whose other components are below thickness/2 in size
     (None: all of them, the marginal); logarithmic colours; returns the image for a colour bar."""
+    from matplotlib.colors import LogNorm
+
     v = np.asarray(velocity, float).reshape(-1, np.shape(velocity)[-1])
     others = [k for k in range(v.shape[1]) if k not in axes]
     if thickness is not None and others:

@@ -6,7 +6,6 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from matplotlib.figure import Figure
 
 from .. import initial
 from .._checks import refuse
@@ -16,6 +15,7 @@ from ..landau import MatrixSqrt, Trigonometric, exact
 from ..states import Particles
 from . import plotting as look
 from ._experiment import Experiment, Headline, Options, Report, Watch
+from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 

@@ -1,0 +1,354 @@
+"""The least-squares fit of a decay: its model, the search for the minimum, the covariance. `fitting` checks what goes in."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from ._checks import is_traced
+
+_RATES, _GOLDEN_STEPS, _CORRELATIONS = 256, 60, 50
+_STRETCHES, _LEAST_STRETCH, _MOST_STRETCH = 33, 0.05, 4.0
+
+
+class DecayFit(eqx.Module):
+    r"""$A\,e^{-\lambda u(t)} + c$ with standard errors; A = `amplitude`, lambda = `rate`, c = `floor`, and the clock u by
+    `model`:
+
+    - "exponential": u = t. - "algebraic": u = log(s + t), so that $A (s + t)^{-\lambda}$; s = `shape`.
+    - "stretched": u = t^beta, so that $A e^{-\lambda t^\beta}$; beta = `shape`.
+
+    `amplitude` overflows if the series begins very late; `first_value` is A e^{-lambda u} at `first_time`, where the series
+    begins, and calling the fit evaluates it from there. `correlation_time`: of the residuals (one run only, else NaN). `r2`:
+    1 - (residual sum of squares)/(sum of squares about the mean).
+    """
+
+    rate: Float[Array, ""]
+    rate_stderr: Float[Array, ""]
+    amplitude: Float[Array, ""]
+    amplitude_stderr: Float[Array, ""]
+    floor: Float[Array, ""]
+    floor_stderr: Float[Array, ""]
+    shape: Float[Array, ""]
+    shape_stderr: Float[Array, ""]
+    r2: Float[Array, ""]
+    correlation_time: Float[Array, ""]
+    first_time: Float[Array, ""]
+    first_value: Float[Array, ""]
+    model: str = eqx.field(static=True)
+
+    def __call__(self, times: ArrayLike) -> Array:
+        elapsed = jnp.asarray(times) - self.first_time
+        clock = _clock(self.model, elapsed, self.first_time, self.shape)
+        return self.first_value * jnp.exp(-self.rate * clock) + self.floor
+
+    def __str__(self) -> str:
+        shape = {"exponential": "", "algebraic": f", offset {float(self.shape):.4g}"}.get(
+            self.model, f", stretch {float(self.shape):.4g} +- {float(self.shape_stderr):.2g}"
+        )
+        return (
+            f"rate {float(self.rate):.5g} +- {float(self.rate_stderr):.2g}, amplitude {float(self.amplitude):.4g} +- "
+            f"{float(self.amplitude_stderr):.2g}{shape}, floor {float(self.floor):.4g}, r2 {float(self.r2):.5f}"
+        )
+
+
+def _clock(model: str, elapsed: Array, origin: Array, shape: Array) -> Array:
+    """u(origin + elapsed) - u(origin)."""
+    if model == "exponential":
+        return elapsed
+    if model == "algebraic":
+        return jnp.log1p(elapsed / (origin + shape))
+    return _power(origin + elapsed, shape) - _power(origin, shape)
+
+
+def _power(x: Array, exponent: Array) -> Array:
+    positive = x > 0
+    safe = jnp.where(positive, x, jnp.ones_like(x))
+    return jnp.where(positive, safe**exponent, jnp.zeros_like(safe))
+
+
+class _Series(NamedTuple):
+    """A series, padded so that one program fits all of about its length. `times`: (T,), the last one repeated. `runs`: (R, T),
+    0 where padded. `counts`: (T,), 1, and 0 where padded. `num_runs`: scalar."""
+
+    times: Any
+    runs: Any
+    counts: Any
+    num_runs: Any
+
+
+def padded(times: Any, runs: Any) -> _Series:
+    (num_runs, num), make = runs.shape, jnp if is_traced(times, runs) else np
+    more, more_runs = (_next_size(n) - n for n in (num, num_runs))
+    counts = np.pad(np.ones(num, runs.dtype), (0, more))
+    times, runs = (x if is_traced(x) else np.asarray(x) for x in (times, runs))
+    return _Series(
+        make.pad(times, (0, more), mode="edge"), make.pad(runs, ((0, more_runs), (0, more))), counts,
+        np.asarray(num_runs, runs.dtype),
+    )  # fmt: skip
+
+
+def _next_size(num: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ..."""
+    power = 1 << (num - 1).bit_length()
+    return 3 * power // 4 if power >= 4 and num <= 3 * power // 4 else power
+
+
+@partial(jax.jit, static_argnames=("model", "fitted_floor", "fitted_shape", "replicated"))
+@jax.default_matmul_precision("highest")
+def least_squares(
+    origin: Array, series: _Series, fixed: Array, shape: Array, model: str, fitted_floor: bool, fitted_shape: bool,
+    replicated: bool,
+) -> DecayFit:  # fmt: skip
+    t, runs, counts, num_runs = series
+    num = jnp.sum(counts)
+    mean = jnp.sum(runs, axis=0) / num_runs
+    # Unit time and unit values: float32 then has the same accuracy whatever the units of the series.
+    span = t[-1]
+    size = jax.lax.stop_gradient(jnp.max(counts * jnp.abs(mean - fixed)))
+    size = jnp.where(size > 0, size, jnp.ones((), t.dtype))
+    s, y = t / span, counts * (mean - fixed) / size
+
+    def clock(shape: Array) -> Array:
+        """The model's time since the first, over its whole span."""
+        u = _clock(model, t, origin, shape)
+        return u / u[-1]
+
+    def split(theta: Array) -> tuple[Array, Array, Array, Array]:
+        """theta = (rate over the span, amplitude at the first time[, floor][, shape])."""
+        floor = theta[2] if fitted_floor else jnp.zeros((), t.dtype)
+        return theta[0], theta[1], floor, (theta[-1] if fitted_shape else shape)
+
+    def predict(theta: Array) -> Array:
+        rate, amplitude, floor, own_shape = split(theta)
+        return counts * (amplitude * jnp.exp(-rate * clock(own_shape)) + floor)
+
+    def parameters(theta: Array) -> Array:
+        """(rate, amplitude, floor, shape) in the units of the series; an amplitude that overflows counts as the largest."""
+        rate, amplitude, floor, own_shape = split(theta)
+        rate = rate / _clock(model, t[-1], origin, own_shape)
+        before = origin if model == "exponential" else _before(model, origin, own_shape)
+        growth = jnp.exp(jnp.minimum(rate * before, _largest_exponent(t.dtype)))
+        return jnp.stack([rate, size * amplitude * growth, size * floor, own_shape])
+
+    search = partial(_search_shape, clock) if fitted_shape else partial(_search, clock(shape))
+    start = search(y, counts, fitted_floor)
+    theta, settled = _least(predict, start, y, fitted_shape)
+
+    theta = jnp.where(jnp.isfinite(runs).all(), theta, jnp.nan)
+    residual, jacobian = y - predict(theta), jax.jacfwd(predict)(theta)
+    if replicated:
+        real = (jnp.arange(runs.shape[0], dtype=t.dtype) < num_runs).astype(t.dtype)
+        influence = jnp.linalg.pinv(jacobian) @ (real[:, None] * (runs - mean[None, :]) / size).T
+        covariance = influence @ influence.T / (num_runs * (num_runs - 1))
+        tau = jnp.asarray(jnp.nan, t.dtype)
+    else:
+        covariance, tau = _covariance_of_one_run(s, counts, residual, jacobian)
+    known = (jnp.abs(theta[1]) > 0) & jnp.isfinite(covariance).all() & settled
+    slopes = jax.jacfwd(parameters)(theta)
+    variances = jnp.einsum("ip,pq,iq->i", slopes, jnp.where(known, covariance, 0), slopes)
+    positive = variances > 0
+    errors = jnp.where(positive, jnp.sqrt(jnp.where(positive, variances, 1)), 0)
+    errors = jnp.where(known, errors, jnp.inf)
+    fitted = [True, True, fitted_floor, fitted_shape]
+    errors = jnp.where(jnp.asarray(fitted), errors, jnp.zeros_like(errors))
+    rate, amplitude, floor, own_shape = parameters(theta)
+    before = origin if model == "exponential" else _before(model, origin, own_shape)
+    overflows = rate * before > _largest_exponent(t.dtype)
+    amplitude = jnp.where(overflows, jnp.sign(theta[1]) * jnp.inf, amplitude)
+    errors = errors.at[1].set(jnp.where(overflows, jnp.inf, errors[1]))
+    return DecayFit(
+        rate=rate,
+        rate_stderr=errors[0],
+        amplitude=amplitude,
+        amplitude_stderr=errors[1],
+        floor=floor if fitted_floor else fixed,
+        floor_stderr=errors[2],
+        shape=own_shape,
+        shape_stderr=errors[3],
+        r2=1 - jnp.sum(residual**2) / jnp.sum(counts * (y - jnp.sum(y) / num) ** 2),
+        correlation_time=tau * span,
+        first_time=origin,
+        first_value=size * theta[1],
+        model=model,
+    )
+
+
+def _before(model: str, origin: Array, shape: Array) -> Array:
+    """u at the first time."""
+    return jnp.log(origin + shape) if model == "algebraic" else _power(origin, shape)
+
+
+def _linear_parameters(rate: Array, s: Array, y: Array, counts: Array, fitted_floor: bool) -> tuple[Array, Array]:
+    """The best amplitude (and floor) for a rate, and what is left of the sum of squares. y is 0 where `counts` is."""
+    decay = counts * jnp.exp(-rate * s)
+    mean_decay = mean_y = jnp.zeros((), s.dtype)
+    if fitted_floor:
+        mean_decay, mean_y = (jnp.sum(x) / jnp.sum(counts) for x in (decay, y))
+    regressor, target = decay - counts * mean_decay, y - counts * mean_y
+    square = jnp.sum(regressor**2)
+    # A rate too slow to tell from a constant leaves the amplitude to the floor.
+    told_apart = square > jnp.finfo(s.dtype).eps * jnp.sum(decay**2)
+    amplitude = jnp.where(told_apart, jnp.sum(regressor * target) / jnp.where(told_apart, square, 1), 0)
+    rest = jnp.sum((target - amplitude * regressor) ** 2)
+    parameters = [amplitude] + ([mean_y - amplitude * mean_decay] if fitted_floor else [])
+    return jnp.stack(parameters), rest
+
+
+def _search(s: Array, y: Array, counts: Array, fitted_floor: bool) -> Array:
+    """(rate, amplitude[, floor]) of the global minimum, on a clock that ends at 1; no derivative."""
+    s, y = jax.lax.stop_gradient((s, y))
+
+    def rest(rate: Array) -> Array:
+        return _linear_parameters(rate, s, y, counts, fitted_floor)[1]
+
+    fastest = 5 / jnp.min(jnp.where(counts[1:] > 0, jnp.diff(s), jnp.inf))
+    spread = jnp.linspace(-1, 1, _RATES, dtype=s.dtype)
+    # Growth is sought up to e^40 over the series, which float32 can still square.
+    grid = jnp.maximum(jnp.sinh(spread * jnp.arcsinh(20 * fastest)) / 20, -40)
+    best = jnp.clip(jnp.argmin(jax.vmap(rest)(grid)), 1, _RATES - 2)
+    rate = _golden(rest, grid[best - 1], grid[best + 1])
+    return jnp.concatenate([rate[None], _linear_parameters(rate, s, y, counts, fitted_floor)[0]])
+
+
+def _search_shape(clock: Callable[[Array], Array], y: Array, counts: Array, fitted_floor: bool) -> Array:
+    """(rate, amplitude[, floor], stretch) of the global minimum; no derivative."""
+    y = jax.lax.stop_gradient(y)
+
+    def rest(log_stretch: Array) -> Array:
+        s = clock(jnp.exp(log_stretch))
+        return _linear_parameters(_search(s, y, counts, fitted_floor)[0], s, y, counts, fitted_floor)[1]
+
+    grid = jnp.linspace(math.log(_LEAST_STRETCH), math.log(_MOST_STRETCH), _STRETCHES, dtype=y.dtype)
+    best = jnp.clip(jnp.argmin(jax.lax.map(rest, grid)), 1, _STRETCHES - 2)
+    stretch = jnp.exp(_golden(rest, grid[best - 1], grid[best + 1]))
+    return jnp.concatenate([_search(clock(stretch), y, counts, fitted_floor), stretch[None]])
+
+
+def _golden(f: Callable[[Array], Array], low: Array, high: Array) -> Array:
+    """Where f is least between two numbers, by golden sections."""
+    golden = (5**0.5 - 1) / 2
+
+    def narrow(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bracket
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        lower = f(left) < f(right)
+        return jnp.where(lower, low, left), jnp.where(lower, right, high)
+
+    low, high = jax.lax.fori_loop(0, _GOLDEN_STEPS, narrow, (low, high))
+    return (low + high) / 2
+
+
+def _largest_exponent(dtype: jnp.dtype) -> float:
+    return 0.8 * math.log(float(jnp.finfo(dtype).max))
+
+
+def _least(predict: Callable[[Array], Array], theta: Array, y: Array, fitted_shape: bool) -> tuple[Array, Array]:
+    """(theta, settled): the minimum near theta, by Newton steps that are taken only if the sum of squares falls; settled is
+    False where none was found (at the end of the search, or without curvature).
+
+    Derivatives of every order are those of the solution of "gradient = 0" (`jax.lax.custom_root`), not of the search.
+    """
+
+    eps = float(jnp.finfo(y.dtype).eps)
+
+    def half_squares(theta: Array) -> Array:
+        return jnp.sum((y - predict(theta)) ** 2) / 2
+
+    def newton(theta: Array) -> tuple[Array, Array]:
+        """(the step, whether the curvature is positive and the step hardly lowers the sum of squares)."""
+        gradient, hessian = jax.grad(half_squares)(theta), jax.hessian(half_squares)(theta)
+        # Unit diagonal, so that one threshold serves all parameters.
+        scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), jnp.finfo(y.dtype).tiny))
+        scaled = hessian / jnp.outer(scale, scale)
+        step = jnp.linalg.pinv(scaled) @ (gradient / scale) / scale
+        step = jnp.where(jnp.isfinite(step).all(), step, 0)
+        small = jnp.abs(gradient @ step) <= 1e-4 * half_squares(theta) + eps * jnp.sum(y * y)
+        return step, small & (jnp.linalg.eigvalsh(scaled)[0] > 10 * eps)
+
+    steps = 4 if fitted_shape else 2
+
+    def solve(_: Callable[[Array], Array], theta: Array) -> tuple[Array, Array]:
+        def once(turn: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
+            theta, _ = found
+            step, settled = newton(theta)
+            closer = theta - step
+            # The last turn only looks: one copy of the second derivatives in the program.
+            wanted = turn < steps
+            if fitted_shape:
+                wanted &= (closer[-1] > _LEAST_STRETCH) & (closer[-1] < _MOST_STRETCH)
+            # Not above it by more than round-off, which cannot tell points near the minimum apart.
+            allowed = half_squares(theta) * (1 + 1e3 * eps) + 1e3 * eps**2 * jnp.sum(y * y)
+            # A number: `custom_root` has no derivative of what else a solver returns unless it is one.
+            return jnp.where((half_squares(closer) <= allowed) & wanted, closer, theta), settled.astype(y.dtype)
+
+        return jax.lax.fori_loop(0, steps + 1, once, (theta, jnp.zeros((), y.dtype)))
+
+    def tangent_solve(linear: Callable[[Array], Array], target: Array) -> Array:
+        return jnp.linalg.pinv(jax.jacfwd(linear)(jnp.zeros_like(target))) @ target
+
+    theta, settled = jax.lax.custom_root(
+        jax.grad(half_squares), jax.lax.stop_gradient(theta), solve, tangent_solve, has_aux=True
+    )
+    return theta, settled > 0
+
+
+def _covariance_of_one_run(s: Array, counts: Array, residual: Array, jacobian: Array) -> tuple[Array, Array]:
+    """Covariance of the least-squares estimate under residuals of correlation e^{-|s-s'|/tau}, averaged over tau with
+    the weights of the restricted likelihood; and the mean tau. Residuals and rows of the Jacobian are 0 where `counts` is."""
+    num, params = jnp.sum(counts), jacobian.shape[1]
+    gaps = jnp.diff(s)
+    scale = jnp.linalg.norm(jacobian, axis=0)
+    scale = jnp.where(scale > 0, scale, 1)
+    j = jacobian / scale[None, :]
+    bread = jnp.linalg.pinv(j)
+
+    def at(correlation: Array) -> tuple[Array, Array, Array]:
+        """(log restricted likelihood, covariance, tau), `correlation` being that over the mean gap."""
+        tau = -jnp.sum(gaps) / (num - 1) / jnp.log(jnp.maximum(correlation, 1e-30))
+        phi = jnp.where((correlation > 0) & (counts[1:] > 0), jnp.exp(-gaps / tau), 0)
+        deviation = jnp.sqrt(1 - phi**2)
+
+        def whiten(x: Array) -> Array:
+            later = (x[1:] - phi[:, None] * x[:-1]) / deviation[:, None]
+            return jnp.concatenate([x[:1], later])
+
+        white_j, white_r = whiten(j), whiten(residual[:, None])
+        normal = white_j.T @ white_j
+        correction = jnp.linalg.solve(normal, white_j.T @ white_r)
+        rest = jnp.sum((white_r - white_j @ correction) ** 2)
+        rest = jnp.maximum(rest, jnp.finfo(s.dtype).tiny)
+        log_likelihood = (
+            -jnp.sum(jnp.log(deviation)) - jnp.linalg.slogdet(normal)[1] / 2 - (num - params) / 2 * jnp.log(rest)
+        )
+        coloured = _exponential_kernel(phi, j)
+        # num - params - 2: the mean of the variance's posterior, not its mode.
+        covariance = bread @ coloured @ (bread @ bread.T) * rest / jnp.maximum(num - params - 2, 1)
+        return log_likelihood, covariance, jnp.where(correlation > 0, tau, 0)
+
+    grid = jnp.linspace(0, 0.98, _CORRELATIONS, dtype=s.dtype)
+    # Independent residuals and correlated ones are given even odds beforehand.
+    prior = jnp.where(grid > 0, 1 / (_CORRELATIONS - 1), 1.0)
+    log_likelihood, covariance, tau = jax.vmap(at)(grid)
+    weights = jax.nn.softmax(log_likelihood + jnp.log(prior))
+    mean = jnp.tensordot(weights, covariance, axes=1) / jnp.outer(scale, scale)
+    return mean, weights @ tau
+
+
+def _exponential_kernel(phi: Array, j: Array) -> Array:
+    """Sigma j with Sigma_{st} = the product of phi between s and t: two recursions, O(T)."""
+
+    def sweep(carry: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
+        total = x[0] * carry + x[1]
+        return total, total
+
+    zero = jnp.zeros_like(j[0])
+    _, forward = jax.lax.scan(sweep, zero, (jnp.concatenate([phi[:1] * 0, phi]), j))
+    _, backward = jax.lax.scan(sweep, zero, (jnp.concatenate([phi[::-1][:1] * 0, phi[::-1]]), j[::-1]))
+    return forward + backward[::-1] - j
