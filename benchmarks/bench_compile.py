@@ -2,7 +2,7 @@
 
     python benchmarks/bench_compile.py --cores 1 [--only NAME] [--sizes 1000] [--json benchmarks/results/compile.json]
 
-Every system and scheme of `tests/registry.py` and `tests/split_cases.py`, in float32, compiled by `jax.jit` with empty
+Every system and scheme of `registry.py` and `split_cases.py` in `tests/contract`, in float32, compiled by `jax.jit` with empty
 caches. A gradient is that in the parameters, or in the velocities where there are none. `lines`: of StableHLO; `fusions`,
 `instructions`: of the compiled program. `cpu`: CPU seconds of all three parts, which a busy machine disturbs less than
 `seconds`.
@@ -16,7 +16,8 @@ import _harness as harness
 
 OPTIONS = harness.options(__doc__.splitlines()[0], (1000,), quick=(100,))
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "contract")]
 
 import equinox as eqx  # noqa: E402
 import jax  # noqa: E402

@@ -1,4 +1,4 @@
-"""Strict arithmetic for every test: 64-bit available, no implicit rank or dtype promotion, one compilation cache."""
+"""Strict arithmetic for every test: 64 bits available, no implicit rank or dtype promotion, one compilation cache."""
 
 import os
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+pytest.register_assert_rewrite("helpers")
 
 
 @pytest.fixture(autouse=True, scope="module")

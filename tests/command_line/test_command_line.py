@@ -1,0 +1,260 @@
+"""`jaxkinetic` as a user types it, at tiny size."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxkinetic.experiments import CATALOGUE, cli
+from jaxkinetic.experiments._replicas import save_steps
+
+TINY = ["--particles", "40", "--steps", "20", "--replicas", "10"]
+GRID = {
+    "landau-damping": ["--nx", "16", "--nv", "64", "--steps", "100", "--dt", "0.25"],
+    "two-stream": ["--nx", "16", "--nv", "96", "--steps", "200", "--dt", "0.2"],
+    "hmf": ["--nx", "16", "--nv", "96", "--steps", "120", "--dt", "0.1"],
+}
+AMPLITUDES = {
+    "mean-field-diagram": ["--nx", "12", "--nv", "32", "--steps", "8", "--particles", "16", "--replicas", "400"],
+    "counting": ["--particles", "8", "--replicas", "400", "--steps", "8"],
+}
+
+
+def call(*arguments, **options):
+    environment = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "jaxkinetic", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        **options,
+    )
+
+
+def test_list():
+    """`jaxkinetic list` names every experiment of the catalogue, in its order. Catches one that is not listed."""
+    done = call("list")
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(CATALOGUE)
+
+
+@pytest.mark.parametrize("name", [name for name in CATALOGUE if name not in GRID | AMPLITUDES])
+def test_run_output(name, tmp_path):
+    """A run prints its table and writes its three files and nothing else. Catches an entry of the manifest that is
+    missing, an integer array, an empty figure."""
+    done = call("run", name, *TINY, "--seed", "3", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "100%" in done.stderr
+    assert "exact" in done.stdout
+    manifest = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert manifest["parameters"]["particles"] == 40
+    assert manifest["parameters"]["precision"] == 32
+    assert manifest["seed"] == 3
+    for entry in ("version", "commit", "device", "jax", "results"):
+        assert entry in manifest
+    arrays = np.load(tmp_path / "out" / "result.npz")
+    assert all(np.issubdtype(arrays[key].dtype, np.floating) for key in arrays)
+    assert len(arrays["times"]) == 21
+    picture = (tmp_path / "out" / "figure.png").read_bytes()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert len(picture) > 50_000
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["figure.png", "result.json", "result.npz"]
+    if name == "maxwell-bkw":
+        assert "mean nothing. Take more particles or replicas." in done.stdout
+        assert re.search(r"Entropy-decay rate: \S+ \+- \S+ fitted, \d+\.\d+ exact", done.stdout)
+
+
+@pytest.mark.parametrize("name", GRID)
+def test_run_on_a_grid(name, tmp_path):
+    """The default precision is double there; fitted and exact rates agree within 3 % even on a coarse grid. Catches
+    single precision, and a fit to the wrong window."""
+    done = call("run", name, *GRID[name], "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "100%" in done.stderr
+    manifest = json.loads((tmp_path / "result.json").read_text())
+    assert manifest["parameters"]["precision"] == 64
+    assert manifest["parameters"]["nx"] == 16
+    found = manifest["results"]
+    rate = "damping_rate" if name == "landau-damping" else "growth_rate"
+    assert abs(found[rate] / found[f"{rate}_exact"] - 1) < 0.03
+    assert len(np.load(tmp_path / "result.npz")["times"]) == manifest["parameters"]["steps"] + 1
+    assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["figure.png", "result.json", "result.npz"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AMPLITUDES)
+def test_run_with_amplitudes(name, tmp_path):
+    """The share of particles outside the mean-field state falls about as 1/N, and is on the grid what Monte Carlo finds.
+    Catches an arrow of the diagram between two different systems."""
+    done = call("run", name, *AMPLITUDES[name], "--seed", "5", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "100%" in done.stderr
+    found = json.loads((tmp_path / "result.json").read_text())["results"]
+    arrays = np.load(tmp_path / "result.npz")
+    assert found["outside"] == arrays["outside"][-1]
+    if name == "counting":
+        assert abs(found["exponent"] + 1) < 4 * found["exponent_stderr"] + 0.1
+        assert found["exponent_theorem"] == -0.2
+    else:
+        assert abs(found["outside_two_sampled"] - found["outside_two_grid"]) < 4 * arrays["outside_stderr"][0]
+        for arrow in ("HVl -> Vlasov", "HVl -> HHt", "HLv -> N-body", "HLv -> PsQM"):
+            assert found[arrow] < 0.02
+        assert found["N-body -> Vlasov"] < 2 * found["outside_two_grid"] ** 0.5
+    assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+
+
+def test_one_replica_in_two_dimensions(tmp_path):
+    """Double precision, d = 2. One run has no scatter of its own; the fit then takes its correlated residuals. Catches
+    an error bar of 0 or NaN."""
+    arguments = ["run", "maxwell-bkw", "--particles", "200", "--steps", "10", "--replicas", "1", "--dim", "2"]
+    done = call(*arguments, "--precision", "64", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    arrays = np.load(tmp_path / "result.npz")
+    assert arrays["entropy_groups"].shape == (1, 11)
+    assert arrays["momentum_value"].max() < 1e-14
+    assert json.loads((tmp_path / "result.json").read_text())["results"]["entropy_decay_rate_stderr"] > 0
+
+
+def test_seed_determines_the_table(capsys, tmp_path):
+    """The same seed gives the same table, another one another. Catches a key that ignores the seed."""
+    tables = []
+    for seed in ("3", "3", "4"):
+        assert cli.main(["run", "conservation", *TINY, "--seed", seed, "--out", str(tmp_path / seed)]) == 0
+        tables.append(capsys.readouterr().out.split("\n\n")[1])
+    assert "exact" in tables[0]
+    assert tables[0] == tables[1] != tables[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["run", "maxwell"],
+            "Argument `NAME` must be one of maxwell-bkw, coulomb-relaxation, coulomb-isotropization, torus-mode, "
+            "microcanonical, annihilation, landau-damping, two-stream, hmf, mean-field-diagram, counting, conservation, but is 'maxwell'; see `jaxkinetic list`.",
+        ),
+        (
+            ["run", "maxwell-bkw", "--partikles", "3"],
+            "Argument `--partikles` must be an option of this command, but is not one",
+        ),
+        (["run", "hmf", "--nx", "15"], "Argument `--nx` must be even, but is 15; add one."),
+        (["run", "counting", "--particles", "3"], "Argument `--particles` must be at least 4, but is 3"),
+        (["run", "counting", "--scheme", "sweep"], "Argument `--scheme` must be one of leapfrog here, but is 'sweep'"),
+        (["run", "hmf", "--nv", "16"], "Argument `--nv` must be at least 32, but is 16"),
+        (["run", "hmf", "--particles", "9"], "Argument `--particles` must be left out for hmf, but is 9; it has none."),
+        (
+            ["run", "hmf", "--amplitude", "2"],
+            "Argument `--amplitude` must be below 1, so that f > 0, but is 2; lower it.",
+        ),
+        (
+            ["run", "hmf", "--system", "hartree"],
+            "Argument `--system` must be one of vlasov, hamilton-vlasov, hamilton-h",
+        ),
+        (
+            ["run", "landau-damping", "--steps", "30"],
+            "Argument `--steps` must reach t = 21.4, 4.5 periods of the wave, but ends at 3; raise it, or --dt.",
+        ),
+        (["run", "maxwell-bkw", "--particles", "1"], "Argument `--particles` must be at least 2, but is 1"),
+        (["run", "maxwell-bkw", "--particles", "2.5"], "Argument --particles: invalid int value: '2.5'"),
+        (["run", "maxwell-bkw", "--dim", "1"], "Argument `--dim` must be at least 2, but is 1"),
+        (["run", "torus-mode", "--dim", "0"], "Argument `--dim` must be at least 1, but is 0"),
+        (["run", "maxwell-bkw", "--dt", "-0.1"], "Argument `--dt` must be positive, but is -0.1"),
+        (["run", "maxwell-bkw", "--seed", "4294967296"], "Argument `--seed` must be below 2^32, but is 4294967296"),
+        (
+            ["list", "--fast"],
+            "Argument `--fast` must be an option of this command, but is not one; see `jaxkinetic list --help`",
+        ),
+        (["run", "maxwell-bkw", "--steps", "0"], "Argument `--steps` must be at least 10, but is 0"),
+        (["run", "maxwell-bkw", "--replicas", "0"], "Argument `--replicas` must be at least 1, but is 0"),
+        (
+            ["run", "maxwell-bkw", "--scheme", "heun"],
+            "Argument `--scheme` must be one of euler-maruyama, sweep here, but is 'heun'",
+        ),
+        (["run", "coulomb-relaxation", "--dim", "4"], "Argument `--dim` must be at most 3 here, but is 4"),
+        (["run", "coulomb-relaxation", "--dim", "2"], "Argument `--dim` must be at least 3, but is 2"),
+        (
+            ["run", "conservation", "--scheme", "sweep"],
+            "Argument `--scheme` must be one of euler-maruyama here, but is 'sweep'",
+        ),
+        (
+            ["run", "microcanonical", "--law", "rutherford"],
+            "Argument `--law` must be one of fixed_angle, constant_rate, heat_kernel, but is 'rutherford'",
+        ),
+        (
+            ["run", "microcanonical", "--law", "fixed_angle"],
+            "Argument `--gamma` must be at least 0 with --law fixed_angle, but is not given, and -3 is the default",
+        ),
+        (
+            ["run", "microcanonical", "--law", "fixed_angle", "--gamma", "1", "--epsilon", "4"],
+            "Argument `--epsilon` must be an angle in (0, pi] with --law fixed_angle, but is 4",
+        ),
+        (["run", "microcanonical", "--epsilon", "0"], "Argument `--epsilon` must be positive, but is 0"),
+        (["run", "conservation", "--law", "heat_kernel"], "Argument `--law` must be left out for conservation"),
+        (["run", "maxwell-bkw", "--precision", "16"], "Argument --precision: invalid choice: 16"),
+        (["fly"], "Argument COMMAND: invalid choice: 'fly'"),
+        ([], "The following arguments are required: COMMAND"),
+    ],
+)
+def test_argument_errors(arguments, sentence, capsys, tmp_path, monkeypatch):
+    """Bad options give one line, the exit code 2 and no file. Catches a traceback, and an option that is checked after
+    the run has begun."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jaxkinetic: " + sentence)
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir()), "a refused run leaves nothing behind"
+
+
+def test_unwritable_folder_is_reported_first(capsys, tmp_path):
+    """The folder is checked before the run. Catches results that are computed and cannot be written."""
+    blocked = tmp_path / "file"
+    blocked.write_text("mine")
+    assert cli.main(["run", "maxwell-bkw", "--out", str(blocked / "below")]) == 2
+    assert f"Argument `--out` must be a folder that can be written, but is '{blocked / 'below'}' (Not a directory)" in (
+        capsys.readouterr().err
+    )
+    assert blocked.read_text() == "mine"
+    (tmp_path / "half" / "figure.png").mkdir(parents=True)
+    assert cli.main(["run", "maxwell-bkw", "--out", str(tmp_path / "half")]) == 2
+    assert "(figure.png in it is a folder)" in capsys.readouterr().err
+    if os.getuid() != 0:
+        locked = tmp_path / "locked"
+        locked.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
+        assert cli.main(["run", "maxwell-bkw", "--out", str(locked)]) == 2
+        assert "(Permission denied)" in capsys.readouterr().err
+
+
+def test_too_few_steps_are_reported_first(capsys, tmp_path):
+    """The number of steps is checked before the run. Catches a fit of a rate that fails at the end."""
+    assert cli.main(["run", "maxwell-bkw", "--steps", "3", "--out", str(tmp_path)]) == 2
+    assert "Argument `--steps` must be at least 10, but is 3" in capsys.readouterr().err
+
+
+def test_saves_are_few_and_even():
+    """At most 21 saves at even distances, for every number of steps. Catches a rule that needs a divisor: a prime number
+    of steps would save them all."""
+    for steps in (1, 3, 19, 20, 21, 100, 101, 997, 1009):
+        saved = np.array(save_steps(steps))
+        assert (saved[0], saved[-1]) == (0, steps)
+        assert len(saved) == min(steps, 20) + 1
+        assert np.ptp(np.diff(saved)) <= 1
+
+
+def test_failed_run_keeps_earlier_results(capsys, tmp_path):
+    """dt so large that Euler-Maruyama explodes. Catches old files that are removed or overwritten before the new ones
+    are complete."""
+    old = {name: (tmp_path / name) for name in ("result.npz", "result.json", "figure.png")}
+    for path in old.values():
+        path.write_text("old")
+    status = cli.main(["run", "conservation", *TINY, "--steps", "400", "--dt", "1e9", "--out", str(tmp_path)])
+    assert status == 2
+    assert "The state became NaN or infinite in step" in capsys.readouterr().err
+    assert all(path.read_text() == "old" for path in old.values())
+    assert len(list(tmp_path.iterdir())) == 3

@@ -1,0 +1,140 @@
+"""Every (system, scheme) that the contract tests run on. A new one is one more line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from helpers import particles
+
+import jaxkinetic as jk
+
+
+class Yukawa(jk.landau.AbstractRadial):
+    """A user's own interaction, which the library has never seen: screened, psi = strength e^{-r/screening}."""
+
+    strength: jax.Array = eqx.field(converter=jnp.asarray)
+    screening: jax.Array = eqx.field(converter=jnp.asarray)
+
+    def psi(self, r2):
+        return self.strength.astype(r2.dtype) * jnp.exp(-jnp.sqrt(r2) / self.screening.astype(r2.dtype))
+
+
+class Anisotropic(jk.landau.AbstractInteraction):
+    """A user's interaction that is not radial: a = |z|^2 M with a constant matrix M, b = 2 M z, sigma = |z| M^{1/2}."""
+
+    stretch: jax.Array = eqx.field(converter=jnp.asarray)
+
+    def _matrix(self, z):
+        scale = jnp.linspace(1.0, 2.0, z.shape[-1], dtype=z.dtype) * self.stretch.astype(z.dtype)
+        return jnp.diag(scale)
+
+    def a(self, z):
+        return jnp.sum(z * z, -1)[..., None, None] * jnp.broadcast_to(self._matrix(z), (*z.shape, z.shape[-1]))
+
+    def b(self, z):
+        return 2 * jnp.einsum("ij,...j->...i", self._matrix(z), z)
+
+    def sigma(self, z):
+        r2 = jnp.sum(z * z, -1)
+        r = jnp.where(r2 > 0, jnp.sqrt(jnp.where(r2 > 0, r2, 1)), 0)
+        return r[..., None, None] * jnp.broadcast_to(jnp.sqrt(self._matrix(z)), (*z.shape, z.shape[-1]))
+
+
+@dataclass(frozen=True)
+class Case:
+    """`parameters`: dotted paths of the leaves whose gradient is checked against finite differences."""
+
+    name: str
+    system: Callable[[], jk.AbstractSystem]
+    scheme: Callable[[], jk.AbstractScheme]
+    parameters: tuple[str, ...] = ()
+    state: Callable[..., jk.Particles] = field(default=particles)
+    dim: int = 3
+    pathwise_permutation: bool = True  # False where pairs are drawn by the place in the array
+    differentiable: bool = True  # False where a gradient would be biased and raises
+    thorough: bool = True  # False: left out of the most expensive tests; another case runs the same code
+
+    def __str__(self) -> str:
+        return self.name
+
+
+POWER = ("interaction.gamma", "interaction.strength", "interaction.softening")
+
+
+def _power() -> jk.landau.PowerLaw:
+    return jk.landau.PowerLaw(-2.0, strength=0.7, softening=0.5)
+
+
+def _torus() -> jk.landau.Trigonometric:
+    modes, cross = [[0, 0], [2, 0], [1, 1], [1, -1]], np.array([[0.0, 0.4], [0.4, 0.0]])
+    return jk.landau.Trigonometric(modes, np.stack([np.eye(2), np.diag([0.0, -0.4]), cross, -cross]))
+
+
+def _landau() -> list[Case]:
+    L, em = jk.landau, jk.EulerMaruyama
+    return [
+        Case("kac-power", lambda: L.Kac(_power()), em, POWER),
+        Case("kac-maxwell", lambda: L.Kac(L.Maxwell(0.8)), em, ("interaction.strength",), dim=2, thorough=False),
+        Case(
+            "kac-user",
+            lambda: L.Kac(Yukawa(0.9, 1.3)),
+            em,
+            ("interaction.strength", "interaction.screening"),
+            thorough=False,
+        ),
+        Case("independent-power", lambda: L.IndependentNoise(_power()), em, POWER, thorough=False),
+        Case("independent-user", lambda: L.IndependentNoise(Anisotropic(0.2)), em, ("interaction.stretch",)),
+        Case("root-power", lambda: L.MatrixSqrt(_power()), em, POWER, thorough=False),
+        Case("root-torus", lambda: L.MatrixSqrt(_torus()), em, ("interaction.coefficients",), dim=2),
+        Case("root-user", lambda: L.MatrixSqrt(Anisotropic(0.2)), em, ("interaction.stretch",), dim=2, thorough=False),
+    ]
+
+
+def _pairs() -> list[Case]:
+    L = jk.landau
+    coulomb = L.PowerLaw(-3.0, strength=0.7)
+    matching, sweep = jk.pairs.RandomMatching, jk.pairs.Sweep
+    both = ("interaction.gamma", "interaction.strength")
+    return [
+        Case("matching-coulomb", lambda: L.Kac(coulomb), matching, both, pathwise_permutation=False, thorough=False),
+        Case("matching-user", lambda: L.Kac(Yukawa(0.9, 1.3)), matching, ("interaction.screening",), dim=2,
+             pathwise_permutation=False),
+        Case("sweep-coulomb", lambda: L.Kac(coulomb), sweep, both, pathwise_permutation=False, thorough=False),
+        Case("sweep-power", lambda: L.Kac(L.PowerLaw(-2.0, 0.7)), lambda: sweep(symmetric=False), both, dim=2,
+             pathwise_permutation=False),
+    ]  # fmt: skip
+
+
+def _jumps() -> list[Case]:
+    B = jk.boltzmann
+    clock, leap = jk.pairs.ExactClock, jk.pairs.TauLeap
+    return [
+        Case("clock-maxwell", lambda: B.KacWalk(B.Maxwell(0.8), 0.2), lambda: clock(max_windows=3, max_waves=16),
+             pathwise_permutation=False),
+        Case("clock-annihilation", lambda: B.KacWalk(B.HardSphere(0.8), 0.2, 0.2), clock, dim=2,
+             pathwise_permutation=False, differentiable=False),
+        Case("leap-maxwell", lambda: B.KacWalk(B.Maxwell(0.8), 0.2), leap, pathwise_permutation=False),
+        Case("leap-annihilation", lambda: B.KacWalk(B.HardSphere(0.8), 0.2, 0.2), leap, dim=2,
+             pathwise_permutation=False, differentiable=False, thorough=False),
+    ]  # fmt: skip
+
+
+def _microcanonical() -> list[Case]:
+    L = jk.landau
+    clock, leap = jk.pairs.ExactClock, jk.pairs.TauLeap
+    both = ("interaction.gamma", "interaction.strength")
+    return [
+        # Its gradients in the parameters: test_microcanonical_limits.py.
+        Case("clock-heat-kernel", lambda: L.Microcanonical(L.PowerLaw(-3.0, 0.7), "heat_kernel", 0.02),
+             lambda: clock(max_windows=3, max_waves=24), pathwise_permutation=False, thorough=False),
+        Case("clock-fixed-angle", lambda: L.Microcanonical(L.PowerLaw(-1.0, 0.7), "fixed_angle", 0.7, 0.5), clock, dim=2,
+             pathwise_permutation=False, differentiable=False, thorough=False),
+        Case("leap-constant-rate", lambda: L.Microcanonical(L.PowerLaw(-2.0, 0.7), "constant_rate", 0.02), leap, both, dim=2,
+             pathwise_permutation=False, thorough=False),
+    ]  # fmt: skip
+
+
+CASES = _landau() + _pairs() + _jumps() + _microcanonical()
