@@ -1,6 +1,6 @@
 """Names for the array types of the public signatures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     Values: TypeAlias = np.ndarray
 else:
     Values: TypeAlias = Float[np.ndarray, "*shape"] | np.float64
+# A matrix as nested sequences.
+Rows: TypeAlias = Sequence[Sequence[float]]
 Observable: TypeAlias = Callable[[Any], PyTree]
 Key: TypeAlias = PRNGKeyArray | UInt32[np.ndarray, "2"]
 
 __all__ = [
-    "Array", "Bool", "Components", "Float", "Key", "Observable", "PairWords", "PyTree", "RealScalar", "RealScalarLike", "State",
-    "UInt32", "Values", "ValuesLike", "Words",
+    "Array", "Bool", "Components", "Float", "Key", "Observable", "PairWords", "PyTree", "RealScalar", "RealScalarLike", "Rows",
+    "State", "UInt32", "Values", "ValuesLike", "Words",
 ]  # fmt: skip

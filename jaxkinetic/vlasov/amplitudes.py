@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from .._checks import check_scalar, is_traced, known_array, refuse
-from .._types import Key, RealScalar, RealScalarLike
+from .._types import Key, RealScalar, RealScalarLike, Rows
 from ..states import Grid, Wave
 from .homogeneous import Maxwellian, TwoStream
 from .starts import random_start
@@ -54,11 +54,11 @@ class GaussianAmplitude(AbstractAmplitude):
     covariance: Float[Array, "2 2"]
     chirp: Float[Array, "2 2"]
 
-    def __init__(self, covariance: Real[ArrayLike, "2 2"], chirp: Real[ArrayLike, "2 2"] | None = None):
+    def __init__(self, covariance: Real[ArrayLike, "2 2"] | Rows, chirp: Real[ArrayLike, "2 2"] | Rows | None = None):
         chirp = np.zeros((2, 2)) if chirp is None else chirp
         for name, matrix in (("covariance", covariance), ("chirp", chirp)):
-            if jnp.shape(matrix) != (2, 2):
-                raise refuse(name, "be a (2, 2) matrix", f"has shape {jnp.shape(matrix)}", "order it as (x, v)")
+            if np.shape(matrix) != (2, 2):
+                raise refuse(name, "be a (2, 2) matrix", f"has shape {np.shape(matrix)}", "order it as (x, v)")
             if jnp.iscomplexobj(matrix):
                 raise refuse(name, "be real", f"is {matrix!r}", "the factor i is there already")
             known = None if is_traced(matrix) else np.asarray(matrix, float)

@@ -124,6 +124,7 @@ def test_mask_invariance(case):
         np.testing.assert_allclose(jnp.vdot(gradient, direction), (ends[0] - ends[1]) / 2e-6, rtol=1e-6)
 
 
+@pytest.mark.shapes
 @cases
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_dtype_is_kept(case, dtype):

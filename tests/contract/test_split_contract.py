@@ -36,6 +36,7 @@ EVERY += [Case(kind, name, dtype="float32") for kind in ("vlasov", "fourier") fo
 EVERY += [Case(kind, "gaussian", 2, 2, "float32") for kind in SYSTEMS] + [Case(kind, "gaussian") for kind in SYSTEMS]
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("case", EVERY, ids=str)
 def test_dtype_is_kept(case):
     """Catches an array made without dtype: float64 in the program of a float32 run (x64 is on here), or the other way

@@ -1,15 +1,13 @@
 r"""The overlaps of N particles bound by springs with their mean field: Gaussian integrals."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import ArrayLike, Complex, Float, Real
 
 from ..._checks import check_integer, check_scalar, refuse
-
-Rows = Sequence[Sequence[float]]
+from ..._types import Rows
 
 
 def harmonic_overlap(
