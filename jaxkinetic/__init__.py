@@ -1,6 +1,6 @@
 """N-particle stochastic systems of kinetic theory, their mean-field limits, and the distance between the two.
 
-Rooms are imported when they are first used: `import jaxkinetic` costs next to nothing beyond `import jax`.
+Subpackages and names are imported when they are first used: `import jaxkinetic` takes a few milliseconds.
 """
 
 from importlib import import_module
@@ -81,7 +81,7 @@ _NAMES = {
     "states": ("Axis", "Density", "Grid", "Particles", "Wave"),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}
-# What names schemes, in a sentence or in a file, has to know them all.
+# Modules that look schemes up, for an error message or in a file: all schemes must be imported before.
 _WITH_SCHEMES = ("_simulate", "_ensemble", "_iterate", "_checkpoint")
 
 __all__ = [*_ROOMS, *_ROOM_OF]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
