@@ -13,7 +13,7 @@ import jaxkinetic as jk
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("landau", "boltzmann", "vlasov")
-# From the bottom up; what stands on one line may import each other.
+# From the bottom up; modules of one line may import each other.
 LAYERS = (
     ("_types", "_checks", "_batches", "_implicit", "_files", "_guard", "_bkw", "_fingerprint", "_trees", "_memory"),
     ("states", "_system"),

@@ -273,8 +273,8 @@ def test_coulomb_relaxation():
 
 @pytest.mark.parametrize("scheme", [RandomMatching(), Sweep()])
 def test_invalid_traced_time_stops_the_run(scheme):
-    """A NaN or negative parameter that is seen only while the run goes. Catches particles that did not move, which would
-    look like a result, and a gradient of 0, like a minimum."""
+    """A NaN or negative parameter whose value is known only during the run ends it. Catches particles that do not move, which
+    would look like a result, and a gradient of 0, which would look like a minimum."""
     state = jk.initial.maxwellian(jax.random.key(0), 6, 3)
 
     @jax.jit

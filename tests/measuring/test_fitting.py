@@ -231,9 +231,9 @@ def test_second_derivative_of_the_rate():
 
 
 def test_signal_window():
-    """e^{-8 t} + noise of .01 a run: signal until e^{-8 t} = 3 standard errors; the fit over it has the rate, and a
-    transient that decays faster is left out by `below`. Catches the noise of one run for that of the mean, and a window
-    that ends at a lucky point."""
+    """16 runs of e^{-8 t}, each with noise of standard deviation .01: the window ends where e^{-8 t} is 3 standard errors of
+    the mean (.0025; .01 for a single run), the fit over it has the rate, and `below` moves its beginning. Catches the noise
+    of one run in place of that of the mean, and a window that ends at a lucky point."""
     t = np.linspace(0, 2, 201)
     runs = np.exp(-8 * t) + 0.01 * np.random.default_rng(4).normal(size=(16, t.size))
     first, last = jk.decay_window(t, runs)
