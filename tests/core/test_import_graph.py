@@ -3,10 +3,12 @@
 import ast
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jaxkinetic as jk
@@ -177,6 +179,14 @@ def test_unknown_names_raise():
         exec("from jaxkinetic import Partikles")
 
 
+def test_public_modules_are_attributes():
+    """In a new process, modules whose names are in `jaxkinetic` itself are attributes too, and an unknown name gives a
+    suggestion. Catches `jk.schemes`, which is there only after something else has imported it."""
+    code = "import jaxkinetic as jk; jk.fitting, jk.oscillation, jk.schemes, jk.states; jk.Partikles"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].endswith("no attribute 'Partikles'. Did you mean: 'Particles'?")
+
+
 UNSUPPORTED = """
 import jax.numpy as jnp, jaxkinetic as jk
 class Still(jk.AbstractDiffusion):
@@ -194,3 +204,15 @@ def test_errors_name_every_scheme():
     depends on what was imported before."""
     done = subprocess.run([sys.executable, "-c", UNSUPPORTED], capture_output=True, text=True)
     assert "but is Sweep; use one of: EulerMaruyama." in done.stderr
+
+
+def test_load_checkpoint_in_a_new_process(tmp_path):
+    """A file of a Vlasov run loads where nothing but `load_checkpoint` was used. Catches a file whose classes are "not known
+    here", because no one has imported their module."""
+    state = jk.Particles(np.zeros((2, 1)), np.ones((2, 1)))
+    run = jk.simulate(jk.vlasov.NBody(jk.vlasov.Cosine()), state, dt=0.1, num_steps=1)
+    jk.save_checkpoint(tmp_path / "run.npz", run.checkpoint)
+    code = f"import jaxkinetic as jk; print(jk.load_checkpoint({str(tmp_path / 'run.npz')!r}).step)"
+    environment = {**os.environ, "JAX_ENABLE_X64": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "1", done.stderr
