@@ -28,7 +28,8 @@ AMPLITUDES = {
 
 
 def call(*arguments, **options):
-    environment = {**os.environ, "COLUMNS": "200"}
+    # Quickly compiled, as in conftest.py.
+    environment = {**os.environ, "COLUMNS": "200", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     return subprocess.run(
         [sys.executable, "-m", "jaxkinetic", *arguments],
         capture_output=True,

@@ -164,7 +164,10 @@ def deviator(state):
     return second - jnp.trace(second) / v.shape[1] * jnp.eye(v.shape[1])
 
 
-@pytest.mark.parametrize(("num", "dim"), [(4, 3), (3, 2), (6, 4), (5, 5)])
+@pytest.mark.optimised
+@pytest.mark.parametrize(
+    ("num", "dim"), [(4, 3), (3, 2), *(pytest.param(*x, marks=pytest.mark.slow) for x in ((6, 4), (5, 5)))]
+)
 def test_deviator_factor_of_one_matching(num, dim):
     """gamma = 0: 1 - N/(2(N-1)) (1 - e^{-8 d dt (N-1)/N}), N even; (1 + e^{-8 d dt})/2, N odd. N for N - 1 is 20 standard
     errors away (9 in d > 3, where fewer runs are made), e^{-4 d dt} more."""

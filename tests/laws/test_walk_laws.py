@@ -72,6 +72,7 @@ def p_values(x, y):
     return np.array([*out, homogeneity(*cells)])
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     ("num", "runs"),
     [(6, 30_000), pytest.param(6, RUNS, marks=pytest.mark.slow), pytest.param(20, RUNS, marks=pytest.mark.slow)],

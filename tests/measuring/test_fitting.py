@@ -150,7 +150,8 @@ def test_other_models(name, floor, unit):
     np.testing.assert_allclose(jnp.vdot(gradient, direction), difference, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.optimised
+@pytest.mark.parametrize("name", [pytest.param(m, marks=[pytest.mark.slow] * (m == "stretched")) for m in MODELS])
 def test_error_bar_coverage_of_other_models(name):
     """500 series of 50 points, noise independent and correlated over 3 points: the 95 % interval covers in 92-98 %.
     Catches a bar that forgets the correlation, or the shape that is fitted too."""
