@@ -55,6 +55,7 @@ def layouts(case, monkeypatch):
     jax.clear_caches()
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("case", [DIFFUSION, PAIRS], ids=["diffusion", "pairs"])
 def test_restart_across_layouts(case, layouts):
     """A run at the threshold, where every step is stored, and one a byte above it, where there are blocks, end in the same
