@@ -25,11 +25,14 @@ def cache_folder() -> str | None:
 
 
 def _shrink(folder: Path, limit: int) -> None:
-    """Remove the least recently used files until at most `limit` bytes are left."""
+    """Remove empty files, which a full disk leaves and JAX would not write again, and the least recently used ones until at most
+    `limit` bytes are left."""
     files = []
     for path in folder.iterdir():
         if path.is_file():
             status = path.stat()
+            if not status.st_size:
+                path.unlink(missing_ok=True)
             files.append((max(status.st_atime, status.st_mtime), status.st_size, path))
     total = sum(size for _, size, _ in files)
     for _, size, path in sorted(files):

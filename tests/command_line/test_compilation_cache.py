@@ -84,14 +84,15 @@ def test_folder_that_cannot_be_made(user, tmp_path):
 
 
 def test_size_is_limited(user, tmp_path):
-    """Above the limit, the files that were read longest ago are removed; a folder among them is left alone. Catches a cache
-    that grows without end, and one that removes its newest programs first."""
+    """Above the limit, the files that were read longest ago are removed, and empty ones always; a folder among them is left
+    alone. Catches a cache that grows without end, and one that removes its newest programs first."""
     user.setattr(_compilation_cache, "_LIMIT", 250)
     folder = Path(cache_folder())
     (folder / "folder").mkdir()
     for age, name in enumerate("abcd"):
         (folder / name).write_bytes(b"x" * 100)
         os.utime(folder / name, (1e9 - age, 1e9 - age))
+    (folder / "empty").touch()
     os.utime(folder / "d", (1e9 + 1, 1e9 - 9))  # read last, although written first
     assert cache_folder() == str(folder)
     assert sorted(p.name for p in folder.iterdir()) == ["a", "d", "folder"]
