@@ -25,8 +25,8 @@ def cache_folder() -> str | None:
 
 
 def _shrink(folder: Path, limit: int) -> None:
-    """Remove empty files, which a full disk leaves and JAX would not write again, and the least recently used ones until at most
-    `limit` bytes are left."""
+    """Remove empty files, which a full disk leaves and JAX would not write again, and the least recently used ones until at
+    most `limit` bytes are left."""
     files = []
     for path in folder.iterdir():
         if path.is_file():
