@@ -79,7 +79,8 @@ def test_recursions_converge_to_odes():
         np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.02)
 
 
-@pytest.mark.parametrize(("num", "replicas"), [(8, 200_000), (64, 8_000)])
+@pytest.mark.optimised
+@pytest.mark.parametrize(("num", "replicas"), [(8, 200_000), pytest.param(64, 8_000, marks=pytest.mark.slow)])
 def test_quartic_moments_of_kac(num, replicas):
     """Q4, e^2 and T2 at t = .06. Nearest mistakes: the time doubled or halved, which moves T2 by more than 8 standard
     errors; at N = 8 the sum with j = i counted, which leaves N for N - 1 (asserted)."""
@@ -242,6 +243,7 @@ def test_noise_covariance(noise):
     assert np.abs(z_scores(products, wrong)[np.triu_indices(9)]).max() > 8
 
 
+@pytest.mark.optimised
 def test_stress_gradient_in_strength():
     """d/dC of the stress deviator at t = .05, d = 3, gamma = 0, C = 1: -.6 e^{-.6} of its initial value, corrected for
     the step: the deviator is multiplied by f = 1 - 4 d C dt + 4 (d-1)^2 C^2 dt^2 a step, so d f^n / dC.
