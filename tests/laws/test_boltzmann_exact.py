@@ -11,6 +11,7 @@ import jaxkinetic as jk
 B, exact, D = jk.boltzmann, jk.boltzmann.exact, jk.diagnostics
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize(
     ("num", "volume", "alpha", "t"),
     [(1, 2.0, 0.5, 1.0), (2, 2.0, 0.3, 0.7), (7, 10.0, 1.0, 3.0), (100, 100.0, 0.5, 1.0)],
@@ -25,6 +26,7 @@ def test_death_chain_moments(num, volume, alpha, t):
     np.testing.assert_allclose(variance, law @ numbers**2 - (law @ numbers) ** 2, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.shapes
 def test_death_chain_known_values_and_limit():
     """Known mean and variance at N = 100; for N -> infinity they are N/u and (2/3) N (1/u - 1/u^4), u = 1 + alpha t =
     1.5. Catches a rate off by a factor 2."""
@@ -37,6 +39,7 @@ def test_death_chain_known_values_and_limit():
     np.testing.assert_allclose(mean / 1e6, exact.maxwell_density(1.0, 0.5), rtol=1e-6)
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("dim", [2, 3])
 def test_bkw_moments_and_rate(dim, alpha):
@@ -57,6 +60,7 @@ def test_bkw_moments_and_rate(dim, alpha):
         np.testing.assert_allclose((up - down) / (2 * h), (1 - alpha) * n * (15 - here) / 3, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("dim", [2, 3])
 def test_hard_sphere_law_solves_moment_equations(dim):
     """n' = -alpha c_d n^2 sqrt(T), T' = -(alpha c_d/2d) n T^{3/2}, the moment equations of a Maxwellian, integrated
@@ -76,6 +80,7 @@ def test_hard_sphere_law_solves_moment_equations(dim):
     )
 
 
+@pytest.mark.shapes
 def test_initial_rates():
     """Sampled pairs of a Maxwellian: E r and E |v|^2 r. Catches a wrong c_d, and a T' that is not T n'/(2d)."""
     v, w = np.random.default_rng(0).normal(size=(2, 400_000, 3))
@@ -88,6 +93,7 @@ def test_initial_rates():
     assert abs(-loss.mean() / 3 - expected) < 4 * loss.std() / 3 / 632
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("cross_section", [B.Maxwell(0.8), B.HardSphere(), B.VariableHardSphere(0.4, 2.0)])
 @pytest.mark.parametrize("dim", [2, 3, 4])
 def test_generator_gives_pressure_rate(cross_section, dim):

@@ -10,6 +10,7 @@ import jaxkinetic as jk
 d = jk.diagnostics
 
 
+@pytest.mark.shapes
 def test_moments_by_hand():
     """With a dead particle that holds 1e9 and infinity. Catches N counted over slots, N - 1 for N, and a dead slot that
     reaches a moment."""

@@ -84,6 +84,7 @@ def test_series_with_a_nan():
     assert not np.isfinite(fit.rate_stderr)
 
 
+@pytest.mark.shapes
 def test_window():
     """A given window leaves out what is outside; its ends may be JAX or NumPy numbers. Catches points beyond it that
     still weigh: the rate would be off by more than 1."""
