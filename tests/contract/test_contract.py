@@ -24,6 +24,8 @@ import jaxkinetic as jk
 from jaxkinetic import _adjoint
 from jaxkinetic._simulate import check_start
 
+pytestmark = pytest.mark.newest
+
 
 def over(cases: Sequence[Case], slow: str | None = None) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(

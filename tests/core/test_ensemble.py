@@ -14,6 +14,8 @@ from helpers import count_traces
 import jaxkinetic as jk
 from jaxkinetic_kernels import fold_in
 
+pytestmark = pytest.mark.newest
+
 KEY = jax.random.key(11)
 KAC = jk.landau.Kac(jk.landau.PowerLaw(-2.0, softening=0.3))
 SAVE = jk.Save(every=3, observe={"M4": jk.diagnostics.moment, "stress": jk.diagnostics.stress})

@@ -12,6 +12,8 @@ from helpers import assert_argument_error, count_traces, particles
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 KEY = jax.random.key(0)
 KAC = jk.landau.Kac(jk.landau.Maxwell())
 

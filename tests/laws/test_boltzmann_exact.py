@@ -8,6 +8,8 @@ from scipy.integrate import simpson, solve_ivp
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 B, exact, D = jk.boltzmann, jk.boltzmann.exact, jk.diagnostics
 
 

@@ -7,6 +7,8 @@ import pytest
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 d = jk.diagnostics
 
 
