@@ -296,6 +296,7 @@ print("fine")
 """
 
 
+@pytest.mark.slow
 def test_replicas_on_two_devices():
     """Two devices of the host give the same replicas, and totals that are merged. Catches devices that repeat each
     other's replicas."""

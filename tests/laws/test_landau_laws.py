@@ -148,6 +148,7 @@ def test_euler_maruyama_heating(noise, gamma):
         np.testing.assert_allclose(heating, 4 * 4 * dt**2 * e, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_centred_heating_factor():
     """`euler_heating`, after 6 steps: Kac 1 + 4 (d-1)^2 dt^2 a step; independent noise less 4 (d-1) dt/N. Catches one
     noise's factor for the other's: each is more than 8 standard errors from the other's."""
@@ -170,7 +171,7 @@ def test_centred_heating_factor():
         assert abs(wrong) > 8
 
 
-@pytest.mark.parametrize("gamma", [0.0, -3.0])
+@pytest.mark.parametrize("gamma", [0.0, pytest.param(-3.0, marks=pytest.mark.slow)])
 def test_independent_noise_and_matrix_root_have_one_law(gamma):
     """Moments of degree 2 to 4, their products, and correlations of two particles, two samples of 60 000 runs of N = 4.
 
