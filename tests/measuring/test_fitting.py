@@ -122,7 +122,8 @@ MODELS = {
 
 @pytest.mark.parametrize(
     ("name", "floor", "unit"),
-    [("algebraic", "fit", 1.0), ("power law", 0.2, 1.0), ("stretched", 0.2, 30.0), pytest.param("stretched", "fit", 1.0, marks=pytest.mark.slow),
+    [("algebraic", "fit", 1.0), ("power law", 0.2, 1.0), ("stretched", 0.2, 30.0),
+     pytest.param("stretched", "fit", 1.0, marks=pytest.mark.slow),
      ("stretched by 2/3", "fit", 30.0)],
 )  # fmt: skip
 def test_other_models(name, floor, unit):
