@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Inexact, Integer, Shaped
+from jaxtyping import Array, Float, Inexact, Integer, Shaped
 
 from jaxkinetic_kernels import materialise
 
@@ -26,14 +26,13 @@ def unpack(table: Table) -> Columns:
 
 
 def stored(components: Columns) -> Columns:
-    """The components once in memory for all who read them, two of them in one loop."""
+    """The components, computed once and kept in memory for every kernel that reads them, two components in one loop."""
     return unpack([materialise(x) for x in pack(components)])
 
 
-def put(
-    table: Table, partners: Integer[Array, "2 K"], columns: tuple[Float[Array, "2 K"], ...], active: Bool[Array, " K"]
-) -> Table:
-    """`columns` at `partners`, (2, K) each, where `active`, (K,); there `partners` names no slot twice."""
+def put(table: Table, partners: Array, columns: tuple[Array, ...], active: Array) -> Table:
+    """The table with `columns`, (2, K) each, written at the slots `partners`, (2, K), of the `active` pairs, (K,). No two
+    active pairs may name the same slot."""
     num = table[0].shape[0]
     # Out of range, who does not move: nothing is written. Still no index twice.
     nowhere = num + jnp.arange(partners.size, dtype=partners.dtype).reshape(partners.shape)
@@ -43,8 +42,8 @@ def put(
 
 
 def matched(table: Table, partners: Integer[Array, "2 K"]) -> tuple[Float[Array, "2 K"], ...]:
-    """The columns at `partners`, (2, K) each, the two of a pair in a column: one gather for both. A partner that is no slot
-    (the one that pads an odd number) reads the last one."""
+    """The columns at `partners`, (2, K) each: both partners of a pair by one gather. A partner beyond the last slot (it pads an
+    odd number) reads the last one."""
     return unpack([materialise(at(x, partners)) for x in table])
 
 
@@ -58,5 +57,5 @@ def spread(columns: tuple[Float[Array, "2 K"], ...], partners: Integer[Array, "2
 def pair_columns(
     first: tuple[Float[Array, " K"], ...], second: tuple[Float[Array, " K"], ...]
 ) -> tuple[Float[Array, "2 K"], ...]:
-    """(K,) and (K,) as (2, K), component by component."""
+    """The components of the first and the second partners, (K,) each, stacked as (2, K)."""
     return tuple(jnp.stack(both) for both in zip(first, second, strict=True))

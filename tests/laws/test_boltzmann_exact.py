@@ -8,6 +8,8 @@ from scipy.integrate import simpson, solve_ivp
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 B, exact, D = jk.boltzmann, jk.boltzmann.exact, jk.diagnostics
 
 
@@ -94,7 +96,7 @@ def test_initial_rates():
 
 
 @pytest.mark.parametrize("cross_section", [B.Maxwell(0.8), B.HardSphere(), B.VariableHardSphere(0.4, 2.0)])
-@pytest.mark.parametrize("dim", [2, 3, 4])
+@pytest.mark.parametrize("dim", [2, 3, pytest.param(4, marks=pytest.mark.slow)])
 def test_generator_gives_pressure_rate(cross_section, dim):
     """L of sum v v^T is -(1/2 Lambda) sum Sigma dev(z z^T), with a dead slot. Catches a factor 2, and z' on a wrong
     sphere."""

@@ -11,6 +11,8 @@ from helpers import z_scores
 import jaxkinetic as jk
 from jaxkinetic.landau import exact
 
+pytestmark = pytest.mark.newest
+
 GRID = np.linspace(0, 8, 40_001)
 
 

@@ -6,6 +6,8 @@ import pytest
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 exact = jk.landau.exact
 
 
