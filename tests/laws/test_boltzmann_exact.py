@@ -95,6 +95,17 @@ def test_initial_rates():
     assert abs(-loss.mean() / 3 - expected) < 4 * loss.std() / 3 / 632
 
 
+def test_cross_sections_by_hand():
+    """Sigma = strength r^gamma, and a bound that no rate below r_max passes. Catches a factor or a power that the generator,
+    which is made from the same Sigma, would not show."""
+    r = np.array([0.0, 0.3, 1.0, 2.5])
+    for cross_section, gamma, strength in (
+        (B.Maxwell(0.8), 0.0, 0.8), (B.HardSphere(0.7), 1.0, 0.7), (B.VariableHardSphere(0.4, 2.0), 0.4, 2.0),
+    ):  # fmt: skip
+        np.testing.assert_allclose(cross_section.sigma(jnp.asarray(r**2)), strength * r**gamma, rtol=1e-12)
+        np.testing.assert_allclose(cross_section.bound(jnp.asarray(2.5)), strength * 2.5**gamma, rtol=1e-12)
+
+
 @pytest.mark.parametrize("cross_section", [B.Maxwell(0.8), B.HardSphere(), B.VariableHardSphere(0.4, 2.0)])
 @pytest.mark.parametrize("dim", [2, 3, pytest.param(4, marks=pytest.mark.slow)])
 def test_generator_gives_pressure_rate(cross_section, dim):
