@@ -1,0 +1,86 @@
+"""The N-particle amplitude, the number of particles outside the mean-field state."""
+
+from .mutation import VLASOV, Mutation, tests
+
+MUTATIONS = [
+    Mutation(
+        "psqm-n",
+        "The force in the N-particle equation for the amplitude is divided by N instead of N - 1.",
+        VLASOV + "pseudo_schrodinger.py",
+        "jnp.broadcast_to(total, (axis.num,) * num) / (num - 1)",
+        "jnp.broadcast_to(total, (axis.num,) * num) / num",
+        tests("laws/test_pseudo_schrodinger.py", "test_solution_by_characteristics[cosine]"),
+    ),
+    Mutation(
+        "psqm-pairing",
+        "The force of one particle on the other has the sign of the other one.",
+        VLASOV + "pseudo_schrodinger.py",
+        "pair = table if m < n else table.T",
+        "pair = table",
+        tests("laws/test_pseudo_schrodinger.py", "test_solution_by_characteristics[cosine]"),
+    ),
+    Mutation(
+        "psqm-phase",
+        "The N-particle amplitude gets a phase K, which its equation does not have.",
+        VLASOV + "pseudo_schrodinger.py",
+        "return pair_field(self._potential, grid.axes[: grid.half]), None",
+        "return pair_field(self._potential, grid.axes[: grid.half]), super()._forces(hat, grid)[1]",
+        tests("laws/test_pseudo_schrodinger.py", "test_solution_by_characteristics[cosine]"),
+    ),
+    Mutation(
+        "counting-sign",
+        "The formula for the number of particles outside lacks its signs.",
+        VLASOV + "counting.py",
+        "(-1) ** i * math.comb(num, k)",
+        "math.comb(num, k)",
+        tests("laws/test_counting.py", "test_distribution_equals_projections"),
+    ),
+    Mutation(
+        "counting-cell",
+        "The norm of a contracted wave has a cell too many.",
+        VLASOV + "counting.py",
+        "* cell ** (left - 1))",
+        "* cell**left)",
+        tests("laws/test_counting.py", "test_distribution_equals_projections"),
+    ),
+    Mutation(
+        "counting-wrong-particle",
+        "A contraction takes the position of one particle and the velocity of another.",
+        VLASOV + "counting.py",
+        "((0, 1), (0, left))",
+        "((0, 1), (left - 1, left))",
+        tests("laws/test_counting.py", "test_distribution_equals_projections"),
+    ),
+    Mutation(
+        "counting-conjugate",
+        "Half of the ratio of amplitudes is replaced by its conjugate.",
+        VLASOV + "counting.py",
+        "jnp.sum(jnp.where(used, log_moved - log_ones, 0), 1)",
+        "jnp.conj(jnp.sum(jnp.where(used, log_moved - log_ones, 0), 1))",
+        tests("laws/test_counting.py", "test_monte_carlo_overlaps[2-2-40000-complex]"),
+    ),
+    Mutation(
+        "characteristics-kappa-sign",
+        "The phase along characteristics has the wrong sign of kappa.",
+        VLASOV + "characteristics.py",
+        "phase - half * kappa",
+        "phase + half * kappa",
+        tests("laws/test_counting.py", "test_characteristics_match_grid_wave[series]"),
+    ),
+    Mutation(
+        "counting-frozen-flow",
+        "The potential and the amplitude of a mean-field flow are constants: the gradient of a sampled share is wrong.",
+        VLASOV + "characteristics.py",
+        "held, start = cast_floating((potential, amplitude), density.dtype)",
+        "held, start = jax.lax.stop_gradient(cast_floating((potential, amplitude), density.dtype))",
+        tests("laws/test_counting.py", "test_gradients_of_sampled_share"),
+    ),
+    Mutation(
+        "counting-not-periodic",
+        "A potential that is not periodic is accepted on a torus.",
+        VLASOV + "counting.py",
+        "    _check_torus(flow)\n",
+        "",
+        tests("laws/test_counting.py", "test_potential_must_be_periodic_on_a_torus"),
+    ),
+]
