@@ -83,4 +83,46 @@ MUTATIONS = [
         "",
         tests("laws/test_counting.py", "test_potential_must_be_periodic_on_a_torus"),
     ),
+    Mutation(
+        "amplitude-covariance",
+        "|alpha|^2 of a Gaussian amplitude has half of its covariance.",
+        VLASOV + "amplitudes.py",
+        "size = -square / 4 - jnp.log(2 * math.pi * jnp.sqrt(det)) / 2",
+        "size = -square / 2 - jnp.log(2 * math.pi * jnp.sqrt(det)) / 2",
+        tests("laws/test_counting.py", "test_characteristics_match_grid_wave"),
+    ),
+    Mutation(
+        "amplitude-sample-scale",
+        "Samples of a Gaussian amplitude have the covariance of alpha instead of |alpha|^2.",
+        VLASOV + "amplitudes.py",
+        "x = jnp.sqrt(xx) * a",
+        "x = jnp.sqrt(2 * xx) * a",
+        tests("laws/test_counting.py", "test_samples_have_the_law_of_the_amplitude"),
+    ),
+    Mutation(
+        "characteristics-field-at-one-end",
+        "Both half kicks of a characteristic take the field at the start of the step.",
+        VLASOV + "characteristics.py",
+        "v, phase, ends[::sign][1], sign), None",
+        "v, phase, ends[::sign][0], sign), None",
+        tests("laws/test_counting.py", "test_characteristics_match_grid_wave"),
+    ),
+    Mutation(
+        "counting-norm-not-checked",
+        "Waves that are not normalised are counted.",
+        VLASOV + "counting.py",
+        """        if abs(float(one.mass) - 1) > NORM:
+""",
+        """        if False:
+""",
+        tests("laws/test_counting.py", "test_mismatched_waves_raise"),
+    ),
+    Mutation(
+        "psqm-symmetry-not-checked",
+        "An N-particle wave that is not symmetric is accepted.",
+        VLASOV + "pseudo_schrodinger.py",
+        "if np.abs(alpha - other).max() > _SYMMETRY * np.abs(alpha).max():",
+        "if False:",
+        tests("laws/test_pseudo_schrodinger.py", "test_argument_errors"),
+    ),
 ]

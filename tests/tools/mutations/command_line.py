@@ -5,7 +5,7 @@ from .mutation import BOLTZMANN, EXPERIMENTS, KERNELS, PAIRS, Mutation, tests
 MUTATIONS = [
     Mutation(
         "cli-exit-status",
-        "A command that is refused has the exit status 1 instead of 2.",
+        "Bad options give the exit status 1 instead of 2.",
         EXPERIMENTS + "cli.py",
         "        return 2\n",
         "        return 1\n",
@@ -29,7 +29,7 @@ MUTATIONS = [
     ),
     Mutation(
         "resume-computes-again",
-        "A run that goes on computes its finished parts again.",
+        "A resumed run computes its finished parts again.",
         EXPERIMENTS + "_replicas.py",
         "kept = watch.partial.load(label, part) if watch.partial else None",
         "kept = None",
@@ -37,7 +37,7 @@ MUTATIONS = [
     ),
     Mutation(
         "resume-another-run",
-        "A run goes on from the parts of a run with other options.",
+        "A run is resumed from the parts of a run with other options.",
         EXPERIMENTS + "_partial.py",
         "elif other != value:",
         "elif False:",
@@ -45,7 +45,7 @@ MUTATIONS = [
     ),
     Mutation(
         "resume-damaged-part",
-        "A damaged part stops a run that goes on.",
+        "A damaged part stops a resumed run.",
         EXPERIMENTS + "_partial.py",
         """            # Damaged by something else than a kill: it is made again.
             return None
@@ -56,7 +56,7 @@ MUTATIONS = [
     ),
     Mutation(
         "resume-damaged-chunk",
-        "A damaged chunk stops a run that goes on.",
+        "A damaged chunk stops a resumed run.",
         EXPERIMENTS + "_replicas.py",
         "    except ValueError:\n        return None\n",
         "    except ValueError:\n        raise\n",
@@ -64,7 +64,7 @@ MUTATIONS = [
     ),
     Mutation(
         "results-json-first",
-        "The file that says that all results are there is put in its place first.",
+        "result.json, which says that the results are complete, is put in its place first.",
         EXPERIMENTS + "_output.py",
         "        for name in FILES:\n            os.replace(",
         "        for name in reversed(FILES):\n            os.replace(",
@@ -96,7 +96,7 @@ MUTATIONS = [
     ),
     Mutation(
         "resume-loses-saves",
-        "A long run that goes on loses what was saved before it was killed.",
+        "A resumed long run loses what was saved before it was killed.",
         EXPERIMENTS + "_replicas.py",
         """        chunks.append(kept[1])
         bar.advance(len(chunks[0]["times"]))
@@ -106,7 +106,7 @@ MUTATIONS = [
     ),
     Mutation(
         "import-of-another-family",
-        "The Boltzmann room imports the Landau room.",
+        "The Boltzmann package imports the Landau package.",
         BOLTZMANN + "systems.py",
         "    def default_scheme(self) -> AbstractScheme:\n        return ExactClock()\n",
         "    def default_scheme(self) -> AbstractScheme:\n        from .. import landau as landau\n\n"
@@ -115,7 +115,7 @@ MUTATIONS = [
     ),
     Mutation(
         "import-upwards",
-        "A room at the bottom imports one above it.",
+        "A module of the bottom layer imports one above it.",
         "jaxkinetic/_checks.py",
         "def describe(value: Any) -> str:\n",
         "def describe(value: Any) -> str:\n    from . import states as states\n\n",
@@ -144,5 +144,112 @@ MUTATIONS = [
         "LATEST = 40.0\n",
         "LATEST = jnp.asarray(40.0)\n",
         tests("core/test_import_graph.py", "test_import_has_no_side_effects"),
+    ),
+    Mutation(
+        "cli-list",
+        "`jaxkinetic list` leaves out an experiment.",
+        EXPERIMENTS + "cli.py",
+        "for experiment in CATALOGUE.values():",
+        "for experiment in list(CATALOGUE.values())[1:]:",
+        tests("command_line/test_command_line.py", "test_list"),
+    ),
+    Mutation(
+        "cli-manifest-seed",
+        "The manifest does not hold the seed.",
+        EXPERIMENTS + "_run.py",
+        """        "seed": getattr(options, "seed", None),
+""",
+        "",
+        tests("command_line/test_command_line.py", "test_run_output"),
+    ),
+    Mutation(
+        "cli-precision-of-a-grid",
+        "An experiment on a grid runs in single precision by default.",
+        EXPERIMENTS + "cli.py",
+        "precision = options.precision or experiment.precision",
+        "precision = options.precision or 32",
+        tests("command_line/test_command_line.py", "test_run_on_a_grid"),
+    ),
+    Mutation(
+        "cli-unknown-option",
+        "An unknown option is ignored.",
+        EXPERIMENTS + "cli.py",
+        """    if unknown:
+""",
+        """    if False:
+""",
+        tests("command_line/test_command_line.py", "test_argument_errors"),
+    ),
+    Mutation(
+        "cli-folder-not-checked",
+        "A folder that cannot be written is reported after the run.",
+        EXPERIMENTS + "_output.py",
+        """                raise IsADirectoryError(0, f"{name} in it is a folder")
+""",
+        """                pass
+""",
+        tests("command_line/test_command_line.py", "test_unwritable_folder_is_reported_first"),
+    ),
+    Mutation(
+        "cli-dimension-not-checked",
+        "The smallest dimension of an experiment is not checked.",
+        EXPERIMENTS + "_experiment.py",
+        'check_integer("--dim", self.dim, minimum=least_dim)',
+        'check_integer("--dim", self.dim, minimum=1)',
+        tests("command_line/test_command_line.py", "test_argument_errors"),
+    ),
+    Mutation(
+        "sweep-values-of-another-sweep",
+        "Finished values of a sweep with other options are used.",
+        EXPERIMENTS + "_sweep.py",
+        """    if other is not None:
+        raise refuse(
+            "--out", "be a new folder""",
+        """    if False:
+        raise refuse(
+            "--out", "be a new folder""",
+        tests("command_line/test_resume.py", "test_sweep_over_the_exponent"),
+    ),
+    Mutation(
+        "sweep-of-words",
+        "A sweep over words takes its values for numbers.",
+        EXPERIMENTS + "_sweep.py",
+        "float(v) if KINDS[name] is not str else i",
+        "float(v)",
+        tests("command_line/test_resume.py", "test_sweep_over_words"),
+    ),
+    Mutation(
+        "sweep-one-value",
+        "A sweep over one value is accepted.",
+        EXPERIMENTS + "_sweep.py",
+        "or len(parsed) < 2:",
+        "or len(parsed) < 1:",
+        tests("command_line/test_resume.py", "test_sweep_argument_errors"),
+    ),
+    Mutation(
+        "plot-negative-values",
+        "A figure of the entropy shows negative values on its logarithmic axis.",
+        EXPERIMENTS + "plotting.py",
+        """    shown = y > 0
+""",
+        """    shown = y > -np.inf
+""",
+        tests("command_line/test_plotting.py", "test_entropy_panel"),
+    ),
+    Mutation(
+        "plot-rates-of-noise",
+        "A figure shows decay rates between saves that do not stand out of the noise.",
+        EXPERIMENTS + "plotting.py",
+        "known = (y[1:] > 3 * floor[1:]) & (y[:-1] > 3 * floor[:-1]) &",
+        "known = (y[1:] > 0 * floor[1:]) & (y[:-1] > 0 * floor[:-1]) &",
+        tests("command_line/test_plotting.py", "test_local_rate_panel"),
+    ),
+    Mutation(
+        "plot-counts",
+        "A slice of the velocities shows counts instead of a density.",
+        EXPERIMENTS + "plotting.py",
+        "density = counts / max(counts.sum(), 1) / np.diff(x)[0] / np.diff(y)[0]",
+        "density = counts / max(counts.sum(), 1)",
+        tests("command_line/test_plotting.py", "test_density_panels"),
     ),
 ]

@@ -277,7 +277,7 @@ MUTATIONS = [
     ),
     Mutation(
         "exact-overlap-frequency",
-        "In the exact overlaps the N particles turn at the frequency of the mean field.",
+        "In the exact overlaps the N particles oscillate at the frequency of the mean field.",
         VLASOV + "exact/counting.py",
         "turned(math.sqrt(stiffness * num / (num - 1)))",
         "turned(math.sqrt(stiffness))",

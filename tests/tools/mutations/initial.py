@@ -37,7 +37,7 @@ MUTATIONS = [
     ),
     Mutation(
         "initial-derivative-zero",
-        "A Maxwellian has no derivative in its temperature.",
+        "A Maxwellian has no gradient in its temperature.",
         "jaxkinetic/initial.py",
         "return centre + jnp.sqrt(temperature) *",
         "return centre + jnp.sqrt(jax.lax.stop_gradient(temperature)) *",
@@ -60,8 +60,8 @@ MUTATIONS = [
         tests("laws/test_torus.py", "test_mode_sampler_gradient[float64]"),
     ),
     Mutation(
-        "precision-not-to-be-had",
-        "float64 is accepted where JAX may not use it.",
+        "precision-unavailable",
+        "float64 is accepted although x64 is off.",
         "jaxkinetic/initial.py",
         "if jax.dtypes.canonicalize_dtype(dtype) != dtype:",
         "if False:",

@@ -36,7 +36,7 @@ MUTATIONS = [
         tests("laws/test_microcanonical.py", "test_generator_on_stress[3-heat_kernel]"),
     ),
     Mutation(
-        "mbc-rate-knows-the-way",
+        "mbc-directed-rate",
         "Pairs jump more often along the first axis: the uniform law is not invariant.",
         LANDAU + "microcanonical.py",
         "return jnp.broadcast_to(self._constant(vi[0].dtype), vi[0].shape)",
@@ -58,5 +58,47 @@ MUTATIONS = [
         "fine = (angle > 0) & (angle <= _PI)",
         "fine = angle > 0",
         tests("laws/test_microcanonical_limits.py", "test_invalid_traced_epsilon_stops_the_run[fixed_angle-4.0]"),
+    ),
+    Mutation(
+        "mbc-coincident",
+        "The rotation of two particles at one place is NaN.",
+        LANDAU + "microcanonical.py",
+        "self.interaction.psi(jnp.where(r2 == 0, jnp.ones_like(r2), r2))",
+        "self.interaction.psi(r2)",
+        tests("laws/test_microcanonical_limits.py", "test_coincident_particles"),
+    ),
+    Mutation(
+        "mbc-guard",
+        "A gradient that reaches the rate through the velocities does not raise.",
+        LANDAU + "microcanonical.py",
+        'return self.law != "fixed_angle" or isinstance(self.interaction, Maxwell)',
+        "return True",
+        tests("laws/test_microcanonical_limits.py", "test_biased_gradients_raise"),
+    ),
+    Mutation(
+        "mbc-unbounded",
+        "Collisions at a fixed angle without a majorant are accepted.",
+        LANDAU + "microcanonical.py",
+        """            if not bounded:
+""",
+        """            if False:
+""",
+        tests("laws/test_microcanonical_limits.py", "test_incompatible_law_and_interaction_raise"),
+    ),
+    Mutation(
+        "mbc-unbounded-in-a-run",
+        "A traced rate without a bound is not seen.",
+        LANDAU + "interactions.py",
+        "unbounded = (self.gamma < 0) & (",
+        "unbounded = (self.gamma < -100) & (",
+        tests("laws/test_microcanonical_limits.py", "test_unbounded_traced_rate_stops_the_run"),
+    ),
+    Mutation(
+        "mbc-concrete-angle-above-pi",
+        "An angle above pi is accepted.",
+        LANDAU + "microcanonical.py",
+        "if np.asarray(epsilon).item() > _PI:",
+        "if False:",
+        tests("laws/test_microcanonical_limits.py", "test_argument_errors"),
     ),
 ]
