@@ -194,11 +194,11 @@ class Runner:
             raise SystemExit(f"--scratch must be empty, or an earlier one, but {scratch} holds something else")
         mark.touch()
         self._settings = {"JAX_COMPILATION_CACHE_DIR": str(scratch / "cache")}
-        if "JAX_DISABLE_MOST_OPTIMIZATIONS" not in (root / "tests" / "conftest.py").read_text():
+        if "disable_most_optimizations" not in (root / "tests" / "conftest.py").read_text():
             # Most of the time goes into compiling.
             self._settings["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
             if version("jaxlib").startswith("0.10."):
-                self._settings["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+                self._settings["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"
         for number in range(jobs):
             copy(root, scratch / f"copy{number}")
             check_imports(scratch / f"copy{number}")

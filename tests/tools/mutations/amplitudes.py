@@ -125,4 +125,20 @@ MUTATIONS = [
         "if False:",
         tests("laws/test_pseudo_schrodinger.py", "test_argument_errors"),
     ),
+    Mutation(
+        "counting-swaps-not-checked",
+        "More swaps than particles are accepted.",
+        VLASOV + "counting.py",
+        'if check_integer("swaps", swaps, minimum=1) > num:',
+        'if check_integer("swaps", swaps, minimum=1) > 1000 * num:',
+        tests("laws/test_counting.py", "test_argument_errors"),
+    ),
+    Mutation(
+        "counting-functional-unbounded",
+        "The weights of the counting functional exceed 1.",
+        VLASOV + "counting.py",
+        "min(k / num**exponent, 1.0)",
+        "k / num**exponent",
+        tests("laws/test_counting.py", "test_two_particles_on_grid"),
+    ),
 ]

@@ -277,4 +277,15 @@ MUTATIONS = [
 """,
         tests("laws/test_walk_laws.py", "test_initial_pressure_rate_of_hard_spheres"),
     ),
+    Mutation(
+        "walk-empty-not-continued",
+        "A run in which no particle is left cannot be continued.",
+        BOLTZMANN + "systems.py",
+        """        check_particles(state, 1)
+        self.cross""",
+        """        check_particles(state, 1)
+        check_alive(state, 1)
+        self.cross""",
+        tests("laws/test_exact_clock.py", "test_continuing_an_empty_system"),
+    ),
 ]

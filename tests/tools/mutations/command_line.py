@@ -252,4 +252,16 @@ MUTATIONS = [
         "density = counts / max(counts.sum(), 1)",
         tests("command_line/test_plotting.py", "test_density_panels"),
     ),
+    Mutation(
+        "results-removed-first",
+        "Earlier results are removed before the run.",
+        EXPERIMENTS + "_output.py",
+        """        with tempfile.TemporaryFile(dir=path):
+            pass
+""",
+        """        for name in FILES:
+            (path / name).unlink(missing_ok=True)
+""",
+        tests("command_line/test_command_line.py", "test_failed_run_keeps_earlier_results"),
+    ),
 ]

@@ -1,6 +1,6 @@
 """The time loop, adjoints, dtypes, checks."""
 
-from .mutation import Mutation, tests
+from .mutation import LANDAU, Mutation, tests
 
 MUTATIONS = [
     Mutation(
@@ -345,5 +345,33 @@ MUTATIONS = [
         'if "closed-over" in str(error):',
         "if False:",
         tests("laws/test_vlasov.py", "test_reversible_gradient_through_an_observable"),
+    ),
+    Mutation(
+        "save-before-the-steps",
+        "What is saved is the state before the steps that lead to it.",
+        "jaxkinetic/_adjoint.py",
+        """            loop = self.repeat(partial(problem.step, given), loop, count, problem.longest)
+            return loop, jax.lax.cond(wanted, partial(problem.take, given), lambda _: _zeros(shapes), loop)
+""",
+        """            end = self.repeat(partial(problem.step, given), loop, count, problem.longest)
+            return end, jax.lax.cond(wanted, partial(problem.take, given), lambda _: _zeros(shapes), loop)
+""",
+        tests("core/test_simulate.py", "test_saves_belong_to_their_step"),
+    ),
+    Mutation(
+        "pair-scheme-for-every-interaction",
+        "A scheme of pair flows is accepted for an interaction that has none.",
+        LANDAU + "systems.py",
+        "return super().supports(scheme, state) and not (pairs and not isinstance(self.interaction, AbstractRadial))",
+        "return super().supports(scheme, state) or pairs",
+        tests("laws/test_pairs.py", "test_pair_scheme_needs_pair_flow"),
+    ),
+    Mutation(
+        "identities-repeat",
+        "More particles than identities are accepted: two of them share their noise.",
+        "jaxkinetic/states.py",
+        "if num > 2**31:",
+        "if num > 2**40:",
+        tests("laws/test_pairs.py", "test_more_particles_than_identities_raise"),
     ),
 ]

@@ -67,4 +67,12 @@ MUTATIONS = [
         "if False:",
         tests("core/test_single_precision.py", "test_library_without_x64"),
     ),
+    Mutation(
+        "initial-beta-not-checked",
+        "A datum of the BKW solution with a negative density is accepted.",
+        "jaxkinetic/initial.py",
+        "if not is_traced(beta) and np.asarray(beta) > largest * (1 + 1e-6):",
+        "if False:",
+        tests("core/test_initial.py", "test_argument_errors"),
+    ),
 ]

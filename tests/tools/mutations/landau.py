@@ -282,4 +282,12 @@ MUTATIONS = [
         "return root, solve(anticommutator, change)",
         tests("core/test_interactions.py", "test_root_and_its_second_derivative"),
     ),
+    Mutation(
+        "root-difference",
+        "The derivative of the matrix root divides by the difference of two eigenvalues.",
+        LANDAU + "roots.py",
+        "sums = s[..., :, None] + s[..., None, :]",
+        "sums = s[..., :, None] - s[..., None, :]",
+        tests("core/test_interactions.py", "test_root_derivative_at_the_identity"),
+    ),
 ]

@@ -437,4 +437,22 @@ MUTATIONS = [
         "modulus = jnp.sqrt(jnp.abs(c0))",
         tests("measuring/test_oscillation.py", "test_no_oscillation_and_argument_errors"),
     ),
+    Mutation(
+        "knn-k-not-checked",
+        "A neighbour of higher number than there are particles is accepted.",
+        DIAGNOSTICS + "entropy.py",
+        """    if k >= state.num_slots:
+""",
+        """    if False:
+""",
+        tests("measuring/test_diagnostics.py", "test_entropy_argument_errors"),
+    ),
+    Mutation(
+        "fit-late-overflow",
+        "The gradient of the rate of a late series passes through an amplitude that overflows.",
+        "jaxkinetic/_decay_fit.py",
+        "growth = jnp.exp(jnp.minimum(rate * before, _largest_exponent(t.dtype)))",
+        "growth = jnp.exp(rate * before)",
+        tests("measuring/test_fitting.py", "test_gradient_of_a_late_series"),
+    ),
 ]

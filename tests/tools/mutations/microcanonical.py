@@ -101,4 +101,20 @@ MUTATIONS = [
         "if False:",
         tests("laws/test_microcanonical_limits.py", "test_argument_errors"),
     ),
+    Mutation(
+        "mbc-gradient-of-the-angle",
+        "The gradient misses that the angle depends on psi.",
+        LANDAU + "microcanonical.py",
+        "self.epsilon.astype(psi.dtype) * psi, jnp.asarray(0.5",
+        "self.epsilon.astype(psi.dtype) * jax.lax.stop_gradient(psi), jnp.asarray(0.5",
+        tests("laws/test_microcanonical_limits.py", "test_parameter_gradients"),
+    ),
+    Mutation(
+        "mbc-guard-too-strict",
+        "Gradients in the velocities raise for Maxwell molecules at a fixed angle.",
+        LANDAU + "microcanonical.py",
+        'return self.law != "fixed_angle" or isinstance(self.interaction, Maxwell)',
+        'return self.law != "fixed_angle"',
+        tests("laws/test_microcanonical_limits.py", "test_velocity_gradients_at_a_fixed_angle"),
+    ),
 ]
