@@ -34,7 +34,7 @@ PARTS = ("trace", "lower", "compile")
 
 def of_particles(case, num):
     """(run, arguments, which argument the gradient is in)."""
-    system, state = case.system(), case.state(jax.random.key(0), num, case.dim, jnp.float32)
+    system, state = case.system(), case.start(jnp.float32, num=num)
     own, places = jax.tree.leaves(system), leaves_at(system, case.parameters)
 
     def run(parameters, velocity, words):
@@ -83,7 +83,7 @@ def leaves_at(system, paths):
 
 def programs(num):
     """(name, function, arguments): every entry as value, and as gradient where there is one."""
-    grids = [split_cases.Case(kind, "gaussian", order=order) for kind in split_cases.SYSTEMS for order in (2, 4)]
+    grids = [split_cases.GridCase(kind, "gaussian", order=order) for kind in split_cases.SYSTEMS for order in (2, 4)]
     entries = [(str(case), of_particles, case) for case in CASES]
     entries += [(f"strang{case.order}-{case.kind}", of_grid, case) for case in grids]
     bodies = {"cosine": jk.vlasov.Cosine(), "gaussian": jk.vlasov.Gaussian(1.0, 1.0)}

@@ -1,12 +1,13 @@
 """Every (system, scheme) that the contract tests run on. A new one is one more line."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from case import Case
 from helpers import particles
 
 import jaxkinetic as jk
@@ -44,18 +45,35 @@ class Anisotropic(jk.landau.AbstractInteraction):
 
 
 @dataclass(frozen=True)
-class Case:
+class ParticleCase(Case):
     """`parameters`: dotted paths of the leaves whose gradient is checked against finite differences."""
 
     name: str
     system: Callable[[], jk.AbstractSystem]
     scheme: Callable[[], jk.AbstractScheme]
     parameters: tuple[str, ...] = ()
-    state: Callable[..., jk.Particles] = field(default=particles)
     dim: int = 3
     pathwise_permutation: bool = True  # False where pairs are drawn by the place in the array
-    differentiable: bool = True  # False where a gradient would be biased and raises
-    thorough: bool = True  # False: left out of the most expensive tests; another case runs the same code
+    differentiable: bool = True
+    thorough: bool = True
+    dt: float = 0.01
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Both for the cases that are tested thoroughly: what a dtype changes, it changes for all."""
+        return ("float32", "float64") if self.thorough else ("float64",)
+
+    def start(self, dtype=jnp.float64, seed: int = 1, num: int = 7) -> jk.Particles:
+        return particles(jax.random.key(seed), num, self.dim, dtype)
+
+    @staticmethod
+    def values(state):
+        return state.velocity
+
+    def variations(self):
+        # All at once: jumps are rare, and a rate alone may change none of them.
+        system = jax.tree.map(lambda x: x * 0.9, self.system())
+        return [{"system": system, "state": self.start(seed=9), "key": jax.random.key(8), "dt": 0.02}]
 
     def __str__(self) -> str:
         return self.name
@@ -73,67 +91,71 @@ def _torus() -> jk.landau.Trigonometric:
     return jk.landau.Trigonometric(modes, np.stack([np.eye(2), np.diag([0.0, -0.4]), cross, -cross]))
 
 
-def _landau() -> list[Case]:
+def _landau() -> list[ParticleCase]:
     L, em = jk.landau, jk.EulerMaruyama
     return [
-        Case("kac-power", lambda: L.Kac(_power()), em, POWER),
-        Case("kac-maxwell", lambda: L.Kac(L.Maxwell(0.8)), em, ("interaction.strength",), dim=2, thorough=False),
-        Case(
+        ParticleCase("kac-power", lambda: L.Kac(_power()), em, POWER),
+        ParticleCase(
+            "kac-maxwell", lambda: L.Kac(L.Maxwell(0.8)), em, ("interaction.strength",), dim=2, thorough=False
+        ),
+        ParticleCase(
             "kac-user",
             lambda: L.Kac(Yukawa(0.9, 1.3)),
             em,
             ("interaction.strength", "interaction.screening"),
             thorough=False,
         ),
-        Case("independent-power", lambda: L.IndependentNoise(_power()), em, POWER, thorough=False),
-        Case("independent-user", lambda: L.IndependentNoise(Anisotropic(0.2)), em, ("interaction.stretch",)),
-        Case("root-power", lambda: L.MatrixSqrt(_power()), em, POWER, thorough=False),
-        Case("root-torus", lambda: L.MatrixSqrt(_torus()), em, ("interaction.coefficients",), dim=2),
-        Case("root-user", lambda: L.MatrixSqrt(Anisotropic(0.2)), em, ("interaction.stretch",), dim=2, thorough=False),
+        ParticleCase("independent-power", lambda: L.IndependentNoise(_power()), em, POWER, thorough=False),
+        ParticleCase("independent-user", lambda: L.IndependentNoise(Anisotropic(0.2)), em, ("interaction.stretch",)),
+        ParticleCase("root-power", lambda: L.MatrixSqrt(_power()), em, POWER, thorough=False),
+        ParticleCase("root-torus", lambda: L.MatrixSqrt(_torus()), em, ("interaction.coefficients",), dim=2),
+        ParticleCase(
+            "root-user", lambda: L.MatrixSqrt(Anisotropic(0.2)), em, ("interaction.stretch",), dim=2, thorough=False
+        ),
     ]
 
 
-def _pairs() -> list[Case]:
+def _pairs() -> list[ParticleCase]:
     L = jk.landau
     coulomb = L.PowerLaw(-3.0, strength=0.7)
     matching, sweep = jk.pairs.RandomMatching, jk.pairs.Sweep
     both = ("interaction.gamma", "interaction.strength")
     return [
-        Case("matching-coulomb", lambda: L.Kac(coulomb), matching, both, pathwise_permutation=False, thorough=False),
-        Case("matching-user", lambda: L.Kac(Yukawa(0.9, 1.3)), matching, ("interaction.screening",), dim=2,
+        ParticleCase("matching-coulomb", lambda: L.Kac(coulomb), matching, both, pathwise_permutation=False, thorough=False),
+        ParticleCase("matching-user", lambda: L.Kac(Yukawa(0.9, 1.3)), matching, ("interaction.screening",), dim=2,
              pathwise_permutation=False),
-        Case("sweep-coulomb", lambda: L.Kac(coulomb), sweep, both, pathwise_permutation=False, thorough=False),
-        Case("sweep-power", lambda: L.Kac(L.PowerLaw(-2.0, 0.7)), lambda: sweep(symmetric=False), both, dim=2,
+        ParticleCase("sweep-coulomb", lambda: L.Kac(coulomb), sweep, both, pathwise_permutation=False, thorough=False),
+        ParticleCase("sweep-power", lambda: L.Kac(L.PowerLaw(-2.0, 0.7)), lambda: sweep(symmetric=False), both, dim=2,
              pathwise_permutation=False),
     ]  # fmt: skip
 
 
-def _jumps() -> list[Case]:
+def _jumps() -> list[ParticleCase]:
     B = jk.boltzmann
     clock, leap = jk.pairs.ExactClock, jk.pairs.TauLeap
     return [
-        Case("clock-maxwell", lambda: B.KacWalk(B.Maxwell(0.8), 0.2), lambda: clock(max_windows=3, max_waves=16),
+        ParticleCase("clock-maxwell", lambda: B.KacWalk(B.Maxwell(0.8), 0.2), lambda: clock(max_windows=3, max_waves=16),
              pathwise_permutation=False),
-        Case("clock-annihilation", lambda: B.KacWalk(B.HardSphere(0.8), 0.2, 0.2), clock, dim=2,
+        ParticleCase("clock-annihilation", lambda: B.KacWalk(B.HardSphere(0.8), 0.2, 0.2), clock, dim=2,
              pathwise_permutation=False, differentiable=False),
-        Case("leap-maxwell", lambda: B.KacWalk(B.Maxwell(0.8), 0.2), leap, pathwise_permutation=False),
-        Case("leap-annihilation", lambda: B.KacWalk(B.HardSphere(0.8), 0.2, 0.2), leap, dim=2,
+        ParticleCase("leap-maxwell", lambda: B.KacWalk(B.Maxwell(0.8), 0.2), leap, pathwise_permutation=False),
+        ParticleCase("leap-annihilation", lambda: B.KacWalk(B.HardSphere(0.8), 0.2, 0.2), leap, dim=2,
              pathwise_permutation=False, differentiable=False, thorough=False),
     ]  # fmt: skip
 
 
-def _microcanonical() -> list[Case]:
+def _microcanonical() -> list[ParticleCase]:
     L = jk.landau
     clock, leap = jk.pairs.ExactClock, jk.pairs.TauLeap
     both = ("interaction.gamma", "interaction.strength")
     return [
         # Its gradients in the parameters: test_microcanonical_limits.py.
-        Case("clock-heat-kernel", lambda: L.Microcanonical(L.PowerLaw(-3.0, 0.7), "heat_kernel", 0.02),
+        ParticleCase("clock-heat-kernel", lambda: L.Microcanonical(L.PowerLaw(-3.0, 0.7), "heat_kernel", 0.02),
              lambda: clock(max_windows=3, max_waves=24), pathwise_permutation=False, thorough=False),
-        Case("clock-fixed-angle", lambda: L.Microcanonical(L.PowerLaw(-1.0, 0.7), "fixed_angle", 0.7, 0.5), clock, dim=2,
-             pathwise_permutation=False, differentiable=False, thorough=False),
-        Case("leap-constant-rate", lambda: L.Microcanonical(L.PowerLaw(-2.0, 0.7), "constant_rate", 0.02), leap, both, dim=2,
-             pathwise_permutation=False, thorough=False),
+        ParticleCase("clock-fixed-angle", lambda: L.Microcanonical(L.PowerLaw(-1.0, 0.7), "fixed_angle", 0.7, 0.5), clock,
+             dim=2, pathwise_permutation=False, differentiable=False, thorough=False),
+        ParticleCase("leap-constant-rate", lambda: L.Microcanonical(L.PowerLaw(-2.0, 0.7), "constant_rate", 0.02), leap, both,
+             dim=2, pathwise_permutation=False, thorough=False),
     ]  # fmt: skip
 
 

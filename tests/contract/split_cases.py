@@ -1,5 +1,5 @@
 """Systems that `Strang` drives, their potentials, grids and initial states: the cases of test_split_contract.py and
-test_split_errors_and_equations.py."""
+test_split_errors_and_equations.py, and of test_contract.py."""
 
 import math
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
-from helpers import CIRCLE, phase_space_density
+from case import Case
+from helpers import CIRCLE
 from helpers import VLASOV_SYSTEMS as SYSTEMS
 
 import jaxkinetic as jk
@@ -117,15 +117,23 @@ PARAMETERS = {
 
 
 @dataclass(frozen=True)
-class Case:
+class GridCase(Case):
     kind: str
     interaction: str
     dim: int = 1
     order: int = 2
     dtype: str = "float64"
+    dt: float = DT
+    thorough: bool = True
+    differentiable: bool = True
 
-    def __str__(self) -> str:
+    @property
+    def name(self) -> str:
         return f"{self.kind}-{self.interaction}-d{self.dim}-order{self.order}-{self.dtype}"
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        return (self.dtype,)
 
     @property
     def complex(self) -> str:
@@ -137,11 +145,31 @@ class Case:
     def system(self) -> jk.AbstractSystem:
         return SYSTEMS[self.kind](POTENTIALS[self.interaction]())
 
+    def scheme(self) -> jk.Strang:
+        return jk.Strang(self.order)
 
-def grouped(*cases: Case) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        "case", [pytest.param(c, marks=pytest.mark.xdist_group(f"split-{c}"), id=str(c)) for c in cases]
-    )
+    def options(self) -> dict:
+        return {"scheme": self.scheme(), "dt": self.dt}
+
+    def start(self, dtype=None, seed: int = 1):
+        """Rolled in x for other seeds than 1."""
+        assert dtype is None or jnp.dtype(dtype) == self.dtype
+        state = _start(self)
+        return state if seed == 1 else eqx.tree_at(values, state, jnp.roll(values(state), seed, 0))
+
+    @staticmethod
+    def values(state):
+        return values(state)
+
+    def variations(self):
+        system = jax.tree.map(lambda x: x * 0.9 if eqx.is_array(x) else x, self.system())
+        state = self.start()
+        turned = eqx.tree_at(values, state, values(state)[::-1])
+        moved = eqx.tree_at(lambda s: s.grid.axes[-1].start, state, state.grid.axes[-1].start - 0.3)
+        return [{"system": system}, {"state": turned}, {"dt": 0.05, "t0": 1.0}, {"state": moved}]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def grid(dim: int, *, trapped: bool = False) -> jk.Grid:
@@ -186,7 +214,7 @@ def as_state(kind: str, alpha: np.ndarray, g: jk.Grid):
 
 
 @cache
-def start(case: Case):
+def _start(case: GridCase):
     g = case.grid()
     return as_state(case.kind, amplitude(g).astype(case.complex), g)
 
@@ -195,28 +223,9 @@ def values(state) -> jax.Array:
     return state.f if isinstance(state, jk.Density) else state.alpha
 
 
-TRACES = []
-
-
-def observed(state) -> jax.Array:
-    TRACES.append(1)
-    f = phase_space_density(state)
-    return jnp.stack([jnp.sum(f), jnp.max(f)])
-
-
-SPARSE = jk.Save(steps=(0, 3, 5), state=True, observe={"o": observed})
-
-
-def run(case: Case, state=None, num_steps=STEPS, system=None, **options):
-    system = case.system() if system is None else system
-    state = start(case) if state is None else state
-    own = {"dt": DT, "scheme": jk.Strang(case.order), "num_steps": num_steps, "save": SPARSE}
-    return jk.simulate(system, state, **(own | options))
-
-
 BITWISE = [
-    Case("vlasov", "gaussian"),
-    Case("velocity", "screened", order=4, dtype="float32"),
-    Case("fourier", "custom"),
-    Case("velocity", "harmonic", dim=2, dtype="float32"),
+    GridCase("vlasov", "gaussian"),
+    GridCase("velocity", "screened", order=4, dtype="float32"),
+    GridCase("fourier", "custom"),
+    GridCase("velocity", "harmonic", dim=2, dtype="float32"),
 ]

@@ -1,11 +1,12 @@
-"""What every (system, scheme) of the registry must do, whatever its physics.
+"""What every (system, scheme) must do, whatever its physics: particles (registry.py) and grids (split_cases.py).
 
-Compilation is the cost: the tests of a case share a worker (`xdist_group`) and, where they can, one run of 7 particles and 12
-steps, which is compiled once; a gradient and its value are one program.
+Compilation is the cost: the tests of a case share, where they can, one run of 7 particles and 12 steps, which is compiled once;
+a gradient and its value are one program.
 """
 
 import functools
 import operator
+from collections.abc import Sequence
 from functools import partial
 
 import equinox as eqx
@@ -13,51 +14,40 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from case import KEY, Case, of_real_parts, real_parts
 from helpers import count_traces, identical
-from registry import CASES, Case
+from registry import CASES, ParticleCase
+from split_cases import BITWISE as GRIDS
+from split_cases import POTENTIALS, GridCase
 
 import jaxkinetic as jk
 from jaxkinetic._simulate import check_start
 
-KEY, DT = jax.random.key(7), 0.01
+
+def over(cases: Sequence[Case], slow: str | None = None) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "case", [pytest.param(c, marks=[pytest.mark.slow] * (c.name == slow), id=str(c)) for c in cases]
+    )
 
 
-def over(cases: list[Case], slow: str | None = None) -> pytest.MarkDecorator:
-    def marks(case: Case) -> list[pytest.MarkDecorator]:
-        return [pytest.mark.xdist_group(f"contract-{case}")] + [pytest.mark.slow] * (case.name == slow)
-
-    return pytest.mark.parametrize("case", [pytest.param(c, marks=marks(c), id=str(c)) for c in cases])
-
-
+EXPORTED = (("vlasov", "gaussian"), ("velocity", "poisson", 2), ("fourier", "screened"))
 NAMED = {c.name: c for c in CASES}
-cases = over(CASES)
 thorough_cases = over([c for c in CASES if c.thorough])
-
-
-def run(case: Case, state, num_steps=12, key=KEY, dt=DT, system=None, **options):
-    system = case.system() if system is None else system
-    return jk.simulate(system, state, scheme=case.scheme(), key=key, dt=dt, num_steps=num_steps, **options)
-
-
-@pytest.mark.xdist_group("one-worker")
-def test_xdist_groups_are_used(request, worker_id):
-    """Catches a pytest whose node ids pytest-xdist cannot mark: groups are then ignored, and every program is compiled
-    twice."""
-    assert worker_id == "master" or request.node.nodeid.endswith("@one-worker")
-
-
-def start(case: Case, num=7, dtype=jnp.float64):
-    return case.state(jax.random.key(1), num, case.dim, dtype)
+# Also those that are only traced: every potential, and every system with a bounded and an unbounded position space.
+TRACED = [GridCase("velocity", name, dtype="float32") for name in POTENTIALS]
+TRACED += [GridCase(kind, name, dtype="float32") for kind in ("vlasov", "fourier") for name in ("gaussian", "harmonic")]
+TRACED += [GridCase(kind, "gaussian", 2, 2, "float32") for kind in ("vlasov", "velocity", "fourier")]
+TRACED += [GridCase(kind, "gaussian") for kind in ("vlasov", "velocity", "fourier")]
 
 
 @over([c for c in CASES if c.pathwise_permutation])
 def test_permutation_equivariance(case):
     """A permuted state follows the permuted path. Catches noise keyed by the place in the array instead of `ident`. (For
     pairings only the law is the same: test_pairs.py.)"""
-    state = start(case)
+    state = case.start()
     order = jax.random.permutation(jax.random.key(3), state.num_slots)
     shuffled = jk.Particles(state.velocity[order], alive=state.alive[order], ident=state.ident[order])
-    straight, other = run(case, state).final, run(case, shuffled).final
+    straight, other = case.run(state).final, case.run(shuffled).final
     np.testing.assert_allclose(other.velocity, straight.velocity[order], rtol=1e-11, atol=1e-12)
     assert np.array_equal(other.ident, straight.ident[order])
     assert not np.allclose(straight.velocity, state.velocity, atol=1e-3)
@@ -68,11 +58,11 @@ class Probe:
 
     alive = np.isin(np.arange(10), (0, 2, 3, 5, 6, 8, 9))
 
-    def __init__(self, case: Case):
+    def __init__(self, case: ParticleCase):
         self.case = case
         # Jumps at a few large angles are rare; a run that is not differentiated may be long.
         self.num_steps = 12 if case.pathwise_permutation else 6 if case.differentiable else 60
-        self.ident = (100 + jnp.arange(10, dtype=jnp.uint32)).at[self.alive].set(start(case).ident)
+        self.ident = (100 + jnp.arange(10, dtype=jnp.uint32)).at[self.alive].set(case.start().ident)
         system = jax.tree.map(lambda x: x.astype(jnp.float64), case.system())
         leaves = [operator.attrgetter(path) for path in case.parameters]
         self.parameters = [leaf(system) for leaf in leaves]
@@ -81,7 +71,7 @@ class Probe:
             # Gradients in the parameters only: those in what a rate depends on would raise.
             changed = eqx.tree_at(lambda s: [leaf(s) for leaf in leaves], system, parameters) if leaves else system
             state = jk.Particles(velocity, alive=self.alive, ident=self.ident)
-            final = run(case, state, self.num_steps, system=changed, throw=False, adjoint=jk.Direct()).final
+            final = case.run(state, self.num_steps, changed, throw=False, adjoint=jk.Direct()).final
             total = jnp.sum(jnp.where(final.alive[:, None], jnp.sin(final.velocity), 0))
             return total + jk.diagnostics.stress(final)[0, 1], final.velocity
 
@@ -92,7 +82,7 @@ class Probe:
 
     def slots(self, dead: float) -> jax.Array:
         """The start, and what the dead slots hold."""
-        return jnp.full((10, self.case.dim), dead).at[self.alive].set(start(self.case).velocity)
+        return jnp.full((10, self.case.dim), dead).at[self.alive].set(self.case.start().velocity)
 
 
 probe = functools.cache(Probe)
@@ -108,13 +98,13 @@ def test_mask_invariance(case):
     (value_of_far, final_of_far), (_, gradient_of_far) = own.derivatives(own.parameters, far)
     assert value == value_of_far
     # Values that are known before the run are checked then.
-    check_start(case.system(), jk.Particles(far, alive=alive), case.scheme(), KEY, DT, 0.0)
+    check_start(case.system(), jk.Particles(far, alive=alive), case.scheme(), KEY, case.dt, 0.0)
     assert np.array_equal(final[alive], final_of_far[alive])
     assert np.array_equal(final[~alive], near[~alive])
     assert np.array_equal(final_of_far[~alive], far[~alive])
     assert not np.allclose(final[alive], near[alive], atol=1e-3)
     if case.pathwise_permutation:
-        np.testing.assert_allclose(final[alive], run(case, start(case)).final.velocity, rtol=1e-11, atol=1e-12)
+        np.testing.assert_allclose(final[alive], case.run().final.velocity, rtol=1e-11, atol=1e-12)
     if case.differentiable:
         assert np.array_equal(gradient, gradient_of_far)
         assert np.isfinite(gradient).all()
@@ -124,50 +114,56 @@ def test_mask_invariance(case):
         np.testing.assert_allclose(jnp.vdot(gradient, direction), (ends[0] - ends[1]) / 2e-6, rtol=1e-6)
 
 
-@cases
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize(
+    ("case", "dtype"),
+    [pytest.param(c, d, id=f"{c}-{d}") for c in CASES for d in ("float32", "float64")]
+    + [pytest.param(c, c.dtype, id=str(c)) for c in TRACED],
+)
 def test_dtype_is_kept(case, dtype):
-    """Catches an array made inside a system without dtype (x64 is on here, so it would be float64). Traced, not
-    compiled: dtypes are known by then."""
-    save = jk.Save(every=4, state=True, observe={"e": jk.diagnostics.energy})
+    """Catches an array made inside a system without dtype (x64 is on here, so it would be float64), and a final state in
+    another picture or on another grid than the initial one. Traced, not compiled: dtypes are known by then."""
+    save = jk.Save(every=4, state=True, observe={"e": observable(case)})
+    arrays, rest = eqx.partition((case.system(), case.start(dtype)), eqx.is_array)
 
-    def outcome(state):
-        solution = run(case, state, save=save, throw=False)
+    def outcome(arrays):
+        system, state = eqx.combine(arrays, rest)
+        solution = case.run(state, system=system, save=save, throw=False)
         return solution.final, solution.states, solution.observed, solution.times
 
-    leaves = jax.tree.leaves(eqx.filter_eval_shape(outcome, start(case, dtype=dtype)))
-    floats = [leaf.dtype for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-    assert len(floats) >= 4
-    assert set(floats) == {jnp.dtype(dtype)}
+    shapes = jax.eval_shape(outcome, arrays)
+    inexact = [leaf.dtype for leaf in jax.tree.leaves(shapes) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    assert len(inexact) >= 4
+    assert {jnp.finfo(d).dtype for d in inexact} == {jnp.dtype(dtype)}
+    assert jax.tree.structure(shapes[0]) == jax.tree.structure(case.start(dtype))
 
 
-# Both precisions for the cases that are tested thoroughly: what a dtype changes, it changes for all.
 precisions = pytest.mark.parametrize(
-    ("case", "dtype"),
-    [
-        pytest.param(c, dtype, marks=pytest.mark.xdist_group(f"contract-{c}"), id=f"{c}-{np.dtype(dtype)}")
-        for c in CASES
-        for dtype in ((jnp.float32, jnp.float64) if c.thorough else (jnp.float64,))
-    ],
+    ("case", "dtype"), [pytest.param(c, d, id=f"{c}-{d}") for c in CASES for d in c.precisions]
 )
 
 
-@precisions
+@pytest.mark.parametrize(
+    ("case", "dtype"), [pytest.param(c, d, id=f"{c}-{d}") for c in [*CASES, *GRIDS] for d in c.precisions]
+)
 def test_restart_is_bitwise(case, dtype):
-    """Catches a step number, time or noise that restarts at zero, and programs whose steps are compiled differently."""
-    state, total = start(case, dtype=dtype), 12
-    whole = run(case, state, total)
+    """Catches a step number, time or noise that restarts at zero, a half step too many where a run is cut, and programs
+    whose steps are compiled differently."""
+    total = 12
+    whole = case.run(case.start(dtype), total)
+    assert not np.allclose(case.values(whole.final), case.values(case.start(dtype)), rtol=1e-2, atol=1e-3)
     # Cut at the half; also at 1 and before the last step, where a loop of one step is a program of its own.
     often = case.thorough or case.name in ("root-power", "clock-heat-kernel")
-    for cut in (1, 6, 11) if often and dtype == jnp.float64 else (6,):
-        half = run(case, state, cut)
+    for cut in (1, 6, 11) if often and dtype == "float64" else (6,):
+        half = case.run(case.start(dtype), cut)
         rest = jk.simulate(case.system(), half.checkpoint, num_steps=total - cut)
         assert identical(rest.final, whole.final), f"cut at {cut}"
         assert rest.checkpoint.step == total
         assert identical(rest.times, whole.times)
 
 
-TRACES, counted = count_traces(jk.diagnostics.energy)
+def observable(case):
+    """A number of a state."""
+    return lambda state: jnp.sum(jnp.abs(case.values(state)) ** 2)
 
 
 def draw(ctx):
@@ -175,7 +171,7 @@ def draw(ctx):
 
 
 SAVES = [
-    jk.Save(state=True, every=1, observe={"draw": jk.Contextual(draw), "e": counted}),
+    jk.Save(state=True, every=1, observe={"draw": jk.Contextual(draw), "e": jk.diagnostics.energy}),
     jk.Save(every=5, observe={"m": jk.diagnostics.moment}),
     jk.Save(steps=(0, 3, 4, 11), observe={"s": jk.diagnostics.stress}, state=True),
 ]
@@ -186,20 +182,20 @@ def test_saving_does_not_change_the_path(case):
     """Saving and observing leave the path bitwise the same. The ways of saving belong to the time loop: all of them for
     one case, the densest for the others. Catches steps that are compiled differently around a save, and an observable
     that uses up the noise of the path."""
-    state = start(case)
-    plain = run(case, state).final
+    state = case.start()
+    plain = case.run(state).final
     for save in SAVES if case is CASES[0] else SAVES[:1]:
-        assert identical(run(case, state, save=save).final, plain), save
+        assert identical(case.run(state, save=save).final, plain), save
 
 
 @over([NAMED[name] for name in ("kac-power", "matching-user", "clock-maxwell", "leap-maxwell")])
 def test_adjoints_agree(case):
     """`Checkpointed`, `Direct` and forward mode give one gradient. Catches a block that is recomputed with other noise
     than it ran with: one case for every way that a scheme draws."""
-    state = start(case)
+    state = case.start()
 
     def last(adjoint, velocity):
-        solution = run(case, eqx.tree_at(lambda s: s.velocity, state, velocity), 9, adjoint=adjoint, throw=False)
+        solution = case.run(eqx.tree_at(lambda s: s.velocity, state, velocity), 9, adjoint=adjoint, throw=False)
         return jnp.sum(jnp.sin(solution.final.velocity))
 
     checkpointed = jax.jit(jax.grad(partial(last, jk.Checkpointed())))(state.velocity)
@@ -227,35 +223,38 @@ def test_parameter_gradients(case):
         assert abs(derivative) > 1e-3, path
 
 
-@thorough_cases
+@over([c for c in CASES if c.thorough] + GRIDS[2:3])
 def test_vmap_and_jit(case):
     """The runs of `jit(vmap)` are the single runs, to a few ulp: batching may order sums differently. Catches noise that
     a batch shares."""
-    states = jax.vmap(lambda key: case.state(key, 7, case.dim))(jax.random.split(jax.random.key(2), 3))
+    singles = [case.start(seed=seed) for seed in (1, 2, 3)]
+    states = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves]), *singles)
     keys = jax.random.split(KEY, 3)
-    batched = jax.jit(jax.vmap(lambda s, k: run(case, s, key=k, throw=False).final.velocity))(states, keys)
+    own = [{"key": key} if "key" in case.options() else {} for key in keys]
+
+    def final(state, key):
+        return case.values(case.run(state, throw=False, **{name: key for name in own[0]}).final)
+
+    batched = jax.jit(jax.vmap(final))(states, keys)
     for i in range(3):
-        alone = run(case, jax.tree.map(operator.itemgetter(i), states), key=keys[i]).final.velocity
+        alone = case.values(case.run(singles[i], **own[i]).final)
         np.testing.assert_allclose(batched[i], alone, rtol=1e-11, atol=1e-12)
+    assert not np.allclose(batched[0], batched[1], rtol=1e-3)
 
 
-@thorough_cases
+@over([c for c in CASES if c.thorough] + GRIDS)
 def test_no_recompilation(case):
-    """New parameters, states, keys and time steps reuse one trace. Catches a recompilation at every call, which no
-    result shows."""
-    run(case, start(case), save=SAVES[0])
-    first = len(TRACES)
-    assert first > 0
-    system = jax.tree.map(lambda x: x * 0.9, case.system())
-    run(
-        case,
-        case.state(jax.random.key(9), 7, case.dim),
-        save=SAVES[0],
-        system=system,
-        key=jax.random.key(8),
-        dt=0.02,
-    )
-    assert len(TRACES) == first
+    """New parameters, states, grids, keys and time steps reuse one trace, and count. Catches a recompilation at every call,
+    which no result shows, and a number that is frozen into the program."""
+    traces, counted = count_traces(observable(case))
+    save = jk.Save(state=True, every=1, observe={"e": counted})
+    first = case.run(save=save)
+    before = len(traces)
+    assert before > 0
+    for variation in case.variations():
+        other = case.run(save=save, **variation)
+        assert not np.allclose(case.values(other.final), case.values(first.final), rtol=1e-3), variation
+    assert len(traces) == before
 
 
 @precisions
@@ -263,8 +262,8 @@ def test_declared_invariants(case, dtype):
     """An invariant that system and scheme both name "exact" stays to round-off; any other one moves. Catches a system or
     a scheme that declares too much, or too little."""
     system, scheme = case.system(), case.scheme()
-    state = start(case, dtype=dtype)
-    final = run(case, state).final
+    state = case.start(dtype)
+    final = case.run(state).final
     for name in ("momentum", "energy"):
         value = getattr(jk.diagnostics, name)
         exact = system.conserves.get(name) == "exact" and scheme.preserves.get(name) == "exact"
@@ -275,18 +274,20 @@ def test_declared_invariants(case, dtype):
             assert drift > 1e3 * jnp.finfo(dtype).eps, name
 
 
-@thorough_cases
+@over([c for c in CASES if c.thorough] + [GridCase(*words, dtype="float32") for words in EXPORTED])
 def test_export_without_callbacks(case):
-    """Catches code that only a CPU can run, and a callback left in a program asked not to raise."""
-    state = start(case, dtype=jnp.float32)
+    """Catches code that only a CPU can run, and a callback left in a program asked not to raise; gradients included."""
+    state = case.start("float32")
 
-    def value(velocity, words):
-        key = jax.random.wrap_key_data(words, impl="threefry2x32")
-        return run(case, jk.Particles(velocity), key=key, throw=False).final.velocity
+    def value(parts, words):
+        moved = eqx.tree_at(case.values, state, of_real_parts(parts))
+        key = {"key": jax.random.wrap_key_data(words, impl="threefry2x32")} if "key" in case.options() else {}
+        adjoint = jk.Reversible() if isinstance(case, GridCase) else jk.Checkpointed()
+        final = case.run(moved, throw=False, adjoint=adjoint, **key).final
+        return sum(jnp.sum(part**2) for part in real_parts(case.values(final)))
 
-    example = (state.velocity, jnp.zeros(2, jnp.uint32))
-    both = jax.value_and_grad(lambda v, w: value(v, w).sum())
-    function = jax.jit(both if case.differentiable else value)
+    example = (real_parts(case.values(state)), jnp.zeros(2, jnp.uint32))
+    function = jax.jit(jax.value_and_grad(value) if case.differentiable else value)
     exported = jax.export.export(function, platforms=("cpu", "cuda", "tpu"))(*example)
     assert exported.platforms == ("cpu", "cuda", "tpu")
     assert "callback" not in str(function.trace(*example).jaxpr)
@@ -295,7 +296,7 @@ def test_export_without_callbacks(case):
 def test_throw_inside_a_trace_uses_a_callback():
     """The control of `test_export_without_callbacks`: the word it searches for is there when it should be."""
     case = CASES[0]
-    traced = str(jax.make_jaxpr(lambda v: run(case, jk.Particles(v)).final.velocity)(start(case).velocity))
+    traced = str(jax.make_jaxpr(lambda v: case.run(jk.Particles(v)).final.velocity)(case.start().velocity))
     assert "callback" in traced
 
 
@@ -303,11 +304,11 @@ def test_program_size_is_independent_of_steps():
     """The program grows neither with the number of steps nor with that of saves: it holds one copy of the step. Catches
     an unrolled loop."""
     case = CASES[0]
-    state = start(case)
+    state = case.start()
 
     def size(num_steps, every):
         save = jk.Save(every=every, observe={"e": jk.diagnostics.energy})
-        f = jax.jit(lambda v: run(case, jk.Particles(v), num_steps, save=save, throw=False).observed["e"])
+        f = jax.jit(lambda v: case.run(jk.Particles(v), num_steps, save=save, throw=False).observed["e"])
         return len(f.lower(state.velocity).as_text())
 
     # Above the size from which `Checkpointed` has blocks, which are two loops more.

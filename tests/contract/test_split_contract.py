@@ -1,7 +1,4 @@
-"""What every system that `Strang` drives must do, whatever its potential: the contract of test_contract.py, on a grid.
-
-Cases of one program share a worker (`xdist_group`): a test that runs what another one ran compiles nothing.
-"""
+"""What a grid adds to test_contract.py: chunks and files, functions as potentials, gradients in the grid, replicas."""
 
 import operator
 from dataclasses import dataclass
@@ -13,58 +10,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import VLASOV_SYSTEMS as SYSTEMS
-from helpers import identical, phase_space_density
+from helpers import identical
 from split_cases import (
     BITWISE,
     DT,
     PARAMETERS,
-    POTENTIALS,
     STEPS,
-    TRACES,
-    Case,
-    grouped,
-    run,
-    start,
+    GridCase,
     values,
 )
 
 import jaxkinetic as jk
 
-EVERY = [Case("velocity", name, dtype="float32") for name in POTENTIALS]
-EVERY += [Case(kind, name, dtype="float32") for kind in ("vlasov", "fourier") for name in ("gaussian", "harmonic")]
-EVERY += [Case(kind, "gaussian", 2, 2, "float32") for kind in SYSTEMS] + [Case(kind, "gaussian") for kind in SYSTEMS]
+SPARSE = jk.Save(steps=(0, 3, 5), state=True)
 
 
-@pytest.mark.parametrize("case", EVERY, ids=str)
-def test_dtype_is_kept(case):
-    """Catches an array made without dtype: float64 in the program of a float32 run (x64 is on here), or the other way
-    round; and a final state in another picture or on another grid than the initial one."""
-    real, complex_ = jnp.dtype(case.dtype), jnp.dtype(case.complex)
-
-    def traced(system, state):
-        out = run(case, state, 5, system, adjoint=jk.Direct(), throw=False)
-        return out.final, out.states, out.observed, out.times, out.stats, out.checkpoint.carry
-
-    system = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), real) if eqx.is_array(x) else x, case.system())
-    arrays, rest = eqx.partition((system, start(case)), eqx.is_array)
-    program, shapes = jax.make_jaxpr(lambda a: traced(*eqx.combine(a, rest)), return_shape=True)(arrays)
-    floats = [leaf for leaf in jax.tree.leaves(shapes) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-    assert {leaf.dtype for leaf in floats} == {real} | ({complex_} if case.kind != "vlasov" else set())
-    alien = {"float32": ("f64[", "c128["), "float64": ("f32[", "c64[")}[case.dtype]
-    assert not [line for line in str(program).splitlines() if any(word in line for word in alien)]
-    assert jax.tree.structure(shapes[0]) == jax.tree.structure(start(case))
-
-
-@grouped(*BITWISE)
+@pytest.mark.parametrize("case", BITWISE, ids=str)
 def test_path_is_independent_of_saves_and_restarts(case, tmp_path):
     """Saves, chunks, restarts and files leave the path bitwise the same. Catches a step number that restarts at 0, a
     half step too many where a run is cut, a leaf or an option that a file loses, and programs whose steps are compiled
     differently (chunks of one step among them)."""
-    whole = run(case)
-    assert not np.allclose(values(whole.final), values(start(case)), rtol=1e-2)
-    chunks = list(jk.iterate(case.system(), start(case), chunk=1, num_steps=STEPS, dt=DT, scheme=jk.Strang(case.order)))
-    states = [start(case), *(c.final for c in chunks)]
+    whole = case.run(num_steps=STEPS, save=SPARSE)
+    assert not np.allclose(values(whole.final), values(case.start()), rtol=1e-2)
+    chunks = list(
+        jk.iterate(case.system(), case.start(), chunk=1, num_steps=STEPS, dt=DT, scheme=jk.Strang(case.order))
+    )
+    states = [case.start(), *(c.final for c in chunks)]
     assert identical(states[-1], whole.final)
     for place, step in enumerate((0, 3, 5)):
         # To an ulp or so: a state that is saved has gone through another program than one at an end.
@@ -79,41 +50,24 @@ def test_path_is_independent_of_saves_and_restarts(case, tmp_path):
     np.testing.assert_allclose(rest.times, [6 * DT], rtol=1e-6)
 
 
-@grouped(*BITWISE)
-def test_no_recompilation(case):
-    """Catches a recompilation at every call, which no result shows; and a potential or a grid frozen into the program."""
-    first = run(case)
-    traces = len(TRACES)
-    assert traces > 0
-    system = jax.tree.map(lambda x: x * 0.9 if eqx.is_array(x) else x, case.system())
-    results = [run(case, system=system)]
-    state = start(case)
-    other = eqx.tree_at(values, state, values(state)[::-1])
-    results += [run(case, other), run(case, dt=0.05, t0=1.0)]
-    results += [run(case, eqx.tree_at(lambda s: s.grid.axes[-1].start, state, state.grid.axes[-1].start - 0.3))]
-    assert len(TRACES) == traces
-    for result in results:
-        assert not np.allclose(values(result.final), values(first.final), rtol=1e-3)
-
-
 def test_plain_function_as_potential(tmp_path):
     """A plain function runs and continues from a checkpoint in memory; a file cannot hold it, and the error says what a
     file can hold. Catches a function as a leaf of what the loop carries."""
-    case, save = Case("velocity", "bare"), jk.Save()
-    first = run(case, num_steps=1, save=save)
+    case = GridCase("velocity", "bare")
+    first = case.run(num_steps=1)
     rest = jk.simulate(case.system(), first.checkpoint, num_steps=1)
-    assert identical(rest.final, run(case, num_steps=2, save=save).final)
+    assert identical(rest.final, case.run(num_steps=2).final)
     with pytest.raises(ValueError, match=r"no function, which no file can hold.*`__call__` of an eqx.Module"):
         jk.save_checkpoint(tmp_path / "run.npz", first.checkpoint)
 
 
 # d/d of: the potential's parameters, dt, the grid, and the initial values, along one direction.
 GRADIENTS = [
-    (Case("vlasov", "sum"), jk.Checkpointed()),
-    (Case("vlasov", "sum"), jk.Reversible()),
-    (Case("velocity", "sum", dim=2), jk.Direct()),
-    (Case("fourier", "harmonic"), jk.Checkpointed()),
-    (Case("fourier", "sum"), jk.Reversible()),
+    (GridCase("vlasov", "sum"), jk.Checkpointed()),
+    (GridCase("vlasov", "sum"), jk.Reversible()),
+    (GridCase("velocity", "sum", dim=2), jk.Direct()),
+    (GridCase("fourier", "harmonic"), jk.Checkpointed()),
+    (GridCase("fourier", "sum"), jk.Reversible()),
 ]
 
 
@@ -121,19 +75,19 @@ GRADIENTS = [
 class Knobs:
     """A run as a function of numbers, named."""
 
-    case: Case
+    case: GridCase
     adjoint: eqx.Module
 
     @property
     def at(self) -> dict[str, np.ndarray]:
-        system, axes = self.case.system(), start(self.case).grid.axes
+        system, axes = self.case.system(), self.case.start().grid.axes
         paths = {path: operator.attrgetter(path)(system.potential) for path in PARAMETERS[self.case.interaction]}
         places = {f"{part} {i}": getattr(axis, part) for i, axis in enumerate(axes) for part in ("start", "length")}
         return {name: np.asarray(x, np.float64) for name, x in (paths | places | {"dt": DT, "data": 0.0}).items()}
 
     def __call__(self, knobs: dict[str, Any]) -> jax.Array:
         """A number without symmetry, of the values alone: a grid that counts must have counted on the way."""
-        case, state, system = self.case, start(self.case), self.case.system()
+        case, state, system = self.case, self.case.start(), self.case.system()
         for path in PARAMETERS[case.interaction]:
             system = eqx.tree_at(lambda s, p=path: operator.attrgetter(p)(s.potential), system, knobs[path])
         for i in range(2 * case.dim):
@@ -143,7 +97,7 @@ class Knobs:
         first = values(state)
         ramp = np.linspace(0.5, 1.5, first.size).reshape(first.shape)
         state = eqx.tree_at(values, state, first * (1 + knobs["data"] * ramp).astype(first.dtype))
-        final = run(case, state, 5, system, dt=knobs["dt"], adjoint=self.adjoint, throw=False, save=jk.Save()).final
+        final = case.run(state, 5, system, dt=knobs["dt"], adjoint=self.adjoint, throw=False).final
         y = values(final)
         z = (y * y * y).real if jnp.iscomplexobj(y) else y * y
         return jnp.sum(np.sin(7 * ramp) * (1 + ramp) * z) / np.max(np.abs(first)) ** 2
@@ -175,11 +129,11 @@ def test_gradients(case, adjoint):
         assert (abs(derivative[name]) < 1e-9 * scale) if still else (abs(derivative[name]) > 1e-6 * scale), name
 
 
-def rolled(case: Case, key: jax.Array):
-    return eqx.tree_at(values, start(case), jnp.roll(values(start(case)), jax.random.randint(key, (), 0, 16), 0))
+def rolled(case: GridCase, key: jax.Array):
+    return eqx.tree_at(values, case.start(), jnp.roll(values(case.start()), jax.random.randint(key, (), 0, 16), 0))
 
 
-@grouped(BITWISE[2])
+@pytest.mark.parametrize("case", BITWISE[2:3], ids=str)
 def test_replicas_equal_single_runs(case):
     """Replicas are the single runs to a few ulp. Catches a system that cannot be batched, and replicas that share their
     data."""
@@ -187,37 +141,8 @@ def test_replicas_equal_single_runs(case):
     together = jk.ensemble(case.system(), init, key=key, replicas=3, num_steps=STEPS, dt=DT, batch=2)
     finals = np.asarray(values(together.final))
     for r in range(3):
-        alone = run(case, init(jax.random.split(jax.random.fold_in(key, r))[0]))
+        alone = case.run(init(jax.random.split(jax.random.fold_in(key, r))[0]), STEPS)
         np.testing.assert_allclose(finals[r], values(alone.final), rtol=1e-9, atol=1e-13)
         for name in ("boundary_mass", "spectral_tail_x", "spectral_tail_v"):
             np.testing.assert_allclose(together.stats[name][r], alone.stats[name], rtol=1e-6, atol=1e-15)
     assert not np.allclose(finals[0], finals[1], rtol=1e-3)
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        Case(*words, dtype="float32")
-        for words in (("vlasov", "gaussian"), ("velocity", "poisson", 2), ("fourier", "screened"))
-    ],
-    ids=str,
-)
-def test_export_without_callbacks(case):
-    """Catches code that only a CPU can run, and a callback left in a program asked not to raise; gradients included."""
-    state = start(case)
-
-    def value(strength, *parts):
-        data = parts[0] if case.kind == "vlasov" else jax.lax.complex(*parts)
-        system = jax.tree.map(lambda x: x.astype(jnp.float32) * strength, case.system())
-        state = eqx.tree_at(values, start(case), data)
-        out = run(case, state, 3, system, adjoint=jk.Reversible(), throw=False, save=jk.Save())
-        return jnp.sum(phase_space_density(out.final) ** 2)
-
-    data = values(state)
-    example = (jnp.ones((), jnp.float32), *((data.real, data.imag) if jnp.iscomplexobj(data) else (data,)))
-    function = jax.jit(jax.value_and_grad(value, argnums=(0, 1)))
-    exported = jax.export.export(function, platforms=("cpu", "cuda", "tpu"))(*example)
-    assert exported.platforms == ("cpu", "cuda", "tpu")
-    assert "callback" not in str(function.trace(*example).jaxpr)
-    throws = jax.jit(lambda data: run(case, eqx.tree_at(values, state, data), 3, save=jk.Save()).final)
-    assert "callback" in str(throws.trace(data).jaxpr)

@@ -13,15 +13,12 @@ from split_cases import (
     DT,
     STEPS,
     Bell,
-    Case,
     Fragile,
+    GridCase,
     amplitude,
     as_state,
     grid,
-    grouped,
     normalised,
-    run,
-    start,
     values,
 )
 
@@ -34,7 +31,7 @@ G1 = grid(1)
 
 
 def attempt(state=None, potential=None, kind="vlasov", **options):
-    state = start(Case(kind, "cosine")) if state is None else state
+    state = GridCase(kind, "cosine").start() if state is None else state
     system = SYSTEMS[kind](V.Cosine() if potential is None else potential)
     return jk.simulate(system, state, dt=DT, num_steps=1, **options)
 
@@ -136,11 +133,11 @@ def test_failure_is_reported_at_its_step(kind):
     """A field that overflows, and one that is NaN from the step at which the density passes a threshold. That step is
     found from the states by the flows themselves. Catches a result a step off, one that later steps overwrite, and a NaN
     in a part of the carry that is not looked at."""
-    case = Case(kind, "cosine")
+    case = GridCase(kind, "cosine")
     every = jk.Save(every=1, state=True)
 
     def solution(strength, threshold, throw=False):
-        return run(case, system=SYSTEMS[kind](Fragile(strength, threshold)), dt=0.2, save=every, throw=throw)
+        return case.run(None, STEPS, SYSTEMS[kind](Fragile(strength, threshold)), dt=0.2, save=every, throw=throw)
 
     calm = solution(9.0, jnp.inf)
     assert bool(calm.result.ok)
@@ -177,7 +174,7 @@ def high(x, axis) -> float:
     return share(np.moveaxis(np.fft.fft(x, axis=axis), axis, 0), up)
 
 
-@grouped(BITWISE[0], BITWISE[2], BITWISE[3])
+@pytest.mark.parametrize("case", [BITWISE[0], BITWISE[2], BITWISE[3]], ids=str)
 def test_resolution_stats(case):
     """Against numpy, on data whose two ends in velocity differ, in steps too short to move anything: the stats show what
     is under-resolved or leaves the box. Catches a share of another norm, a wrong third of the wavenumbers, and an end of
@@ -189,7 +186,7 @@ def test_resolution_stats(case):
         alpha = alpha + 0.01 * end * np.abs(alpha).max(d + i, keepdims=True)
     alpha = normalised(alpha, g)
     state = as_state(case.kind, alpha.astype(case.complex), g)
-    solution = run(case, state, dt=1e-9)
+    solution = case.run(state, STEPS, dt=1e-9)
     assert bool(solution.result.ok)
     assert int(solution.stats["steps"]) == STEPS
     mass = np.abs(alpha) ** 2

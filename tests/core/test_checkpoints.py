@@ -24,8 +24,6 @@ from jaxkinetic._files import read_arrays, write_arrays
 
 KAC = jk.landau.Kac(jk.landau.PowerLaw(-2.0, softening=0.3))
 SCHEMES = [jk.EulerMaruyama(), jk.pairs.RandomMatching(), jk.pairs.Sweep(), jk.pairs.Sweep(symmetric=False)]
-# One worker: what one test has compiled the others need not.
-pytestmark = pytest.mark.xdist_group("checkpoints")
 SAVE = jk.Save(every=3, observe={"M4": jk.diagnostics.moment}, state=True)
 
 

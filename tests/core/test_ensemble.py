@@ -14,8 +14,6 @@ from helpers import count_traces
 import jaxkinetic as jk
 from jaxkinetic_kernels import fold_in
 
-# One worker: what one test has compiled the others need not.
-pytestmark = pytest.mark.xdist_group("ensemble")
 KEY = jax.random.key(11)
 KAC = jk.landau.Kac(jk.landau.PowerLaw(-2.0, softening=0.3))
 SAVE = jk.Save(every=3, observe={"M4": jk.diagnostics.moment, "stress": jk.diagnostics.stress})

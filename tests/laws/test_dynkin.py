@@ -24,7 +24,7 @@ def interaction(gamma):
 @pytest.mark.parametrize(
     ("name", "dim", "num", "gamma"),
     [
-        pytest.param(s, d, n, g, marks=pytest.mark.xdist_group(f"dynkin-{s}-{d}-{n}"))
+        (s, d, n, g)
         for s in SYSTEMS
         # Every N with every g, both dimensions with both N.
         for d, n, gammas in ((2, 3, (-2, 0, 1)), (3, 3, (-3,)), (2, 8, (-2,)), (3, 8, INTERACTIONS))
@@ -48,7 +48,7 @@ STRENGTHS = {-3: 3.0, -2: 2.0, 0: 1.0, 1: 0.4}
 @pytest.mark.parametrize(
     ("name", "dim", "num", "gamma"),
     [
-        pytest.param(s, d, n, g, marks=pytest.mark.xdist_group(f"dynkin-{s}-{d}-{n}"))
+        (s, d, n, g)
         for s in PAIR_SCHEMES
         for d, n, gammas in ((2, 3, (-2, 1)), (3, 3, (-3, -2, 0, 1)), (3, 8, (-3, 0)))
         for g in gammas
