@@ -129,7 +129,7 @@ MUTATIONS = [
         "jaxkinetic/states.py",
         "return jnp.sum(self.alive, dtype=self.velocity.dtype)",
         "return jnp.sum(self.alive, dtype=float)",
-        tests("contract/test_contract.py", "test_dtype_is_kept[float32-kac-power]"),
+        tests("contract/test_contract.py", "test_dtype_is_kept[kac-power-float32]"),
     ),
     Mutation(
         "dtype-of-the-wavenumbers",
@@ -141,7 +141,7 @@ MUTATIONS = [
         """    whole = [0 if 2 * j == -axis.num else j for j in signed]
     return 2 * math.pi * jnp.asarray(whole, float) / axis.length
 """,
-        tests("contract/test_split_contract.py", "test_dtype_is_kept[velocity-gaussian-d1-order2-float32]"),
+        tests("contract/test_contract.py", "test_dtype_is_kept[velocity-gaussian-d1-order2-float32]"),
     ),
     Mutation(
         "check-skipped-in-jit",
