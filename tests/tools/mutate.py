@@ -30,7 +30,7 @@ from mutations import MUTATIONS, Mutation
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("jaxkinetic", "kernels", "tests", "pyproject.toml", "README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE")
 IGNORED = shutil.ignore_patterns("__pycache__", ".*", "*.pyc")
-LIMIT = 300  # seconds for one test
+LIMIT, SLOW_LIMIT = 150, 600  # seconds for one test, which is fast or slow
 PYTEST = ["-n0", "-p", "no:cacheprovider", "-m", "not gpu"]
 # Of a patch that is broken.
 ERRORS = ("NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError", "SyntaxError", "IndentationError")
@@ -87,7 +87,7 @@ def main() -> int:
         return 0
     chosen = named if given.names else [m for m in named if (m.name in slow) == given.slow]
     with tempfile.TemporaryDirectory(prefix="jaxkinetic-mutate-") as folder:
-        runner = Runner(root, given.scratch.resolve() if given.scratch else Path(folder), given.jobs)
+        runner = Runner(root, given.scratch.resolve() if given.scratch else Path(folder), given.jobs, slow)
         return runner.control(chosen) if given.control else runner.run(chosen)
 
 
@@ -185,8 +185,8 @@ def environment(root: Path) -> dict[str, str]:
 class Runner:
     """Scratch copies of the repository, one for each job, with one compilation cache."""
 
-    def __init__(self, root: Path, scratch: Path, jobs: int):
-        self._jobs = jobs
+    def __init__(self, root: Path, scratch: Path, jobs: int, slow: set[str]):
+        self._jobs, self._slow = jobs, slow
         self._free: queue.Queue[Path] = queue.Queue()
         self._running: set[subprocess.Popen] = set()
         scratch.mkdir(parents=True, exist_ok=True)
@@ -245,7 +245,9 @@ class Runner:
         text = path.read_text()
         path.write_text(mutated(mutation, text))
         try:
-            status, output = self._pytest(["-x", *mutation.seen_by], copy, LIMIT + 60)
+            status, output = self._pytest(
+                ["-x", *mutation.seen_by], copy, SLOW_LIMIT if mutation.name in self._slow else LIMIT
+            )
         finally:
             path.write_text(text)
             self._free.put(copy)
@@ -255,13 +257,13 @@ class Runner:
     def _unchanged(self, tests: Sequence[str]) -> tuple[int | None, str]:
         copy = self._free.get()
         try:
-            return self._pytest(tests, copy, LIMIT * len(tests) + 60)
+            return self._pytest(tests, copy, SLOW_LIMIT, LIMIT * len(tests))
         finally:
             self._free.put(copy)
 
-    def _pytest(self, arguments: Sequence[str], copy: Path, limit: float) -> tuple[int | None, str]:
-        """(exit status, output); the status is None if the time was over."""
-        command = [sys.executable, "-m", "pytest", "-q", *PYTEST, "--timeout", str(LIMIT), "--tb=line", "-rfE"]
+    def _pytest(self, arguments: Sequence[str], copy: Path, limit: int, more: int = 60) -> tuple[int | None, str]:
+        """(exit status, output); the status is None if the time was over: `limit` for each test, `more` for the rest."""
+        command = [sys.executable, "-m", "pytest", "-q", *PYTEST, "--timeout", str(limit), "--tb=line", "-rfE"]
         # A session of its own: what a test has started ends with it.
         process = subprocess.Popen(
             command + list(arguments), cwd=copy, env=environment(copy) | self._cache, stdout=subprocess.PIPE,
@@ -269,7 +271,7 @@ class Runner:
         )  # fmt: skip
         self._running.add(process)
         try:
-            output, _ = process.communicate(timeout=limit)
+            output, _ = process.communicate(timeout=limit + more)
             return process.returncode, output
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)

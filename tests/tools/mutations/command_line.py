@@ -171,34 +171,6 @@ MUTATIONS = [
         tests("command_line/test_command_line.py", "test_run_on_a_grid"),
     ),
     Mutation(
-        "cli-unknown-option",
-        "An unknown option is ignored.",
-        EXPERIMENTS + "cli.py",
-        """    if unknown:
-""",
-        """    if False:
-""",
-        tests("command_line/test_command_line.py", "test_argument_errors"),
-    ),
-    Mutation(
-        "cli-folder-not-checked",
-        "A folder that cannot be written is reported after the run.",
-        EXPERIMENTS + "_output.py",
-        """                raise IsADirectoryError(0, f"{name} in it is a folder")
-""",
-        """                pass
-""",
-        tests("command_line/test_command_line.py", "test_unwritable_folder_is_reported_first"),
-    ),
-    Mutation(
-        "cli-dimension-not-checked",
-        "The smallest dimension of an experiment is not checked.",
-        EXPERIMENTS + "_experiment.py",
-        'check_integer("--dim", self.dim, minimum=least_dim)',
-        'check_integer("--dim", self.dim, minimum=1)',
-        tests("command_line/test_command_line.py", "test_argument_errors"),
-    ),
-    Mutation(
         "sweep-values-of-another-sweep",
         "Finished values of a sweep with other options are used.",
         EXPERIMENTS + "_sweep.py",
@@ -217,14 +189,6 @@ MUTATIONS = [
         "float(v) if KINDS[name] is not str else i",
         "float(v)",
         tests("command_line/test_resume.py", "test_sweep_over_words"),
-    ),
-    Mutation(
-        "sweep-one-value",
-        "A sweep over one value is accepted.",
-        EXPERIMENTS + "_sweep.py",
-        "or len(parsed) < 2:",
-        "or len(parsed) < 1:",
-        tests("command_line/test_resume.py", "test_sweep_argument_errors"),
     ),
     Mutation(
         "plot-negative-values",
@@ -263,5 +227,33 @@ MUTATIONS = [
             (path / name).unlink(missing_ok=True)
 """,
         tests("command_line/test_command_line.py", "test_failed_run_keeps_earlier_results"),
+    ),
+    Mutation(
+        "cli-traceback",
+        "Bad options end in a traceback.",
+        EXPERIMENTS + "cli.py",
+        "except (ValueError, SimulationError, OSError) as error:",
+        "except (SimulationError, OSError) as error:",
+        tests("command_line/test_command_line.py", "test_argument_errors"),
+    ),
+    Mutation(
+        "cli-dimension-not-checked",
+        "The smallest dimension of an experiment is not checked.",
+        EXPERIMENTS + "_experiment.py",
+        'check_integer("--dim", self.dim, minimum=least_dim)',
+        'check_integer("--dim", self.dim, minimum=1)',
+        tests("command_line/test_command_line.py", "test_argument_errors"),
+    ),
+    Mutation(
+        "cli-folder-error",
+        "A folder that cannot be written is reported by the operating system's error, which does not name the option.",
+        EXPERIMENTS + "_output.py",
+        """    except OSError as error:
+        raise refuse(
+            "--out",""",
+        """    except FileExistsError as error:
+        raise refuse(
+            "--out",""",
+        tests("command_line/test_command_line.py", "test_unwritable_folder_is_reported_first"),
     ),
 ]
