@@ -191,7 +191,7 @@ MUTATIONS = [
         PAIRS + "exact_clock.py",
         "consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)",
         "consumed = drawn.num_events",
-        tests("laws/test_exact_clock.py", "test_run_equals_sequential_event_loop"),
+        tests("laws/test_walk_laws.py", "test_law_is_independent_of_capacity"),
     ),
     Mutation(
         "leap-nan-rate",

@@ -264,7 +264,7 @@ MUTATIONS = [
         "jaxkinetic/_simulate.py",
         "end = Checkpoint(loop.carry, loop.aux, start.key, last,",
         "end = Checkpoint(loop.carry, loop.aux, start.key, num_steps,",
-        tests("core/test_simulate.py", "test_saved_steps"),
+        tests("core/test_checkpoints.py", "test_chunks_equal_one_run[save4-4]"),
     ),
     Mutation(
         "loop-a-step-too-many",

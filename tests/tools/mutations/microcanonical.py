@@ -68,14 +68,6 @@ MUTATIONS = [
         tests("laws/test_microcanonical_limits.py", "test_coincident_particles"),
     ),
     Mutation(
-        "mbc-guard",
-        "A gradient that reaches the rate through the velocities does not raise.",
-        LANDAU + "microcanonical.py",
-        'return self.law != "fixed_angle" or isinstance(self.interaction, Maxwell)',
-        "return True",
-        tests("laws/test_microcanonical_limits.py", "test_biased_gradients_raise"),
-    ),
-    Mutation(
         "mbc-unbounded",
         "Collisions at a fixed angle without a majorant are accepted.",
         LANDAU + "microcanonical.py",

@@ -226,7 +226,7 @@ MUTATIONS = [
         VLASOV + "systems.py",
         "abs(float(state.mass) - 1) > NORM",
         "abs(float(state.mass) - 1) > 1e9",
-        tests("contract/test_split_errors_and_equations.py", "test_argument_errors"),
+        tests("measuring/test_vlasov_observables.py", "test_argument_errors"),
     ),
     Mutation(
         "grid-decay-not-checked",
@@ -234,7 +234,7 @@ MUTATIONS = [
         VLASOV + "systems.py",
         "ends > _DECAYED * f.max()",
         "ends > 2 * f.max()",
-        tests("contract/test_split_errors_and_equations.py", "test_argument_errors"),
+        tests("measuring/test_vlasov_observables.py", "test_argument_errors"),
     ),
     Mutation(
         "poisson-power",
@@ -250,7 +250,7 @@ MUTATIONS = [
         VLASOV + "potentials.py",
         "(1 / 12 - u * (1 - u) / 2)",
         "(u * (1 - u) / 2 - 1 / 12)",
-        tests("measuring/test_vlasov_observables.py", "test_fields_are_convolutions"),
+        tests("laws/test_sheets.py", "test_sheets_equal_pair_sums[float64]"),
     ),
     Mutation(
         "harmonic-mean",
