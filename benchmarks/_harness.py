@@ -145,7 +145,7 @@ def write(results: Sequence[Result], chosen: argparse.Namespace, method: str) ->
 
 
 def write_rows(rows: Sequence[dict[str, Any]], chosen: argparse.Namespace, method: str) -> None:
-    """`write`, for figures that are no rates."""
+    """As `write`, for measurements that are not rates."""
     if not chosen.json:
         return
     from jaxkinetic.experiments._output import commit, device

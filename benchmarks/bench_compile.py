@@ -3,9 +3,9 @@
     python benchmarks/bench_compile.py --cores 1 [--only NAME] [--sizes 1000] [--json benchmarks/results/compile.json]
 
 Every system and scheme of `registry.py` and `split_cases.py` in `tests/contract`, in float32, compiled by `jax.jit` with empty
-caches. A gradient is that in the parameters, or in the velocities where there are none. `lines`: of StableHLO; `fusions`,
-`instructions`: of the compiled program. `cpu`: CPU seconds of all three parts, which a busy machine disturbs less than
-`seconds`.
+caches. The gradient is with respect to the parameters, or to the velocities if there are no parameters. `lines`: lines of
+StableHLO; `fusions`, `instructions`: their numbers in the compiled program; `cpu`: CPU seconds of all three parts, which
+depend less on what else runs on the machine than `seconds` does.
 """
 
 import sys
@@ -33,7 +33,7 @@ PARTS = ("trace", "lower", "compile")
 
 
 def of_particles(case, num):
-    """(run, arguments, which argument the gradient is in)."""
+    """(run, arguments, index of the argument that is differentiated, or None)."""
     system, state = case.system(), case.start(jnp.float32, num=num)
     own, places = jax.tree.leaves(system), leaves_at(system, case.parameters)
 
@@ -76,13 +76,13 @@ def of_bodies(potential, num):
 
 
 def leaves_at(system, paths):
-    """The places among the leaves of `system` of those named by dotted paths."""
+    """Indices, among the leaves of `system`, of the leaves that the dotted paths name."""
     named = [jax.tree_util.keystr(path).lstrip(".") for path, _ in jax.tree_util.tree_leaves_with_path(system)]
     return [named.index(path) for path in paths]
 
 
 def programs(num):
-    """(name, function, arguments): every entry as value, and as gradient where there is one."""
+    """(name, function, arguments) of every entry: its value and, if it is differentiable, its gradient."""
     grids = [split_cases.GridCase(kind, "gaussian", order=order) for kind in split_cases.SYSTEMS for order in (2, 4)]
     entries = [(str(case), of_particles, case) for case in CASES]
     entries += [(f"strang{case.order}-{case.kind}", of_grid, case) for case in grids]
@@ -110,7 +110,7 @@ def gradient(run, place):
 
 
 def measure(function, arguments):
-    """Seconds of every part with empty caches, CPU seconds of all, and the size of the program."""
+    """Seconds of each part with empty caches, CPU seconds of all parts, and the size of the program."""
     jax.clear_caches()
     cpu, times = time.process_time(), [time.perf_counter()]
     traced = jax.jit(function).trace(*arguments)
@@ -128,7 +128,7 @@ def measure(function, arguments):
 
 
 def warm_up():
-    """What JAX imports and sets up at its first program, and at its first derivative, is not ours."""
+    """Compile a first program and a first derivative, so that what JAX sets up for them is not measured."""
     measure(jax.grad(lambda x: jax.lax.scan(lambda c, _: (jnp.sin(c), None), x, length=3)[0]), (jnp.ones(()),))
 
 

@@ -1,8 +1,9 @@
 """N-particle stochastic systems of kinetic theory, their mean-field limits, and the distance between the two.
 
-Rooms are imported when they are first used: `import jaxkinetic` costs next to nothing beyond `import jax`.
+Subpackages and names are imported when they are first used: `import jaxkinetic` takes a few milliseconds.
 """
 
+import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -81,8 +82,10 @@ _NAMES = {
     "states": ("Axis", "Density", "Grid", "Particles", "Wave"),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}
-# What names schemes, in a sentence or in a file, has to know them all.
+# Modules that look schemes up, for an error message or in a file: all schemes must be imported before.
 _WITH_SCHEMES = ("_simulate", "_ensemble", "_iterate", "_checkpoint")
+# A file names the classes of its system too, and loading it imports nothing.
+_WITH_SYSTEMS = ("load_checkpoint",)
 
 __all__ = [*_ROOMS, *_ROOM_OF]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
@@ -93,13 +96,16 @@ except PackageNotFoundError:  # a bare checkout on the path
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _ROOMS or (name in _NAMES and not name.startswith("_")):
         return import_module(f".{name}", __name__)
     if name not in _ROOM_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # With the name and the module, Python adds "Did you mean: ...?".
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     room = _ROOM_OF[name]
-    for needed in ("schemes", "pairs") if room in _WITH_SCHEMES else ():
-        import_module(f".{needed}", __name__)
+    needed = ("schemes", "pairs") if room in _WITH_SCHEMES else ()
+    needed += ("landau", "boltzmann", "vlasov") if name in _WITH_SYSTEMS else ()
+    for module in needed:
+        import_module(f".{module}", __name__)
     globals()[name] = value = getattr(import_module(f".{room}", __name__), name)
     return value
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from ._types import Array, PyTree
 
-# Of the states of a run, and of one state.
+# Bytes below which every step is stored: of all states of a run, and of one state.
 _FEW_BYTES, _SMALL_STATE = 1 << 18, 1 << 14
 
 
@@ -58,8 +58,8 @@ class AbstractAdjoint(eqx.Module):
 
 
 def rounded_up(longest: int) -> int:
-    """The next n^2 or n (n + 1): the number of turns that the blocks of `Checkpointed` have anyway. Runs of almost the same
-    length are then one program."""
+    """The next number of the form n^2 or n (n + 1): the steps that the blocks of `Checkpointed` hold anyway. Runs of almost the
+    same length then share one program."""
     size = max(math.isqrt(max(longest, 1) - 1) + 1, 2)
     return size * -(-longest // size)
 
@@ -88,8 +88,8 @@ class Checkpointed(AbstractAdjoint):
     """Stores about 2 sqrt(n) of n states, between saves and over saves, and recomputes the steps between them.
 
     Memory O(sqrt(num_steps)) states; one gradient costs each step one more forward pass for each of the two levels that
-    has more than one block. Where all n states together take no more than 256 kB, every step is stored, as by `Direct`: a
-    third of the program is compiled then, and nothing runs twice.
+    has more than one block. If all n states together take at most 256 kB, every step is stored, as `Direct` does: the program
+    is a third as large, and no step runs twice.
     Forward and reverse mode.
     """
 
@@ -211,24 +211,24 @@ class Reversible(Direct):
 
 
 def recomputed(step: Callable[..., Any], state: PyTree, **options: Any) -> Callable[..., Any]:
-    """`step`, recomputed in a backward pass from what it was given; unless `state` is so small that all of it may be stored,
-    and the program spared a second copy of the step. `options`: of `jax.checkpoint`."""
+    """`step`, recomputed in the backward pass from its arguments. If `state` is small, `step` itself: storing its intermediate
+    arrays is cheap, and the program holds no second copy of the step. `options`: those of `jax.checkpoint`."""
     return step if _bytes(state) <= _SMALL_STATE else eqx.filter_checkpoint(step, **options)
 
 
 def _few_bytes(loop: PyTree, steps: int) -> bool:
-    """Whether so many states are few enough to be stored with all that a derivative needs of a step (ten to forty times as
-    much)."""
+    """Whether that many states are small enough to store every step. What a derivative needs of a step takes ten to forty times
+    the bytes of its state."""
     return steps * _bytes(loop) <= _FEW_BYTES
 
 
 def _bytes(tree: PyTree) -> int:
-    """Of the floating and complex numbers."""
+    """Bytes of the floating and complex leaves."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)))
 
 
 def _once(body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> tuple[PyTree, PyTree]:
-    """A scan of length 1, which XLA would unroll, without one."""
+    """`jax.lax.scan` over one entry, without a loop: XLA would unroll it."""
     loop, ys = body(loop, jax.tree.map(lambda x: x[0], xs))
     return loop, jax.tree.map(lambda y: y[None], ys)
 

@@ -97,7 +97,7 @@ def known_array(value: Any) -> jax.Array:
 
 
 def known_as(dtype: jnp.dtype, *values: Any) -> tuple[Any, ...]:
-    """The values as arrays of `dtype`; those that are not traced by NumPy, which compiles nothing."""
+    """The values as arrays of `dtype`. Concrete values are converted by NumPy, which compiles nothing."""
     return tuple(jnp.asarray(x, dtype) if is_traced(x) else np.asarray(x).astype(dtype) for x in values)
 
 
@@ -115,8 +115,8 @@ def check_finite(argument: str, tree: Any) -> None:
 
 
 def _all_finite(array: Any) -> bool:
-    """Of a concrete array, at once also inside a jitted function. In the memory of the host by NumPy, which compiles nothing;
-    elsewhere where it is."""
+    """Whether a concrete array is finite, evaluated at once, also inside a jitted function. An array in host memory is checked
+    by NumPy, which compiles nothing; any other one on its device."""
     if not isinstance(array, jax.Array) or all(device.platform == "cpu" for device in array.devices()):
         return bool(np.isfinite(np.asarray(array)).all())
     with jax.ensure_compile_time_eval():

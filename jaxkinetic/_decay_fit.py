@@ -74,8 +74,8 @@ def _power(x: Array, exponent: Array) -> Array:
 
 
 class _Series(NamedTuple):
-    """A series, padded so that one program fits all of about its length. `times`: (T,), the last one repeated. `runs`: (R, T),
-    0 where padded. `counts`: (T,), 1, and 0 where padded. `num_runs`: scalar."""
+    """A series, padded so that series of similar lengths share one program. `times`: (T,), padded with the last time. `runs`:
+    (R, T), padded with 0. `counts`: (T,), 1 for a time of the series and 0 for padding. `num_runs`: scalar, without padding."""
 
     times: Any
     runs: Any
@@ -186,14 +186,14 @@ def _before(model: str, origin: Array, shape: Array) -> Array:
 
 
 def _linear_parameters(rate: Array, s: Array, y: Array, counts: Array, fitted_floor: bool) -> tuple[Array, Array]:
-    """The best amplitude (and floor) for a rate, and what is left of the sum of squares. y is 0 where `counts` is."""
+    """The best amplitude (and floor) for a rate, and the remaining sum of squares. y is 0 where `counts` is 0."""
     decay = counts * jnp.exp(-rate * s)
     mean_decay = mean_y = jnp.zeros((), s.dtype)
     if fitted_floor:
         mean_decay, mean_y = (jnp.sum(x) / jnp.sum(counts) for x in (decay, y))
     regressor, target = decay - counts * mean_decay, y - counts * mean_y
     square = jnp.sum(regressor**2)
-    # A rate too slow to tell from a constant leaves the amplitude to the floor.
+    # If the data cannot be told from a constant, the amplitude is 0 and the floor absorbs them.
     told_apart = square > jnp.finfo(s.dtype).eps * jnp.sum(decay**2)
     amplitude = jnp.where(told_apart, jnp.sum(regressor * target) / jnp.where(told_apart, square, 1), 0)
     rest = jnp.sum((target - amplitude * regressor) ** 2)
@@ -262,7 +262,7 @@ def _least(predict: Callable[[Array], Array], theta: Array, y: Array, fitted_sha
         return jnp.sum((y - predict(theta)) ** 2) / 2
 
     def newton(theta: Array) -> tuple[Array, Array]:
-        """(the step, whether the curvature is positive and the step hardly lowers the sum of squares)."""
+        """(the step, whether theta is a minimum: positive curvature, and a step that hardly lowers the sum of squares)."""
         gradient, hessian = jax.grad(half_squares)(theta), jax.hessian(half_squares)(theta)
         # Unit diagonal, so that one threshold serves all parameters.
         scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), jnp.finfo(y.dtype).tiny))
@@ -279,13 +279,13 @@ def _least(predict: Callable[[Array], Array], theta: Array, y: Array, fitted_sha
             theta, _ = found
             step, settled = newton(theta)
             closer = theta - step
-            # The last turn only looks: one copy of the second derivatives in the program.
+            # The last iteration only evaluates: the program then holds one copy of the second derivatives.
             wanted = turn < steps
             if fitted_shape:
                 wanted &= (closer[-1] > _LEAST_STRETCH) & (closer[-1] < _MOST_STRETCH)
-            # Not above it by more than round-off, which cannot tell points near the minimum apart.
+            # Allow an increase by round-off: near the minimum the sum of squares cannot tell two points apart.
             allowed = half_squares(theta) * (1 + 1e3 * eps) + 1e3 * eps**2 * jnp.sum(y * y)
-            # A number: `custom_root` has no derivative of what else a solver returns unless it is one.
+            # As a float: `custom_root` can differentiate an auxiliary output only if it is a number.
             return jnp.where((half_squares(closer) <= allowed) & wanted, closer, theta), settled.astype(y.dtype)
 
         return jax.lax.fori_loop(0, steps + 1, once, (theta, jnp.zeros((), y.dtype)))
@@ -301,7 +301,7 @@ def _least(predict: Callable[[Array], Array], theta: Array, y: Array, fitted_sha
 
 def _covariance_of_one_run(s: Array, counts: Array, residual: Array, jacobian: Array) -> tuple[Array, Array]:
     """Covariance of the least-squares estimate under residuals of correlation e^{-|s-s'|/tau}, averaged over tau with
-    the weights of the restricted likelihood; and the mean tau. Residuals and rows of the Jacobian are 0 where `counts` is."""
+    the weights of the restricted likelihood; and the mean tau. Residuals and rows of the Jacobian are 0 where `counts` is 0."""
     num, params = jnp.sum(counts), jacobian.shape[1]
     gaps = jnp.diff(s)
     scale = jnp.linalg.norm(jacobian, axis=0)

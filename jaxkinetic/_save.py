@@ -109,7 +109,7 @@ class Save(eqx.Module):
         return np.arange(-(-begin // every) * every, last + 1, every, dtype=np.int64)
 
     def at_start(self, first: int) -> bool:
-        """Whether a fresh run from step `first` saves it."""
+        """Whether a fresh run that starts at step `first` saves its initial state."""
         every = self.every or (1 if self.observe else None)
         return self.steps is None and every is not None and first % every == 0
 

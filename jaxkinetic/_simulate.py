@@ -104,7 +104,7 @@ def simulate(
     saved = save.plan(start.step, last, fresh)
     ends = saved if saved.size and saved[-1] == last else np.append(saved, last)
     if not fresh and save.at_start(start.step):
-        # An empty interval where a fresh run saves its start: every chunk of a run is the same program.
+        # An empty interval in the place of the save that a fresh run makes at its start: all chunks then share one program.
         ends = np.insert(ends, 0, start.step)
     counts, wanted = np.diff(ends, prepend=start.step).astype(np.int32), np.isin(ends, saved)
     dtype = start.dt.dtype
@@ -130,7 +130,7 @@ def simulate(
 
 
 def _times(start: Checkpoint, steps: np.ndarray) -> Array:
-    """t0 + step dt, by NumPy where both are known: three programs less to compile."""
+    """t0 + step dt; by NumPy if both are concrete, which saves compiling three small programs."""
     t0, dt = (x if is_traced(x) else np.asarray(x) for x in (start.t0, start.dt))
     return jnp.asarray(t0 + steps.astype(dt.dtype) * dt)
 
@@ -316,7 +316,7 @@ def _run(
     save: Save,
     adjoint: AbstractAdjoint,
 ) -> tuple[_Loop, PyTree, State, dict[str, Array]]:
-    """(the loop at its end, what was saved after each of the `counts` of steps, where `wanted`, the last state, statistics)."""
+    """(final loop, what was saved after each interval of `counts` steps that is `wanted`, final state, statistics)."""
     scheme, dtype = start.scheme, start.dt.dtype
 
     def time(start: Checkpoint, step: Array) -> RealScalar:

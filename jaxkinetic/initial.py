@@ -40,7 +40,7 @@ def maxwellian(
     return Particles(_maxwellian(key, spread, centre, (num_particles, dim)))
 
 
-# One program for each law: operation by operation a first call would compile a dozen.
+# Jitted, one program for each law: otherwise a first call would compile a dozen single operations.
 @partial(jax.jit, static_argnums=3)
 def _maxwellian(key: Key, temperature: Array, mean: Array, shape: tuple[int, int]) -> Array:
     centre = jnp.broadcast_to(mean, shape[1:])[None, :]

@@ -57,7 +57,7 @@ class Particles(eqx.Module):
                 "position", f"have the shape of `velocity`, {self.velocity.shape}", f"has shape {self.position.shape}",
                 "pass one position a particle",
             )  # fmt: skip
-        # Inside a trace not by NumPy: constants of this length do not belong into a program.
+        # Inside a trace by JAX: NumPy arrays would become constants of this length in the program.
         make = jnp if is_traced(velocity) else np
         self.alive = jnp.asarray(make.ones(num, bool) if alive is None else alive)
         self.ident = jnp.asarray(make.arange(num, dtype=np.uint32) if ident is None else ident)

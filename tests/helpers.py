@@ -1,5 +1,6 @@
 """What several test files share: replicas and their standard errors, comparisons, initial states, grids, interactions."""
 
+import contextlib
 import math
 
 import equinox as eqx
@@ -95,6 +96,22 @@ def count_traces(observable):
         return observable(state)
 
     return traces, counted
+
+
+@contextlib.contextmanager
+def count_programs():
+    """A list that grows by a name for every program that JAX compiles, or reads from its cache on disk, inside the block."""
+    programs = []
+
+    def listen(event, _, fun_name="", **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            programs.append(fun_name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield programs
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
 
 
 # ---- initial states and grids --------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def _estimate(v: Array, alive: Array, h: Array, curvature: bool) -> tuple[Array,
 
         exponent = once(exponents, rows, columns, h)
         largest = jax.lax.stop_gradient(jnp.max(exponent, axis=1))
-        # -inf: a row so far off that its distances overflow.
+        # -inf: a particle so far from all others that its squared distances overflow.
         alone = largest == -jnp.inf
         largest = jnp.where(alone, jnp.zeros((), v.dtype), largest)
         weight = once(lambda exponent, largest: jnp.exp(exponent - largest[:, None]), exponent, largest)

@@ -1,15 +1,16 @@
-"""Compiled programs kept on disk from one command to the next."""
+"""Where the command line keeps compiled programs on disk, so that the next command does not compile them again."""
 
 import os
 from pathlib import Path
 
-# Bytes that are kept; what was read longest ago goes first.
+# Bytes to keep.
 _LIMIT = 1 << 30
 
 
 def cache_folder() -> str | None:
-    """Where compiled programs are kept: `$XDG_CACHE_HOME/jaxkinetic/jax`, or `~/.cache/jaxkinetic/jax`. None where
-    `JAX_COMPILATION_CACHE_DIR` says it, and where no folder can be made: no home, no space, no permission, a file in the way.
+    """The folder for compiled programs: `$XDG_CACHE_HOME/jaxkinetic/jax`, or `~/.cache/jaxkinetic/jax`. None if
+    `JAX_COMPILATION_CACHE_DIR` is set, which JAX reads itself, or if the folder cannot be made (no home, no space, no
+    permission, a file in its place).
     """
     if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         return None
@@ -24,11 +25,14 @@ def cache_folder() -> str | None:
 
 
 def _shrink(folder: Path, limit: int) -> None:
-    """Remove the files that were read longest ago until `limit` bytes are left."""
+    """Remove empty files, which a full disk leaves and JAX would not write again, and the least recently used ones until at
+    most `limit` bytes are left."""
     files = []
     for path in folder.iterdir():
         if path.is_file():
             status = path.stat()
+            if not status.st_size:
+                path.unlink(missing_ok=True)
             files.append((max(status.st_atime, status.st_mtime), status.st_size, path))
     total = sum(size for _, size, _ in files)
     for _, size, path in sorted(files):

@@ -59,7 +59,7 @@ def evolve(
     density = perturbed(f0, grid, jnp.asarray(sign * options.amplitude, dtype))
     state = density if options.system == "vlasov" else Wave(jnp.sqrt(density.f), grid)
     every = max(1, options.steps // _SAVES)
-    # Whole numbers of saves, so that all chunks but the last are one program.
+    # A multiple of the interval between saves: all chunks but the last then share one program.
     chunk = every * max(1, options.steps // (_CHUNKS * every))
     save = Save(every=every, observe={"series": functools.partial(_series, potential=potential)})
     given = {"scheme": options.make_scheme(), "dt": options.dt, "num_steps": options.steps, "save": save}
@@ -69,7 +69,7 @@ def evolve(
             step = part.checkpoint.step
             if step == options.steps or step - chunk < options.steps // 2 <= step:
                 pictures.append((step * options.dt, np.asarray(phase_space_density(part.final))))
-            # The state of every chunk need not be kept.
+            # Keep the series, not the final state of every chunk.
             parts.append((part.times, part.observed["series"], part.stats))
             bar.advance(len(part.times))
     times, series = (np.concatenate([np.asarray(part[k], float) for part in parts]) for k in (0, 1))

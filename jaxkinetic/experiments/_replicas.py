@@ -119,7 +119,7 @@ def _long_run(
     system: AbstractSystem, initial: Callable, options: Options, key: Key, number: int, save: Save, label: str,
     watch: Watch, bar: Progress,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """One run by chunks of a tenth; what is kept is a chunk, and the checkpoint at its end."""
+    """One run in ten chunks; each finished chunk is kept on disk, with the checkpoint at its end."""
     start_key, run_key = jax.random.split(key)
     folder = watch.partial.path(label, number) if watch.partial else None
     steps, chunks = save.steps or (), []

@@ -91,16 +91,16 @@ def _main(arguments: Sequence[str] | None) -> int:
 
 
 def _set_up(bits: int, compilation_cache: bool) -> None:
-    """What has to be set before the first array."""
+    """Settings of JAX that must be made before the first array."""
     if bits == 64:
         jax.config.update("jax_enable_x64", True)
     if compilation_cache:
-        # What cannot be read or written is compiled: a cache that is damaged, full or read-only costs time, never a run.
+        # No warning about a damaged, full or read-only cache: JAX compiles what it cannot read, and the run continues.
         warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
         folder = cache_folder()
         if folder is not None:
             jax.config.update("jax_compilation_cache_dir", folder)
-            # Small programs too: a command compiles dozens of them.
+            # Keep small programs too: a command compiles dozens of them.
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
             jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     else:
@@ -138,7 +138,7 @@ def _add_options(parser: argparse.ArgumentParser, folder: str) -> None:
     )
     parser.add_argument(
         "--no-compilation-cache", dest="compilation_cache", action="store_false",
-        help="compile everything anew; by default compiled programs are kept in ~/.cache/jaxkinetic (XDG_CACHE_HOME, "
-        "JAX_COMPILATION_CACHE_DIR)",
+        help="neither read nor keep compiled programs; by default they are kept in ~/.cache/jaxkinetic (or where "
+        "XDG_CACHE_HOME or JAX_COMPILATION_CACHE_DIR says)",
     )  # fmt: skip
     parser.add_argument("--out", default=None, help=f"folder for the results (default {folder})")

@@ -103,8 +103,8 @@ class AbstractInteraction(eqx.Module):
     def noisy_sums(
         self, state: Particles, noise: Noise, form: str = "direct"
     ) -> tuple[Float[Array, "N d"], Float[Array, "N d"]]:
-        """(`sum_b`, sum_{j != i} sigma(v_i - v_j) x_ij), x_ij the d normals of `noise(ident_i, ident_j)`, vectors (B,) and (N,)
-        to d arrays (B, N). Override it where one pass over the pairs gives both."""
+        """(`sum_b`, sum_{j != i} sigma(v_i - v_j) x_ij). `noise(ident_i, ident_j)` maps vectors (B,) and (N,) to d arrays
+        (B, N), the components of the normals x_ij. Override it if one pass over the pairs gives both sums."""
 
         def terms(z: Components, _: Components, x: Components) -> Components:
             return self.sigma_components(z, x)

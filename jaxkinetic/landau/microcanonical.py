@@ -227,13 +227,13 @@ class Microcanonical(AbstractPairJump):
 
 @eqx.filter_jit
 def _largest_psi(interaction: AbstractRadial, floor: Array | None, fastest: Any) -> Array:
-    """Of psi(max(r, floor)) for r <= `fastest`."""
+    """The largest psi(max(r, floor)) for r <= `fastest`."""
     least = _least(floor, fastest.dtype)
     return interaction.largest_psi(least, jnp.maximum(least, fastest))
 
 
 def _least(floor: Array | None, dtype: jnp.dtype) -> Array:
-    """The floor, 0 without one; NaN if it is none."""
+    """The floor; 0 if there is none, NaN if it is negative or NaN."""
     if floor is None:
         return jnp.zeros((), dtype)
     floor = floor.astype(dtype)

@@ -65,7 +65,7 @@ class AbstractLandau(AbstractDiffusion):
         return self._drift(state, self.interaction.sum_b(state, **self._form))
 
     def _is_made_of(self, drift: Callable, noise: Callable) -> bool:
-        """Whether both are these, and not a subclass's own: one pass over the pairs may then give both."""
+        """Whether no subclass overrides `drift` or `noise`: one pass over the pairs may then give both."""
         return type(self).drift is drift and type(self).noise is noise
 
     @staticmethod
@@ -82,11 +82,11 @@ class AbstractLandau(AbstractDiffusion):
 
 
 class AbstractPairNoise(AbstractLandau):
-    r"""$dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,x_{ij}$: normals x_ij of pairs, which a subclass gives."""
+    r"""$dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,x_{ij}$; a subclass gives the normals x_ij of the pairs."""
 
     @abc.abstractmethod
     def normals(self, key: Words, state: Particles) -> Noise:
-        """(ident_i, ident_j), vectors (B,) and (N,), to d arrays (B, N)."""
+        """A function of (ident_i, ident_j), vectors (B,) and (N,), that gives d arrays (B, N)."""
 
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
         normals = self.normals(key, state)

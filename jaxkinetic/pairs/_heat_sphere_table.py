@@ -1,4 +1,4 @@
-"""x/v = sum c_ij T_i(2v - 1) T_j(2q - 1) of `_heat_sphere.guess`; made by `tests/tools/sphere_table.py`."""
+"""The c_ij of x/v = sum c_ij T_i(2v - 1) T_j(2q - 1) in `_heat_sphere.guess`, made by `tests/tools/sphere_table.py`."""
 
 # fmt: off
 CHEBYSHEV: tuple[tuple[float, ...], ...] = (

@@ -26,13 +26,13 @@ def move_pairs(
     active: Array,
     stream: int | Array = 0,
 ) -> tuple[Components, Components]:
-    """Both partners after the pair's time s. Where they are not `active`, velocities must be 0, and what comes out is not to be
-    used: it carries no derivative."""
+    """Both partners after the pair's time s. Pairs that are not `active` must have the velocities 0; discard what is returned
+    for them, which carries no derivative."""
     words = materialise_words(pair_words(key, *idents, system.num_words(len(velocities[0])), stream=stream))
     return recomputed_flow(system.pair_flow)(words, jnp.broadcast_to(s, active.shape), *velocities)
 
 
 def recomputed_flow(flow: Callable[..., Any]) -> Callable[..., Any]:
-    """`flow`, of which a backward pass keeps arguments and angles alone: the rest, a few dozen arrays, is recomputed."""
+    """`flow`, of which the backward pass stores the arguments and the angles; it recomputes a few dozen other arrays."""
     policy = jax.checkpoint_policies.save_only_these_names(ANGLE)
     return eqx.filter_checkpoint(flow, prevent_cse=False, policy=policy)

@@ -25,12 +25,13 @@ def unpack(table: Table) -> tuple[Array, ...]:
 
 
 def stored(components: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The components once in memory for all who read them, two of them in one loop."""
+    """The components, computed once and kept in memory for every kernel that reads them, two components in one loop."""
     return unpack([materialise(x) for x in pack(components)])
 
 
 def put(table: Table, partners: Array, columns: tuple[Array, ...], active: Array) -> Table:
-    """`columns` at `partners`, (2, K) each, where `active`, (K,); there `partners` names no slot twice."""
+    """The table with `columns`, (2, K) each, written at the slots `partners`, (2, K), of the `active` pairs, (K,). No two
+    active pairs may name the same slot."""
     num = table[0].shape[0]
     # Out of range, who does not move: nothing is written. Still no index twice.
     nowhere = num + jnp.arange(partners.size, dtype=partners.dtype).reshape(partners.shape)
@@ -40,8 +41,8 @@ def put(table: Table, partners: Array, columns: tuple[Array, ...], active: Array
 
 
 def matched(table: Table, partners: Array) -> tuple[Array, ...]:
-    """The columns at `partners`, (2, K) each, the two of a pair in a column: one gather for both. A partner that is no slot
-    (the one that pads an odd number) reads the last one."""
+    """The columns at `partners`, (2, K) each: both partners of a pair by one gather. A partner beyond the last slot (it pads an
+    odd number) reads the last one."""
     return unpack([materialise(at(x, partners)) for x in table])
 
 
@@ -53,5 +54,5 @@ def spread(columns: tuple[Array, ...], partners: Array, num: int) -> Table:
 
 
 def pair_columns(first: tuple[Array, ...], second: tuple[Array, ...]) -> tuple[Array, ...]:
-    """(K,) and (K,) as (2, K), component by component."""
+    """The components of the first and the second partners, (K,) each, stacked as (2, K)."""
     return tuple(jnp.stack(both) for both in zip(first, second, strict=True))

@@ -58,9 +58,9 @@ def apart(active: Array, v_i: Sequence[Array], v_j: Sequence[Array]) -> tuple[tu
 
 
 class Window(NamedTuple):
-    """`number`: of its first candidate. `wait`: (K,) sums of the Exp(1) waiting times. `drawn`: (3, K) int32, the two places of
-    each candidate and the word of its acceptance, as `candidates` draws them. `plan`: (2, K + lanes), order and wave as
-    `schedule` gives them for the first `num_events`. `lanes`: how many events are carried out at once."""
+    """`number`: that of its first candidate. `wait`: (K,) cumulative sums of Exp(1) waiting times. `drawn`: (3, K) int32, the
+    two slots of each candidate and the word that decides its acceptance, from `candidates`. `plan`: (2, K + lanes), order and
+    wave of the first `num_events`, from `schedule`. `lanes`: number of events that are carried out at once."""
 
     number: tuple[Array, Array]
     wait: Array
@@ -93,7 +93,7 @@ def draw(
     numbers = advance((jnp.broadcast_to(number[0], offset.shape), number[1]), offset)
     wait, first, second, word = candidates(key, numbers, num_items, budget.dtype)
     wait = jnp.cumsum(wait)
-    # One array, so that what a wave looks up is one gather.
+    # One array, so that a wave needs one gather.
     drawn = materialise(jnp.stack([first, second, jax.lax.bitcast_convert_type(word, jnp.int32)]))
     index = jnp.arange(capacity, dtype=jnp.int32)
     count = jnp.sum((wait < budget) & (index < most), dtype=jnp.int32)

@@ -51,7 +51,7 @@ class RandomMatching(AbstractScheme):
     def step(
         self, key: Words, system: AbstractPairFlow, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
-        # A backward pass keeps the state of every step and the angles, which take a polynomial each, not what else moved it.
+        # The backward pass stores the states and the angles, which cost a polynomial each, and recomputes the rest.
         keep = jax.checkpoint_policies.save_only_these_names(ANGLE)
         table = recomputed(self._matched, carry, policy=keep)(key, system, dt, *carry)
         return (table, carry[1]), aux, {}
@@ -60,12 +60,12 @@ class RandomMatching(AbstractScheme):
         num = rest.alive.shape[0]
         even = num + num % 2
         s = system.clock(jnp.sum(rest.alive, dtype=dt.dtype)) * dt * (even - 1)
-        # Stored: LLVM hangs at a gather whose index is a bijection of few bits.
+        # Materialised: LLVM hangs when it compiles a gather together with a bijection of few bits.
         partners = materialise(random_matching(key, even))
         before = matched(table, partners)
         active = jnp.all((partners < num) & at(rest.alive, partners), axis=0)
         ident = at(rest.ident, partners)
-        # Masked: what a dead slot holds must not reach a derivative either.
+        # Mask dead slots before the flow, so that they contribute no gradient.
         masked = [jnp.where(active[None], c, 0) for c in before]
         v_i, v_j = (tuple(c[k] for c in masked) for k in (0, 1))
         moved = move_pairs(key, system, s, (v_i, v_j), (jnp.min(ident, axis=0), jnp.max(ident, axis=0)), active)

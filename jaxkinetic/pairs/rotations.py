@@ -39,7 +39,7 @@ def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
     tau = jnp.where(moving, tau, jnp.ones((), dtype))
     # Not below the least normal number: an underflow has no square root to differentiate.
     wrong = ~(tau >= 0)
-    # Stored: every kernel that reads it would evaluate psi again.
+    # Materialised: otherwise every kernel that reads tau evaluates psi again.
     tau = materialise(jnp.clip(tau, jnp.asarray(1e-30, dtype), jnp.asarray(LATEST, dtype)))
     turned = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
     rest = jnp.where(wrong, jnp.full((), jnp.nan, dtype), jnp.zeros((), dtype))

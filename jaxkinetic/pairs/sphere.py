@@ -21,7 +21,7 @@ from . import _heat_circle, _heat_law, _heat_sphere
 
 # Beyond it the law is uniform to e^{-40}; infinite times (a Coulomb pair at small distance) are this one.
 LATEST = 40.0
-# The name under which `jax.checkpoint` finds the angles and their derivatives.
+# The name by which `jax.checkpoint` stores the angles and their derivatives.
 ANGLE = "spherical_heat_angle"
 
 
@@ -74,7 +74,7 @@ def quantile(u: Array, tau: Array, dim: int) -> Array:
     return _solved(u, tau, dim)
 
 
-# Traced once for given shapes, however often it is differentiated.
+# Jitted: traced once for given shapes, however often it is differentiated.
 @partial(jax.jit, static_argnums=2)
 def _solved(u: Array, tau: Array, dim: int) -> Array:
     if dim == 3:
@@ -85,7 +85,7 @@ def _solved(u: Array, tau: Array, dim: int) -> Array:
 @partial(quantile.defjvp, symbolic_zeros=True)
 def _quantile_jvp(dim, primals, tangents):
     u, tau = primals
-    # Once: the backward pass reads it in several places, each of which would evaluate the polynomial again.
+    # Materialised: the backward pass reads x in several places, each of which would evaluate the polynomial again.
     x = checkpoint_name(materialise(quantile(u, tau, dim)), ANGLE)
     total = jnp.zeros_like(x)
     if not isinstance(tangents[1], jax.custom_derivatives.SymbolicZero):

@@ -15,8 +15,8 @@ Components = tuple[Array, ...]
 
 
 class Slots(NamedTuple):
-    """Particles as vectors over the slots, one a component: a strided read costs a tile a factor 2. Velocities are 0 in dead
-    slots: what such a slot holds reaches neither a value nor a derivative."""
+    """Particles as one vector over the slots for each component: strided reads would make a tile twice as slow. Velocities are
+    0 in dead slots, so that these affect neither values nor gradients."""
 
     velocity: Components
     ident: Array
@@ -24,7 +24,7 @@ class Slots(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Particles whose partners are summed over: (B, d) and (B,). Two arrays, because each one costs a block two kernels."""
+    """Particles whose partners are summed over: (B, d) and (B,). Two arrays only, because each costs two kernels per block."""
 
     velocity: Array
     ident: Array
@@ -45,7 +45,7 @@ def direct_sum(
 
     def block(rows: Rows, columns: Slots) -> Components:
         both = partners(rows, columns)
-        # Masked before and after: what is no pair must not reach a derivative either.
+        # Mask before and after `terms`, so that entries that are not pairs contribute no gradient.
         z = tuple(_where(both, component) for component in differences(rows, columns))
         values = terms(z, rows.ident[:, None], columns.ident[None, :])
         return tuple(_where(both, value) for value in values)
@@ -63,10 +63,10 @@ def weighted_sum(
 ) -> Float[Array, "N outputs"]:
     """sum_{j != i} terms(z_ij, weights_ij, noise_ij), z_ij = v_i - v_j, over the alive j; 0 for dead i.
 
-    `weights(z)`: d arrays (B, N) to a tuple of arrays (B, N). `noise(ident_i, ident_j)`: vectors (B,) and (N,) to such a
-    tuple, without a derivative. Both are expensive, evaluated once a pair, and 0 where there is no pair. `terms` is cheap, 0 or
-    linear where one of the two is 0, and evaluated again for every output. All are finite at z = 0. Memory and cost as
-    `direct_sum`; 1.3-1.5 times as fast on a CPU.
+    `weights(z)` maps d arrays (B, N) to a tuple of arrays (B, N); `noise(ident_i, ident_j)` maps vectors (B,) and (N,) to such
+    a tuple and has no derivative. Both may be expensive: they are evaluated once per pair, and set to 0 where there is no pair.
+    `terms` must be cheap, because it is evaluated again for every output, and 0 or linear where one of the two is 0. All three
+    must be finite at z = 0. Memory and cost as `direct_sum`; 1.3-1.5 times as fast on a CPU.
     """
 
     def block(rows: Rows, columns: Slots) -> Components:
@@ -74,7 +74,7 @@ def weighted_sum(
             both = partners(rows, columns)
             return tuple(_where(both, value) for value in weights(differences(rows, columns))) if weights else ()
 
-        # It does not see the velocities: a backward pass would keep every word of the hash for their sake.
+        # Without the velocities as arguments: with them, the backward pass would store every word of the hash.
         def masked_noise(ident_i: Array, ident_j: Array, alive: Array) -> Components:
             both = _partners(ident_i, ident_j, alive)
             return tuple(_where(both, value) for value in noise(ident_i, ident_j)) if noise else ()
@@ -105,7 +105,7 @@ def differences(rows: Rows, columns: Slots) -> Components:
 
 
 def partners(rows: Rows, columns: Slots) -> Array:
-    """Whether j is alive and not i, (B, N); a dead i is left to the caller."""
+    """Whether j is alive and not i, (B, N). The caller masks dead i."""
     return _partners(rows.ident, columns.ident, columns.alive)
 
 

@@ -63,7 +63,7 @@ class Sweep(AbstractScheme):
             in_order, stream = ident_i < ident_j, back.astype(jnp.uint32)
             idents = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
             before, active = _swap(in_order, v_i, v_j), alive_i & alive_j
-            # Masked: what a dead slot holds must not reach a derivative either.
+            # Mask dead slots before the flow, so that they contribute no gradient.
             masked = jax.tree.map(lambda c: jnp.where(active, c, 0), before)
             moved = move_pairs(key, system, s, masked, idents, active, stream)
             v_i, v_j = _swap(in_order, *jax.tree.map(partial(jnp.where, active), moved, before))

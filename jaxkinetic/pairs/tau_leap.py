@@ -59,7 +59,7 @@ class TauLeap(AbstractScheme):
         dim = len(unpack(table)) - 1
         even = num + num % 2
         num_alive = jnp.sum(unpack(table)[-1] > 0, dtype=dtype)
-        # Stored: LLVM hangs at a gather whose index is a bijection of few bits.
+        # Materialised: LLVM hangs when it compiles a gather together with a bijection of few bits.
         partners = materialise(random_matching(key, even))
         before = matched(table, partners)
         active = jnp.all((partners < num) & (before[-1] > 0), axis=0)

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 
 @jax.custom_jvp
 def materialise(x: jax.Array) -> jax.Array:
-    """x itself, computed once. Two real arrays from one hash belong into one complex array: two arrays are two loops.
+    """x itself, computed once and kept in memory. Pass two real arrays that come from one hash as one complex array: two arrays
+    would be two loops.
 
-    The derivative is the identity, not a second conditional."""
+    The derivative is the identity, without a second conditional."""
 
     def on_cpu(x: jax.Array) -> jax.Array:
         # What enters a conditional is in memory; its predicate is hidden until everything is fused.

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# A number, not an array: a constant array inside a loop is carried through its derivative.
+# A NumPy number, not an array: the derivative of a loop carries constant arrays along.
 WORD = jnp.dtype("uint32").type
 _MULTIPLIERS = WORD(0xD2511F53), WORD(0xCD9E8D57)
 _WEYL = WORD(0x9E3779B9), WORD(0xBB67AE85)
@@ -44,7 +44,7 @@ def philox_4x32(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Arra
 @jax.jit
 def _rounds(counter: Sequence[jax.Array], key: Sequence[jax.Array]) -> Words4:
     x0, x1, x2, x3 = counter
-    # Tied to the counter, the sums of the key stay where they are used: XLA would take them out of a loop, as twenty kernels.
+    # The barrier ties the key to the counter: otherwise XLA moves the sums of the key out of a loop, as twenty kernels.
     x0, (k0, k1) = jax.lax.optimization_barrier((x0, key))
     for _ in range(_ROUNDS):
         high0, low0 = _multiply_high_low(_MULTIPLIERS[0], x0)
@@ -58,8 +58,8 @@ def _rounds(counter: Sequence[jax.Array], key: Sequence[jax.Array]) -> Words4:
 def philox_once(counter: jax.Array, key: jax.Array) -> jax.Array:
     """`philox_4x32` of one counter (4,) and one key (2,): the same words, (4,).
 
-    On the CPU a loop over the rounds: XLA would repeat the unrolled rounds, 180 instructions, in every kernel that reads the
-    key of a step (24 times in a step of `ExactClock`). The loop costs less than a microsecond.
+    On the CPU a loop over the rounds, which costs less than a microsecond. XLA would repeat the unrolled rounds, 180
+    instructions, in every kernel that reads the key of a step: 24 times in a step of `ExactClock`.
     """
 
     def unrolled(counter: jax.Array, key: jax.Array) -> jax.Array:

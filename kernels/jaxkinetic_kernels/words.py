@@ -31,7 +31,7 @@ def uniform(word: jax.Array, dtype: jnp.dtype) -> jax.Array:
 
 
 def horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
-    """sum_k coefficients_k x^k, two terms at least."""
+    """sum_k coefficients_k x^k, for at least two coefficients."""
     total = x * coefficients[-1] + coefficients[-2]
     for coefficient in coefficients[-3::-1]:
         total = total * x + coefficient

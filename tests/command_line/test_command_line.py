@@ -7,8 +7,10 @@ import stat
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
+from helpers import count_programs
 
 from jaxkinetic.experiments import CATALOGUE, cli
 from jaxkinetic.experiments._replicas import save_steps
@@ -26,7 +28,8 @@ AMPLITUDES = {
 
 
 def call(*arguments, **options):
-    environment = {**os.environ, "COLUMNS": "200"}
+    # Quickly compiled, as in conftest.py.
+    environment = {**os.environ, "COLUMNS": "200", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     return subprocess.run(
         [sys.executable, "-m", "jaxkinetic", *arguments],
         capture_output=True,
@@ -129,6 +132,29 @@ def test_seed_determines_the_table(capsys, tmp_path):
         tables.append(capsys.readouterr().out.split("\n\n")[1])
     assert "exact" in tables[0]
     assert tables[0] == tables[1] != tables[2]
+
+
+def test_second_start_compiles_nothing(tmp_path):
+    """With the caches in memory emptied, the same command reads every program from disk. Catches a program that cannot be
+    kept there, because it calls back to the host or holds something new at every start."""
+    hits = []
+
+    def listen(name, **_):
+        if name == "/jax/compilation_cache/cache_hits":
+            hits.append(name)
+
+    def run():
+        jax.clear_caches()
+        assert cli.main(["run", "conservation", *TINY, "--out", str(tmp_path)]) == 0
+
+    run()
+    jax.monitoring.register_event_listener(listen)
+    try:
+        with count_programs() as programs:
+            run()
+    finally:
+        jax.monitoring.unregister_event_listener(listen)
+    assert len(hits) == len(programs) > 0
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from jaxkinetic.experiments.maxwell_bkw import MAXWELL_BKW
 
 @pytest.mark.parametrize(("particles", "replicas"), [(4, 16), (30, 240)])
 def test_maxwellian_has_no_excess_entropy(particles, replicas):
-    """H - H_M of Maxwellian data, 120 times, is 0 within 4 standard errors, for large and small groups. Catches the bias
-    of the sample temperature, -(d+1)/(2n) of n particles a group: without it the value is more than 8 away at the small
-    size."""
+    """H - H_M of Maxwellian data, 120 times, is 0 within 4 standard errors, for large and small groups. Catches the bias of
+    the sample temperature, -(d+1)/(2n) of n particles a group: without it the value is more than 8 standard errors away at
+    the small size."""
     options = dataclasses.replace(MAXWELL_BKW.defaults, particles=particles, replicas=replicas)
     v = np.asarray(jax.random.normal(jax.random.key(particles), (replicas, 120, particles, 3)))
     found = excess_entropy(v, options)

@@ -35,7 +35,7 @@ def test_entropy_panel():
 
 
 def test_local_rate_panel():
-    """The panel shows the rates between saves above 3 standard errors. Catches rates of mere noise."""
+    """The panel shows the rates between saves above 3 standard errors. Catches rates that are only noise."""
     t = np.linspace(0, 1, 11)
     figure, ax = panel()
     look.local_rate(ax, t, np.exp(-4 * t), np.full(11, 0.02))
@@ -46,7 +46,7 @@ def test_local_rate_panel():
 
 
 def test_convergence_panel():
-    """The slope is fitted above the floor. Catches points on the floor that flatten it, and a fit to none."""
+    """The slope is fitted above the floor. Catches points on the floor that flatten the slope, and a fit to no points."""
     n = np.array([10, 100, 1000, 10_000])
     figure, ax = panel()
     slope = look.convergence(ax, n, 1 / n + 1e-3 * (n > 500), 0.1 / n, floor=5e-3)
@@ -57,8 +57,8 @@ def test_convergence_panel():
 
 @pytest.mark.parametrize("thickness", [None, 0.5])
 def test_density_panels(thickness):
-    """Slices have mass 1, phase space all its bins, and no particles at all can be drawn. Catches counts for densities,
-    and a division by 0."""
+    """Slices have mass 1, phase space all its bins, and no particles at all can be drawn. Catches counts that are drawn as
+    densities, and a division by 0."""
     v = np.asarray(jax.random.normal(jax.random.key(0), (20_000, 3)))
     figure, ax = panel()
     image = look.velocity_slice(ax, v, thickness=thickness, reach=4.0, bins=40)

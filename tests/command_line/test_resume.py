@@ -173,7 +173,8 @@ def test_sweep_argument_errors(arguments, sentence, capsys, tmp_path, monkeypatc
 
 
 def test_damaged_chunk_is_recomputed(tmp_path, monkeypatch):
-    """Of a long run: bitwise the same. Catches an error about a file that the user never named."""
+    """A damaged chunk of a long run is computed again, and the result is bitwise the same. Catches an error about a file that
+    the user never named."""
     import jaxkinetic as jk
     from jaxkinetic.experiments import _replicas
     from jaxkinetic.experiments._experiment import Options, Watch
@@ -247,8 +248,8 @@ def test_damaged_part_and_unfinished_value(tmp_path, capsys, monkeypatch):
 
 
 def test_sweep_over_words(tmp_path, monkeypatch, capsys):
-    """Values that are words: the law of collisions, of an experiment that takes no time. Catches a summary that takes
-    values for numbers."""
+    """A sweep over values that are words (laws of collisions), of an experiment that does nothing. Catches a summary that
+    treats the values as numbers."""
 
     def run(options, watch):
         numbers = {"order": float(len(options.law)), "order_stderr": 0.1}

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import count_traces
+from helpers import count_programs, count_traces
 
 import jaxkinetic as jk
 from jaxkinetic._files import read_arrays, write_arrays
@@ -329,6 +329,23 @@ def test_chunks_do_not_recompile():
         for _ in jk.iterate(KAC, state, chunk=4, num_steps=24, save=save, key=jax.random.key(1), dt=0.01):
             seen.append(len(traces))
         assert seen[-1] == seen[1]
+
+
+def test_continuations_share_one_program(tmp_path):
+    """A run and its first continuation are one program. After that nothing is compiled, for a continuation of the same length,
+    for one loaded from a file, and for one that is two steps shorter. Catches a small program beside the run that depends on
+    the step, and a number of steps that is not rounded up."""
+    jax.clear_caches()
+    with count_programs() as programs:
+        checkpoint = jk.simulate(KAC, start(num_steps=9).checkpoint, num_steps=9).checkpoint
+        compiled = list(programs)
+        checkpoint = jk.simulate(KAC, checkpoint, num_steps=9).checkpoint
+        loaded = jk.load_checkpoint(jk.save_checkpoint(tmp_path / "run.npz", checkpoint))
+        checkpoint = jk.simulate(KAC, loaded, num_steps=9).checkpoint
+        assert jk.simulate(KAC, checkpoint, num_steps=7).checkpoint.step == 43
+    assert compiled.count("jit(_run)") == 1
+    # "stage" is JAX's own copy of an array from the host.
+    assert set(programs[len(compiled) :]) <= {"jit(stage)"}
 
 
 def gaussian(r2):

@@ -1,15 +1,21 @@
 """The import graph: a module imports only from the layers below it, and the families do not import each other."""
 
 import ast
+import importlib
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import jaxkinetic as jk
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("landau", "boltzmann", "vlasov")
-# From the bottom up; what stands on one line may import each other.
+# From the bottom up; modules of one line may import each other.
 LAYERS = (
     ("_types", "_checks", "_batches", "_implicit", "_files", "_guard", "_bkw", "_fingerprint", "_trees", "_memory"),
     ("states", "_system"),
@@ -108,3 +114,105 @@ def test_import_has_no_side_effects():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+LAZY = """
+import contextlib, json, sys, time
+import jax
+loaded, settings = set(sys.modules), dict(jax.config.values)
+begin = time.perf_counter()
+import jaxkinetic
+seconds = time.perf_counter() - begin
+first = sorted({module.partition(".")[0] for module in set(sys.modules) - loaded})
+names = {}
+exec("from jaxkinetic import *", names)
+with contextlib.suppress(AttributeError):
+    jaxkinetic.Partikles
+same = dict(jax.config.values) == settings and not jax.live_arrays()
+print(json.dumps({"seconds": seconds, "first": first, "names": sorted(names), "modules": sorted(sys.modules), "same": same}))
+"""
+
+
+def test_import_is_lazy():
+    """In a new process: `import jaxkinetic` takes less than .2 s beyond `import jax` (the best of three) and loads nothing
+    else that is slow; `from jaxkinetic import *` finds every public name, without scipy, matplotlib and the experiments, and
+    without an array or a setting. Catches an import at the top of a file that belongs where it is used."""
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", LAZY], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        if found["seconds"] < 0.2:
+            break
+    assert found["seconds"] < 0.2
+    assert not {"jax", "scipy", "matplotlib", "equinox", "jaxtyping", "numpy", "jaxkinetic_kernels"} & set(
+        found["first"]
+    )
+    assert set(jk.__all__) <= set(found["names"])
+    assert not {"scipy", "matplotlib", "tqdm", "optax", "jaxkinetic.experiments"} & set(found["modules"])
+    assert found["same"]
+
+
+def test_public_names():
+    """`dir` and `getattr` agree with what type checkers and editors read under `TYPE_CHECKING`, and an object is the one of its
+    module. Catches a name that is added to one of the two lists only, or that is found under another name."""
+    tree = ast.parse((ROOT / "jaxkinetic" / "__init__.py").read_text())
+    (block,) = (n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    imports = [(node.module, alias) for node in block.body for alias in node.names]
+    assert all(alias.asname == alias.name for _, alias in imports), "`import x as x` makes a name public"
+    assert sorted(alias.name for _, alias in imports) == sorted(jk.__all__)
+    assert set(jk.__all__) <= set(dir(jk))
+    assert "__version__" in dir(jk)
+    for module, alias in imports:
+        value = getattr(jk, alias.name)
+        if module is None:
+            assert value is importlib.import_module(f"jaxkinetic.{alias.name}")
+        else:
+            assert value is getattr(importlib.import_module(f"jaxkinetic.{module}"), alias.name)
+
+
+def test_unknown_names_raise():
+    """Catches a name that is None or a `KeyError`, and `hasattr` and `from jaxkinetic import x` that fail otherwise."""
+    with pytest.raises(AttributeError, match=r"^module 'jaxkinetic' has no attribute 'Partikles'$"):
+        _ = jk.Partikles
+    assert not hasattr(jk, "Partikles")
+    with pytest.raises(ImportError, match="cannot import name 'Partikles' from 'jaxkinetic'"):
+        exec("from jaxkinetic import Partikles")
+
+
+def test_public_modules_are_attributes():
+    """In a new process, modules whose names are in `jaxkinetic` itself are attributes too, and an unknown name gives a
+    suggestion. Catches `jk.schemes`, which is there only after something else has imported it."""
+    code = "import jaxkinetic as jk; jk.fitting, jk.oscillation, jk.schemes, jk.states; jk.Partikles"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].endswith("no attribute 'Partikles'. Did you mean: 'Particles'?")
+
+
+UNSUPPORTED = """
+import jax.numpy as jnp, jaxkinetic as jk
+class Still(jk.AbstractDiffusion):
+    def check(self, state): pass
+    def default_scheme(self): pass
+    def generator(self, phi): pass
+    def drift(self, t, state): pass
+    def noise(self, key, t, dt, state): pass
+jk.simulate(Still(), jk.Particles(jnp.ones((4, 3))), scheme=jk.pairs.Sweep(), dt=1.0, num_steps=1)
+"""
+
+
+def test_errors_name_every_scheme():
+    """In a new process that has used `jk.pairs` only, the error names the scheme that fits. Catches a list of schemes that
+    depends on what was imported before."""
+    done = subprocess.run([sys.executable, "-c", UNSUPPORTED], capture_output=True, text=True)
+    assert "but is Sweep; use one of: EulerMaruyama." in done.stderr
+
+
+def test_load_checkpoint_in_a_new_process(tmp_path):
+    """A file of a Vlasov run loads where nothing but `load_checkpoint` was used. Catches a file whose classes are "not known
+    here", because no one has imported their module."""
+    state = jk.Particles(np.zeros((2, 1)), np.ones((2, 1)))
+    run = jk.simulate(jk.vlasov.NBody(jk.vlasov.Cosine()), state, dt=0.1, num_steps=1)
+    jk.save_checkpoint(tmp_path / "run.npz", run.checkpoint)
+    code = f"import jaxkinetic as jk; print(jk.load_checkpoint({str(tmp_path / 'run.npz')!r}).step)"
+    environment = {**os.environ, "JAX_ENABLE_X64": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "1", done.stderr

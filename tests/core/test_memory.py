@@ -100,7 +100,7 @@ print(peak())
 @pytest.mark.parametrize("save", ["last", "observed"])
 def test_memory_of_checkpointed(save):
     """1024 steps of an 0.8 MB state: `Direct` stores them all, some 800 MB; `Checkpointed` about 64, also when every
-    step is observed. Allowed above 32 steps: 120 MB. Catches states that are kept for observables."""
+    step is observed. Allowed: 120 MB more than for 32 steps. Catches states that are kept for observables."""
     few, many = (peak(STEPS, n, "Checkpointed", save) for n in (32, 1024))
     direct = peak(STEPS, 1024, "Direct", save)
     print(save, few, many, direct)
@@ -239,9 +239,9 @@ print(peak())
 
 @pytest.mark.slow
 def test_memory_of_reversible_gradients():
-    """The same for any number of steps: 1000 against 100 of a state of 4 MiB, 80 MiB are allowed (runs of one program
-    differ by 40: what the allocator keeps). Catches a square-root schedule, which would take 176 more, and every state,
-    3600: `Direct` takes 400 more at 200 steps than at 100, so the test detects what it looks for."""
+    """A gradient over 1000 steps takes at most 80 MiB more than one over 100; the state has 4 MiB, and two runs of one program
+    differ by 40 MiB, which the allocator keeps. Catches a square-root schedule, which would take 176 MiB more, and a run that
+    stores every state, 3600. The test can fail: `Direct` takes 400 MiB more for 200 steps than for 100."""
     pairs = {"reversible": (100, 1000), "direct": (100, 200)}
     grown = {name: peak(VLASOV, many, name) - peak(VLASOV, few, name) for name, (few, many) in pairs.items()}
     print(grown)

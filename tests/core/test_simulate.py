@@ -116,7 +116,8 @@ class Blowup(jk.AbstractDiffusion):
 
 
 def test_blow_up_reports_its_first_bad_step():
-    """The step is known from NumPy. Catches a report of the last step, of a step off, or of the whole batch."""
+    """The first bad step is that of the same recursion in NumPy. Catches a report of the last step, of the step before or after,
+    or of all runs of a batch."""
     x0, step = 4.0, 0
     x = x0
     while np.isfinite(x):
@@ -311,7 +312,8 @@ def test_unusual_input_that_is_fine(state):
 
 
 def test_failure_inside_jit_reaches_every_output():
-    """Catches an error that hangs on one output, and is dropped by the compiler with it."""
+    """A jitted function that returns only a part of the solution raises too. Catches an error that is tied to one output: the
+    compiler drops it if that output is not used."""
     jitted = jax.jit(lambda x: jk.simulate(Blowup(), x, key=KEY, dt=0.1, num_steps=60).checkpoint.carry)
     with pytest.raises(Exception, match="became NaN or infinite during `simulate`"):
         jax.block_until_ready(jitted(jnp.asarray([4.0])))

@@ -52,8 +52,8 @@ def with_dead(num, dim, dtype=jnp.float64):
 )
 def test_sums_equal_dense_sums(name, form, dim):
     """In value and gradient, N = 37. Catches a wrong entry, a transposed feature, a missing mask, N for N - 1; moments
-    against pairs; a dead slot's 1e200 that reaches a value or a gradient; and b and a in one pass that are not those of
-    two."""
+    against pairs; a dead slot's 1e200 that reaches a value or a gradient; and one pass over the pairs that gives another b or
+    a than two passes."""
     interaction, state = INTERACTIONS[name], with_dead(37, dim)
     weight = jax.random.normal(jax.random.key(9), (37, 2 * dim * (dim + 1)))
 
@@ -160,8 +160,8 @@ def test_noise_equals_dense_noise():
 
 @pytest.mark.parametrize(("gamma", "worst", "median"), [(-3.0, 3e-3, 2e-6), (-2.0, 3e-5, 1e-6), (1.0, 3e-6, 1e-6)])
 def test_accuracy_of_the_product_form(gamma, worst, median):
-    """Relative to the row in float32, N = 1001: measured 1e-4 to 7e-4, 7e-6 and 8e-7 at N = 4096. Catches velocities
-    that are not centred: a mean of 20 costs (20)^2 of a's digits."""
+    """The error of a row, relative to the row, in float32 at N = 1001. The worst one measured at N = 4096: 7e-4, 7e-6 and 8e-7.
+    Catches velocities that are not centred: a mean of 20 would make the error of a 20^2 times as large."""
     velocity = jax.random.normal(jax.random.key(5), (1001, 3), jnp.float32) + 20
     single, double = jk.Particles(velocity), jk.Particles(velocity.astype(jnp.float64))
     for sum_of in (PowerLaw.sum_a, PowerLaw.sum_b):
@@ -173,7 +173,8 @@ def test_accuracy_of_the_product_form(gamma, worst, median):
 
 
 def test_accuracy_of_maxwell_moments():
-    """float32, mean 20, to round-off. Catches moments about 0 instead of the mean, which would lose (20)^2 of 1e-7."""
+    """Right to round-off in float32 with a mean velocity of 20. Catches moments about 0 instead of the mean, which would make
+    the error 20^2 times as large."""
     velocity = jax.random.normal(jax.random.key(5), (501, 3), jnp.float32) + 20
     single, double = jk.Particles(velocity), jk.Particles(velocity.astype(jnp.float64))
     for name in ("sum_a", "sum_b"):
@@ -184,8 +185,8 @@ def test_accuracy_of_maxwell_moments():
 
 @pytest.mark.parametrize("system", [Kac, MatrixSqrt])
 def test_product_form_gives_the_same_run(system):
-    """A run by products follows the path of the run by pairs. Catches a form that the system does not hand on, or uses
-    for one of its two sums."""
+    """A run with `sums="product"` follows the path of the run by pairs. Catches a form that the system does not pass on, or
+    uses for only one of its two sums."""
     state = particles(jax.random.key(0), 9, 3)
     runs = [
         jk.simulate(system(PowerLaw(-2.0, softening=0.3), form), state, key=jax.random.key(1), dt=0.01, num_steps=3)
@@ -201,7 +202,7 @@ def test_product_form_gives_the_same_run(system):
     [(Anisotropic(0.2), "product", "'direct' for"), (Maxwell(), "dense", "'direct' or 'product' for")],
 )
 def test_unavailable_form_raises(interaction, form, offers):
-    """The error names the forms that the interaction offers. Catches a silent fall back to another one."""
+    """The error names the forms that the interaction offers. Catches a silent fallback to another one."""
     state = particles(jax.random.key(0), 4, 3)
     with pytest.raises(ValueError, match=f"^Argument `sums` must be {offers} .*, but is '{form}'"):
         jk.simulate(Kac(interaction, sums=form), state, key=jax.random.key(1), dt=0.01, num_steps=1)

@@ -40,9 +40,9 @@ def phi(powers, c, state):
 
 @eqx.filter_jit
 def _martingales(system, scheme, state, c, keys, turns, dt, last, num_steps, whole):
-    """phi(X_T) - phi(X_0) - int L phi dt of every replica, from step 0 to `last`. Each replica evaluates one term of the sum
-    for the integral, in turn: the mean is that of the complete sum, at a fraction of the cost. `whole`: every term, for when
-    a single one scatters more than phi(X_T) does."""
+    """phi(X_T) - phi(X_0) - int L phi dt of every replica, from step 0 to `last`. Replicas take turns: each evaluates one
+    term of the sum for the integral, so that the mean is that of the complete sum, at a fraction of the cost. `whole`: every
+    replica evaluates all terms; needed if a single term scatters more than phi(X_T)."""
 
     def values(state):
         return jax.vmap(lambda powers: phi(powers, c, state))(POWERS)

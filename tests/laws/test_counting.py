@@ -133,8 +133,8 @@ def test_monte_carlo_overlaps(num, swaps, samples, chirp):
 
 
 def test_outside_share_scales_as_one_over_n():
-    """Slope of 1 - <p_1> over N = 25 to 400 by Monte Carlo: that of the exact values, near -1, within 4 standard errors
-    of below .02 each. Catches a fluctuation that scales as N^{-1/2}."""
+    """Slope of 1 - <p_1> over N = 25 to 400 by Monte Carlo: that of the exact values, near -1, within 4 standard errors,
+    one of which is below .02. Catches a fluctuation that scales as N^{-1/2}."""
     amplitude, sizes = V.GaussianAmplitude(SIGMA), np.asarray([25, 50, 100, 200, 400])
     flow = V.mean_field_flow(SPRING, amplitude, box(), dt=0.05, num_steps=20)
     counts = [V.sampled_counting(jax.random.key(n), flow, int(n), samples=4000) for n in sizes]
@@ -226,8 +226,9 @@ def test_gradients_of_sampled_share():
 
 
 def test_potential_must_be_periodic_on_a_torus():
-    """Particles see Gamma(x_i - x_j), the grid all images: 27 standard errors apart for this potential, and no other
-    check would show it. A periodic function of the user's own is accepted."""
+    """On a torus a potential that is not periodic raises: particles would feel Gamma(x_i - x_j), the grid all images of it.
+    Catches this mismatch, which is 27 standard errors for this potential and which no other check shows. A user's own
+    periodic function is accepted."""
     options = {"dt": 0.1, "num_steps": 2}
     flow = V.mean_field_flow(V.Gaussian(2.0, 1.0), TWISTED, circle(), **options)
     with pytest.raises(ValueError, match=r"period 6.28319 on a torus, but has Gaussian, which is not periodic"):
@@ -237,8 +238,8 @@ def test_potential_must_be_periodic_on_a_torus():
 
 
 def test_mismatched_waves_raise():
-    """Each would give a number: twice the norm, another box, particles that can be told apart. Catches a count of waves
-    that cannot be compared."""
+    """Waves of another norm, in another box, or without the symmetry of identical particles raise. Catches a count of waves
+    that cannot be compared: each of them would give a number."""
     wave = V.GaussianAmplitude(SIGMA).wave(box(16))
     two = V.product_wave(wave, 2)
     with pytest.raises(ValueError, match="`wave` must have unit norm, but has 4"):

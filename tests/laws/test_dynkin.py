@@ -11,6 +11,7 @@ from registry import Anisotropic
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.optimised
 # The strength makes the change over the horizon alike: about a fifth of phi.
 INTERACTIONS = {-3: (12.0, 0.5), -2: (5.0, 0.5), 0: (1.0, 0.0), 1: (0.4, 0.0)}
 REPLICAS = {3: 40_000, 8: 30_000}
@@ -24,7 +25,7 @@ def interaction(gamma):
 @pytest.mark.parametrize(
     ("name", "dim", "num", "gamma"),
     [
-        (s, d, n, g)
+        pytest.param(s, d, n, g, marks=[pytest.mark.slow] * (d == 3 and n == 8 and g > -3))
         for s in SYSTEMS
         # Every N with every g, both dimensions with both N.
         for d, n, gammas in ((2, 3, (-2, 0, 1)), (3, 3, (-3,)), (2, 8, (-2,)), (3, 8, INTERACTIONS))
@@ -48,7 +49,7 @@ STRENGTHS = {-3: 3.0, -2: 2.0, 0: 1.0, 1: 0.4}
 @pytest.mark.parametrize(
     ("name", "dim", "num", "gamma"),
     [
-        (s, d, n, g)
+        pytest.param(s, d, n, g, marks=[pytest.mark.slow] * (n == 8))
         for s in PAIR_SCHEMES
         for d, n, gammas in ((2, 3, (-2, 1)), (3, 3, (-3, -2, 0, 1)), (3, 8, (-3, 0)))
         for g in gammas

@@ -74,7 +74,8 @@ def test_candidate_pairs_are_uniform(num):
 
 
 def one_by_one(walk, state, key, dt, steps, capacity):
-    """The scheme's own candidates, one event at a time, with all that is keyed to its number; for a constant majorant."""
+    """The reference: the scheme's own candidates and the noise keyed by their numbers, one event at a time; constant
+    majorant."""
     words = jax.random.bits(key, (2,), jnp.uint32)
     v, alive = [tuple(x) for x in np.asarray(state.velocity)], list(np.asarray(state.alive))
     dtype, num = state.velocity.dtype, state.num_slots
@@ -245,8 +246,8 @@ class NoBound(TooLow):
 
 
 def test_failures_give_their_reason():
-    """A rate above its majorant (with the pair's relative speed), a majorant that is NaN, too many windows, too many
-    waves; a code under `vmap`. Catches a run that is silently cut short or thinned by a wrong rate."""
+    """A rate above its majorant (the error gives the pair's relative speed), a majorant that is NaN, too many windows and too
+    many waves raise; under `vmap` they give a code. Catches a run that is silently cut short or thinned by a wrong rate."""
     state = normal_particles(30)
 
     def fails(walk, sentence, scheme=None, **options):
@@ -299,7 +300,7 @@ def test_failures_give_their_reason():
 )  # fmt: skip
 def test_argument_errors(make, sentence):
     """Bad arguments raise one sentence that names the argument. Catches a walk without a live pair or a rate, and a
-    scheme that the system has no use for."""
+    scheme that does not fit the system."""
     with pytest.raises(ValueError, match=sentence):
         make()
 

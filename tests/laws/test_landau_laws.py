@@ -32,8 +32,9 @@ def two_particle_moments(_, final):
     return upper(p), upper(c)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("noise", SYSTEMS)
-@pytest.mark.parametrize(("num", "replicas"), [(8, 60_000), (64, 6_000)])
+@pytest.mark.parametrize(("num", "replicas"), [(8, 60_000), pytest.param(64, 6_000, marks=pytest.mark.slow)])
 def test_second_moments(noise, num, replicas):
     """P and C at t = .05 within 4 standard errors of the discrete law.
 

@@ -54,7 +54,7 @@ def test_parameter_gradients(law, dim, scheme):
 
 @pytest.mark.parametrize("scheme", [CLOCK(), LEAP()])
 def test_biased_gradients_raise(scheme):
-    """Gradients that would miss a change of the events: in epsilon for every law; with "fixed_angle" in everything but
+    """Gradients that would miss a change of the events raise: in epsilon for every law; with "fixed_angle" in everything but
     the velocities of Maxwell molecules. Catches a gradient of the path alone."""
     state, _ = datum(6, 3)
 
@@ -147,7 +147,7 @@ def test_incompatible_law_and_interaction_raise():
 
 @pytest.mark.parametrize(("law", "epsilon"), [("fixed_angle", 4.0), ("heat_kernel", -0.1), ("constant_rate", jnp.nan)])
 def test_invalid_traced_epsilon_stops_the_run(law, epsilon):
-    """Catches an angle above pi, or a negative or NaN size, that is seen only while the run goes."""
+    """Catches an angle above pi, or a negative or NaN size, whose value is known only during the run."""
     state = jk.initial.maxwellian(jax.random.key(0), 8, 3)
 
     @jax.jit
@@ -161,7 +161,8 @@ def test_invalid_traced_epsilon_stops_the_run(law, epsilon):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_invalid_traced_floor_stops_the_run(law):
-    """NaN, or negative: catches pairs that collide as at r = 1, or |floor|, which would look like a result."""
+    """A floor that is NaN or negative, known only during the run, ends it. Catches pairs that collide as at r = 1 or with
+    |floor|, which would look like a result."""
     state = jk.initial.maxwellian(jax.random.key(0), 8, 3)
 
     @jax.jit

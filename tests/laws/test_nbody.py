@@ -167,7 +167,8 @@ def test_momentum_reversal_and_long_times(scheme):
     assert errors[300:].max() < 2 * errors[:300].max() + 1e-13
 
 
-@pytest.mark.parametrize("temperature", [0.1, 0.2])
+@pytest.mark.optimised
+@pytest.mark.parametrize("temperature", [0.1, pytest.param(0.2, marks=pytest.mark.slow)])
 def test_hmf_growth_rate(temperature):
     """HMF, N = 10^6, quiet start, leapfrog: the rate of the dispersion relation within 1 %. Catches a force 1/N too
     small by any factor (the rate goes as its root), and a noisy start: from random points |M| begins at 1e-3 instead of

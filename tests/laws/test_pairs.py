@@ -164,7 +164,10 @@ def deviator(state):
     return second - jnp.trace(second) / v.shape[1] * jnp.eye(v.shape[1])
 
 
-@pytest.mark.parametrize(("num", "dim"), [(4, 3), (3, 2), (6, 4), (5, 5)])
+@pytest.mark.optimised
+@pytest.mark.parametrize(
+    ("num", "dim"), [(4, 3), (3, 2), *(pytest.param(*x, marks=pytest.mark.slow) for x in ((6, 4), (5, 5)))]
+)
 def test_deviator_factor_of_one_matching(num, dim):
     """gamma = 0: 1 - N/(2(N-1)) (1 - e^{-8 d dt (N-1)/N}), N even; (1 + e^{-8 d dt})/2, N odd. N for N - 1 is 20 standard
     errors away (9 in d > 3, where fewer runs are made), e^{-4 d dt} more."""
@@ -273,8 +276,8 @@ def test_coulomb_relaxation():
 
 @pytest.mark.parametrize("scheme", [RandomMatching(), Sweep()])
 def test_invalid_traced_time_stops_the_run(scheme):
-    """A NaN or negative parameter that is seen only while the run goes. Catches particles that did not move, which would
-    look like a result, and a gradient of 0, like a minimum."""
+    """A NaN or negative parameter whose value is known only during the run ends it. Catches particles that do not move, which
+    would look like a result, and a gradient of 0, which would look like a minimum."""
     state = jk.initial.maxwellian(jax.random.key(0), 6, 3)
 
     @jax.jit

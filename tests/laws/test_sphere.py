@@ -151,7 +151,7 @@ def test_limits_in_time():
 
 @pytest.mark.parametrize("tau", [-1e-9, float("nan")])
 def test_negative_or_nan_time_raises(tau):
-    """Catches a rotation by NaN, or by none, for a time that is a mistake."""
+    """Catches a mistaken time that gives a rotation by NaN, or no rotation."""
     for call in (lambda: spherical_heat_quantile(0.5, tau, 3), lambda: spherical_heat_kernel(jax.random.key(0), tau, 2),
                  lambda: spherical_heat_kernel(jax.random.key(0), jnp.asarray([0.1, tau]), 3)):  # fmt: skip
         with pytest.raises(
@@ -161,8 +161,8 @@ def test_negative_or_nan_time_raises(tau):
 
 
 def test_argument_errors_inside_jit():
-    """A number that is written in the program is known while tracing. Catches a check of time, probability or position
-    that `jit` turns off."""
+    """A number written in the program is known while tracing, so it raises at once. Catches a check of time, probability or
+    position that `jit` turns off."""
     for call, sentence in (
         (lambda: spherical_heat_quantile(0.5, -1.0, 3), "`tau` must not be negative or NaN, but holds -1"),
         (lambda: spherical_heat_cdf(0.5, -1.0, 3), "`tau` must not be negative or NaN, but holds -1"),

@@ -60,7 +60,8 @@ def homogeneity(a, b):
 
 
 def p_values(x, y):
-    """Of the number alive, of the two others given that a particle is alive, and of all three together in cells."""
+    """p-values that x and y have the same law: the number alive, the two other numbers given that a particle is alive, and all
+    three together in cells."""
     out = [homogeneity(x[:, 0], y[:, 0])]
     some_x, some_y = x[x[:, 0] > 0], y[y[:, 0] > 0]
     out += [ks_2samp(some_x[:, k], some_y[:, k]).pvalue for k in (1, 2)]
@@ -71,6 +72,7 @@ def p_values(x, y):
     return np.array([*out, homogeneity(*cells)])
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     ("num", "runs"),
     [(6, 30_000), pytest.param(6, RUNS, marks=pytest.mark.slow), pytest.param(20, RUNS, marks=pytest.mark.slow)],

@@ -66,7 +66,8 @@ def test_entropy_mask_invariance():
 
 @pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
 def test_entropy_of_a_non_finite_state(bad):
-    """The entropy is NaN. Catches a comparison that is False for a NaN, and so a number for something that is no state."""
+    """The entropy of a state with a NaN or infinity is NaN. Catches a comparison that is False for a NaN, so that a number is
+    returned."""
     v = jax.random.normal(jax.random.key(3), (50, 3)).at[7, 1].set(bad)
     assert np.isnan(d.knn_entropy(jk.Particles(v)))
 

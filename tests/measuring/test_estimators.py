@@ -235,8 +235,8 @@ def _logistic(u):
 @pytest.mark.parametrize("value", [jnp.nan, jnp.inf])
 @pytest.mark.parametrize("name", BROKEN)
 def test_non_finite_states(name, value):
-    """No estimate of a state with a NaN or infinity is finite. Catches `x > 0`, which is False for a NaN: a distance of
-    0, a perfect agreement, to something that is no state."""
+    """No estimate of a state with a NaN or infinity is finite. Catches `x > 0`, which is False for a NaN: the distance would be
+    0, as if the states agreed."""
     state = jk.Particles(normal_particles(20, 3, 2).velocity.at[4].set(value))
     assert not np.isfinite(BROKEN[name](state))
 

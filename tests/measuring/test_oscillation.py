@@ -17,8 +17,7 @@ def series(t, frequency, growth, phase=0.7, amplitude=2.0):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 @pytest.mark.parametrize(("frequency", "growth"), [(1.4, -0.15), (25.0, 0.05), (0.3, -0.01), (2.0, 0.0)])
 def test_pure_oscillation(frequency, growth, dtype):
-    """From 1.4 to 120 periods in the series, from any first time. Catches a start of the search that finds a
-    neighbouring frequency."""
+    """1.4 to 120 periods in the series, which begins at t = 3. Catches a search that finds a neighbouring frequency."""
     t = 3 + 0.1 * jnp.arange(300.0)
     fit = jk.fit_oscillation(t.astype(dtype), series(t, frequency, growth).astype(dtype))
     tolerance = 2e-6 if dtype == jnp.float32 else 1e-11

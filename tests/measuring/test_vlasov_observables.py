@@ -107,8 +107,8 @@ def test_poisson_in_two_dimensions():
 
 
 def test_coefficients_at_nyquist():
-    """Of cos 4x cos y on 8 points in x: those of the true |k|. Catches a k that is 0 in the direction in which
-    derivatives vanish."""
+    """The coefficient of cos 4x cos y on 8 points in x, where 4 is the Nyquist mode, is that of the true |k|. Catches a k whose
+    Nyquist component is 0, as it is for derivatives."""
     axes = tuple(jk.Axis(0.0, 2 * math.pi, n) for n in (8, 12))
     x, y = jk.Grid(*axes).mesh
     potential = V.Gaussian(1.0, 1.0)

@@ -99,7 +99,7 @@ def collect(root: Path) -> dict[str, bool]:
     command = [sys.executable, "-c", COLLECT, *PYTEST, "tests"]
     done = subprocess.run(command, cwd=root, env=environment(root), capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"The tests cannot be collected:\n{done.stdout}{done.stderr}")
+        raise SystemExit(f"The tests cannot be collected:\n{(done.stdout + done.stderr)[-2000:]}")
     lines = [line.partition(" ") for line in done.stdout.splitlines() if line.startswith(("slow ", "fast "))]
     return {test: speed == "slow" for speed, _, test in lines}
 
