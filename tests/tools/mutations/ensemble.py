@@ -73,7 +73,7 @@ MUTATIONS = [
         "jaxkinetic/_ensemble.py",
         "return (self.init(ours) if callable(self.init) else self.init), noise",
         "return (self.init(ours) if callable(self.init) else self.init), ours",
-        tests("core/test_ensemble.py", "test_random_streams_are_distinct"),
+        tests("core/test_ensemble.py", "test_replica_equals_single_run[3]"),
     ),
     Mutation(
         "ensemble-number-of-failures",

@@ -47,27 +47,8 @@ MUTATIONS = [
         "sweep-not-reversed",
         "The second pass of a sweep runs through the rounds in the order of the first: order 1 instead of 2.",
         PAIRS + "sweep.py",
-        """            top, bottom = jax.lax.cond(back, _previous, lambda a, b: (a, b), top, bottom)
-            (v_i, ident_i, alive_i), (v_j, ident_j, alive_j) = top, bottom
-            in_order, stream = ident_i < ident_j, back.astype(jnp.uint32)
-            idents = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
-            before, active = _swap(in_order, v_i, v_j), alive_i & alive_j
-            # Masked: what a dead slot holds must not reach a derivative either.
-            masked = jax.tree.map(lambda c: jnp.where(active, c, 0), before)
-            moved = move_pairs(key, system, s, masked, idents, active, stream)
-            v_i, v_j = _swap(in_order, *jax.tree.map(partial(jnp.where, active), moved, before))
-            top, bottom = (v_i, ident_i, alive_i), (v_j, ident_j, alive_j)
-            top, bottom = jax.lax.cond(back, lambda a, b: (a, b), _next, top, bottom)
-""",
-        """            (v_i, ident_i, alive_i), (v_j, ident_j, alive_j) = top, bottom
-            in_order, stream = ident_i < ident_j, back.astype(jnp.uint32)
-            idents = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
-            before, active = _swap(in_order, v_i, v_j), alive_i & alive_j
-            masked = jax.tree.map(lambda c: jnp.where(active, c, 0), before)
-            moved = move_pairs(key, system, s, masked, idents, active, stream)
-            v_i, v_j = _swap(in_order, *jax.tree.map(partial(jnp.where, active), moved, before))
-            top, bottom = _next((v_i, ident_i, alive_i), (v_j, ident_j, alive_j))
-""",
+        "jax.lax.cond(back, _previous, lambda a, b: (a, b), top, bottom)",
+        "jax.lax.cond(back, _next, lambda a, b: (a, b), top, bottom)",
         tests("laws/test_pairs.py", "test_weak_order[sweep]"),
     ),
     Mutation(
