@@ -89,7 +89,7 @@ MUTATIONS = [
         VLASOV + "amplitudes.py",
         "size = -square / 4 - jnp.log(2 * math.pi * jnp.sqrt(det)) / 2",
         "size = -square / 2 - jnp.log(2 * math.pi * jnp.sqrt(det)) / 2",
-        tests("laws/test_counting.py", "test_characteristics_match_grid_wave"),
+        tests("laws/test_counting.py", "test_samples_have_the_law_of_the_amplitude"),
     ),
     Mutation(
         "amplitude-sample-scale",
@@ -139,6 +139,6 @@ MUTATIONS = [
         VLASOV + "counting.py",
         "min(k / num**exponent, 1.0)",
         "k / num**exponent",
-        tests("laws/test_counting.py", "test_two_particles_on_grid"),
+        tests("laws/test_counting.py", "test_distribution_equals_projections"),
     ),
 ]
