@@ -7,28 +7,29 @@ import math
 from functools import cache
 
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import Float
 
 from ._checks import refuse
+from ._types import Values, ValuesLike
 
 _RADIUS, _NODES = 16.0, 600
 
 
-def width(decay: ArrayLike, dim: int, beta: float) -> np.ndarray:
+def width(decay: ValuesLike, dim: int, beta: float) -> Values:
     """K = 1 - beta decay. **Raises:** `ValueError` for beta outside [0, 2/(d+2)]."""
     if not 0 <= beta <= 2 / (dim + 2) * (1 + 1e-12):
         raise refuse("beta", f"lie in [0, 2/(d+2)] = [0, {2 / (dim + 2):.4g}]", f"is {beta}", "lower it")
     return 1 - beta * np.asarray(decay, float)
 
 
-def density(speed: ArrayLike, k: np.ndarray, dim: int) -> np.ndarray:
+def density(speed: ValuesLike, k: Float[np.ndarray, "*#shape"] | np.float64, dim: int) -> Values:
     """g_K at |v| = `speed`."""
     square = np.asarray(speed, float) ** 2
     bracket = ((dim + 2) * k - dim) / (2 * k) + (1 - k) * square / (2 * k * k)
     return (2 * math.pi * k) ** (-dim / 2) * np.exp(-square / (2 * k)) * bracket
 
 
-def moment(k: np.ndarray, order: int, dim: int) -> np.ndarray:
+def moment(k: Values, order: int, dim: int) -> Values:
     r"""$\int |v|^{2m} g_K = K^m (1 + m (1-K)/K) \prod_{l<m} (d + 2l)$, for even `order` = 2m."""
     if order % 2 or order < 0:
         raise refuse("order", "be even and not negative", f"is {order}", "pass 2, 4, 6, ...")
@@ -41,7 +42,7 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
     return np.polynomial.legendre.leggauss(_NODES)
 
 
-def entropy(k: np.ndarray, dim: int) -> np.ndarray:
+def entropy(k: Values, dim: int) -> Values:
     """int g_K log g_K, by Gauss-Legendre quadrature in |v| (600 nodes on [0, 16]; error below 1e-12)."""
     # Imported here: scipy would double the time that it takes to import the library.
     from scipy.special import xlogy

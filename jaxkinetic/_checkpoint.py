@@ -6,12 +6,13 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
+from jaxtyping import Array, Float, UInt32
 
 from ._checks import describe, is_traced, refuse
 from ._files import read_arrays, write_arrays
 from ._fingerprint import Fingerprint, Remembered, fingerprint
 from ._trees import decode, encode
-from ._types import PyTree, RealScalar, Words
+from ._types import PyTree
 
 _FORMAT, _VERSION = "jaxkinetic checkpoint", 1
 
@@ -26,10 +27,10 @@ class Checkpoint(eqx.Module):
 
     carry: PyTree
     aux: PyTree
-    key: Words
+    key: UInt32[Array, "*runs 2"]
     step: int = eqx.field(static=True)
-    t0: RealScalar
-    dt: RealScalar
+    t0: Float[Array, "*runs"]
+    dt: Float[Array, "*runs"]
     scheme: Any
     origin: Remembered | Fingerprint | None = None
 

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from ._checks import is_traced
 
@@ -43,7 +43,7 @@ class DecayFit(eqx.Module):
     first_value: Float[Array, ""]
     model: str = eqx.field(static=True)
 
-    def __call__(self, times: ArrayLike) -> Array:
+    def __call__(self, times: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         elapsed = jnp.asarray(times) - self.first_time
         clock = _clock(self.model, elapsed, self.first_time, self.shape)
         return self.first_value * jnp.exp(-self.rate * clock) + self.floor
@@ -235,7 +235,7 @@ def _golden(f: Callable[[Array], Array], low: Array, high: Array) -> Array:
     """Where f is least between two numbers, by golden sections."""
     golden = (5**0.5 - 1) / 2
 
-    def narrow(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+    def narrow(_: Any, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bracket
         left, right = high - golden * (high - low), low + golden * (high - low)
         lower = f(left) < f(right)

@@ -6,7 +6,6 @@ from typing import Any, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
 
 from ._adjoint import AbstractAdjoint, Checkpointed
 from ._checks import cast_floating, check_integer, describe, is_traced, refuse
@@ -16,7 +15,7 @@ from ._save import Save
 from ._simulate import check_start, run_words, simulate
 from ._solution import Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem
-from ._types import Array, Key, PyTree, State
+from ._types import Array, Key, PyTree, RealScalarLike, State
 
 # Replicas advance together as long as the square of their number of rows fits one block of pairs.
 _PAIRS = 1 << 18
@@ -32,9 +31,9 @@ def ensemble(
     reduce: AbstractReduction | None = None,
     mesh: jax.sharding.Mesh | None = None,
     scheme: AbstractScheme | None = None,
-    dt: ArrayLike | None = None,
+    dt: RealScalarLike | None = None,
     num_steps: int,
-    t0: ArrayLike = 0.0,
+    t0: RealScalarLike = 0.0,
     save: Save = Save(),  # noqa: B008  (immutable)
     adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
     throw: bool = True,
@@ -192,7 +191,10 @@ def _run(
 
 def _without_values(kept: Any) -> Any:
     """What is small: stats and result."""
-    return Solution(None, {}, None, None, None, kept.stats, kept.result)  # pyright: ignore[reportArgumentType]
+    dropped = (None, {}, None, None, None)
+    return eqx.tree_at(
+        lambda s: (s.times, s.observed, s.states, s.final, s.checkpoint), kept, dropped, is_leaf=lambda x: x is None
+    )
 
 
 @eqx.filter_jit

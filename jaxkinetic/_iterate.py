@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import ArrayLike
 
 from ._adjoint import AbstractAdjoint, Checkpointed
 from ._checkpoint import Checkpoint, save_checkpoint
@@ -18,7 +17,7 @@ from ._save import Save
 from ._simulate import simulate
 from ._solution import Solution
 from ._system import AbstractScheme, AbstractSystem
-from ._types import Key, State
+from ._types import Key, RealScalarLike, State
 
 _FORMAT, _VERSION = "jaxkinetic chunk", 1
 
@@ -33,8 +32,8 @@ def iterate(
     path: str | os.PathLike | None = None,
     scheme: AbstractScheme | None = None,
     key: Key | None = None,
-    dt: ArrayLike | None = None,
-    t0: ArrayLike = 0.0,
+    dt: RealScalarLike | None = None,
+    t0: RealScalarLike = 0.0,
     save: Save = Save(),  # noqa: B008  (immutable)
     adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
     throw: bool = True,

@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float, Inexact, Int32
 
 from ._types import PyTree
 
@@ -25,7 +25,7 @@ class AbstractReduction(eqx.Module):
     def start(self, example: PyTree) -> PyTree: ...
 
     @abc.abstractmethod
-    def add(self, total: PyTree, values: PyTree, counts: Array) -> PyTree: ...
+    def add(self, total: PyTree, values: PyTree, counts: Bool[Array, " B"]) -> PyTree: ...
 
     def merge(self, a: PyTree, b: PyTree) -> PyTree:
         raise TypeError(f"{type(self).__name__} has no `merge`, which an ensemble on a mesh needs.")
@@ -37,16 +37,16 @@ class AbstractReduction(eqx.Module):
 class Moments(eqx.Module):
     """`mean`, `var` (unbiased), `stderr` of the mean, each of the shape of one replica's value; `count` of replicas."""
 
-    mean: Array
-    var: Array
-    stderr: Array
-    count: Array
+    mean: Inexact[Array, "*value"]
+    var: Float[Array, "*value"]
+    stderr: Float[Array, "*value"]
+    count: Int32[Array, ""]
 
 
 class _Total(eqx.Module):
-    count: Array
-    mean: Array
-    square: Array  # sum of |x - mean|^2
+    count: Int32[Array, ""]
+    mean: Inexact[Array, "*value"]
+    square: Float[Array, "*value"]  # sum of |x - mean|^2
 
 
 class MeanVar(AbstractReduction):
@@ -65,7 +65,7 @@ class MeanVar(AbstractReduction):
 
         return jax.tree.map(empty, example)
 
-    def add(self, total: PyTree, values: PyTree, counts: Array) -> PyTree:
+    def add(self, total: PyTree, values: PyTree, counts: Bool[Array, " B"]) -> PyTree:
         def one(total: _Total, x: Array) -> _Total:
             x = x.astype(total.mean.dtype)
             kept = counts.reshape(-1, *[1] * (x.ndim - 1))

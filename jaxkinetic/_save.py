@@ -7,9 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int32
 
 from ._checks import check_integer, refuse
-from ._types import Array, Observable, PyTree, RealScalar, State
+from ._types import Key, Observable, PyTree, RealScalar, State
 
 
 class Context(eqx.Module):
@@ -20,10 +21,10 @@ class Context(eqx.Module):
     """
 
     t: RealScalar
-    step: Array
+    step: Int32[Array, ""]
     system: Any
     state: State
-    key: Array
+    key: Key
     dt: RealScalar
 
 

@@ -10,7 +10,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike
 
 from jaxkinetic_kernels.words import TAG_OBSERVE, fold_in
 
@@ -31,7 +30,7 @@ from ._fingerprint import Remembered, difference
 from ._save import Context, Contextual, Save
 from ._solution import Result, Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem, Fault, Finite
-from ._types import Array, Key, PyTree, RealScalar, State, Words
+from ._types import Array, Key, PyTree, RealScalar, RealScalarLike, State, Words
 
 _MAX_STEP = 2**31 - 1
 
@@ -42,9 +41,9 @@ def simulate(
     *,
     scheme: AbstractScheme | None = None,
     key: Key | None = None,
-    dt: ArrayLike | None = None,
+    dt: RealScalarLike | None = None,
     num_steps: int,
-    t0: ArrayLike = 0.0,
+    t0: RealScalarLike = 0.0,
     save: Save = Save(),  # noqa: B008  (immutable)
     adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
     throw: bool = True,

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, Int
 
 from ._checkpoint import Checkpoint
-from ._types import Array, PyTree, State
+from ._types import PyTree, State
 
 
 class SimulationError(RuntimeError):
@@ -21,9 +22,9 @@ class Result(eqx.Module):
     """How a run ended. `code`: 0 finished, 1 the state became NaN or infinite, or one of `FAULTS`. `step`: the first bad
     step, or -1. `detail`: two numbers that the sentence of a fault names."""
 
-    code: Array
-    step: Array
-    detail: Array
+    code: Int[Array, "*runs"]
+    step: Int[Array, "*runs"]
+    detail: Float[Array, "*runs 2"]
 
     FINISHED, NOT_FINITE, ABOVE_BOUND, BAD_CLOCK, BAD_RATE, MANY_WINDOWS, MANY_WAVES = range(7)
     FAULTS: ClassVar[Mapping[int, str]] = {
@@ -40,7 +41,7 @@ class Result(eqx.Module):
     }
 
     @property
-    def ok(self) -> Array:
+    def ok(self) -> Bool[Array, "*runs"]:
         return self.code == self.FINISHED
 
     @property
@@ -69,7 +70,7 @@ class Solution(eqx.Module):
     - `stats`: totals over the steps. `result`: how it ended.
     """
 
-    times: Array
+    times: Float[Array, "*runs T"]
     observed: dict[str, PyTree]
     states: State | None
     final: State

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int32, Integer, Num, Real, UInt32
 
 from ._checks import real_dtype
-from ._types import Array, PyTree, RealScalar, State, Words
+from ._types import Components, PairWords, PyTree, RealScalar, RealScalarLike, State, Words
 
 
 class AbstractScheme(eqx.Module):
@@ -72,7 +73,7 @@ class AbstractSystem(eqx.Module):
     def check_start(self, state: State) -> None:
         """Raise `ValueError` if a run cannot begin here; one that is continued may have come to such a state."""
 
-    def check_step(self, state: State, dt: RealScalar) -> None:
+    def check_step(self, state: State, dt: RealScalarLike) -> None:
         """Raise `ValueError` if the time step makes no sense for this system. Called before a run; dt may be traced."""
 
     def supports(self, scheme: AbstractScheme, state: State) -> bool:
@@ -84,7 +85,7 @@ class AbstractSystem(eqx.Module):
         """What `simulate` uses when no scheme is given."""
 
     @abc.abstractmethod
-    def generator(self, phi: Callable[[State], Array]) -> Callable[[State], Array]:
+    def generator(self, phi: Callable[[State], RealScalar]) -> Callable[[State], RealScalar]:
         """phi: state -> scalar, to the function state -> (L phi)(state). Dense and slow: the reference for tests."""
 
 
@@ -116,13 +117,13 @@ class AbstractPairFlow(AbstractSystem):
         """How many uint32 words one pair needs in one flow."""
 
     @abc.abstractmethod
-    def clock(self, num_alive: Array) -> Array:
+    def clock(self, num_alive: RealScalar) -> RealScalar:
         """The share of time of one pair, 1/N for the Landau systems: s = clock(num_alive) dt times the scheme's factor."""
 
     @abc.abstractmethod
     def pair_flow(
-        self, words: tuple[Array, ...], s: Array, vi: tuple[Array, ...], vj: tuple[Array, ...]
-    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        self, words: PairWords, s: Float[Array, "*#pairs"], vi: Components, vj: Components
+    ) -> tuple[Components, Components]:
         """(vi, vj) after the pair's time s, physics such as tau = 4 psi(r) s inside; velocities as tuples of d component
         arrays. Which of the two comes first is the scheme's choice and free of the noise (`Sweep`: the lower ident)."""
 
@@ -140,12 +141,12 @@ class AbstractPairJump(AbstractSystem):
         """How many uint32 words one jump needs."""
 
     @abc.abstractmethod
-    def clock(self, num_alive: Array) -> Array:
+    def clock(self, num_alive: RealScalar) -> RealScalar:
         """What multiplies the rate of every pair: 1/volume for a walk, 1/N for grazing collisions. Where particles die it must
         not depend on their number: it is held over a window."""
 
     @abc.abstractmethod
-    def rate(self, vi: tuple[Array, ...], vj: tuple[Array, ...]) -> Array:
+    def rate(self, vi: Components, vj: Components) -> Float[Array, "*#pairs"]:
         """The rate of the pair: events occur at clock x rate. A parameter enters it differentiably, not by a comparison or a
         lookup alone: a derivative in it can then be seen, and refused."""
 
@@ -154,17 +155,17 @@ class AbstractPairJump(AbstractSystem):
         """What the bound on the rate is made from, any pytree; not differentiated."""
 
     @abc.abstractmethod
-    def rate_bound(self, env: PyTree) -> Array:
+    def rate_bound(self, env: PyTree) -> RealScalar:
         """A number no pair's rate exceeds while all its particles are `inside` the envelope."""
 
     @abc.abstractmethod
-    def inside(self, env: PyTree, v: tuple[Array, ...]) -> Array:
+    def inside(self, env: PyTree, v: Components) -> Bool[Array, "*pairs"]:
         """Whether a particle is inside the envelope."""
 
     @abc.abstractmethod
     def jump(
-        self, words: tuple[Array, ...], vi: tuple[Array, ...], vj: tuple[Array, ...]
-    ) -> tuple[tuple[Array, ...], tuple[Array, ...], Array, Array]:
+        self, words: PairWords, vi: Components, vj: Components
+    ) -> tuple[Components, Components, Bool[Array, "*pairs"], Bool[Array, "*pairs"]]:
         """(vi, vj, alive_i, alive_j) after the event. A choice whose probability depends on a parameter or a velocity goes
         through `jk.random.bernoulli`, which refuses the derivative that would be missed."""
 
@@ -206,14 +207,14 @@ class AbstractSplit(AbstractSystem):
     def flows(self) -> tuple[Callable[[RealScalar, RealScalar, State], State], ...]:
         """(tau, t, state) -> state, one for each part."""
 
-    def generator(self, phi: Callable[[State], Array]) -> Callable[[State], Array]:
+    def generator(self, phi: Callable[[State], RealScalar]) -> Callable[[State], RealScalar]:
         """d/dt phi along the equation: the sum of its derivatives along the flows, at time 0."""
 
-        def generated(state: State) -> Array:
+        def generated(state: State) -> RealScalar:
             zero = jnp.zeros((), real_dtype(state))
 
-            def rate(flow: Callable[..., State]) -> Array:
-                def along_flow(tau: Array) -> Array:
+            def rate(flow: Callable[..., State]) -> RealScalar:
+                def along_flow(tau: RealScalar) -> RealScalar:
                     return phi(flow(tau, zero, state))
 
                 return jax.jvp(along_flow, (zero,), (jnp.ones_like(zero),))[1]
@@ -231,7 +232,7 @@ class AbstractSplit(AbstractSystem):
 class Sum(eqx.Module):
     """An `info` entry whose total over the steps is a sum."""
 
-    value: jax.Array
+    value: Num[Array, "..."]
 
     def start(self) -> "Sum":
         return Sum(jnp.zeros(self.value.shape, self.value.dtype))
@@ -243,7 +244,7 @@ class Sum(eqx.Module):
 class Max(eqx.Module):
     """An `info` entry whose total over the steps is the maximum."""
 
-    value: jax.Array
+    value: Real[Array, "..."]
 
     def start(self) -> "Max":
         dtype = self.value.dtype
@@ -257,10 +258,10 @@ class Max(eqx.Module):
 class Count(eqx.Module):
     """An `info` entry that counts events, exact up to 2^64: the total is `high` 2^32 + `low`, uint32 words."""
 
-    low: jax.Array
-    high: jax.Array
+    low: UInt32[Array, "*shape"]
+    high: UInt32[Array, "*shape"]
 
-    def __init__(self, low: jax.Array, high: jax.Array | None = None):
+    def __init__(self, low: Integer[Array, "*shape"], high: UInt32[Array, "*shape"] | None = None):
         self.low = low.astype(jnp.uint32)
         self.high = jnp.zeros_like(self.low) if high is None else high
 
@@ -272,7 +273,7 @@ class Count(eqx.Module):
         return Count(low, self.high + other.high + (low < self.low).astype(jnp.uint32))
 
     @property
-    def value(self) -> jax.Array:
+    def value(self) -> Float[Array, "..."]:
         """As a floating number, float64 where x64 is on."""
         dtype = jnp.result_type(float)
         return self.high.astype(dtype) * jnp.asarray(2.0**32, dtype) + self.low.astype(dtype)
@@ -291,7 +292,7 @@ class Share(eqx.Module):
         return Share(self.part.merge(other.part), self.whole.merge(other.whole))
 
     @property
-    def value(self) -> jax.Array:
+    def value(self) -> Float[Array, "..."]:
         return self.part.value / self.whole.value
 
 
@@ -299,8 +300,8 @@ class Fault(eqx.Module):
     """The `info` entry by which a scheme ends a run: an entry of `Result.FAULTS`, 0 if all is well, and two numbers that its
     sentence names. The first one stays."""
 
-    code: jax.Array
-    detail: jax.Array
+    code: Int32[Array, ""]
+    detail: Float[Array, "2"]
 
     def start(self) -> "Fault":
         return Fault(jnp.zeros_like(self.code), jnp.zeros_like(self.detail))
@@ -313,7 +314,7 @@ class Finite(eqx.Module):
     """The `info` entry by which a scheme says whether what it carries is finite, where a part of it tells: without one,
     `simulate` looks at all of it after every step."""
 
-    ok: jax.Array
+    ok: Bool[Array, ""]
 
     def merge(self, other: "Finite") -> "Finite":
         return Finite(self.ok & other.ok)

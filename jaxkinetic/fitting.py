@@ -5,23 +5,24 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, ArrayLike, Real
 
 from ._checks import check_finite, check_scalar, describe, is_traced, known_as, real_array, refuse
 from ._decay_fit import DecayFit as DecayFit
 from ._decay_fit import least_squares, padded
+from ._types import RealScalarLike
 
 _MODELS = ("exponential", "algebraic", "stretched")
 _SIGNAL = 3.0  # standard errors
 
 
 def fit_decay(
-    times: ArrayLike,
-    values: ArrayLike,
+    times: Real[ArrayLike, " T"],
+    values: Real[ArrayLike, " T"] | Real[ArrayLike, "R T"],
     *,
     model: Literal["exponential", "algebraic", "stretched"] = "exponential",
-    floor: ArrayLike | Literal["fit"] | None = None,
-    window: tuple[float, float] | Literal["signal"] | None = None,
+    floor: RealScalarLike | Literal["fit"] | None = None,
+    window: tuple[RealScalarLike, RealScalarLike] | Literal["signal"] | None = None,
     offset: float = 1.0,
     stretch: float | Literal["fit"] = "fit",
 ) -> DecayFit:
@@ -104,7 +105,13 @@ def fit_decay(
     return least_squares(origin, series, fixed, shape, model, fitted_floor, fitted_shape, replicated)
 
 
-def decay_window(times: ArrayLike, values: ArrayLike, *, floor: float = 0.0, below: float = 1.0) -> tuple[float, float]:
+def decay_window(
+    times: Real[ArrayLike, " T"],
+    values: Real[ArrayLike, " T"] | Real[ArrayLike, "R T"],
+    *,
+    floor: float = 0.0,
+    below: float = 1.0,
+) -> tuple[float, float]:
     """(first, last) of the times at which a decaying series is signal, by this rule:
 
     first: the first time at which the mean of the runs, less `floor`, is at most `below` times its first value in size (1: the

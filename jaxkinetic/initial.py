@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike
+from jax.typing import DTypeLike
+from jaxtyping import Array, ArrayLike, Float, Integer, Real
 
 from jaxkinetic_kernels import wrap
 
 from ._checks import check_integer, check_scalar, describe, is_traced, known_as, refuse
-from ._types import Array, Key
+from ._types import Key, RealScalarLike
 from .states import Particles
 
 _GRID = 1 << 14
@@ -22,9 +24,9 @@ def maxwellian(
     num_particles: int,
     dim: int,
     *,
-    temperature: ArrayLike = 1.0,
-    mean: ArrayLike = 0.0,
-    dtype: jnp.dtype | None = None,
+    temperature: RealScalarLike = 1.0,
+    mean: Real[ArrayLike, ""] | Real[ArrayLike, " {dim}"] = 0.0,
+    dtype: DTypeLike | None = None,
 ) -> Particles:
     """N(mean, T I). **Arguments:** `mean`: a scalar or (d,). Differentiable in `temperature` and `mean`.
 
@@ -52,9 +54,9 @@ def bimaxwellian(
     num_particles: int,
     dim: int,
     *,
-    perpendicular: ArrayLike,
-    parallel: ArrayLike,
-    dtype: jnp.dtype | None = None,
+    perpendicular: RealScalarLike,
+    parallel: RealScalarLike,
+    dtype: DTypeLike | None = None,
 ) -> Particles:
     """Centred Gaussian with temperature `parallel` along the last axis and `perpendicular` along the others.
 
@@ -72,7 +74,9 @@ def _bimaxwellian(key: Key, perpendicular: Array, parallel: Array, shape: tuple[
     return spreads[None, :] * jax.random.normal(key, shape, parallel.dtype)
 
 
-def bkw(key: Key, num_particles: int, dim: int, *, beta: ArrayLike = 0.4, dtype: jnp.dtype | None = None) -> Particles:
+def bkw(
+    key: Key, num_particles: int, dim: int, *, beta: RealScalarLike = 0.4, dtype: DTypeLike | None = None
+) -> Particles:
     r"""The datum of the Bobylev-Krook-Wu solution, K = 1 - beta, 0 <= beta <= 2/(d+2), T = 1 (`landau.exact.bkw_*`).
 
     Sampled as $v = s v_0 + \sqrt{1 - s^2}\,\xi$, $s^2 = \beta (d+2)/2$, from the extreme datum
@@ -107,8 +111,8 @@ def rosenbluth(
     dim: int,
     *,
     sharpness: float = 10.0,
-    temperature: ArrayLike = 1.0,
-    dtype: jnp.dtype | None = None,
+    temperature: RealScalarLike = 1.0,
+    dtype: DTypeLike | None = None,
 ) -> Particles:
     r"""A spherical shell, $f \propto e^{-S (|v|/\sigma - 1)^2}$, S = `sharpness`, sigma such that the temperature is T.
 
@@ -142,10 +146,10 @@ def _shell(
 def torus_mode(
     key: Key,
     num_particles: int,
-    mode: ArrayLike | Sequence[int],
-    amplitude: ArrayLike,
-    phase: ArrayLike = 0.0,
-    dtype: jnp.dtype | None = None,
+    mode: Integer[ArrayLike, " d"] | Sequence[int],
+    amplitude: RealScalarLike,
+    phase: RealScalarLike = 0.0,
+    dtype: DTypeLike | None = None,
 ) -> Particles:
     r"""i.i.d. from $f = (2\pi)^{-d} (1 + A \cos(m \cdot v + \varphi))$ on $[0, 2\pi)^d$, |A| <= 1: one mode on the torus.
 
@@ -178,10 +182,10 @@ def _torus_mode(key: Key, a: Array, phase: Array, m: Array, shape: tuple[int, in
 
 
 @jax.custom_jvp
-def kepler(a: Array, start: Array) -> Array:
+def kepler(a: Float[Array, ""], start: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The theta with theta + a sin(theta) = start, |a| <= 1 (Kepler's equation), by bisection to the last bit."""
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
         middle = (low + high) / 2
         above = middle + a * jnp.sin(middle) > start
@@ -200,7 +204,7 @@ def _kepler_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> 
     return theta, (tangents[1] - jnp.sin(theta) * tangents[0]) / slope
 
 
-def sizes(key: Key, num_particles: int, dim: int, dtype: jnp.dtype | None) -> tuple[int, int, jnp.dtype]:
+def sizes(key: Key, num_particles: int, dim: int, dtype: DTypeLike | None) -> tuple[int, int, jnp.dtype]:
     if not hasattr(key, "dtype"):
         raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass jax.random.key(seed)")
     num_particles = check_integer("num_particles", num_particles, minimum=1)
@@ -208,7 +212,7 @@ def sizes(key: Key, num_particles: int, dim: int, dtype: jnp.dtype | None) -> tu
     return num_particles, dim, floating(dtype)
 
 
-def floating(dtype: jnp.dtype | None) -> jnp.dtype:
+def floating(dtype: DTypeLike | None) -> jnp.dtype:
     """The dtype asked for, or the widest in use. **Raises:** `ValueError` for one that is not real, or not to be had."""
     dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     if not jnp.issubdtype(dtype, jnp.floating):

@@ -1,13 +1,16 @@
 """The frequency and the growth of one oscillating mode, with error bars."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Complex, Float
+from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from ._checks import check_finite, check_scalar, is_traced, real_array, refuse
 from ._implicit import implicit
+from ._types import RealScalarLike
 
 _LEAST, _ITERATIONS = 12, 40
 
@@ -30,7 +33,7 @@ class OscillationFit(eqx.Module):
     def omega(self) -> Complex[Array, ""]:
         return jax.lax.complex(self.frequency, self.growth)
 
-    def __call__(self, times: ArrayLike) -> Array:
+    def __call__(self, times: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         elapsed = jnp.asarray(times) - self.first_time
         return self.amplitude * jnp.exp(self.growth * elapsed) * jnp.cos(self.frequency * elapsed + self.phase)
 
@@ -42,7 +45,10 @@ class OscillationFit(eqx.Module):
 
 
 def fit_oscillation(
-    times: ArrayLike, values: ArrayLike, *, window: tuple[float, float] | None = None
+    times: Real[ArrayLike, " T"],
+    values: Real[ArrayLike, " T"],
+    *,
+    window: tuple[RealScalarLike, RealScalarLike] | None = None,
 ) -> OscillationFit:
     r"""One damped or growing oscillation through a real series, by least squares of equal weight (so the large values count).
 
@@ -140,7 +146,7 @@ def _at_lag(s: Array, y: Array, lag: int) -> Array:
 def _refined(p: Array, s: Array, y: Array) -> Array:
     """Levenberg and Marquardt, then Newton."""
 
-    def step(_: int, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def step(_: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         p, loss, damping = carry
         jacobian, rest = jax.jacfwd(_model)(p, s), _model(p, s) - y
         normal = jacobian.T @ jacobian
@@ -153,7 +159,7 @@ def _refined(p: Array, s: Array, y: Array) -> Array:
             jnp.clip(jnp.where(better, damping / 5, damping * 5), 1e-9, 1e6),
         )
 
-    def newton(_: int, p: Array) -> Array:
+    def newton(_: Any, p: Array) -> Array:
         new = p - jnp.linalg.solve(jax.hessian(_loss)(p, s, y), jax.grad(_loss)(p, s, y))
         # At the minimum the sum of squares changes by its rounding alone.
         return jnp.where(_loss(new, s, y) <= _loss(p, s, y) * (1 + 1e-4), new, p)

@@ -4,7 +4,7 @@ A step hands a system two uint32 words as `key`. No JAX key is ever split per pa
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, ArrayLike, Bool, Real, UInt32
 
 from jaxkinetic_kernels import (
     fold_in as fold_in,
@@ -29,10 +29,9 @@ from jaxkinetic_kernels import (
 )
 
 from ._guard import undifferentiated
-from ._types import RealScalar
 
 
-def bernoulli(word: Array, probability: ArrayLike | RealScalar) -> Array:
+def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#shape"]) -> Bool[Array, "*shape"]:
     """True with `probability`, to 2^-32 (in float32 2^-25): never for 0, always for 1. `word`: uint32, broadcasts against it.
 
     A derivative in `probability` is refused with `ValueError`: at fixed noise the outcome does not change, and what would be

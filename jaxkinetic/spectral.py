@@ -5,7 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Complex, Float, Inexact, Shaped
 
 from jaxkinetic_kernels import cos_sin
 from jaxkinetic_kernels.once import once
@@ -14,31 +14,33 @@ from ._types import RealScalar
 from .states import Axis
 
 
-def unit_wavenumber(axis: Axis) -> Array:
+def unit_wavenumber(axis: Axis) -> RealScalar:
     """The smallest wavenumber but 0, 2 pi/length."""
     return 2 * math.pi / axis.length
 
 
-def wavenumbers(axis: Axis) -> Array:
+def wavenumbers(axis: Axis) -> Float[Array, " num"]:
     """k_j = 2 pi j/length in the order of the FFT; 0 at Nyquist's frequency, whose sine no grid knows."""
     signed = [j if 2 * j < axis.num else j - axis.num for j in range(axis.num)]
     whole = [0 if 2 * j == -axis.num else j for j in signed]
     return 2 * math.pi * jnp.asarray(whole, axis.length.dtype) / axis.length
 
 
-def half_wavenumbers(axis: Axis) -> Array:
+def half_wavenumbers(axis: Axis) -> Float[Array, " half"]:
     """Those of a real transform: j = 0 .. num/2."""
     whole = [j if 2 * j < axis.num else 0 for j in range(axis.num // 2 + 1)]
     return 2 * math.pi * jnp.asarray(whole, axis.length.dtype) / axis.length
 
 
-def phase(angle: Array) -> Array:
+def phase(angle: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
     """exp(i angle), by a polynomial: an error of a few eps (1 + |angle|)."""
     cosine, sine = cos_sin(angle)
     return jax.lax.complex(cosine, sine)
 
 
-def powers(angle: Array, axis: Axis, turn: Array | None = None, *, real: bool = False) -> Array:
+def powers(
+    angle: Float[Array, "*shape"], axis: Axis, turn: Float[Array, "*shape"] | None = None, *, real: bool = False
+) -> Complex[Array, "*shape num"]:
     """exp(i (j angle + turn)) over the integers j of the wavenumbers of `axis` (`real`: of those of a real transform), as a
     last axis; Nyquist's counts as 0.
 
@@ -50,7 +52,9 @@ def powers(angle: Array, axis: Axis, turn: Array | None = None, *, real: bool = 
     return powers_of(low, up, num=axis.num, real=real)
 
 
-def power_tables(angle: Array, turn: Array | None = None, *, num: int, real: bool = False) -> tuple[Array, Array]:
+def power_tables(
+    angle: Float[Array, "*shape"], turn: Float[Array, "*shape"] | None = None, *, num: int, real: bool = False
+) -> tuple[Complex[Array, "*shape low"], Complex[Array, "*shape up"]]:
     """What `powers` are products of: exp(i b angle), and exp(i (m a angle + turn))."""
     half = num // 2
     block = _block(half)
@@ -63,7 +67,9 @@ def power_tables(angle: Array, turn: Array | None = None, *, num: int, real: boo
     return phase(jnp.multiply.outer(angle, fine)), phase(whole if turn is None else whole + turn[..., None])
 
 
-def powers_of(low: Array, up: Array, *, num: int, real: bool = False) -> Array:
+def powers_of(
+    low: Complex[Array, "*shape low"], up: Complex[Array, "*shape up"], *, num: int, real: bool = False
+) -> Complex[Array, "*shape num"]:
     """The products of `power_tables`."""
     half = num // 2
     out = (up[..., :, None] * low[..., None, :]).reshape(*low.shape[:-1], -1)
@@ -78,24 +84,24 @@ def _block(half: int) -> int:
     return min((b for b in range(1, half + 1) if half % b == 0), key=lambda b: abs(b * b - half))
 
 
-def imaginary(x: Array) -> Array:
+def imaginary(x: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
     """i x."""
     return jax.lax.complex(jnp.zeros_like(x), x)
 
 
-def filtered(hat: Array, factor: Array) -> Array:
+def filtered(hat: Complex[Array, "*shape"], factor: Inexact[Array, "*#shape"]) -> Complex[Array, "*shape"]:
     """A transform times a real or complex factor, in its dtype."""
     return hat * factor.astype(hat.dtype)
 
 
-def along(x: Array, axis: int, ndim: int) -> Array:
+def along(x: Shaped[Array, " num"], axis: int, ndim: int) -> Shaped[Array, "..."]:
     """A vector as an array of `ndim` axes, along one of them."""
     shape = [1] * ndim
     shape[axis] = x.shape[0]
     return x.reshape(shape)
 
 
-def tail(f: Array, axis: int) -> RealScalar:
+def tail(f: Inexact[Array, "*grid"], axis: int) -> RealScalar:
     """The share of the square norm that lies in the upper third of the wavenumbers of one axis: 0 for resolved data."""
     hat = jnp.fft.fft(f, axis=axis)
     num = f.shape[axis]

@@ -9,10 +9,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, UInt32
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Shaped, UInt32
 
 from ._batches import in_blocks
 from ._checks import cast_floating, check_integer, check_scalar, describe, is_traced, known_array, real_array, refuse
+from ._types import RealScalar, RealScalarLike
 
 
 class Particles(eqx.Module):
@@ -81,21 +82,23 @@ class Particles(eqx.Module):
         return self.velocity.shape[1]
 
     @property
-    def num_alive(self) -> Array:
+    def num_alive(self) -> RealScalar:
         """How many particles are alive, in the dtype of the velocities."""
         return jnp.sum(self.alive, dtype=self.velocity.dtype)
 
     @property
-    def live_velocity(self) -> Array:
+    def live_velocity(self) -> Float[Array, "N d"]:
         """(N, d): the velocities, 0 in dead slots: whatever those hold stays out of values and of derivatives."""
         return jnp.where(self.alive[:, None], self.velocity, jnp.zeros((), self.velocity.dtype))
 
-    def mean(self, values: Array) -> Array:
+    def mean(self, values: Shaped[Array, "N *value"]) -> Inexact[Array, "*value"]:
         """The average of `values` (N, ...) over the particles that are alive."""
         alive = self.alive.reshape(-1, *[1] * (values.ndim - 1))
         return jnp.sum(jnp.where(alive, values, jnp.zeros((), values.dtype)), axis=0) / self.num_alive
 
-    def increment(self, *, velocity: Array | None = None, position: Array | None = None) -> "Particles":
+    def increment(
+        self, *, velocity: Float[Array, "N d"] | None = None, position: Float[Array, "N d"] | None = None
+    ) -> "Particles":
         """A `Particles`-shaped pytree with None where nothing moves, for `eqx.apply_updates`."""
         nothing: Any = jax.tree.map(lambda _: None, self)
         return eqx.tree_at(
@@ -130,12 +133,12 @@ class Axis(eqx.Module):
     """`num` equidistant points start + j length/num of an interval [start, start + length). `num` is static, the other two are
     leaves. `periodic`: whether what lives here repeats, or decays towards both ends."""
 
-    start: Float[Array, ""]
-    length: Float[Array, ""]
+    start: RealScalar
+    length: RealScalar
     num: int = eqx.field(static=True)
     periodic: bool = eqx.field(static=True)
 
-    def __init__(self, start: ArrayLike, length: ArrayLike, num: int, periodic: bool = True):
+    def __init__(self, start: RealScalarLike, length: RealScalarLike, num: int, periodic: bool = True):
         check_scalar("start", start)
         check_scalar("length", length, positive=True)
         self.num = check_integer("num", num, minimum=4)
@@ -144,11 +147,11 @@ class Axis(eqx.Module):
         self.start, self.length, self.periodic = known_array(start), known_array(length), bool(periodic)
 
     @property
-    def spacing(self) -> Array:
+    def spacing(self) -> RealScalar:
         return self.length / self.num
 
     @property
-    def points(self) -> Array:
+    def points(self) -> Float[Array, " num"]:
         return self.start + self.spacing * jnp.arange(self.num, dtype=self.length.dtype)
 
 
@@ -170,12 +173,12 @@ class Grid(eqx.Module):
         return tuple(axis.num for axis in self.axes)
 
     @property
-    def cell(self) -> Array:
+    def cell(self) -> RealScalar:
         """The volume of a cell."""
         return volume_element(self.axes)
 
     @property
-    def mesh(self) -> tuple[Array, ...]:
+    def mesh(self) -> tuple[Float[Array, "*grid"], ...]:
         """The coordinates of all points, one array of `shape` for each axis."""
         return tuple(jnp.meshgrid(*(axis.points for axis in self.axes), indexing="ij"))
 
@@ -188,7 +191,7 @@ class Grid(eqx.Module):
 class Density(eqx.Module):
     """f on a grid, real: of velocities, or of phase space."""
 
-    f: Array
+    f: Float[Array, "*grid"]
     grid: Grid
 
     def __init__(self, f: ArrayLike, grid: Grid):
@@ -199,7 +202,7 @@ class Density(eqx.Module):
         self.grid = cast_floating(grid, self.f.dtype)
 
     @property
-    def mass(self) -> Array:
+    def mass(self) -> RealScalar:
         return jnp.sum(self.f) * self.grid.cell
 
 
@@ -213,7 +216,7 @@ class Wave(eqx.Module):
     `velocity_picture()` and `fourier_picture()` convert; both are isometric: $\int|\alpha|^2 dv = \int|\hat\alpha|^2 d\xi$.
     """
 
-    alpha: Array
+    alpha: Complex[Array, "*grid"]
     grid: Grid
     picture: str = eqx.field(static=True)
 
@@ -235,7 +238,7 @@ class Wave(eqx.Module):
         return self.grid.half
 
     @property
-    def mass(self) -> Array:
+    def mass(self) -> RealScalar:
         """The square norm, the same in both pictures."""
         return jnp.sum(square_modulus(self.alpha)) * self._cell
 
@@ -247,14 +250,14 @@ class Wave(eqx.Module):
         """hat alpha(x, xi)."""
         return self if self.picture == "fourier" else Wave.from_spectrum(self.spectrum(), self.grid, "fourier")
 
-    def spectrum(self) -> Array:
+    def spectrum(self) -> Complex[Array, "*grid"]:
         """The plain discrete transform of alpha over the velocity axes: hat alpha without the constants of the integral."""
         if self.picture == "velocity":
             return in_blocks(partial(jnp.fft.fftn, axes=self._over_v), self.alpha)
         return self.alpha / self._kernel().astype(self.alpha.dtype)
 
     @staticmethod
-    def from_spectrum(spectrum: Array, grid: Grid, picture: str = "velocity") -> "Wave":
+    def from_spectrum(spectrum: Complex[Array, "*grid"], grid: Grid, picture: str = "velocity") -> "Wave":
         """The wave whose `spectrum` this is."""
         out = Wave(spectrum, grid, "fourier")
         if picture == "velocity":
@@ -279,7 +282,7 @@ class Wave(eqx.Module):
         return out
 
     @property
-    def _cell(self) -> Array:
+    def _cell(self) -> RealScalar:
         d, axes = self.dim, self.grid.axes
         cell = volume_element(axes[:d])
         for a in axes[d:]:
@@ -287,12 +290,12 @@ class Wave(eqx.Module):
         return cell
 
 
-def volume_element(axes: Sequence[Axis]) -> Array:
+def volume_element(axes: Sequence[Axis]) -> RealScalar:
     """The product of the spacings."""
     return math.prod((axis.spacing for axis in axes[1:]), start=axes[0].spacing)
 
 
-def square_modulus(z: Array) -> Array:
+def square_modulus(z: Inexact[Array, "*shape"]) -> Float[Array, "*shape"]:
     """|z|^2."""
     return z.real**2 + z.imag**2
 

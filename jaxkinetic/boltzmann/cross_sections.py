@@ -7,14 +7,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import positive_power, square_root
 
 from .._checks import check_scalar, is_traced, known_array, refuse
+from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import directions
-
-Components = tuple[Array, ...]
 
 
 class AbstractCrossSection(eqx.Module):
@@ -33,11 +32,11 @@ class AbstractCrossSection(eqx.Module):
     constant: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def sigma(self, r2: Array) -> Array:
+    def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
         """Sigma from r^2, elementwise."""
 
     @abc.abstractmethod
-    def bound(self, r_max: Array) -> Array:
+    def bound(self, r_max: RealScalar) -> RealScalar:
         """At least the largest Sigma(r) over r <= r_max; a scalar."""
 
     def check(self, dim: int) -> None:
@@ -49,18 +48,18 @@ class AbstractCrossSection(eqx.Module):
         """uint32 words that one `scatter` reads."""
         return directions.num_words(dim)
 
-    def scatter(self, words: Components, z: Components) -> Components:
+    def scatter(self, words: PairWords, z: Components) -> Components:
         """z' from z; symmetric in law under z -> -z."""
         r = square_root(sum((c * c for c in z[1:]), z[0] * z[0]))
         return tuple(r * e for e in directions.uniform_direction(words, len(z), r.dtype))
 
-    def outgoing(self, z: Array) -> tuple[Array, np.ndarray]:
+    def outgoing(self, z: Float[Array, " d"]) -> tuple[Float[Array, "Q d"], Float[np.ndarray, " Q"]]:
         """The law of z' as nodes (Q, d) and weights (Q,) of sum 1, for `generator`: exact for polynomials of degree 7."""
         nodes, weights = directions.quadrature(z.shape[0])
         return square_root(jnp.sum(z * z)) * jnp.asarray(nodes, z.dtype), weights
 
 
-def _positive(name: str, value: Any) -> Array:
+def _positive(name: str, value: Any) -> RealScalar:
     check_scalar(name, value, positive=True)
     return known_array(value)
 
@@ -71,31 +70,31 @@ class Maxwell(AbstractCrossSection):
 
     bounded: ClassVar[bool] = True
     constant: ClassVar[bool] = True
-    strength: Array
+    strength: RealScalar
 
-    def __init__(self, strength: ArrayLike = 1.0):
+    def __init__(self, strength: RealScalarLike = 1.0):
         self.strength = _positive("strength", strength)
 
-    def sigma(self, r2: Array) -> Array:
+    def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
         # Free of z: a derivative in the velocities passes.
         return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
 
-    def bound(self, r_max: Array) -> Array:
+    def bound(self, r_max: RealScalar) -> RealScalar:
         return self.strength.astype(r_max.dtype)
 
 
 class HardSphere(AbstractCrossSection):
     """Sigma = strength r, any d: hard spheres; in d = 3 with B = |z.n|/(2 pi). **Raises:** `ValueError` unless strength > 0."""
 
-    strength: Array
+    strength: RealScalar
 
-    def __init__(self, strength: ArrayLike = 1.0):
+    def __init__(self, strength: RealScalarLike = 1.0):
         self.strength = _positive("strength", strength)
 
-    def sigma(self, r2: Array) -> Array:
+    def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
         return self.strength.astype(r2.dtype) * square_root(r2)
 
-    def bound(self, r_max: Array) -> Array:
+    def bound(self, r_max: RealScalar) -> RealScalar:
         return self.strength.astype(r_max.dtype) * r_max
 
 
@@ -103,10 +102,10 @@ class VariableHardSphere(AbstractCrossSection):
     """Sigma = strength r^gamma, 0 <= gamma <= 2: `Maxwell` at 0, `HardSphere` at 1. **Raises:** `ValueError` otherwise; below 0
     the rate of a pair has no bound."""
 
-    gamma: Array
-    strength: Array
+    gamma: RealScalar
+    strength: RealScalar
 
-    def __init__(self, gamma: ArrayLike, strength: ArrayLike = 1.0):
+    def __init__(self, gamma: RealScalarLike, strength: RealScalarLike = 1.0):
         check_scalar("gamma", gamma)
         if not is_traced(gamma) and not 0 <= np.asarray(gamma).item() <= 2:
             raise refuse(
@@ -114,12 +113,12 @@ class VariableHardSphere(AbstractCrossSection):
             )
         self.gamma, self.strength = known_array(gamma), _positive("strength", strength)
 
-    def sigma(self, r2: Array) -> Array:
+    def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
         tiny = jnp.finfo(r2.dtype).tiny
         power = positive_power(jnp.maximum(r2, tiny), self.gamma.astype(r2.dtype) / 2)
         # 0^0 = 1.
         at_rest = jnp.where(self.gamma > 0, 0.0, 1.0).astype(r2.dtype)
         return self.strength.astype(r2.dtype) * jnp.where(r2 > 0, power, at_rest)
 
-    def bound(self, r_max: Array) -> Array:
+    def bound(self, r_max: RealScalar) -> RealScalar:
         return jax.lax.stop_gradient(self.sigma(r_max * r_max))

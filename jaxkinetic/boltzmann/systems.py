@@ -5,16 +5,17 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, Bool, Float
 
 from .. import random
 from .._checks import check_scalar, is_traced, known_array, refuse
 from .._system import AbstractPairJump, AbstractScheme
+from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock
 from ..pairs._table import stored
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
-from .cross_sections import AbstractCrossSection, Components
+from .cross_sections import AbstractCrossSection
 
 
 class KacWalk(AbstractPairJump):
@@ -41,10 +42,10 @@ class KacWalk(AbstractPairJump):
     """
 
     cross_section: AbstractCrossSection
-    volume: Array
-    annihilation: Array
+    volume: RealScalar
+    annihilation: RealScalar
 
-    def __init__(self, cross_section: AbstractCrossSection, volume: ArrayLike, annihilation: ArrayLike = 0.0):
+    def __init__(self, cross_section: AbstractCrossSection, volume: RealScalarLike, annihilation: RealScalarLike = 0.0):
         if not isinstance(cross_section, AbstractCrossSection):
             raise refuse(
                 "cross_section", "be a cross section", f"is {cross_section!r}", "pass jk.boltzmann.HardSphere(), say"
@@ -81,24 +82,26 @@ class KacWalk(AbstractPairJump):
     def num_words(self, dim: int) -> int:
         return 1 + self.cross_section.num_words(dim)
 
-    def clock(self, num_alive: Array) -> Array:
+    def clock(self, num_alive: RealScalar) -> RealScalar:
         return 1 / self.volume.astype(num_alive.dtype)
 
-    def rate(self, vi: Components, vj: Components) -> Array:
+    def rate(self, vi: Components, vj: Components) -> Float[Array, "*pairs"]:
         return self.cross_section.sigma(_square(_minus(vi, vj)))
 
     def envelope(self, state: Particles) -> Ball | None:
         """The ball that holds everybody; None for a bounded cross section."""
         return None if self.cross_section.bounded else ball(state)
 
-    def rate_bound(self, env: Ball | None) -> Array:
+    def rate_bound(self, env: Ball | None) -> RealScalar:
         fastest = jnp.full((), jnp.inf, self.volume.dtype) if env is None else largest_speed(env)
         return self.cross_section.bound(fastest)
 
-    def inside(self, env: Ball | None, v: Components) -> Array:
+    def inside(self, env: Ball | None, v: Components) -> Bool[Array, "*pairs"]:
         return jnp.ones(v[0].shape, bool) if env is None else in_ball(env, v)
 
-    def jump(self, words: Components, vi: Components, vj: Components) -> tuple[Components, Components, Array, Array]:
+    def jump(
+        self, words: PairWords, vi: Components, vj: Components
+    ) -> tuple[Components, Components, Bool[Array, "*pairs"], Bool[Array, "*pairs"]]:
         dies = random.bernoulli(words[0], self.annihilation.astype(vi[0].dtype))
         half = stored(tuple(c / 2 for c in self.cross_section.scatter(words[1:], _minus(vi, vj))))
         mean = tuple((p + q) / 2 for p, q in zip(vi, vj, strict=True))
@@ -110,15 +113,15 @@ class KacWalk(AbstractPairJump):
         )
         return vi, vj, ~dies, ~dies
 
-    def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
+    def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities. Cost N^2 times the nodes of
         `outgoing`."""
 
-        def generated(state: Particles) -> Array:
+        def generated(state: Particles) -> RealScalar:
             here, alpha = phi(state), self.annihilation.astype(state.velocity.dtype)
             first, second = (jnp.asarray(x) for x in np.triu_indices(state.num_slots, 1))
 
-            def pair(i: Array, j: Array) -> Array:
+            def pair(i: Array, j: Array) -> RealScalar:
                 v, alive = state.velocity, state.alive
                 z, mean = v[i] - v[j], (v[i] + v[j]) / 2
                 nodes, weights = self.cross_section.outgoing(z)
@@ -142,5 +145,5 @@ def _minus(a: Components, b: Components) -> Components:
     return tuple(p - q for p, q in zip(a, b, strict=True))
 
 
-def _square(z: Components) -> Array:
+def _square(z: Components) -> Float[Array, "*pairs"]:
     return sum((c * c for c in z[1:]), z[0] * z[0])

@@ -1,11 +1,11 @@
 """A count has no derivative: one that is asked for is refused, not returned as 0."""
 
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from .._guard import undifferentiated
 
 
-def counted(name: str, x: Array) -> Array:
+def counted(name: str, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """x itself; differentiating through it raises `ValueError`, which names the diagnostic `name`."""
     return undifferentiated(
         f"`{name}` counts particles in bins, and a count has no derivative; differentiate a moment, `grid_entropy`, "

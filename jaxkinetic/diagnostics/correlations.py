@@ -4,21 +4,21 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._checks import describe, refuse
 from ..states import Particles
 
 
-def _velocity(state: Particles) -> Array:
+def _velocity(state: Particles) -> Float[Array, "N d"]:
     return state.live_velocity
 
 
 def pair_correlation(
     state: Particles,
     *,
-    second_moment: ArrayLike | None = None,
-    of: Callable[[Particles], Array] = _velocity,
+    second_moment: Real[ArrayLike, "m m"] | None = None,
+    of: Callable[[Particles], Float[Array, " N"] | Float[Array, "N m"]] = _velocity,
 ) -> Float[Array, "m m"]:
     r"""C = E[phi(v_1) phi(v_2)^T], phi(v) = v by default, estimated without bias from the pairs of one state.
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._checks import check_integer, check_scalar, refuse
-from .._types import Key
+from .._types import Key, RealScalar
 from ..states import Particles
 from .entropy import knn_entropy
 from .moments import temperature
@@ -22,10 +22,10 @@ _NODES, _WEIGHTS = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
 
 def relative_entropy(
     state: Particles,
-    log_density: Callable[[Array], Array] | None = None,
+    log_density: Callable[[Float[Array, "N d"]], Float[Array, " N"]] | None = None,
     *,
-    entropy: Callable[[Particles], Array] = knn_entropy,
-) -> Float[Array, ""]:
+    entropy: Callable[[Particles], RealScalar] = knn_entropy,
+) -> RealScalar:
     r"""$H(f \mid g) = \int f \log(f/g)$ by $\hat H - \frac1N \sum_i \log g(v_i)$.
 
     **Arguments:** `log_density`: v (N, d) -> log g (N,). None: g is the Maxwellian with the sample's own mean and temperature
@@ -47,7 +47,9 @@ def relative_entropy(
     return h - state.mean(values)
 
 
-def wasserstein(state: Particles, other: Particles | Callable[[Array], Array], *, order: float = 2) -> Float[Array, ""]:
+def wasserstein(
+    state: Particles, other: Particles | Callable[[Float[Array, " N"]], Float[Array, " N"]], *, order: float = 2
+) -> RealScalar:
     r"""$W_p = \big(\inf_\pi \int |v - w|^p \, d\pi\big)^{1/p}$ between two empirical measures, or (d = 1) one and a law; p
     >= 1.
 
@@ -91,7 +93,7 @@ def wasserstein(state: Particles, other: Particles | Callable[[Array], Array], *
 
 def sliced_wasserstein(
     state: Particles, other: Particles, *, order: float = 2, num_directions: int = 128, key: Key | None = None
-) -> Float[Array, ""]:
+) -> RealScalar:
     r"""$SW_p = \big(\frac1L \sum_l W_p^p(\theta_l \cdot v, \theta_l \cdot w)\big)^{1/p}$ over L directions theta_l, uniform
     on the sphere.
 

@@ -8,16 +8,16 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import kth_nearest
 
 from .._checks import check_integer, is_traced, refuse
-from .._types import Key
+from .._types import Key, RealScalar, RealScalarLike
 from ..states import Particles
 
 
-def knn_entropy(state: Particles, *, k: int = 5, bias: ArrayLike = 0.0) -> Float[Array, ""]:
+def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> RealScalar:
     r"""Kozachenko and Leonenko's estimator of $H = \int f \log f$ from distances to the k-th neighbour,
 
     $\hat H = -[\psi(N) - \psi(k) + \log|B_d| + \frac dN \sum_i \log r_{i,k}]$ - `bias`, self excluded.
@@ -101,7 +101,7 @@ def entropy_bias(
     num_particles: int,
     dim: int,
     *,
-    estimator: Callable[[Particles], Array] = knn_entropy,
+    estimator: Callable[[Particles], RealScalar] = knn_entropy,
     replicas: int = 16,
 ) -> tuple[float, float]:
     """(bias, standard error) of an estimator of H on Maxwellians of `num_particles`, measured over `replicas` of them.
@@ -119,7 +119,7 @@ def entropy_bias(
 
 
 def mean_on_maxwellians(
-    key: Key, num_particles: int, dim: int, function: Callable[[Array], float], replicas: int
+    key: Key, num_particles: int, dim: int, function: Callable[[Float[Array, "N d"]], float], replicas: int
 ) -> tuple[float, float]:
     """Mean and standard error of a function of (N, d) standard normal velocities, host loop over `replicas` draws."""
     replicas = check_integer("replicas", replicas, minimum=2)

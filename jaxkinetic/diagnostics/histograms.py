@@ -8,9 +8,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._checks import check_integer, check_scalar, describe, is_traced, refuse
+from .._types import RealScalar, RealScalarLike
 from ..states import Particles
 from ._counted import counted
 
@@ -22,7 +23,9 @@ def speed(state: Particles) -> Float[Array, " N"]:
     return jnp.where(still, jnp.zeros_like(square), jnp.sqrt(jnp.where(still, jnp.ones_like(square), square)))
 
 
-def histogram(state: Particles, *, edges: ArrayLike, of: Callable[[Particles], Array] = speed) -> Float[Array, " bins"]:
+def histogram(
+    state: Particles, *, edges: Real[ArrayLike, " edges"], of: Callable[[Particles], Float[Array, " N"]] = speed
+) -> Float[Array, "edges-1"]:
     """The density of a scalar of the particles over bins: shares of the particles over widths, a bin open on its right.
 
     **Arguments:** `edges`: (bins + 1,), increasing. `of`: state -> (N,), the speed by default. Particles outside the edges are
@@ -37,8 +40,12 @@ def histogram(state: Particles, *, edges: ArrayLike, of: Callable[[Particles], A
 
 
 def marginal_l1(
-    state: Particles, cdf: Callable[[Array], Array], *, edges: ArrayLike, of: Callable[[Particles], Array] = speed
-) -> Float[Array, ""]:
+    state: Particles,
+    cdf: Callable[[Float[Array, " edges"]], Float[Array, " edges"]],
+    *,
+    edges: Real[ArrayLike, " edges"],
+    of: Callable[[Particles], Float[Array, " N"]] = speed,
+) -> RealScalar:
     r"""$\sum_b |\hat m_b - p_b|$, the L^1 distance of the one-particle marginal to a law, seen through bins.
 
     \hat m_b is the share of the particles in bin b, p_b = cdf(right) - cdf(left); what lies outside the edges makes one more
@@ -54,7 +61,12 @@ def marginal_l1(
     return jnp.sum(jnp.abs(inner - probabilities))
 
 
-def marginal_l1_floor(cdf: Callable[[Array], Array], num_particles: int, *, edges: ArrayLike) -> Float[Array, ""]:
+def marginal_l1_floor(
+    cdf: Callable[[Float[Array, " edges"]], Float[Array, " edges"]],
+    num_particles: int,
+    *,
+    edges: Real[ArrayLike, " edges"],
+) -> RealScalar:
     """The mean of `marginal_l1` over N i.i.d. draws of the law itself, in the normal approximation of every bin."""
     num = check_integer("num_particles", num_particles, minimum=1)
     p = _probabilities(cdf, _edges(edges, jnp.result_type(float)))
@@ -62,8 +74,8 @@ def marginal_l1_floor(cdf: Callable[[Array], Array], num_particles: int, *, edge
 
 
 def grid_entropy(
-    state: Particles, *, bins: int = 32, halfwidth: ArrayLike | None = None, bias: ArrayLike = 0.0
-) -> Float[Array, ""]:
+    state: Particles, *, bins: int = 32, halfwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
+) -> RealScalar:
     r"""H = int f log f by $\sum_c m_c \log(m_c/\Delta^d)$, particles shared linearly among the 2^d nearest nodes of a grid.
 
     **Arguments:** `bins`: n; the grid has (n + 1)^d nodes on the cube of half width L about the mean velocity, spacing

@@ -10,12 +10,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import map_rows, once, row_sums
 
 from .._checks import check_scalar, refuse
-from .._types import Key
+from .._types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
 from ..states import Particles
 from .entropy import mean_on_maxwellians
@@ -26,7 +26,7 @@ _AREA = 1 << 17
 _ENOUGH = 3.0
 
 
-def kde_entropy(state: Particles, *, bandwidth: ArrayLike | None = None, bias: ArrayLike = 0.0) -> Float[Array, ""]:
+def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0) -> RealScalar:
     r"""H = int f log f by $\hat H = \frac1N \sum_i \log \hat f_i$, the leave-one-out estimate at the particles.
 
     **Arguments:** `bandwidth`: h; None is $\sqrt T\,(4/((d+2)N))^{1/(d+4)}$, T the sample's temperature. `bias`: subtracted;
@@ -49,8 +49,8 @@ def kde_entropy(state: Particles, *, bandwidth: ArrayLike | None = None, bias: A
 
 
 def fisher_information(
-    state: Particles, *, bandwidth: ArrayLike | None = None, bias: ArrayLike = 0.0
-) -> Float[Array, ""]:
+    state: Particles, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
+) -> RealScalar:
     r"""Fisher information $I = \int |\nabla f|^2 / f = -\int f\,\Delta \log f$ by
     $\hat I = -\frac1N \sum_i \Delta \log \hat f(v_i)$,
 
@@ -80,12 +80,12 @@ def fisher_information(
 
 
 def fisher_information_bias(
-    key: Key, num_particles: int, dim: int, *, bandwidth: ArrayLike | None = None, replicas: int = 16
+    key: Key, num_particles: int, dim: int, *, bandwidth: RealScalarLike | None = None, replicas: int = 16
 ) -> tuple[float, float]:
     """(bias, standard error) of `fisher_information` on Maxwellians of temperature 1 and `num_particles`; the scatter of
     (1/N) sum |v|^2, whose mean is d, is taken out. **Raises:** `ValueError` for fewer than 2 replicas."""
 
-    def error(v: Array) -> float:
+    def error(v: Float[Array, "N d"]) -> float:
         sample = float(np.mean(np.sum(np.asarray(v, float) ** 2, axis=1)))
         # At the sample's own temperature the estimate scales as 1/T: to first order its scatter is that of d (2 - T).
         return float(fisher_information(Particles(v), bandwidth=bandwidth)) - (2 * dim - sample)
@@ -93,7 +93,7 @@ def fisher_information_bias(
     return mean_on_maxwellians(key, num_particles, dim, error, replicas)
 
 
-def _bandwidth(state: Particles, given: ArrayLike | None, extra: int) -> Array:
+def _bandwidth(state: Particles, given: RealScalarLike | None, extra: int) -> RealScalar:
     """h, or the normal-reference rule sqrt(T) (4/((d + extra) N))^{1/(d + 2 + extra)}."""
     if given is not None:
         check_scalar("bandwidth", given, positive=True)
@@ -105,7 +105,9 @@ def _bandwidth(state: Particles, given: ArrayLike | None, extra: int) -> Array:
 
 
 @partial(jax.jit, static_argnums=3)
-def _estimate(v: Array, alive: Array, h: Array, curvature: bool) -> tuple[Array, Array]:
+def _estimate(
+    v: Float[Array, "N d"], alive: Bool[Array, " N"], h: RealScalar, curvature: bool
+) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
     """log of the leave-one-out density at every particle (N,), and minus its Laplacian (else 0); 0 in dead slots."""
     state = Particles(v, alive=alive)
     columns, dim = slots(state), v.shape[1]

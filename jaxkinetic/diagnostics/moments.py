@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Complex, Float
+from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from .._checks import describe, refuse
+from .._types import RealScalar
 from ..states import Particles
 
 
@@ -16,12 +17,12 @@ def momentum(state: Particles) -> Float[Array, " d"]:
     return state.mean(state.velocity)
 
 
-def energy(state: Particles) -> Float[Array, ""]:
+def energy(state: Particles) -> RealScalar:
     """(1/2N) sum_i |v_i|^2: kinetic energy per particle."""
     return state.mean(jnp.sum(state.live_velocity**2, axis=1)) / 2
 
 
-def moment(state: Particles, *, order: int = 4, centred: bool = False) -> Float[Array, ""]:
+def moment(state: Particles, *, order: int = 4, centred: bool = False) -> RealScalar:
     """(1/N) sum_i |v_i|^order, or of |v_i - u|^order with u the mean velocity (`centred`).
 
     Maxwellian of temperature 1 in d = 3: 3, 15, 105 at orders 2, 4, 6. Even orders are polynomials of v.
@@ -35,7 +36,7 @@ def moment(state: Particles, *, order: int = 4, centred: bool = False) -> Float[
     return state.mean(jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
 
 
-def mode(state: Particles, *, wavevector: ArrayLike | Sequence[float]) -> Complex[Array, ""]:
+def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float]) -> Complex[Array, ""]:
     r"""$\rho_k = \frac1N \sum_i e^{-i k \cdot v_i}$, the Fourier mode of the empirical measure; k = `wavevector`, (d,).
 
     Complex: `.real`, `.imag` and `jnp.abs(...)**2` are real and differentiable. On a torus of period 2 pi the components of
@@ -57,10 +58,10 @@ def stress(state: Particles) -> Float[Array, "d d"]:
     return jnp.einsum("ni,nj->ij", v, v, precision=jax.lax.Precision.HIGHEST) / state.num_alive
 
 
-def temperature(state: Particles) -> Float[Array, ""]:
+def temperature(state: Particles) -> RealScalar:
     """tr(stress)/d = (1/(d N)) sum_i |v_i - u|^2."""
     return moment(state, order=2, centred=True) / state.dim
 
 
-def _centred(state: Particles) -> Array:
+def _centred(state: Particles) -> Float[Array, "N d"]:
     return state.live_velocity - momentum(state)[None, :]

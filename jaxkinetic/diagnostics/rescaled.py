@@ -7,19 +7,22 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._checks import check_scalar, refuse
+from .._types import RealScalar, RealScalarLike
 from ..states import Particles
 from .moments import momentum, temperature
 
 
-def rescaled_density(state: Particles, *, volume: ArrayLike) -> Float[Array, ""]:
+def rescaled_density(state: Particles, *, volume: RealScalarLike) -> RealScalar:
     """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles."""
     return state.num_alive / _volume(volume, state)
 
 
-def rescaled_f1(state: Particles, *, volume: ArrayLike, of: Callable[[Particles], Array]) -> Float[Array, " m"]:
+def rescaled_f1(
+    state: Particles, *, volume: RealScalarLike, of: Callable[[Particles], Float[Array, " N"] | Float[Array, "N m"]]
+) -> RealScalar | Float[Array, " m"]:
     r"""$\int \varphi f_1\,dv$, for one state: $\frac1\Lambda \sum_i \varphi(v_i)$, whose mean over an ensemble it is.
 
     **Arguments:** `of`: state -> (N,) or (N, m), phi at every particle. **Returns:** () or (m,). Unbiased, differentiable.
@@ -28,7 +31,9 @@ def rescaled_f1(state: Particles, *, volume: ArrayLike, of: Callable[[Particles]
     return jnp.sum(_of_alive(state, of), axis=0) / _volume(volume, state)
 
 
-def rescaled_f2(state: Particles, *, volume: ArrayLike, of: Callable[[Particles], Array]) -> Array:
+def rescaled_f2(
+    state: Particles, *, volume: RealScalarLike, of: Callable[[Particles], Float[Array, " N"] | Float[Array, "N m"]]
+) -> RealScalar | Float[Array, "m m"]:
     r"""$\int \varphi(v)\,\varphi(w)^T f_2\,dv\,dw$, for one state: $\frac1{\Lambda^2} \sum_{i \ne j}
     \varphi(v_i)\varphi(v_j)^T$.
 
@@ -46,13 +51,13 @@ def rescaled_f2(state: Particles, *, volume: ArrayLike, of: Callable[[Particles]
 class SelfSimilar(NamedTuple):
     """`density` n, `temperature` T, `mean` u (d,), `xi` (N, d) = (v - u)/sqrt(2T), 0 in dead slots."""
 
-    density: Array
-    temperature: Array
-    mean: Array
-    xi: Array
+    density: RealScalar
+    temperature: RealScalar
+    mean: Float[Array, " d"]
+    xi: Float[Array, "N d"]
 
 
-def self_similar(state: Particles, *, volume: ArrayLike) -> SelfSimilar:
+def self_similar(state: Particles, *, volume: RealScalarLike) -> SelfSimilar:
     r"""(LNP 6.5) $f = n (2T)^{-d/2} \psi(\tau, (v-u)/\sqrt{2T})$: n, T, u and the particles of psi, $\int |\xi|^2 \psi = d/2$.
 
     tau by `self_similar_time`. Differentiable in the velocities; NaN if nobody is alive or T = 0.
@@ -63,7 +68,9 @@ def self_similar(state: Particles, *, volume: ArrayLike) -> SelfSimilar:
     return SelfSimilar(rescaled_density(state, volume=volume), warmth, mean, xi)
 
 
-def self_similar_time(times: ArrayLike, density: ArrayLike, temperature: ArrayLike) -> Float[Array, "... T"]:
+def self_similar_time(
+    times: Real[ArrayLike, " T"], density: Real[ArrayLike, "*runs T"], temperature: Real[ArrayLike, "*runs T"]
+) -> Float[Array, "*runs T"]:
     r"""$\tau(t) = \int_0^t n \sqrt{2T}\,ds$ at the saves, by the trapezoidal rule, 0 at the first; leading axes of `density`
     and `temperature` (..., T) are replicas."""
     times, speed = jnp.asarray(times), jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
@@ -72,12 +79,12 @@ def self_similar_time(times: ArrayLike, density: ArrayLike, temperature: ArrayLi
     return jnp.concatenate([jnp.zeros_like(pieces[..., :1]), jnp.cumsum(pieces, axis=-1)], axis=-1)
 
 
-def _volume(volume: ArrayLike, state: Particles) -> Array:
+def _volume(volume: RealScalarLike, state: Particles) -> RealScalar:
     check_scalar("volume", volume, positive=True)
     return jnp.asarray(volume).astype(state.velocity.dtype)
 
 
-def _of_alive(state: Particles, of: Callable[[Particles], Array]) -> Array:
+def _of_alive(state: Particles, of: Callable[[Particles], Array]) -> Float[Array, "N *m"]:
     phi = of(state)
     if phi.ndim not in (1, 2) or phi.shape[0] != state.num_slots:
         raise refuse("of", "return (N,) or (N, m)", f"returns shape {phi.shape}", "return one row a particle")

@@ -4,15 +4,16 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
+from .._types import RealScalar
 from ..states import Particles
 from .interactions import AbstractInteraction
 
 
 def particle_generator(
-    interaction: AbstractInteraction, phi: Callable[[Particles], Array], *, shared_noise: bool
-) -> Callable[[Particles], Array]:
+    interaction: AbstractInteraction, phi: Callable[[Particles], RealScalar], *, shared_noise: bool
+) -> Callable[[Particles], RealScalar]:
     r"""L phi for phi: state -> scalar, from a alone; div a is differentiated, so a wrong `b` cannot hide here.
 
     - independent noise (FW 1.7, 1.8): $L\phi = \frac1N \sum_{i \ne j} [2\,\mathrm{div}\,a(z_{ij}) \cdot D_i\phi
@@ -24,7 +25,7 @@ def particle_generator(
     """
 
     @jax.default_matmul_precision("highest")
-    def value(state: Particles) -> Array:
+    def value(state: Particles) -> RealScalar:
         dtype, num = state.velocity.dtype, state.num_alive
         alive = state.alive
         pairs = alive[:, None] & alive[None, :] & ~jnp.eye(state.num_slots, dtype=bool)
@@ -38,7 +39,7 @@ def particle_generator(
         a = weight[..., None, None] * interaction.a(z)
         div_a = weight[..., None] * jax.vmap(jax.vmap(divergence))(z)
 
-        def of_velocity(velocity: Array) -> Array:
+        def of_velocity(velocity: Float[Array, "N d"]) -> RealScalar:
             return phi(Particles(velocity, state.position, state.alive, state.ident))
 
         gradient = jax.grad(of_velocity)(state.velocity)

@@ -8,17 +8,17 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Array, Float, UInt32
 
 from jaxkinetic_kernels import positive_power
 
 from .._checks import check_scalar, is_traced, known_array, refuse
-from .._types import Array, RealScalar
-from ..pairs.sums import Components, direct_sum, symmetric, weighted_sum
+from .._types import Components, RealScalar, RealScalarLike
+from ..pairs.sums import direct_sum, symmetric, weighted_sum
 from ..states import Particles
 from .products import product_moments, uniform_moments
 
-Noise = Callable[[Array, Array], Components]
+Noise = Callable[[UInt32[Array, " B"], UInt32[Array, " N"]], Components]
 
 
 class AbstractInteraction(eqx.Module):
@@ -49,7 +49,7 @@ class AbstractInteraction(eqx.Module):
                 "pass velocities of shape (N, d), d >= 2",
             )
 
-    def check_step(self, dt: RealScalar) -> None:
+    def check_step(self, dt: RealScalarLike) -> None:
         """Raise `ValueError` if a step of dt leaves the domain; dt may be traced."""
 
     def retract(self, state: Particles) -> Particles:
@@ -135,7 +135,7 @@ class AbstractRadial(AbstractInteraction):
     @abc.abstractmethod
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]: ...
 
-    def largest_psi(self, least: Array, most: Array) -> Array:
+    def largest_psi(self, least: RealScalar, most: RealScalar) -> RealScalar:
         """A number that psi does not exceed for least <= r <= most, scalars; infinite if there is none. Asked for only where
         pairs jump at a rate that is proportional to psi: `Microcanonical` with law "fixed_angle"."""
         raise refuse(
@@ -150,11 +150,11 @@ class AbstractRadial(AbstractInteraction):
         r2 = jnp.where(positive, r2, jnp.ones((), r2.dtype))
         return self.psi(r2), r2, positive
 
-    def psi_of(self, z: Components) -> Array:
+    def psi_of(self, z: Components) -> Float[Array, "*pairs"]:
         """psi(r) elementwise; at r = 0, where nothing moves, that of r = 1."""
         return self._psi_and_r2(z)[0]
 
-    def weight(self, z: Components) -> Array:
+    def weight(self, z: Components) -> Float[Array, "*pairs"]:
         """psi, and 0 where z = 0: all that a and b need from the interaction."""
         psi, _, positive = self._psi_and_r2(z)
         return jnp.where(positive, psi, jnp.zeros((), psi.dtype))
@@ -199,7 +199,9 @@ class AbstractRadial(AbstractInteraction):
         totals = weighted_sum(terms, state, weights=self._weights)
         return totals[:, :dim], symmetric(totals[:, dim:], dim)
 
-    def noisy_sums(self, state: Particles, noise: Noise, form: str = "direct") -> tuple[Array, Array]:
+    def noisy_sums(
+        self, state: Particles, noise: Noise, form: str = "direct"
+    ) -> tuple[Float[Array, "N d"], Float[Array, "N d"]]:
         own = (getattr(type(self), name) for name in ("sum_b", "b_components", "sigma_components"))
         ours = AbstractRadial.sum_b, AbstractRadial.b_components, AbstractRadial.sigma_components
         if form != "direct" or any(a is not b for a, b in zip(own, ours, strict=True)):
@@ -241,15 +243,15 @@ class Maxwell(AbstractRadial):
     **Arguments:** `strength`: not negative. **Raises:** `ValueError` for a negative or non-finite strength.
     """
 
-    strength: Float[Array, ""]
+    strength: RealScalar
 
-    def __init__(self, strength: ArrayLike = 1.0):
+    def __init__(self, strength: RealScalarLike = 1.0):
         self.strength = parameter("strength", strength, nonnegative=True)
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
 
-    def largest_psi(self, least: Array, most: Array) -> Array:
+    def largest_psi(self, least: RealScalar, most: RealScalar) -> RealScalar:
         return self.strength.astype(most.dtype)
 
     def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
@@ -272,11 +274,11 @@ class PowerLaw(AbstractRadial):
     **Raises:** `ValueError` for a negative strength or softening, and, in a run, for gamma < -d.
     """
 
-    gamma: Float[Array, ""]
-    strength: Float[Array, ""]
-    softening: Float[Array, ""]
+    gamma: RealScalar
+    strength: RealScalar
+    softening: RealScalar
 
-    def __init__(self, gamma: ArrayLike, strength: ArrayLike = 1.0, softening: ArrayLike = 0.0):
+    def __init__(self, gamma: RealScalarLike, strength: RealScalarLike = 1.0, softening: RealScalarLike = 0.0):
         self.gamma = parameter("gamma", gamma)
         self.strength = parameter("strength", strength, nonnegative=True)
         self.softening = parameter("softening", softening, nonnegative=True)
@@ -296,7 +298,7 @@ class PowerLaw(AbstractRadial):
         base = jnp.maximum(r2 + delta * delta, _least_base(gamma))
         return strength * positive_power(base, gamma / 2)
 
-    def largest_psi(self, least: Array, most: Array) -> Array:
+    def largest_psi(self, least: RealScalar, most: RealScalar) -> RealScalar:
         # Monotone in r.
         least, most = least * least, most * most
         unbounded = (self.gamma < 0) & (least + self.softening.astype(least.dtype) ** 2 == 0)
@@ -304,7 +306,7 @@ class PowerLaw(AbstractRadial):
         return jnp.where(unbounded, jnp.full((), jnp.inf, least.dtype), largest)
 
 
-def parameter(name: str, value: ArrayLike, *, nonnegative: bool = False) -> Float[Array, ""]:
+def parameter(name: str, value: RealScalarLike, *, nonnegative: bool = False) -> RealScalar:
     """A scalar model parameter as a floating array, so that it is a leaf that gradients see."""
     check_scalar(name, value, nonnegative=nonnegative)
     return known_array(value)

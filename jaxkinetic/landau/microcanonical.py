@@ -8,14 +8,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, Bool, Float
 
 from .._checks import check_scalar, is_traced, known_array, refuse
 from .._system import AbstractPairJump, AbstractScheme
+from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
-from .interactions import AbstractRadial, Components, Maxwell
+from .interactions import AbstractRadial, Maxwell
 
 LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
 # Of phi in a pair's velocities, for `generator`. And above what rounding can do to a rate.
@@ -64,12 +65,14 @@ class Microcanonical(AbstractPairJump):
 
     interaction: AbstractRadial
     law: str = eqx.field(static=True)
-    epsilon: Array
-    floor: Array | None
+    epsilon: RealScalar
+    floor: RealScalar | None
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
 
-    def __init__(self, interaction: AbstractRadial, law: str, epsilon: ArrayLike, floor: ArrayLike | None = None):
+    def __init__(
+        self, interaction: AbstractRadial, law: str, epsilon: RealScalarLike, floor: RealScalarLike | None = None
+    ):
         if not isinstance(interaction, AbstractRadial):
             was = f"is {type(interaction).__name__}" if isinstance(interaction, eqx.Module) else f"is {interaction!r}"
             raise refuse(
@@ -113,10 +116,10 @@ class Microcanonical(AbstractPairJump):
     def num_words(self, dim: int) -> int:
         return rotations.num_words(dim) if self.law == "heat_kernel" else rotations.axis_words(dim)
 
-    def clock(self, num_alive: Array) -> Array:
+    def clock(self, num_alive: RealScalar) -> RealScalar:
         return 1 / num_alive
 
-    def rate(self, vi: Components, vj: Components) -> Array:
+    def rate(self, vi: Components, vj: Components) -> Float[Array, "*pairs"]:
         if self.law != "fixed_angle":
             return jnp.broadcast_to(self._constant(vi[0].dtype), vi[0].shape)
         psi, moving = self._psi(_difference(vi, vj))
@@ -128,7 +131,7 @@ class Microcanonical(AbstractPairJump):
         """The ball that holds everybody, unless the rate is constant."""
         return _Everywhere(state.dim) if self.constant_rate else ball(state)
 
-    def rate_bound(self, env: "Ball | _Everywhere") -> Array:
+    def rate_bound(self, env: "Ball | _Everywhere") -> RealScalar:
         if self.law != "fixed_angle":
             return self._constant(self.epsilon.dtype)
         fastest, dim = jnp.ones_like(self.epsilon), env.dim
@@ -142,10 +145,12 @@ class Microcanonical(AbstractPairJump):
             / self._half_angle(fastest.dtype)
         )
 
-    def inside(self, env: "Ball | _Everywhere", v: Components) -> Array:
+    def inside(self, env: "Ball | _Everywhere", v: Components) -> Bool[Array, "*pairs"]:
         return in_ball(env, v) if isinstance(env, Ball) else jnp.ones(v[0].shape, bool)
 
-    def jump(self, words: Components, vi: Components, vj: Components) -> tuple[Components, Components, Array, Array]:
+    def jump(
+        self, words: PairWords, vi: Components, vj: Components
+    ) -> tuple[Components, Components, Bool[Array, "*pairs"], Bool[Array, "*pairs"]]:
         z = _difference(vi, vj)
         psi = self._psi(z)[0]
         if self.law == "heat_kernel":
@@ -155,16 +160,16 @@ class Microcanonical(AbstractPairJump):
         lives = jnp.ones(vi[0].shape, bool)
         return *rotations.turned_pair(turn, vi, vj), lives, lives
 
-    def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
+    def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities: the harmonics of the direction are
         multiplied by their E R_l(cos theta). Cost N^2 times 15^(d-1)."""
 
-        def generated(state: Particles) -> Array:
+        def generated(state: Particles) -> RealScalar:
             v, here = state.velocity, phi(state)
             nodes, weights = (jnp.asarray(x, v.dtype) for x in directions.quadrature(state.dim, 2 * _DEGREE))
             first, second = (jnp.asarray(x) for x in np.triu_indices(state.num_slots, 1))
 
-            def pair(i: Array, j: Array) -> Array:
+            def pair(i: Array, j: Array) -> RealScalar:
                 mean, z = (v[i] + v[j]) / 2, v[i] - v[j]
                 psi, moving = self._psi(tuple(z))
                 r = jnp.linalg.norm(jnp.where(moving, z, 1.0))
@@ -199,7 +204,7 @@ class Microcanonical(AbstractPairJump):
             number *= (2 * degree + dim) * (degree + dim - 2) / ((2 * degree + dim - 2) * (degree + 1))
         return total
 
-    def _psi(self, z: Components) -> tuple[Array, Array]:
+    def _psi(self, z: Components) -> tuple[Float[Array, "*pairs"], Bool[Array, "*pairs"]]:
         """(psi(max(r, floor)), whether r > 0); at r = 0 without a floor that of r = 1, where nothing turns."""
         r2 = sum((c * c for c in z[1:]), z[0] * z[0])
         moving = r2 > 0
@@ -207,12 +212,12 @@ class Microcanonical(AbstractPairJump):
         # Not so for a NaN, which is to be seen.
         return self.interaction.psi(jnp.where(r2 == 0, jnp.ones_like(r2), r2)), moving
 
-    def _constant(self, dtype: jnp.dtype) -> Array:
+    def _constant(self, dtype: jnp.dtype) -> RealScalar:
         """1/h; NaN unless h is positive. One expression for the rate and its bound."""
         h = self.epsilon.astype(dtype)
         return 1 / jnp.where(h > 0, h, jnp.full((), jnp.nan, dtype))
 
-    def _half_angle(self, dtype: jnp.dtype) -> Array:
+    def _half_angle(self, dtype: jnp.dtype) -> RealScalar:
         """sin^2(epsilon/2) of the fixed angle; NaN if that is none."""
         angle = self.epsilon.astype(dtype)
         fine = (angle > 0) & (angle <= _PI)
@@ -226,13 +231,13 @@ class Microcanonical(AbstractPairJump):
 
 
 @eqx.filter_jit
-def _largest_psi(interaction: AbstractRadial, floor: Array | None, fastest: Any) -> Array:
+def _largest_psi(interaction: AbstractRadial, floor: RealScalar | None, fastest: Any) -> RealScalar:
     """The largest psi(max(r, floor)) for r <= `fastest`."""
     least = _least(floor, fastest.dtype)
     return interaction.largest_psi(least, jnp.maximum(least, fastest))
 
 
-def _least(floor: Array | None, dtype: jnp.dtype) -> Array:
+def _least(floor: RealScalar | None, dtype: jnp.dtype) -> RealScalar:
     """The floor; 0 if there is none, NaN if it is negative or NaN."""
     if floor is None:
         return jnp.zeros((), dtype)
@@ -240,7 +245,7 @@ def _least(floor: Array | None, dtype: jnp.dtype) -> Array:
     return jnp.where(floor >= 0, floor, jnp.full((), jnp.nan, dtype))
 
 
-def check_angle(epsilon: ArrayLike) -> None:
+def check_angle(epsilon: RealScalarLike) -> None:
     """**Raises:** `ValueError` above pi, but for its rounding in float32."""
     if np.asarray(epsilon).item() > _PI:
         raise refuse("epsilon", "be an angle in (0, pi]", f"is {np.asarray(epsilon).item():g}", "lower it")

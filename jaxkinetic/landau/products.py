@@ -18,7 +18,8 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import map_rows
 
-from ..pairs.sums import Components, Rows, differences, partners, rows_of, slots, symmetric
+from .._types import Components, RealScalar
+from ..pairs.sums import Rows, differences, partners, rows_of, slots, symmetric
 from ..states import Particles
 
 # Measured on two cores, N = 16384, d = 3, order 2: 1.28 G pairs/s with 2^19 pairs a block, .9-1.1 with 2^18 and 2^20.
@@ -50,7 +51,7 @@ class Moments(NamedTuple):
 
 
 def product_moments(
-    weight: Callable[[Components], Array], state: Particles, order: int, *, area: int = _AREA
+    weight: Callable[[Components], Float[Array, "*pairs"]], state: Particles, order: int, *, area: int = _AREA
 ) -> Moments:
     """Moments up to `order` (1 or 2) of w_ij = weight(z_ij) over the alive j != i: one matrix product a block of rows.
 
@@ -76,7 +77,7 @@ def product_moments(
     return Moments(u, sums[:, 0], sums[:, 1 : 1 + dim], second)
 
 
-def uniform_moments(weight: Array, state: Particles) -> Moments:
+def uniform_moments(weight: RealScalar, state: Particles) -> Moments:
     """Moments of the same w for every pair of alive particles, in O(N)."""
     u = centred(state)
     alive = state.alive.astype(u.dtype) * weight

@@ -12,19 +12,19 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float, UInt32
 
 from jaxkinetic_kernels import particle_normals, tile_normals
 
 from .._checks import refuse
 from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
-from .._types import RealScalar, Words
+from .._types import Components, PairWords, RealScalar, RealScalarLike, Words
 from ..pairs import rotations
 from ..pairs.sums import weighted_sum
 from ..schemes import EulerMaruyama
 from ..states import Particles, check_alive, check_particles
 from .generators import particle_generator
-from .interactions import AbstractInteraction, AbstractRadial, Components, Noise
+from .interactions import AbstractInteraction, AbstractRadial, Noise
 from .roots import symmetric_root
 
 
@@ -51,7 +51,7 @@ class AbstractLandau(AbstractDiffusion):
         self.interaction.check_form(self.sums)
         self.interaction.check(state.dim)
 
-    def check_step(self, state: Particles, dt: RealScalar) -> None:
+    def check_step(self, state: Particles, dt: RealScalarLike) -> None:
         self.interaction.check_step(dt)
 
     def retract(self, state: Particles) -> Particles:
@@ -60,7 +60,7 @@ class AbstractLandau(AbstractDiffusion):
     def default_scheme(self) -> AbstractScheme:
         return EulerMaruyama()
 
-    def drift(self, t: RealScalar, state: Particles) -> Particles:
+    def drift(self, t: RealScalarLike, state: Particles) -> Particles:
         """(2/N) sum_j b(v_i - v_j). Memory O(N); cost N^2, or what the interaction's own sum costs."""
         return self._drift(state, self.interaction.sum_b(state, **self._form))
 
@@ -69,7 +69,7 @@ class AbstractLandau(AbstractDiffusion):
         return type(self).drift is drift and type(self).noise is noise
 
     @staticmethod
-    def _drift(state: Particles, sum_b: Array) -> Particles:
+    def _drift(state: Particles, sum_b: Float[Array, "N d"]) -> Particles:
         return state.increment(velocity=2 / state.num_alive * sum_b)
 
     @property
@@ -77,7 +77,7 @@ class AbstractLandau(AbstractDiffusion):
         # Only by name, so that an interaction that has but one way to sum need not know of forms.
         return {} if self.sums == "direct" else {"form": self.sums}
 
-    def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
+    def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         return particle_generator(self.interaction, phi, shared_noise=False)
 
 
@@ -88,7 +88,7 @@ class AbstractPairNoise(AbstractLandau):
     def normals(self, key: Words, state: Particles) -> Noise:
         """A function of (ident_i, ident_j), vectors (B,) and (N,), that gives d arrays (B, N)."""
 
-    def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
+    def noise(self, key: Words, t: RealScalarLike, dt: RealScalarLike, state: Particles) -> Particles:
         normals = self.normals(key, state)
 
         def terms(z: Components, _: Components, x: Components) -> Components:
@@ -105,7 +105,7 @@ class AbstractPairNoise(AbstractLandau):
         return self._drift(state, sum_b), self._kicks(dt, state, kicks)
 
     @staticmethod
-    def _kicks(dt: RealScalar, state: Particles, sums: Array) -> Particles:
+    def _kicks(dt: RealScalarLike, state: Particles, sums: Float[Array, "N d"]) -> Particles:
         return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * sums)
 
 
@@ -128,7 +128,7 @@ class Kac(AbstractPairNoise, AbstractPairFlow):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
 
     def normals(self, key: Words, state: Particles) -> Noise:
-        def antisymmetric(ident_i: Array, ident_j: Array) -> Components:
+        def antisymmetric(ident_i: UInt32[Array, " B"], ident_j: UInt32[Array, " N"]) -> Components:
             x = tile_normals(key, ident_i, ident_j, state.dim, state.velocity.dtype)
             sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(state.velocity.dtype)
             return tuple(sign * component for component in x)
@@ -142,18 +142,18 @@ class Kac(AbstractPairNoise, AbstractPairFlow):
     def num_words(self, dim: int) -> int:
         return rotations.num_words(dim)
 
-    def clock(self, num_alive: Array) -> Array:
+    def clock(self, num_alive: RealScalar) -> RealScalar:
         return 1 / num_alive
 
     def pair_flow(
-        self, words: tuple[Array, ...], s: Array, vi: Components, vj: Components
+        self, words: PairWords, s: Float[Array, "*#pairs"], vi: Components, vj: Components
     ) -> tuple[Components, Components]:
         """(v_i + v_j)/2 and |v_i - v_j| kept, the direction after Brownian motion for tau = 4 psi(r) s."""
         interaction: Any = self.interaction
         z = tuple(p - q for p, q in zip(vi, vj, strict=True))
         return rotations.turned_pair(rotations.heat_rotation(words, 4 * interaction.psi_of(z) * s, z), vi, vj)
 
-    def generator(self, phi: Callable[[Particles], Array]) -> Callable[[Particles], Array]:
+    def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         return particle_generator(self.interaction, phi, shared_noise=True)
 
 
@@ -180,7 +180,7 @@ class MatrixSqrt(AbstractLandau):
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
 
-    def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: Particles) -> Particles:
+    def noise(self, key: Words, t: RealScalarLike, dt: RealScalarLike, state: Particles) -> Particles:
         return self._noise(key, dt, state, self.interaction.sum_a(state, **self._form))
 
     def drift_and_noise(
@@ -192,7 +192,7 @@ class MatrixSqrt(AbstractLandau):
         return self._drift(state, sum_b), self._noise(key, dt, state, sum_a)
 
     @staticmethod
-    def _noise(key: Words, dt: RealScalar, state: Particles, sum_a: Array) -> Particles:
+    def _noise(key: Words, dt: RealScalarLike, state: Particles, sum_a: Float[Array, "N d d"]) -> Particles:
         root = symmetric_root(2 / state.num_alive * sum_a)
         normals = jnp.stack(particle_normals(key, state.ident, state.dim, state.velocity.dtype), -1)
         kicks = jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)

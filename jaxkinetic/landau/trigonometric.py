@@ -8,14 +8,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from jaxkinetic_kernels import difference_series, trigonometric_series, wrap
 
 from .._checks import check_finite, describe, is_traced, known_array, refuse
-from .._types import RealScalar
+from .._types import Components, RealScalarLike
 from ..states import Particles
-from .interactions import AbstractInteraction, Components
+from .interactions import AbstractInteraction
 from .roots import symmetric_root
 
 PERIOD = 2 * math.pi
@@ -54,7 +54,7 @@ class Trigonometric(AbstractInteraction):
     modes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     coefficients: Float[Array, " M"] | Float[Array, "M d d"]
 
-    def __init__(self, modes: Any, coefficients: ArrayLike | Sequence[float]):
+    def __init__(self, modes: Any, coefficients: Real[ArrayLike, " M"] | Real[ArrayLike, "M d d"] | Sequence[float]):
         self.modes = _integer_modes(modes)
         self.coefficients = _coefficients(coefficients, len(self.modes), self.dim)
 
@@ -118,7 +118,7 @@ class Trigonometric(AbstractInteraction):
                 "raise the coefficient of mode 0",
             )  # fmt: skip
 
-    def check_step(self, dt: RealScalar) -> None:
+    def check_step(self, dt: RealScalarLike) -> None:
         r"""Raise if $\sqrt{2 A\,dt} + 2 B\,dt \ge \pi$, $A = \sum_m |C_m|$, $B = \sum_m |C_m m|$: a step that may wrap.
 
         A and B bound a and b, so the two terms bound the noise of one step, one standard deviation, and its drift, whatever
@@ -130,12 +130,13 @@ class Trigonometric(AbstractInteraction):
         noise = 2 * np.linalg.norm(matrices, 2, axis=(1, 2)).sum()
         drift = 2 * np.linalg.norm(np.einsum("mij,mj->mi", matrices, modes), axis=1).sum()
         largest = (PERIOD / (math.sqrt(noise) + math.sqrt(noise + 4 * math.pi * drift))) ** 2
-        if float(dt) >= largest:
+        step = np.asarray(dt).item()
+        if step >= largest:
             raise refuse(
-                "dt", f"be below {largest:.4g}, or one step may go around the torus", f"is {float(dt):.4g}", "lower it"
+                "dt", f"be below {largest:.4g}, or one step may go around the torus", f"is {step:.4g}", "lower it"
             )
 
-    def _scalar_root(self, z: Array) -> Array:
+    def _scalar_root(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         return jnp.sqrt(self._series(z, cosine=self._matrices(z.dtype)[:, :1])).reshape(z.shape[:-1])
 
     def _series(self, z: Array, cosine: Array | None = None, sine: Array | None = None) -> Array:
@@ -148,7 +149,7 @@ class Trigonometric(AbstractInteraction):
     def _mode_array(self, dtype: jnp.dtype) -> Array:
         return jnp.asarray(self.modes, dtype)
 
-    def _matrices(self, dtype: jnp.dtype) -> Float[Array, "M d*d"]:
+    def _matrices(self, dtype: jnp.dtype) -> Float[Array, "M {self.dim}*{self.dim}"]:
         return _symmetric_matrices(self.coefficients.astype(dtype), self.dim).reshape(len(self.modes), -1)
 
     def _divergences(self, dtype: jnp.dtype) -> Float[Array, "M d"]:

@@ -93,7 +93,7 @@ def _remainder(theta: Array, tau: Array, dim: int) -> tuple[Array, Array]:
     square, zero = theta * theta, jnp.zeros_like(theta)
     rows = _significant(dim, jnp.finfo(theta.dtype).bits <= 32)
 
-    def add(sums: tuple[Array, Array], row: Sequence[float] | Array) -> tuple[tuple[Array, Array], None]:
+    def add(sums: tuple[Array, Array], row: Sequence[float] | Sequence[Array]) -> tuple[tuple[Array, Array], None]:
         value = zero
         for coefficient in reversed(row):
             value = value * tau + coefficient

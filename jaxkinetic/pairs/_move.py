@@ -6,15 +6,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool, UInt32
 
 from jaxkinetic_kernels import materialise_words, pair_words
 
 from .._system import AbstractPairFlow
-from .._types import RealScalar, Words
+from .._types import Components, RealScalar, Words
 from .sphere import ANGLE
-
-Components = tuple[Array, ...]
 
 
 def move_pairs(
@@ -22,9 +20,9 @@ def move_pairs(
     system: AbstractPairFlow,
     s: RealScalar,
     velocities: tuple[Components, Components],
-    idents: tuple[Array, Array],
-    active: Array,
-    stream: int | Array = 0,
+    idents: tuple[UInt32[Array, "*pairs"], UInt32[Array, "*pairs"]],
+    active: Bool[Array, "*pairs"],
+    stream: int | UInt32[Array, ""] = 0,
 ) -> tuple[Components, Components]:
     """Both partners after the pair's time s. Pairs that are not `active` must have the velocities 0; discard what is returned
     for them, which carries no derivative."""

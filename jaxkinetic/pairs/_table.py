@@ -2,29 +2,30 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float, Inexact, Integer, Shaped
 
 from jaxkinetic_kernels import materialise
 
-Table = list[Array]
+Table = list[Inexact[Array, "*slots"]]
+Columns = tuple[Float[Array, "*slots"], ...]
 
 
-def at(x: Array, index: Array) -> Array:
+def at(x: Shaped[Array, " N"], index: Integer[Array, "*places"]) -> Shaped[Array, "*places"]:
     return x.at[index].get(mode="clip")
 
 
-def pack(columns: tuple[Array, ...]) -> Table:
+def pack(columns: Columns) -> Table:
     """Two real columns as one complex one: half the gathers and scatters, and pairs of results that are computed together."""
     pairs = [jax.lax.complex(a, b) for a, b in zip(columns[::2], columns[1::2], strict=False)]
     return pairs + [columns[-1]] * (len(columns) % 2)
 
 
-def unpack(table: Table) -> tuple[Array, ...]:
+def unpack(table: Table) -> Columns:
     parts = [(x.real, x.imag) if jnp.iscomplexobj(x) else (x,) for x in table]
     return tuple(part for entry in parts for part in entry)
 
 
-def stored(components: tuple[Array, ...]) -> tuple[Array, ...]:
+def stored(components: Columns) -> Columns:
     """The components, computed once and kept in memory for every kernel that reads them, two components in one loop."""
     return unpack([materialise(x) for x in pack(components)])
 
@@ -40,19 +41,21 @@ def put(table: Table, partners: Array, columns: tuple[Array, ...], active: Array
     return [x.at[index].set(y, mode="drop", unique_indices=True) for x, y in zip(table, packed, strict=True)]
 
 
-def matched(table: Table, partners: Array) -> tuple[Array, ...]:
+def matched(table: Table, partners: Integer[Array, "2 K"]) -> tuple[Float[Array, "2 K"], ...]:
     """The columns at `partners`, (2, K) each: both partners of a pair by one gather. A partner beyond the last slot (it pads an
     odd number) reads the last one."""
     return unpack([materialise(at(x, partners)) for x in table])
 
 
-def spread(columns: tuple[Array, ...], partners: Array, num: int) -> Table:
+def spread(columns: tuple[Float[Array, "2 K"], ...], partners: Integer[Array, "2 K"], num: int) -> Table:
     """A table of `num` slots from the columns at `partners`, (2, K), which name every slot once; inverse of `matched`."""
     index = partners.reshape(-1)
     packed = pack(tuple(c.reshape(-1) for c in columns))
     return [jnp.zeros(num, x.dtype).at[index].set(x, mode="drop", unique_indices=True) for x in packed]
 
 
-def pair_columns(first: tuple[Array, ...], second: tuple[Array, ...]) -> tuple[Array, ...]:
+def pair_columns(
+    first: tuple[Float[Array, " K"], ...], second: tuple[Float[Array, " K"], ...]
+) -> tuple[Float[Array, "2 K"], ...]:
     """The components of the first and the second partners, (K,) each, stacked as (2, K)."""
     return tuple(jnp.stack(both) for both in zip(first, second, strict=True))

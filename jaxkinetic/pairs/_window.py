@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float, Int32, UInt32
 
 from jaxkinetic_kernels import (
     advance,
@@ -21,7 +21,7 @@ from jaxkinetic_kernels import (
 
 from .._guard import undifferentiated
 from .._system import AbstractPairJump
-from .._types import PyTree, Words
+from .._types import Components, PyTree, RealScalar, Words
 from ..states import Particles
 from ._move import recomputed_flow
 from ._table import Table, matched, pack, pair_columns, put, unpack
@@ -35,12 +35,12 @@ _RATE = (
 )
 
 
-def of_rate(x: Array) -> Array:
+def of_rate(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """x itself, which decides about events: a derivative in it is refused."""
     return undifferentiated(_RATE, x)
 
 
-def guarded_rate(system: AbstractPairJump, v_i: tuple[Array, ...], v_j: tuple[Array, ...]) -> Array:
+def guarded_rate(system: AbstractPairJump, v_i: Components, v_j: Components) -> Float[Array, "*pairs"]:
     """The rate, through which no derivative passes: neither in the velocities, also where it is made by comparisons, nor in
     parameters."""
     if not system.constant_rate:
@@ -48,7 +48,7 @@ def guarded_rate(system: AbstractPairJump, v_i: tuple[Array, ...], v_j: tuple[Ar
     return of_rate(jnp.broadcast_to(system.rate(v_i, v_j), v_i[0].shape))
 
 
-def apart(active: Array, v_i: Sequence[Array], v_j: Sequence[Array]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+def apart(active: Bool[Array, "*pairs"], v_i: Components, v_j: Components) -> tuple[Components, Components]:
     """The velocities where `active`, else a pair at rest and at relative speed 1: finite in value and in every derivative."""
 
     def masked(v: Sequence[Array], first: int) -> tuple[Array, ...]:
@@ -62,12 +62,12 @@ class Window(NamedTuple):
     two slots of each candidate and the word that decides its acceptance, from `candidates`. `plan`: (2, K + lanes), order and
     wave of the first `num_events`, from `schedule`. `lanes`: number of events that are carried out at once."""
 
-    number: tuple[Array, Array]
-    wait: Array
-    drawn: Array
-    num_events: Array
-    plan: Array
-    num_waves: Array
+    number: tuple[UInt32[Array, ""], UInt32[Array, ""]]
+    wait: Float[Array, " K"]
+    drawn: Int32[Array, "3 K"]
+    num_events: Int32[Array, ""]
+    plan: Int32[Array, "2 K+lanes"]
+    num_waves: Int32[Array, ""]
     lanes: int
 
 
@@ -76,17 +76,23 @@ class Outcome(NamedTuple):
     event with a rate above the bound, or `LATER`; `speed`, `excess`: its relative speed, and its rate over the bound."""
 
     table: Table
-    place: Array
-    exit: Array
-    above: Array
-    speed: Array
-    excess: Array
-    accepted: Array
+    place: Int32[Array, ""]
+    exit: Int32[Array, ""]
+    above: Int32[Array, ""]
+    speed: RealScalar
+    excess: RealScalar
+    accepted: Int32[Array, ""]
 
 
 def draw(
-    key: Words, number: tuple[Array, Array], num_items: Array, capacity: int, most: Array, budget: Array, num_slots: int
-) -> tuple[Window, Array]:
+    key: Words,
+    number: tuple[UInt32[Array, ""], UInt32[Array, ""]],
+    num_items: Int32[Array, ""],
+    capacity: int,
+    most: Int32[Array, ""],
+    budget: RealScalar,
+    num_slots: int,
+) -> tuple[Window, Bool[Array, ""]]:
     """The next candidates, at most `most`, that come before `budget`, the mean number of them in the time that is left; and
     whether the time ended before `most` of them."""
     offset = jnp.arange(capacity, dtype=jnp.uint32)
@@ -104,9 +110,15 @@ def draw(
 
 
 def carry_out(
-    key: Words, system: AbstractPairJump, env: PyTree, bound: Array, window: Window, table: Table, last: Array,
+    key: Words,
+    system: AbstractPairJump,
+    env: PyTree,
+    bound: RealScalar,
+    window: Window,
+    table: Table,
+    last: Int32[Array, ""],
     loop: Callable[..., Any],
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """The events of the window up to index `last`, chunk by chunk of events of one wave.
 
     `loop(cond, body, init)`: a `while_loop`, or one of bounded length."""
@@ -154,7 +166,9 @@ def carry_out(
     return loop(lambda loop: loop.place < window.num_events, chunk, init)
 
 
-def compacted(table: Table, place: Array, used: Array) -> tuple[Table, Array, Array]:
+def compacted(
+    table: Table, place: Int32[Array, " N"], used: Int32[Array, ""]
+) -> tuple[Table, Int32[Array, " N"], Int32[Array, ""]]:
     """The alive first, in their order, if a fifth of those in use are dead: (table, place, used)."""
     alive = unpack(table)[-1] > 0
     num = jnp.sum(alive, dtype=jnp.int32)
@@ -172,7 +186,7 @@ def compacted(table: Table, place: Array, used: Array) -> tuple[Table, Array, Ar
     return table, place, jnp.where(many, num, used)
 
 
-def as_table(velocity: Array, alive: Array) -> Table:
+def as_table(velocity: Float[Array, "N d"], alive: Bool[Array, " N"]) -> Table:
     """Velocities and, as a number, life."""
     return pack((*velocity.T, alive.astype(velocity.dtype)))
 
@@ -182,7 +196,7 @@ def without_table(state: Particles) -> Particles:
     return eqx.tree_at(lambda p: (p.velocity, p.alive), state, (None, None))
 
 
-def from_columns(columns: Sequence[Array], rest: Particles) -> Particles:
+def from_columns(columns: Sequence[Float[Array, " N"]], rest: Particles) -> Particles:
     """The state again, from the columns of `as_table` and `without_table`."""
     values = jnp.stack(columns[:-1], -1), columns[-1] > 0
     return eqx.tree_at(lambda p: (p.velocity, p.alive), rest, values, is_leaf=lambda x: x is None)

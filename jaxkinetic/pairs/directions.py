@@ -5,16 +5,17 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from jaxkinetic_kernels import cos_sin_turns, normals, uniform
+
+from .._types import Components, PairWords
 
 
 def num_words(dim: int) -> int:
     return dim - 1 if dim <= 3 else dim + dim % 2
 
 
-def uniform_direction(words: tuple[Array, ...], dim: int, dtype: jnp.dtype) -> tuple[Array, ...]:
+def uniform_direction(words: PairWords, dim: int, dtype: jnp.dtype) -> Components:
     """d components of a uniform unit vector."""
     if dim == 2:
         return cos_sin_turns(words[0], dtype)

@@ -3,22 +3,22 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float
 
+from .._types import Components, RealScalar
 from ..states import Particles
 
 # Above what velocities are, so that the ball outlives a few events; and above what rounding can do to a bound.
 _SLACK, _ROUNDING = 1.05, 1.0001
-Components = tuple[Array, ...]
 
 
 class Ball(NamedTuple):
     """Everybody alive is within `radius` of the mean velocity `centre`, and no pair is ever faster than `fastest` = sqrt(2 W),
     W the energy about the centre, which collisions keep and annihilation lowers."""
 
-    centre: Components
-    radius: Array
-    fastest: Array
+    centre: tuple[RealScalar, ...]
+    radius: RealScalar
+    fastest: RealScalar
 
     @property
     def dim(self) -> int:
@@ -35,14 +35,14 @@ def ball(state: Particles) -> Ball:
     return Ball(centre, radius + blur, jnp.sqrt(2 * whole) + blur)
 
 
-def largest_speed(env: Ball) -> Array:
+def largest_speed(env: Ball) -> RealScalar:
     """A number that no relative speed exceeds while everybody is inside."""
     return _ROUNDING * jnp.minimum(2 * env.radius, env.fastest)
 
 
-def in_ball(env: Ball, v: Components) -> Array:
+def in_ball(env: Ball, v: Components) -> Bool[Array, "*pairs"]:
     return _square_distance(v, env.centre) <= env.radius**2
 
 
-def _square_distance(v: Components, w: Components) -> Array:
+def _square_distance(v: Components, w: tuple[RealScalar, ...]) -> Float[Array, "*pairs"]:
     return sum(((p - q) ** 2 for p, q in zip(v[1:], w[1:], strict=True)), (v[0] - w[0]) ** 2)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Int32, UInt32
 
 from jaxkinetic_kernels import advance
 
@@ -176,11 +176,11 @@ class _Interval(NamedTuple):
     """What goes from window to window: the particles, the time that is left, the number of the next candidate, totals."""
 
     table: Table
-    place: Array
-    used: Array
-    left: Array
-    lost: Array
-    number: tuple[Array, Array]
+    place: Int32[Array, " N"]
+    used: Int32[Array, ""]
+    left: RealScalar
+    lost: RealScalar
+    number: tuple[UInt32[Array, ""], UInt32[Array, ""]]
     fault: Fault
     windows: Count
     waves: Count

@@ -4,14 +4,13 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import cos_sin, materialise, normals, square_root, uniform
 
+from .._types import Components, PairWords
 from ._table import stored
 from .sphere import LATEST, quantile
-
-Components = tuple[Array, ...]
 
 
 def num_words(dim: int) -> int:
@@ -24,7 +23,7 @@ def axis_words(dim: int) -> int:
     return 1 if dim <= 3 else dim + dim % 2
 
 
-def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
+def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components) -> Components:
     r"""z' - z for z' = exp(tau Laplace) on the sphere of radius |z|: $-2xz + 2\sqrt{x(1-x)}\,r\,e$, x = sin^2(theta/2).
 
     e is uniform on the unit sphere orthogonal to z, theta has the law of `spherical_heat_quantile`; for d = 2 z turns by
@@ -46,7 +45,7 @@ def heat_rotation(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
     return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
 
 
-def rotation(words: tuple[Array, ...], x: Array, z: Components) -> Components:
+def rotation(words: PairWords, x: Float[Array, "*#pairs"], z: Components) -> Components:
     r"""z' - z for z turned by theta about a uniform axis: $-2xz + 2\sqrt{x(1-x)}\,r\,e$, x = sin^2(theta/2) in [0, 1].
 
     e is uniform on the unit sphere orthogonal to z, for d = 2 a fair sign. |z'| = |z| to round-off; z = 0 stays.

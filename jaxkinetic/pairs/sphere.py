@@ -11,7 +11,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from jaxkinetic_kernels import materialise, uniform
 
@@ -25,7 +25,9 @@ LATEST = 40.0
 ANGLE = "spherical_heat_angle"
 
 
-def spherical_heat_quantile(u: ArrayLike, tau: ArrayLike, dim: int) -> Float[Array, "..."]:
+def spherical_heat_quantile(
+    u: Real[ArrayLike, "*#shape"], tau: Real[ArrayLike, "*#shape"], dim: int
+) -> Float[Array, "*shape"]:
     r"""x = sin^2(theta/2) with $P(\sin^2(\theta/2) \le x) = u$ after time tau on S^{d-1}, for every tau.
 
     **Arguments:** `u` in (0, 1) and `tau` >= 0 (infinity too), real, of shapes that broadcast; `dim`: d >= 2, of the space
@@ -47,7 +49,7 @@ def spherical_heat_quantile(u: ArrayLike, tau: ArrayLike, dim: int) -> Float[Arr
     return _jitted_quantile(u, jnp.clip(tau, 1e-30, LATEST), dim)
 
 
-def spherical_heat_kernel(key: Key, tau: ArrayLike, dim: int) -> Float[Array, "..."]:
+def spherical_heat_kernel(key: Key, tau: Real[ArrayLike, "*shape"], dim: int) -> Float[Array, "*shape"]:
     """A draw of x = sin^2(theta/2) for every entry of `tau`: `spherical_heat_quantile` at uniform u, for d = 2 the rotation
     by N(0, 2 tau). Pathwise differentiable in tau. **Raises:** as the quantile."""
     dim, tau = check_integer("dim", dim, minimum=2), _time(tau)
@@ -58,7 +60,9 @@ def spherical_heat_kernel(key: Key, tau: ArrayLike, dim: int) -> Float[Array, ".
     return spherical_heat_quantile(uniform(jax.random.bits(key, shape, jnp.uint32), tau.dtype), tau, dim)
 
 
-def spherical_heat_cdf(x: ArrayLike, tau: ArrayLike, dim: int) -> Float[Array, "..."]:
+def spherical_heat_cdf(
+    x: Real[ArrayLike, "*#shape"], tau: Real[ArrayLike, "*#shape"], dim: int
+) -> Float[Array, "*shape"]:
     """F(x) = P(sin^2(theta/2) <= x) after time tau > 0 on S^{d-1}; relative precision at small x. Elementwise; d = 2, 3 in
     closed form, else by quadrature. **Raises:** as the quantile, for x outside [0, 1]."""
     dim = check_integer("dim", dim, minimum=2)
@@ -69,7 +73,7 @@ def spherical_heat_cdf(x: ArrayLike, tau: ArrayLike, dim: int) -> Float[Array, "
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
-def quantile(u: Array, tau: Array, dim: int) -> Array:
+def quantile(u: Float[Array, "*shape"], tau: Float[Array, "*shape"], dim: int) -> Float[Array, "*shape"]:
     """`spherical_heat_quantile` without its checks: arrays of one shape and dtype, u in (0, 1), tau in [1e-30, LATEST]."""
     return _solved(u, tau, dim)
 
@@ -117,7 +121,7 @@ def _jitted_cdf(x: Array, tau: Array, dim: int) -> Array:
     return _heat_sphere.cumulative(x, tau) if dim == 3 else _cumulative(angle(x), tau, dim)
 
 
-def angle(x: Array) -> Array:
+def angle(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """theta in [0, pi] from x = sin^2(theta/2)."""
     return 2 * jnp.arctan2(jnp.sqrt(x), jnp.sqrt(1 - x))
 

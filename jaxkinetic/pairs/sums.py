@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, UInt32
 
 from jaxkinetic_kernels import BLOCK_AREA, map_rows, once, row_sums
 
+from .._types import Components
 from ..states import Particles
-
-Components = tuple[Array, ...]
 
 
 class Slots(NamedTuple):
@@ -19,15 +18,15 @@ class Slots(NamedTuple):
     0 in dead slots, so that these affect neither values nor gradients."""
 
     velocity: Components
-    ident: Array
-    alive: Array
+    ident: UInt32[Array, " N"]
+    alive: Bool[Array, " N"]
 
 
 class Rows(NamedTuple):
     """Particles whose partners are summed over: (B, d) and (B,). Two arrays only, because each costs two kernels per block."""
 
-    velocity: Array
-    ident: Array
+    velocity: Float[Array, "B d"]
+    ident: UInt32[Array, " B"]
 
 
 def slots(state: Particles) -> Slots:
@@ -35,7 +34,10 @@ def slots(state: Particles) -> Slots:
 
 
 def direct_sum(
-    terms: Callable[[Components, Array, Array], Components], state: Particles, *, area: int = BLOCK_AREA
+    terms: Callable[[Components, UInt32[Array, "B 1"], UInt32[Array, "1 N"]], Components],
+    state: Particles,
+    *,
+    area: int = BLOCK_AREA,
 ) -> Float[Array, "N outputs"]:
     """sum_{j != i} terms(v_i - v_j, ident_i, ident_j) over the alive j, one value a component; 0 for dead i.
 
@@ -58,7 +60,7 @@ def weighted_sum(
     state: Particles,
     *,
     weights: Callable[[Components], Components] | None = None,
-    noise: Callable[[Array, Array], Components] | None = None,
+    noise: Callable[[UInt32[Array, " B"], UInt32[Array, " N"]], Components] | None = None,
     area: int = BLOCK_AREA,
 ) -> Float[Array, "N outputs"]:
     """sum_{j != i} terms(z_ij, weights_ij, noise_ij), z_ij = v_i - v_j, over the alive j; 0 for dead i.
@@ -104,7 +106,7 @@ def differences(rows: Rows, columns: Slots) -> Components:
     return tuple(rows.velocity[:, k, None] - v_j[None, :] for k, v_j in enumerate(columns.velocity))
 
 
-def partners(rows: Rows, columns: Slots) -> Array:
+def partners(rows: Rows, columns: Slots) -> Bool[Array, "B N"]:
     """Whether j is alive and not i, (B, N). The caller masks dead i."""
     return _partners(rows.ident, columns.ident, columns.alive)
 
@@ -117,7 +119,7 @@ def _where(mask: Array, values: Array) -> Array:
     return jnp.where(mask, values, jnp.zeros((), values.dtype))
 
 
-def symmetric(upper: Array, dim: int) -> Array:
+def symmetric(upper: Float[Array, "N entries"], dim: int) -> Float[Array, "N {dim} {dim}"]:
     """(N, d(d+1)/2), the entries on and above the diagonal row by row, to (N, d, d)."""
     places = np.zeros((dim, dim), np.int32)
     places[np.triu_indices(dim)] = np.arange(dim * (dim + 1) // 2)

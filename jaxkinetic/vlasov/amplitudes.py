@@ -7,10 +7,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jax.typing import DTypeLike
+from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from .._checks import check_scalar, is_traced, known_array, refuse
-from .._types import Key
+from .._types import Key, RealScalar, RealScalarLike, Rows
 from ..states import Grid, Wave
 from .homogeneous import Maxwellian, TwoStream
 from .starts import random_start
@@ -20,14 +21,16 @@ class AbstractAmplitude(eqx.Module):
     """alpha_0 with int |alpha_0|^2 = 1. A subclass gives `log` and `sample`."""
 
     @abc.abstractmethod
-    def log(self, x: Array, v: Array) -> Array:
+    def log(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
         """log alpha_0, complex, at points of any shape."""
 
     @abc.abstractmethod
-    def sample(self, key: Key, num: int, dtype: jnp.dtype | None = None) -> tuple[Array, Array]:
+    def sample(
+        self, key: Key, num: int, dtype: DTypeLike | None = None
+    ) -> tuple[Float[Array, " num"], Float[Array, " num"]]:
         """(x, v), (num,) each, distributed as |alpha_0|^2."""
 
-    def __call__(self, x: Array, v: Array) -> Array:
+    def __call__(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
         return jnp.exp(self.log(x, v))
 
     def wave(self, grid: Grid) -> Wave:
@@ -48,14 +51,14 @@ class GaussianAmplitude(AbstractAmplitude):
 
     **Arguments:** `covariance`: Sigma, (2, 2), positive. `chirp`: B, (2, 2), symmetric. Both differentiable; `sample` too."""
 
-    covariance: Array
-    chirp: Array
+    covariance: Float[Array, "2 2"]
+    chirp: Float[Array, "2 2"]
 
-    def __init__(self, covariance: ArrayLike, chirp: ArrayLike | None = None):
+    def __init__(self, covariance: Real[ArrayLike, "2 2"] | Rows, chirp: Real[ArrayLike, "2 2"] | Rows | None = None):
         chirp = np.zeros((2, 2)) if chirp is None else chirp
         for name, matrix in (("covariance", covariance), ("chirp", chirp)):
-            if jnp.shape(matrix) != (2, 2):
-                raise refuse(name, "be a (2, 2) matrix", f"has shape {jnp.shape(matrix)}", "order it as (x, v)")
+            if np.shape(matrix) != (2, 2):
+                raise refuse(name, "be a (2, 2) matrix", f"has shape {np.shape(matrix)}", "order it as (x, v)")
             if jnp.iscomplexobj(matrix):
                 raise refuse(name, "be real", f"is {matrix!r}", "the factor i is there already")
             known = None if is_traced(matrix) else np.asarray(matrix, float)
@@ -66,7 +69,7 @@ class GaussianAmplitude(AbstractAmplitude):
         self.covariance = known_array(jnp.asarray(covariance, jnp.result_type(float)))
         self.chirp = known_array(jnp.asarray(chirp, jnp.result_type(float)))
 
-    def log(self, x: Array, v: Array) -> Array:
+    def log(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
         (xx, xv), (_, vv) = self.covariance.astype(x.dtype)
         (bxx, bxv), (_, bvv) = self.chirp.astype(x.dtype)
         det = xx * vv - xv * xv
@@ -74,7 +77,9 @@ class GaussianAmplitude(AbstractAmplitude):
         size = -square / 4 - jnp.log(2 * math.pi * jnp.sqrt(det)) / 2
         return jax.lax.complex(size, (bxx * x * x + 2 * bxv * x * v + bvv * v * v) / 2)
 
-    def sample(self, key: Key, num: int, dtype: jnp.dtype | None = None) -> tuple[Array, Array]:
+    def sample(
+        self, key: Key, num: int, dtype: DTypeLike | None = None
+    ) -> tuple[Float[Array, " num"], Float[Array, " num"]]:
         covariance = self.covariance.astype(dtype or self.covariance.dtype)
         (xx, xv), (_, vv) = covariance
         a, b = jax.random.normal(key, (2, num), covariance.dtype)
@@ -87,10 +92,10 @@ class PerturbedAmplitude(AbstractAmplitude):
     f as it is and makes K of (HVl) act. x is the coordinate itself, wherever an axis begins."""
 
     f0: Maxwellian | TwoStream
-    amplitude: Array
-    twist: Array
+    amplitude: RealScalar
+    twist: RealScalar
 
-    def __init__(self, f0: Maxwellian | TwoStream, amplitude: ArrayLike = 0.0, twist: ArrayLike = 0.0):
+    def __init__(self, f0: Maxwellian | TwoStream, amplitude: RealScalarLike = 0.0, twist: RealScalarLike = 0.0):
         check_scalar("amplitude", amplitude)
         check_scalar("twist", twist)
         if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) >= 1:
@@ -99,12 +104,14 @@ class PerturbedAmplitude(AbstractAmplitude):
             )
         self.f0, self.amplitude, self.twist = f0, known_array(amplitude), known_array(twist)
 
-    def log(self, x: Array, v: Array) -> Array:
+    def log(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
         k = 2 * math.pi / self.f0.length.astype(x.dtype)
         size = jnp.log(self.f0(v) * (1 + self.amplitude.astype(x.dtype) * jnp.cos(k * x))) / 2
         return jax.lax.complex(size, self.twist.astype(x.dtype) * v * jnp.sin(k * x))
 
-    def sample(self, key: Key, num: int, dtype: jnp.dtype | None = None) -> tuple[Array, Array]:
+    def sample(
+        self, key: Key, num: int, dtype: DTypeLike | None = None
+    ) -> tuple[Float[Array, " num"], Float[Array, " num"]]:
         state = random_start(key, self.f0, num, self.amplitude, dtype=dtype)
         assert state.position is not None
         return state.position[:, 0], state.velocity[:, 0]

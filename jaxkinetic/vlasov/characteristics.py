@@ -9,12 +9,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from .._adjoint import Direct
 from .._checks import cast_floating, check_integer, check_scalar, real_array, refuse
 from .._save import Save
 from .._simulate import simulate
+from .._types import RealScalar, RealScalarLike
 from ..schemes import Leapfrog, Yoshida
 from ..spectral import along, wavenumbers
 from ..states import Axis, Grid, Particles, Wave, square_modulus
@@ -22,8 +23,6 @@ from .amplitudes import AbstractAmplitude, check_amplitude
 from .nbody import NBody
 from .potentials import AbstractPotential
 from .systems import HamiltonHartree
-
-Points = tuple[Array, Array]
 
 
 class MeanFieldFlow(eqx.Module):
@@ -36,15 +35,19 @@ class MeanFieldFlow(eqx.Module):
     potential: AbstractPotential
     amplitude: AbstractAmplitude
     axis: Axis
-    dt: Array
+    dt: RealScalar
     density: Float[Array, "T num_x"]
     current: Float[Array, "T num_x"]
 
-    def forward(self, x: Array, v: Array) -> tuple[Array, Array, Array]:
+    def forward(
+        self, x: Float[Array, " S"], v: Float[Array, " S"]
+    ) -> tuple[Float[Array, " S"], Float[Array, " S"], Float[Array, " S"]]:
         """(x, v, phase) at T for points (S,) at 0: alpha(T, x, v) = e^{i phase} alpha_0."""
         return self._along(x, v, 1)
 
-    def backward(self, x: Array, v: Array) -> tuple[Array, Array, Array]:
+    def backward(
+        self, x: Float[Array, " S"], v: Float[Array, " S"]
+    ) -> tuple[Float[Array, " S"], Float[Array, " S"], Float[Array, " S"]]:
         """(x, v, phase) at 0 for points (S,) at T: alpha(T, .) there is e^{i phase} alpha_0(x, v)."""
         return self._along(x, v, -1)
 
@@ -82,7 +85,7 @@ def mean_field_flow(
     return MeanFieldFlow(held, start, wave.grid.axes[0], jnp.asarray(dt, density.dtype), density, current)
 
 
-def _sources(wave: Wave) -> Array:
+def _sources(wave: Wave) -> Float[Array, "2 num_x"]:
     wave = wave.fourier_picture()
     v = wave.grid.axes[1]
     square = square_modulus(wave.alpha) * (2 * jnp.pi / v.length)
@@ -90,11 +93,17 @@ def _sources(wave: Wave) -> Array:
 
 
 def nbody_characteristics(
-    potential: AbstractPotential, x: Array, v: Array, *, dt: ArrayLike, num_steps: int, backward: bool = False
-) -> Points:
+    potential: AbstractPotential,
+    x: Float[Array, "S N"],
+    v: Float[Array, "S N"],
+    *,
+    dt: RealScalarLike,
+    num_steps: int,
+    backward: bool = False,
+) -> tuple[Float[Array, "S N"], Float[Array, "S N"]]:
     """Where N-body systems (S, N) are after num_steps of dt, or before, by `Yoshida` of order 4."""
 
-    def one(x: Array, v: Array) -> Points:
+    def one(x: Array, v: Array) -> tuple[Array, Array]:
         sign = -1 if backward else 1
         run = partial(simulate, NBody(potential), scheme=Yoshida(4), dt=dt, num_steps=num_steps, adjoint=Direct())
         end = run(Particles(sign * v[:, None], x[:, None]), throw=False).final
@@ -104,8 +113,14 @@ def nbody_characteristics(
 
 
 def hamilton_liouville(
-    potential: AbstractPotential, amplitude: AbstractAmplitude, x: Array, v: Array, *, dt: ArrayLike, num_steps: int
-) -> Array:
+    potential: AbstractPotential,
+    amplitude: AbstractAmplitude,
+    x: Real[ArrayLike, "S N"],
+    v: Real[ArrayLike, "S N"],
+    *,
+    dt: RealScalarLike,
+    num_steps: int,
+) -> Complex[Array, " S"]:
     r"""log alpha_N(T, Z) of (HLv^N) from a product: $\alpha_N(T, Z) = \prod_m \alpha_0(Z_m(0; T, Z))$, at configurations x,
     v of shape (S, N): the N-body equations backwards from each. T = num_steps dt; order 4 in dt. (S,), complex.
 

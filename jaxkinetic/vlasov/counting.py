@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._checks import check_integer, check_scalar, describe, is_traced, refuse
-from .._types import Key
+from .._types import Key, RealScalar
 from ..states import Axis, Wave
 from .characteristics import MeanFieldFlow, nbody_characteristics
 from .pseudo_schrodinger import check_symmetric
@@ -33,34 +33,34 @@ class Counting(eqx.Module):
     num_particles: int = eqx.field(static=True)
 
     @property
-    def outside(self) -> Array:
+    def outside(self) -> RealScalar:
         r"""$\langle n^2\rangle = 1 - \langle p_1\rangle$: the share of particles outside."""
         return 1 - self.overlaps[1]
 
     @property
-    def outside_stderr(self) -> Array:
+    def outside_stderr(self) -> RealScalar:
         return jnp.sqrt(self.covariance[1, 1])
 
     @property
-    def distribution(self) -> Float[Array, " N1"]:
+    def distribution(self) -> Float[Array, "{self.num_particles}+1"]:
         r"""$\langle P_k\rangle$, k = 0 .. N. From samples its errors are at most of the
         order $\binom{N}{k} 2^k$ times those of the overlaps: for small N."""
         return self._transform() @ self.overlaps
 
     @property
-    def distribution_stderr(self) -> Float[Array, " N1"]:
+    def distribution_stderr(self) -> Float[Array, "{self.num_particles}+1"]:
         transform = self._transform()
         return jnp.sqrt(jnp.maximum(jnp.sum((transform @ self.covariance) * transform, 1), 0))
 
-    def functional(self, exponent: float) -> Array:
+    def functional(self, exponent: float) -> RealScalar:
         r"""$\langle \mathfrak{m}_\lambda\rangle$, $\mathfrak{m}_\lambda(k) = \min(k/N^\lambda, 1)$, 0 <= lambda <= 1."""
         return _weights(self.num_particles, exponent, self.overlaps.dtype) @ self.distribution
 
-    def functional_stderr(self, exponent: float) -> Array:
+    def functional_stderr(self, exponent: float) -> RealScalar:
         row = _weights(self.num_particles, exponent, self.overlaps.dtype) @ self._transform()
         return jnp.sqrt(jnp.maximum(row @ self.covariance @ row, 0))
 
-    def bounds(self, exponent: float) -> tuple[Array, Array]:
+    def bounds(self, exponent: float) -> tuple[RealScalar, RealScalar]:
         r"""$\langle n^2\rangle \le \langle \mathfrak{m}_\lambda\rangle \le \min(1, N^{1-\lambda}\langle n^2\rangle)$, at any
         N."""
         _check_exponent(exponent)
@@ -101,7 +101,7 @@ def counting(wave_n: Wave, wave: Wave) -> Counting:
     return Counting(overlaps, jnp.zeros((num + 1, num + 1), overlaps.dtype), num)
 
 
-def counting_functional(wave_n: Wave, wave: Wave, exponent: float) -> Float[Array, ""]:
+def counting_functional(wave_n: Wave, wave: Wave, exponent: float) -> RealScalar:
     r"""$\langle\alpha_N, \mathfrak{m}_\lambda^\alpha \alpha_N\rangle$, lambda = `exponent`, on a grid: `counting` in one
     number."""
     return counting(wave_n, wave).functional(exponent)
@@ -188,8 +188,9 @@ def _check_torus(flow: MeanFieldFlow) -> None:
     if not flow.axis.periodic or is_traced(flow.potential, flow.axis):
         return
     length = float(flow.axis.length)
-    x = jnp.asarray([[0.11], [0.23], [0.37], [0.49]], flow.density.dtype) * length
-    here, there = (np.asarray(flow.potential.gamma(points)) for points in (x, x - length))
+    with jax.ensure_compile_time_eval():
+        x = jnp.asarray([[0.11], [0.23], [0.37], [0.49]], flow.density.dtype) * length
+        here, there = (np.asarray(flow.potential.gamma(points)) for points in (x, x - length))
     if np.abs(here - there).max() > 1e-4 * np.abs(here).max():
         name = type(flow.potential).__name__
         raise refuse(

@@ -8,10 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, Complex
 
 from .._checks import check_scalar, is_traced, known_array, refuse
 from .._implicit import implicit
+from .._types import RealScalarLike
 from ..states import Axis
 from .potentials import AbstractPotential, Poisson
 
@@ -21,8 +22,12 @@ _REACH, _NODES, _GAPS, _GROWN, _DECAYED = 14.0, 2048, (1.0, 0.5, 0.25, 0.125, 0.
 
 
 def dispersion_root(
-    potential: AbstractPotential, f0: Callable[[Array], Array], k: ArrayLike, *, scale: float = 1.0
-) -> Array:
+    potential: AbstractPotential,
+    f0: Callable[[Complex[Array, "*shape"]], Complex[Array, "*shape"]],
+    k: RealScalarLike,
+    *,
+    scale: float = 1.0,
+) -> Complex[Array, ""]:
     r"""omega of the least damped (or fastest growing) mode e^{i(kx - omega t)}: the root of
 
     $1 = \hat\Gamma(k) \int f_0'(v)/(v - \omega/k)\,dv$
@@ -68,7 +73,7 @@ def _root(potential: AbstractPotential, f0: Callable[[Array], Array], k: Array, 
 _known_root = eqx.filter_jit(_root)
 
 
-def _check(potential: Any, f0: Any, k: ArrayLike, scale: float) -> None:
+def _check(potential: Any, f0: Any, k: RealScalarLike, scale: float) -> None:
     if not isinstance(potential, AbstractPotential):
         raise refuse("potential", "be a potential", f"is {potential!r}", "pass jk.vlasov.Cosine(), say")
     if not callable(f0):
@@ -142,7 +147,7 @@ def _scan(residual: Callable[[Array], Array], *sizes: Array) -> Array:
     largest = jnp.max(jnp.stack(sizes))
 
     def newton(omega: Array) -> tuple[Array, Array]:
-        def step(_: int, w: Array) -> Array:
+        def step(_: Any, w: Array) -> Array:
             value, slope = jax.jvp(residual, (w,), (jnp.ones_like(w),))
             move = value / jnp.where(slope == 0, 1, slope)
             size = jnp.abs(move)

@@ -11,7 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Complex
 
 from jaxkinetic_kernels.once import row_sums
 
@@ -31,8 +31,8 @@ class _GridFlows(Flows):
     """`norm`: the square norm of what is moved, in its own sums; every flow keeps it, so that what `stats` report is a share
     of it. `mass`: the same of f."""
 
-    norm: Array
-    mass: Array
+    norm: RealScalar
+    mass: RealScalar
     phases: tuple[Phases, ...]
     shares: tuple[float, ...] = eqx.field(static=True)
 
@@ -106,7 +106,7 @@ class DensityFlows(_GridFlows):
 class Amplitude(eqx.Module):
     """What is carried for a `Wave`: the plain transform over v of alpha, at (x, xi), and the picture that came in."""
 
-    hat: Array
+    hat: Complex[Array, "*grid"]
     grid: Grid
     picture: str = eqx.field(static=True)
 

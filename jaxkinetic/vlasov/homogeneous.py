@@ -5,9 +5,10 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, Float, Inexact
 
 from .._checks import check_integer, check_scalar, known_array, refuse
+from .._types import RealScalar, RealScalarLike
 from ..states import Density, Grid
 
 
@@ -15,19 +16,19 @@ class Maxwellian(eqx.Module):
     r"""$f_0(v) = (2\pi T)^{-1/2} e^{-v^2/(2T)}/\mathrm{length}$, mass 1 on the whole length. Both parameters are
     differentiable."""
 
-    temperature: Array
-    length: Array
+    temperature: RealScalar
+    length: RealScalar
 
-    def __init__(self, temperature: ArrayLike = 1.0, length: ArrayLike = 1.0):
+    def __init__(self, temperature: RealScalarLike = 1.0, length: RealScalarLike = 1.0):
         check_scalar("temperature", temperature, positive=True)
         check_scalar("length", length, positive=True)
         self.temperature, self.length = known_array(temperature), known_array(length)
 
-    def __call__(self, v: Array) -> Array:
+    def __call__(self, v: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
         t, length = self.temperature.astype(v.dtype), self.length.astype(v.dtype)
         return jnp.exp(-v * v / (2 * t)) / jnp.sqrt(2 * math.pi * t) / length
 
-    def velocities(self, u: Array) -> Array:
+    def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Distributed as f_0, for uniform u in [0, 1], whose ends are rounded to the nearest finite velocity."""
         eps = float(jnp.finfo(u.dtype).eps)
         u = jnp.clip(u, eps / 4, 1 - eps / 2)
@@ -37,21 +38,21 @@ class Maxwellian(eqx.Module):
 class TwoStream(eqx.Module):
     r"""Half of the mass at `drift`, half at -`drift`, both of one temperature."""
 
-    drift: Array
-    temperature: Array
-    length: Array
+    drift: RealScalar
+    temperature: RealScalar
+    length: RealScalar
 
-    def __init__(self, drift: ArrayLike, temperature: ArrayLike = 1.0, length: ArrayLike = 1.0):
+    def __init__(self, drift: RealScalarLike, temperature: RealScalarLike = 1.0, length: RealScalarLike = 1.0):
         check_scalar("drift", drift)
         check_scalar("temperature", temperature, positive=True)
         check_scalar("length", length, positive=True)
         self.drift, self.temperature, self.length = known_array(drift), known_array(temperature), known_array(length)
 
-    def __call__(self, v: Array) -> Array:
+    def __call__(self, v: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
         one, drift = Maxwellian(self.temperature, self.length), self.drift.astype(v.dtype)
         return (one(v - drift) + one(v + drift)) / 2
 
-    def velocities(self, u: Array) -> Array:
+    def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Distributed as f_0, for uniform u in [0, 1]: the lower half of it is one stream."""
         below = u < 0.5
         thermal = Maxwellian(self.temperature, self.length).velocities(jnp.where(below, 2 * u, 2 * u - 1))
@@ -59,7 +60,7 @@ class TwoStream(eqx.Module):
         return thermal + jnp.where(below, -drift, drift)
 
 
-def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: ArrayLike, *, number: int = 1) -> Density:
+def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike, *, number: int = 1) -> Density:
     r"""$f = f_0(v)\,(1 + A\cos kx)$, k = 2 pi number/length of the grid; d = 1. `f0`: any function of v, per unit length.
 
     **Raises:** `ValueError` unless the grid has one axis of position and one of velocity and resolves the wave."""

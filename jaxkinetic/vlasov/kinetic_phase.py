@@ -5,7 +5,7 @@ from functools import partial
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Complex
 
 from .._types import RealScalar
 from ..spectral import power_tables, powers_of, unit_wavenumber
@@ -18,9 +18,9 @@ class KineticPhase(eqx.Module):
 
     A run multiplies by the values; its derivative keeps the tables alone, from which it makes them again."""
 
-    values: Array
-    low: Array
-    up: Array
+    values: Complex[Array, "num_v num_k"]
+    low: Complex[Array, "num_v low"]
+    up: Complex[Array, "num_v up"]
     num: int = eqx.field(static=True)
     real: bool = eqx.field(static=True)
 
@@ -38,7 +38,7 @@ class KineticPhase(eqx.Module):
         turned = jax.tree.map(lambda table: jnp.roll(jnp.flip(table, 0), 1, 0), self)
         return eqx.tree_at(lambda phase: phase.values, turned, turned.values.T)
 
-    def times(self, hat: Array, shape: tuple[int, ...] | None) -> Array:
+    def times(self, hat: Complex[Array, "*grid"], shape: tuple[int, ...] | None) -> Complex[Array, "*grid"]:
         """`hat` times this as an array of `shape`; None: one that was turned over."""
         return _times(self.num, self.real, shape, hat, self.values, self.low, self.up)
 

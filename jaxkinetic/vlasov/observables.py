@@ -10,6 +10,7 @@ from jaxtyping import Array, Complex, Float
 
 from .. import spectral
 from .._checks import check_integer, refuse
+from .._types import RealScalar
 from ..states import Density, Particles, Wave, square_modulus, volume_element
 from .potentials import AbstractPotential
 
@@ -17,7 +18,7 @@ State = Density | Wave
 AnyState = Density | Wave | Particles
 
 
-def phase_space_density(state: State) -> Array:
+def phase_space_density(state: State) -> Float[Array, "*grid"]:
     """f(x, v), on the grid."""
     if isinstance(state, Density):
         return state.f
@@ -27,7 +28,7 @@ def phase_space_density(state: State) -> Array:
     return alpha.real**2 + alpha.imag**2
 
 
-def density(state: State) -> Array:
+def density(state: State) -> Float[Array, "*places"]:
     """rho(x) = int f dv."""
     f, d = phase_space_density(state), state.grid.half
     return jnp.sum(f, tuple(range(d, 2 * d))) * volume_element(state.grid.axes[d:])
@@ -62,7 +63,7 @@ def momentum(state: AnyState) -> Float[Array, " d"]:
     return jnp.stack([jnp.sum(f * v) for v in grid.mesh[grid.half :]]) * grid.cell
 
 
-def kinetic_energy(state: AnyState) -> Float[Array, ""]:
+def kinetic_energy(state: AnyState) -> RealScalar:
     """int |v|^2 f/2; of particles the mean of |v|^2/2."""
     if isinstance(state, Particles):
         return state.mean(jnp.sum(state.velocity**2, -1)) / 2
@@ -70,7 +71,7 @@ def kinetic_energy(state: AnyState) -> Float[Array, ""]:
     return sum((jnp.sum(f * v * v) for v in grid.mesh[grid.half :]), start=jnp.zeros((), f.dtype)) * grid.cell / 2
 
 
-def potential_energy(state: AnyState, potential: AbstractPotential) -> Float[Array, ""]:
+def potential_energy(state: AnyState, potential: AbstractPotential) -> RealScalar:
     """(1/2) int rho Gamma * rho: the energy of the field. That of a cosine perturbation of rho goes as its square. Of N
     particles the mean over ordered pairs of Gamma/2: their energy divided by N."""
     if isinstance(state, Particles):
@@ -80,7 +81,7 @@ def potential_energy(state: AnyState, potential: AbstractPotential) -> Float[Arr
     return jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2
 
 
-def energy(state: AnyState, potential: AbstractPotential) -> Float[Array, ""]:
+def energy(state: AnyState, potential: AbstractPotential) -> RealScalar:
     """H(f), or H_N/N of particles: kinetic and potential. Kept by the dynamics; by a scheme to its order."""
     return kinetic_energy(state) + potential_energy(state, potential)
 
@@ -91,12 +92,12 @@ def _positions(state: Particles) -> Array:
     return state.position
 
 
-def casimir(state: State, fn: Callable[[Array], Array]) -> Float[Array, ""]:
+def casimir(state: State, fn: Callable[[Float[Array, "*grid"]], Float[Array, "*grid"]]) -> RealScalar:
     """int fn(f) over phase space. Kept by the dynamics for every fn; of a `Density` int f^2 by every step on the grid too."""
     return jnp.sum(fn(phase_space_density(state))) * state.grid.cell
 
 
-def hamiltonian(wave: Wave, potential: AbstractPotential) -> Float[Array, ""]:
+def hamiltonian(wave: Wave, potential: AbstractPotential) -> RealScalar:
     r"""$H_{Vl} = H_{Ht} = \frac{1}{2i}\int (\tfrac{v^2}{2} + \Gamma*|\alpha|^2)[\bar\alpha, \alpha]
     = \frac12\Big(\int k\cdot v\,|\alpha_k(v)|^2 - \int E\cdot M\Big)$, E = grad Gamma * rho, $M = \int \xi |\hat\alpha|^2 d\xi$
     (NP, section 2).

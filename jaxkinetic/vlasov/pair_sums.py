@@ -4,21 +4,26 @@ pairs by blocks of rows, or in O(N M) where Gamma is a sum of M cosines."""
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import cos_sin, structure_factors, trigonometric_series
 from jaxkinetic_kernels.once import once, row_sums
 
+from .._types import RealScalar
 from ..pairs.sums import direct_sum
 from ..states import Particles
 
 # So few modes are summed one by one, by polynomials.
 _FEW = 8
 
-Series = tuple[Array, Array]
+Series = tuple[Float[Array, "M d"], Float[Array, " M"]]
 
 
-def tiled_gradient(grad: Callable[[Array], Array], x: Array, mask: Array) -> Array:
+def tiled_gradient(
+    grad: Callable[[Float[Array, "*points d"]], Float[Array, "*points d"]],
+    x: Float[Array, "N d"],
+    mask: Bool[Array, " N"],
+) -> Float[Array, "N d"]:
     """(N, d), every pair: N^2 evaluations, memory O(N), also backwards. At z = 0 an even function has none: `grad` is not
     asked, which may be singular there."""
 
@@ -32,7 +37,11 @@ def tiled_gradient(grad: Callable[[Array], Array], x: Array, mask: Array) -> Arr
     return direct_sum(terms, Particles(x, alive=mask))
 
 
-def tiled_sum(gamma: Callable[[Array], Array], x: Array, mask: Array) -> Array:
+def tiled_sum(
+    gamma: Callable[[Float[Array, "*points d"]], Float[Array, "*points"]],
+    x: Float[Array, "N d"],
+    mask: Bool[Array, " N"],
+) -> RealScalar:
     """Scalar, over ordered pairs."""
 
     def terms(z: tuple[Array, ...], ident: Array, other: Array) -> tuple[Array, ...]:
@@ -42,7 +51,7 @@ def tiled_sum(gamma: Callable[[Array], Array], x: Array, mask: Array) -> Array:
     return jnp.sum(direct_sum(terms, Particles(x, alive=mask)))
 
 
-def series_gradient(series: Series, x: Array, mask: Array) -> Array:
+def series_gradient(series: Series, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> Float[Array, "N d"]:
     r"""Of $\Gamma = \sum_m c_m \cos m\cdot x$: $-\sum_m c_m m\,(C_m \sin m\cdot x_i - S_m \cos m\cdot x_i)$, (N, d), where
     $C_m + i S_m = \sum_j e^{i m \cdot x_j}$, by the addition theorem; the term j = i vanishes."""
     modes, coefficients = (part.astype(x.dtype) for part in series)
@@ -60,7 +69,7 @@ def series_gradient(series: Series, x: Array, mask: Array) -> Array:
     return out
 
 
-def series_sum(series: Series, x: Array, mask: Array) -> Array:
+def series_sum(series: Series, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> RealScalar:
     """Scalar, over ordered pairs: sum_m c_m (C_m^2 + S_m^2 - N)."""
     modes, coefficients = (part.astype(x.dtype) for part in series)
     if modes.shape[0] > _FEW:

@@ -14,11 +14,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import trigonometric_series
 
 from .._checks import cast_floating, check_scalar, is_traced, known_array, refuse
+from .._types import RealScalar, RealScalarLike
 from ..spectral import along, filtered, imaginary, unit_wavenumber, wavenumbers
 from ..states import Axis, volume_element
 from .pair_sums import series_gradient, series_sum, tiled_gradient, tiled_sum
@@ -33,11 +34,11 @@ class AbstractPotential(eqx.Module):
     evaluated at x_i - x_j as they are, not at the nearest image; singular only at 0."""
 
     @abc.abstractmethod
-    def gamma(self, x: Array) -> Array:
+    def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         """Gamma at displacements x (..., d)."""
 
     @abc.abstractmethod
-    def coefficients(self, axes: Axes) -> Array:
+    def coefficients(self, axes: Axes) -> Float[Array, "*places"]:
         """hat Gamma on the wavenumbers of the axes of position, (n_1, ..., n_d), real."""
 
     @property
@@ -46,11 +47,11 @@ class AbstractPotential(eqx.Module):
         """Whether (Pot) holds."""
 
     @abc.abstractmethod
-    def bound(self, dim: int) -> Array:
+    def bound(self, dim: int) -> RealScalar:
         """C_Gamma, the largest of the suprema of the derivatives of order 1, 2 and 3 (operator norms); infinite if there is
         none."""
 
-    def grad(self, x: Array) -> Array:
+    def grad(self, x: Float[Array, "*points d"]) -> Float[Array, "*points d"]:
         """grad Gamma at displacements x (..., d)."""
         flat = x.reshape(-1, x.shape[-1])
         return jax.vmap(jax.grad(self.gamma))(flat).reshape(x.shape)
@@ -80,22 +81,22 @@ class AbstractPotential(eqx.Module):
         """Whether forces on N particles are sums over N^2 pairs."""
         return type(self).pair_gradient is AbstractPotential.pair_gradient and self.series(1) is None
 
-    def series(self, dim: int) -> tuple[Array, Array] | None:
+    def series(self, dim: int) -> tuple[Float[Array, "M {dim}"], Float[Array, " M"]] | None:
         """Modes m (M, d) and coefficients c (M,) of Gamma = sum_m c_m cos(m . x), if it is a sum of few cosines: forces on N
         particles then cost N M. None: `pair_gradient` and `pair_sum` say how."""
         return None
 
-    def pair_gradient(self, x: Array, mask: Array) -> Array:
+    def pair_gradient(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> Float[Array, "N d"]:
         """sum_{j != i} grad Gamma(x_i - x_j) over the points x (N, d) in the mask, (N, d)."""
         series = self.series(x.shape[1])
         return tiled_gradient(self.grad, x, mask) if series is None else series_gradient(series, x, mask)
 
-    def pair_sum(self, x: Array, mask: Array) -> Array:
+    def pair_sum(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> RealScalar:
         """sum_{i != j} Gamma(x_i - x_j) over ordered pairs of points in the mask."""
         series = self.series(x.shape[1])
         return tiled_sum(self.gamma, x, mask) if series is None else series_sum(series, x, mask)
 
-    def gradient_at(self, x: Array, rho: Array, axis: Axis) -> Array:
+    def gradient_at(self, x: Float[Array, " S"], rho: Float[Array, " {axis.num}"], axis: Axis) -> Float[Array, " S"]:
         """Gamma' * rho at points x (S,), d = 1, rho being given on a grid: `field` between its points."""
         weights = rho * axis.spacing
         series = self.series(1)
@@ -111,16 +112,16 @@ class AbstractPotential(eqx.Module):
         factor = coefficients * modes[:, 0]
         return trigonometric_series(x[:, None], modes, (factor * sines)[:, None], (-factor * cosines)[:, None])[:, 0]
 
-    def convolve(self, rho: Array, axes: Axes) -> Array:
+    def convolve(self, rho: Float[Array, "*places"], axes: Axes) -> Float[Array, "*places"]:
         """Gamma * rho."""
         return jnp.fft.ifftn(filtered(jnp.fft.fftn(rho), self.coefficients(axes))).real
 
-    def field(self, rho: Array, axes: Axes) -> tuple[Array, ...]:
+    def field(self, rho: Float[Array, "*places"], axes: Axes) -> tuple[Float[Array, "*places"], ...]:
         """E = grad Gamma * rho, d components; the force on a particle is -E."""
         hat = filtered(jnp.fft.fftn(rho), self.coefficients(axes))
         return tuple(jnp.fft.ifftn(_derivative(axes, i) * hat).real for i in range(len(axes)))
 
-    def twist(self, moment: tuple[Array, ...], axes: Axes) -> Array:
+    def twist(self, moment: tuple[Float[Array, "*places"], ...], axes: Axes) -> Float[Array, "*places"]:
         """kappa = sum_i d_i Gamma * M_i."""
         hats = [_derivative(axes, i) * jnp.fft.fftn(m) for i, m in enumerate(moment)]
         return jnp.fft.ifftn(filtered(sum(hats[1:], hats[0]), self.coefficients(axes))).real
@@ -159,16 +160,16 @@ def _centred(x: Array, mask: Array) -> tuple[Array, Array]:
 class Cosine(AbstractPotential):
     """Gamma = -strength sum_i cos x_i, on a torus of lengths 2 pi: the HMF model in d = 1, attracting for strength > 0."""
 
-    strength: Array
+    strength: RealScalar
 
-    def __init__(self, strength: ArrayLike = 1.0):
+    def __init__(self, strength: RealScalarLike = 1.0):
         check_scalar("strength", strength)
         self.strength = known_array(strength)
 
-    def gamma(self, x: Array) -> Array:
+    def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         return -self.strength.astype(x.dtype) * jnp.sum(jnp.cos(x), -1)
 
-    def coefficients(self, axes: Axes) -> Array:
+    def coefficients(self, axes: Axes) -> Float[Array, "*places"]:
         ones = np.zeros([axis.num for axis in axes])
         for i, axis in enumerate(axes):
             for j in (1, axis.num - 1):
@@ -177,10 +178,10 @@ class Cosine(AbstractPotential):
                 ones[tuple(place)] = 1
         return -self.strength / 2 * _volume(axes) * jnp.asarray(ones, axes[0].length.dtype)
 
-    def series(self, dim: int) -> tuple[Array, Array]:
+    def series(self, dim: int) -> tuple[Float[Array, "M {dim}"], Float[Array, " M"]]:
         return jnp.eye(dim, dtype=self.strength.dtype), jnp.broadcast_to(-self.strength, (dim,))
 
-    def grad(self, x: Array) -> Array:
+    def grad(self, x: Float[Array, "*points d"]) -> Float[Array, "*points d"]:
         return self.strength.astype(x.dtype) * jnp.sin(x)
 
     def check(self, axes: Axes) -> None:
@@ -195,7 +196,7 @@ class Cosine(AbstractPotential):
     def regular(self) -> bool:
         return True
 
-    def bound(self, dim: int) -> Array:
+    def bound(self, dim: int) -> RealScalar:
         # |grad| <= sqrt(d), attained; second and third derivatives are diagonal.
         return jnp.abs(self.strength) * math.sqrt(dim)
 
@@ -203,18 +204,18 @@ class Cosine(AbstractPotential):
 class Gaussian(AbstractPotential):
     """Gamma = strength exp(-|x|^2/(2 width^2)); on a torus with all its images."""
 
-    strength: Array
-    width: Array
+    strength: RealScalar
+    width: RealScalar
 
-    def __init__(self, strength: ArrayLike = 1.0, width: ArrayLike = 1.0):
+    def __init__(self, strength: RealScalarLike = 1.0, width: RealScalarLike = 1.0):
         check_scalar("strength", strength)
         check_scalar("width", width, positive=True)
         self.strength, self.width = known_array(strength), known_array(width)
 
-    def gamma(self, x: Array) -> Array:
+    def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         return self.strength.astype(x.dtype) * jnp.exp(-jnp.sum(x * x, -1) / (2 * self.width.astype(x.dtype) ** 2))
 
-    def coefficients(self, axes: Axes) -> Array:
+    def coefficients(self, axes: Axes) -> Float[Array, "*places"]:
         norm = self.strength * (math.sqrt(2 * math.pi) * self.width) ** len(axes)
         return norm * jnp.exp(-_square(axes) * self.width**2 / 2)
 
@@ -222,7 +223,7 @@ class Gaussian(AbstractPotential):
     def regular(self) -> bool:
         return True
 
-    def bound(self, dim: int) -> Array:
+    def bound(self, dim: int) -> RealScalar:
         # In units of the width: sup |s| e^{-s^2/2}, of |1 - s^2| and 1, of |3s - s^3|, along one direction.
         first, second, third = math.exp(-0.5), 1.0, 1.3801175
         w = self.width
@@ -238,16 +239,16 @@ class Poisson(AbstractPotential):
     the scheme until that noise shows. Derivatives through these forces are refused: they would miss the jumps. Those of the
     energy are right."""
 
-    length: Array
-    strength: Array
+    length: RealScalar
+    strength: RealScalar
 
-    def __init__(self, length: ArrayLike, strength: ArrayLike | None = None):
+    def __init__(self, length: RealScalarLike, strength: RealScalarLike | None = None):
         check_scalar("length", length, positive=True)
         strength = length if strength is None else strength
         check_scalar("strength", strength)
         self.length, self.strength = known_array(length), known_array(strength)
 
-    def gamma(self, x: Array) -> Array:
+    def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         """d = 1 alone: the parabola of Bernoulli's polynomial."""
         if x.shape[-1] != 1:
             raise refuse(
@@ -264,15 +265,15 @@ class Poisson(AbstractPotential):
                 "potential", "have forces between particles", f"is Poisson in d = {dim}", "take d = 1, or Custom"
             )
 
-    def pair_gradient(self, x: Array, mask: Array) -> Array:
+    def pair_gradient(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> Float[Array, "N d"]:
         self.check_particles(x.shape[1])
         return sheet_gradient(x[:, 0], mask, self.length.astype(x.dtype), self.strength.astype(x.dtype))[:, None]
 
-    def pair_sum(self, x: Array, mask: Array) -> Array:
+    def pair_sum(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> RealScalar:
         self.check_particles(x.shape[1])
         return sheet_sum(x[:, 0], mask, self.length.astype(x.dtype), self.strength.astype(x.dtype))
 
-    def coefficients(self, axes: Axes) -> Array:
+    def coefficients(self, axes: Axes) -> Float[Array, "*places"]:
         k2 = _square(axes)
         zero = k2 == 0
         return jnp.where(zero, 0, self.strength / jnp.where(zero, 1, k2))
@@ -289,7 +290,7 @@ class Poisson(AbstractPotential):
     def regular(self) -> bool:
         return False
 
-    def bound(self, dim: int) -> Array:
+    def bound(self, dim: int) -> RealScalar:
         return jnp.full((), jnp.inf, self.strength.dtype)
 
 
@@ -297,27 +298,27 @@ class Harmonic(AbstractPotential):
     """Gamma = stiffness |x|^2/2, on the whole space: the box of positions must hold the data. Its derivatives of order 1
     grow, so (Pot) fails."""
 
-    stiffness: Array
+    stiffness: RealScalar
 
-    def __init__(self, stiffness: ArrayLike = 1.0):
+    def __init__(self, stiffness: RealScalarLike = 1.0):
         check_scalar("stiffness", stiffness)
         self.stiffness = known_array(stiffness)
 
-    def gamma(self, x: Array) -> Array:
+    def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         return self.stiffness.astype(x.dtype) * jnp.sum(x * x, -1) / 2
 
-    def grad(self, x: Array) -> Array:
+    def grad(self, x: Float[Array, "*points d"]) -> Float[Array, "*points d"]:
         return self.stiffness.astype(x.dtype) * x
 
-    def pair_gradient(self, x: Array, mask: Array) -> Array:
+    def pair_gradient(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> Float[Array, "N d"]:
         centred, num = _centred(x, mask)
         return self.stiffness.astype(x.dtype) * num * centred
 
-    def pair_sum(self, x: Array, mask: Array) -> Array:
+    def pair_sum(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> RealScalar:
         centred, num = _centred(x, mask)
         return self.stiffness.astype(x.dtype) * num * jnp.sum(centred * centred)
 
-    def gradient_at(self, x: Array, rho: Array, axis: Axis) -> Array:
+    def gradient_at(self, x: Float[Array, " S"], rho: Float[Array, " {axis.num}"], axis: Axis) -> Float[Array, " S"]:
         weights = rho * axis.spacing
         return self.stiffness.astype(x.dtype) * (x * jnp.sum(weights) - jnp.sum(weights * axis.points))
 
@@ -328,10 +329,10 @@ class Harmonic(AbstractPotential):
                 "pass jk.Axis(..., periodic=False)",
             )  # fmt: skip
 
-    def coefficients(self, axes: Axes) -> Array:
+    def coefficients(self, axes: Axes) -> Float[Array, "*places"]:
         raise refuse("potential", "be periodic", "is Harmonic", "it acts through moments; use `field`")
 
-    def convolve(self, rho: Array, axes: Axes) -> Array:
+    def convolve(self, rho: Float[Array, "*places"], axes: Axes) -> Float[Array, "*places"]:
         cell = volume_element(axes)
         x = [along(axis.points, i, len(axes)) for i, axis in enumerate(axes)]
         mass = jnp.sum(rho) * cell
@@ -340,10 +341,10 @@ class Harmonic(AbstractPotential):
             total = total + mass * c * c / 2 - c * jnp.sum(rho * c) * cell + jnp.sum(rho * c * c) * cell / 2
         return self.stiffness * total
 
-    def field(self, rho: Array, axes: Axes) -> tuple[Array, ...]:
+    def field(self, rho: Float[Array, "*places"], axes: Axes) -> tuple[Float[Array, "*places"], ...]:
         return tuple(self._pull(rho, axes, i) for i in range(len(axes)))
 
-    def twist(self, moment: tuple[Array, ...], axes: Axes) -> Array:
+    def twist(self, moment: tuple[Float[Array, "*places"], ...], axes: Axes) -> Float[Array, "*places"]:
         parts = [self._pull(m, axes, i) for i, m in enumerate(moment)]
         return sum(parts[1:], parts[0])
 
@@ -358,7 +359,7 @@ class Harmonic(AbstractPotential):
     def regular(self) -> bool:
         return False
 
-    def bound(self, dim: int) -> Array:
+    def bound(self, dim: int) -> RealScalar:
         return jnp.full((), jnp.inf, self.stiffness.dtype)
 
 
@@ -368,10 +369,14 @@ class Custom(AbstractPotential):
     `regular_bound`: its C_Gamma if you know that (Pot) holds. Parameters are differentiable if `fn` is an `eqx.Module` or a
     `jax.tree_util.Partial`, or closes over them (by `Direct` and `Checkpointed`)."""
 
-    fn: Callable[[Array], Array]
+    fn: Callable[[Float[Array, "*points d"]], Float[Array, "*points"]]
     regular_bound: float | None = eqx.field(static=True)
 
-    def __init__(self, fn: Callable[[Array], Array], regular_bound: float | None = None):
+    def __init__(
+        self,
+        fn: Callable[[Float[Array, "*points d"]], Float[Array, "*points"]],
+        regular_bound: float | None = None,
+    ):
         if not callable(fn):
             raise refuse("fn", "be a function of displacements (..., d)", f"is {fn!r}", "write it with jnp")
         # A plain function is no leaf that a loop can carry.
@@ -379,10 +384,10 @@ class Custom(AbstractPotential):
         self.fn = cast(Callable[[Array], Array], fn if known else jax.tree_util.Partial(fn))
         self.regular_bound = regular_bound
 
-    def gamma(self, x: Array) -> Array:
+    def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         return self.fn(x)
 
-    def coefficients(self, axes: Axes) -> Array:
+    def coefficients(self, axes: Axes) -> Float[Array, "*places"]:
         values = self.fn(self._displacements(axes))
         cell = volume_element(axes)
         return jnp.fft.fftn(values).real * cell
@@ -432,5 +437,5 @@ class Custom(AbstractPotential):
     def regular(self) -> bool:
         return self.regular_bound is not None
 
-    def bound(self, dim: int) -> Array:
+    def bound(self, dim: int) -> RealScalar:
         return jnp.asarray(math.inf if self.regular_bound is None else self.regular_bound)

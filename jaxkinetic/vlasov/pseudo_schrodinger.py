@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from .._checks import check_integer, is_traced, refuse
 from .._memory import check_memory
@@ -116,7 +116,7 @@ def _apart(axes: tuple[Axis, ...]) -> bool:
     return bool((known != known[0]).any())
 
 
-def pair_field(potential: AbstractPotential, axes: tuple[Axis, ...]) -> tuple[Array, ...]:
+def pair_field(potential: AbstractPotential, axes: tuple[Axis, ...]) -> tuple[Float[Array, "*places"], ...]:
     """(1/(N-1)) sum_{n != m} Gamma'(x_m - x_n) over (x_1, ..., x_N), for every m."""
     num, axis = len(axes), axes[0]
     if axis.periodic:
@@ -161,7 +161,7 @@ def product_wave(wave: Wave, num_particles: int) -> Wave:
     return Wave(out, Grid(*[x] * num, *[v] * num), wave.picture)
 
 
-def first_marginal(wave: Wave) -> Array:
+def first_marginal(wave: Wave) -> Float[Array, "num_x num_v"]:
     """int |alpha_N|^2 over all particles but the first, (num_x, num_v)."""
     num = wave.dim
     wave = wave.velocity_picture()

@@ -9,9 +9,10 @@ $\delta_i = y_i - (l_i + N - g_i)/(2N)$ is how far a sheet is from its place amo
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float
 
 from .._guard import undifferentiated
+from .._types import RealScalar
 
 _JUMPS = (
     "A derivative reaches the places of sheets (N particles under `vlasov.Poisson`) through the forces on them, which jump "
@@ -35,14 +36,16 @@ def _displacements(y: Array, mask: Array) -> tuple[Array, Array]:
     return jnp.where(mask, delta - jnp.sum(delta) / num, 0), until - below
 
 
-def sheet_gradient(x: Array, mask: Array, length: Array, strength: Array) -> Array:
+def sheet_gradient(
+    x: Float[Array, " N"], mask: Bool[Array, " N"], length: RealScalar, strength: RealScalar
+) -> Float[Array, " N"]:
     r"""$\sum_{j\ne i}\Gamma'(x_i - x_j)$, (N,). **Raises:** `ValueError` for a derivative in x or in the length: the mean
     field's, $s(\rho - N/L)$, has a density that no difference of two places shows."""
     y = undifferentiated(_JUMPS, _turns(x, mask, length))
     return strength * _count(x, mask) * _displacements(y, mask)[0]
 
 
-def sheet_sum(x: Array, mask: Array, length: Array, strength: Array) -> Array:
+def sheet_sum(x: Float[Array, " N"], mask: Bool[Array, " N"], length: RealScalar, strength: RealScalar) -> RealScalar:
     r"""$\sum_{i\ne j}\Gamma(x_i - x_j) = sL[N\sum_i(\delta_i - \bar\delta)^2 + \sum_i(m_i^2 - 1)/(12N) - (N - 1)/12]$, m_i
     sheets being where i is: no terms of order N^2, which would cancel."""
     num = _count(x, mask)

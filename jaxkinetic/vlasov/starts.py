@@ -7,16 +7,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
 
 from .._checks import check_integer, check_scalar, is_traced, refuse
-from .._types import Key
+from .._types import Key, RealScalarLike
 from ..initial import floating, kepler, sizes
 from ..states import Particles
 
 
 def random_start(
-    key: Key, f0: Any, num_particles: int, amplitude: ArrayLike = 0.0, *, number: int = 1, dtype: Any = None
+    key: Key,
+    f0: Any,
+    num_particles: int,
+    amplitude: RealScalarLike = 0.0,
+    *,
+    number: int = 1,
+    dtype: DTypeLike | None = None,
 ) -> Particles:
     """Independent particles. Differentiable in the amplitude, |A| < 1, and in the parameters of `f0`.
 
@@ -28,7 +35,7 @@ def random_start(
 
 
 def quiet_start(
-    f0: Any, num_particles: int, amplitude: ArrayLike = 0.0, *, number: int = 1, dtype: Any = None
+    f0: Any, num_particles: int, amplitude: RealScalarLike = 0.0, *, number: int = 1, dtype: DTypeLike | None = None
 ) -> Particles:
     """Hammersley's points instead of random ones: equidistant in x, bit-reversed in v, each with its mirror (-x, -v).
 
@@ -47,7 +54,9 @@ def quiet_start(
     return Particles(jnp.concatenate([v, -v]), jnp.concatenate([x, length - x]))
 
 
-def _mapped(f0: Any, u: Array, w: Array, amplitude: ArrayLike, number: int) -> tuple[Array, Array]:
+def _mapped(
+    f0: Any, u: Float[Array, " N"], w: Float[Array, " N"], amplitude: RealScalarLike, number: int
+) -> tuple[Float[Array, "N 1"], Float[Array, "N 1"]]:
     """(velocities, positions), (N, 1) each: u to positions in [0, length), w to velocities."""
     check_scalar("amplitude", amplitude)
     check_integer("number", number, minimum=1)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Complex, Float
 
 from .._checks import is_traced, refuse
 from .._system import AbstractScheme, AbstractSplit, Flows
@@ -192,7 +192,7 @@ class HamiltonHartree(MeanField):
         return in_picture(_accelerated(wave.alpha, cells, tau, wave, self.potential), state, "fourier")
 
 
-def streamed(alpha: Array, tau: RealScalar, wave: Wave) -> Array:
+def streamed(alpha: Complex[Array, "*grid"], tau: RealScalar, wave: Wave) -> Complex[Array, "*grid"]:
     """alpha(x - tau v, v): e^{-i tau k.v} in (k, v)."""
     d, axes = wave.dim, wave.grid.axes
     over_x = tuple(range(d))
@@ -214,7 +214,13 @@ def _accelerated(hat: Array, cells: Any, tau: RealScalar, wave: Wave, potential:
     return turned(hat, tau, wave, field, kappa)
 
 
-def turned(hat: Array, tau: RealScalar, wave: Wave, field: tuple[Array, ...], kappa: Array | None) -> Array:
+def turned(
+    hat: Complex[Array, "*grid"],
+    tau: RealScalar,
+    wave: Wave,
+    field: tuple[Float[Array, "*places"], ...],
+    kappa: Float[Array, "*places"] | None,
+) -> Complex[Array, "*grid"]:
     """hat times exp(i tau (xi . E - kappa)), kappa and the components of E over x."""
     d, axes = wave.dim, wave.grid.axes
 
@@ -231,6 +237,6 @@ def _shifted(f: Array, axis: int, angle: Array) -> Array:
     return jnp.fft.irfft(jnp.fft.rfft(f, axis=axis) * phase(angle), n=f.shape[axis], axis=axis)
 
 
-def in_picture(alpha: Array, like: Wave, picture: str = "velocity") -> Wave:
+def in_picture(alpha: Complex[Array, "*grid"], like: Wave, picture: str = "velocity") -> Wave:
     wave = Wave(alpha, like.grid, picture)
     return wave.velocity_picture() if like.picture == "velocity" else wave.fourier_picture()

@@ -112,6 +112,7 @@ def test_run_with_amplitudes(name, tmp_path):
     assert len((tmp_path / "figure.png").read_bytes()) > 50_000
 
 
+@pytest.mark.slow
 def test_one_replica_in_two_dimensions(tmp_path):
     """Double precision, d = 2. One run has no scatter of its own; the fit then takes its correlated residuals. Catches
     an error bar of 0 or NaN."""

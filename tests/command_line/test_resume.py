@@ -14,6 +14,8 @@ import pytest
 from jaxkinetic.experiments import Report, cli
 from jaxkinetic.experiments import plotting as look
 
+pytestmark = pytest.mark.newest
+
 MANY = ["maxwell-bkw", "--particles", "300", "--replicas", "24", "--steps", "20"]  # a part is one replica
 LONG = ["coulomb-relaxation", "--particles", "1500", "--steps", "30", "--dt", "0.02"]  # a part is a fifth of the run
 SWEEP = ["conservation", "--over", "particles=300,310,320", "--replicas", "12", "--steps", "20"]

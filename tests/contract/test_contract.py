@@ -24,6 +24,8 @@ import jaxkinetic as jk
 from jaxkinetic import _adjoint
 from jaxkinetic._simulate import check_start
 
+pytestmark = pytest.mark.newest
+
 
 def over(cases: Sequence[Case], slow: str | None = None) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
@@ -115,23 +117,30 @@ def test_mask_invariance(case):
         np.testing.assert_allclose(jnp.vdot(gradient, direction), (ends[0] - ends[1]) / 2e-6, rtol=1e-6)
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize(
     ("case", "dtype"),
     [pytest.param(c, d, id=f"{c}-{d}") for c in CASES for d in ("float32", "float64")]
     + [pytest.param(c, c.dtype, id=str(c)) for c in TRACED],
 )
 def test_dtype_is_kept(case, dtype):
-    """Catches an array made inside a system without dtype (x64 is on here, so it would be float64), and a final state in
-    another picture or on another grid than the initial one. Traced, not compiled: dtypes are known by then."""
-    save = jk.Save(every=4, state=True, observe={"e": observable(case)})
-    arrays, rest = eqx.partition((case.system(), case.start(dtype)), eqx.is_array)
+    """Catches an array made inside a system without dtype (x64 is on here, so it would be float64), on a grid also one that is
+    rounded before the end (particles have clocks and noise of their own precision); and a final state in another picture or
+    on another grid than the initial one. Traced, not compiled: dtypes are known by then."""
+    save, system = jk.Save(every=4, state=True, observe={"e": observable(case)}), case.system()
+    on_grid = isinstance(case, GridCase)
+    if on_grid:
+        system = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), dtype) if eqx.is_array(x) else x, system)
+    arrays, rest = eqx.partition((system, case.start(dtype)), eqx.is_array)
 
     def outcome(arrays):
         system, state = eqx.combine(arrays, rest)
         solution = case.run(state, system=system, save=save, throw=False)
         return solution.final, solution.states, solution.observed, solution.times
 
-    shapes = jax.eval_shape(outcome, arrays)
+    program, shapes = jax.make_jaxpr(outcome, return_shape=True)(arrays)
+    alien = {"float32": ("f64[", "c128["), "float64": ("f32[", "c64[")}[dtype]
+    assert not on_grid or not [line for line in str(program).splitlines() if any(word in line for word in alien)]
     inexact = [leaf.dtype for leaf in jax.tree.leaves(shapes) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     assert len(inexact) >= 4
     assert {jnp.finfo(d).dtype for d in inexact} == {jnp.dtype(dtype)}

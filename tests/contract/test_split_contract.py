@@ -22,6 +22,8 @@ from split_cases import (
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 SPARSE = jk.Save(steps=(0, 3, 5), state=True)
 
 

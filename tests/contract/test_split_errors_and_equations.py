@@ -24,6 +24,8 @@ from split_cases import (
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 V = jk.vlasov
 
 

@@ -22,6 +22,8 @@ from helpers import count_programs, count_traces
 import jaxkinetic as jk
 from jaxkinetic._files import read_arrays, write_arrays
 
+pytestmark = pytest.mark.newest
+
 KAC = jk.landau.Kac(jk.landau.PowerLaw(-2.0, softening=0.3))
 SCHEMES = [jk.EulerMaruyama(), jk.pairs.RandomMatching(), jk.pairs.Sweep(), jk.pairs.Sweep(symmetric=False)]
 SAVE = jk.Save(every=3, observe={"M4": jk.diagnostics.moment}, state=True)

@@ -14,6 +14,8 @@ from helpers import count_traces
 import jaxkinetic as jk
 from jaxkinetic_kernels import fold_in
 
+pytestmark = pytest.mark.newest
+
 KEY = jax.random.key(11)
 KAC = jk.landau.Kac(jk.landau.PowerLaw(-2.0, softening=0.3))
 SAVE = jk.Save(every=3, observe={"M4": jk.diagnostics.moment, "stress": jk.diagnostics.stress})
@@ -298,6 +300,7 @@ print("fine")
 """
 
 
+@pytest.mark.slow
 def test_replicas_on_two_devices():
     """Two devices of the host give the same replicas, and totals that are merged. Catches devices that repeat each
     other's replicas."""

@@ -8,6 +8,8 @@ from scipy import integrate, stats
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 NUM = 200_000
 
 

@@ -19,6 +19,8 @@ from jaxkinetic_kernels import (
 )
 from jaxkinetic_kernels.philox import philox_once
 
+pytestmark = pytest.mark.newest
+
 KNOWN = [  # Random123, kat_vectors, philox4x32 10
     ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
     ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),

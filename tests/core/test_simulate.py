@@ -12,6 +12,8 @@ from helpers import assert_argument_error, count_traces, particles
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 KEY = jax.random.key(0)
 KAC = jk.landau.Kac(jk.landau.Maxwell())
 
@@ -26,6 +28,7 @@ def go(state, num_steps=10, **options):
     return jk.simulate(KAC, state, num_steps=num_steps, **options)
 
 
+@pytest.mark.shapes
 def test_saved_steps(state):
     """Step 0 on a fresh start only; absolute steps after a restart; the last step by default. Catches a save that a
     restart doubles or shifts."""
@@ -77,6 +80,7 @@ def context_of(ctx):
     }  # fmt: skip
 
 
+@pytest.mark.shapes
 def test_contextual_observables(state):
     """Contextual observables see time, step, dt and system of their step, and draw from a key of their own. Catches
     draws that two observables, steps or runs share, and draws that a restart changes."""
@@ -186,6 +190,7 @@ def test_gradient_in_dt(state):
     np.testing.assert_allclose(jax.grad(final)(0.01), difference, rtol=1e-5)
 
 
+@pytest.mark.shapes
 def test_checkpoint_carries_scheme_key_and_time(state):
     """A continued run takes scheme, key and time from its checkpoint; giving key, dt or t0 again raises. Catches a time
     that restarts at 0, and a default scheme for the one that ran."""

@@ -8,9 +8,12 @@ from scipy.integrate import simpson, solve_ivp
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 B, exact, D = jk.boltzmann, jk.boltzmann.exact, jk.diagnostics
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize(
     ("num", "volume", "alpha", "t"),
     [(1, 2.0, 0.5, 1.0), (2, 2.0, 0.3, 0.7), (7, 10.0, 1.0, 3.0), (100, 100.0, 0.5, 1.0)],
@@ -25,6 +28,7 @@ def test_death_chain_moments(num, volume, alpha, t):
     np.testing.assert_allclose(variance, law @ numbers**2 - (law @ numbers) ** 2, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.shapes
 def test_death_chain_known_values_and_limit():
     """Known mean and variance at N = 100; for N -> infinity they are N/u and (2/3) N (1/u - 1/u^4), u = 1 + alpha t =
     1.5. Catches a rate off by a factor 2."""
@@ -37,6 +41,7 @@ def test_death_chain_known_values_and_limit():
     np.testing.assert_allclose(mean / 1e6, exact.maxwell_density(1.0, 0.5), rtol=1e-6)
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("dim", [2, 3])
 def test_bkw_moments_and_rate(dim, alpha):
@@ -57,6 +62,7 @@ def test_bkw_moments_and_rate(dim, alpha):
         np.testing.assert_allclose((up - down) / (2 * h), (1 - alpha) * n * (15 - here) / 3, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("dim", [2, 3])
 def test_hard_sphere_law_solves_moment_equations(dim):
     """n' = -alpha c_d n^2 sqrt(T), T' = -(alpha c_d/2d) n T^{3/2}, the moment equations of a Maxwellian, integrated
@@ -76,6 +82,7 @@ def test_hard_sphere_law_solves_moment_equations(dim):
     )
 
 
+@pytest.mark.shapes
 def test_initial_rates():
     """Sampled pairs of a Maxwellian: E r and E |v|^2 r. Catches a wrong c_d, and a T' that is not T n'/(2d)."""
     v, w = np.random.default_rng(0).normal(size=(2, 400_000, 3))
@@ -88,8 +95,9 @@ def test_initial_rates():
     assert abs(-loss.mean() / 3 - expected) < 4 * loss.std() / 3 / 632
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("cross_section", [B.Maxwell(0.8), B.HardSphere(), B.VariableHardSphere(0.4, 2.0)])
-@pytest.mark.parametrize("dim", [2, 3, 4])
+@pytest.mark.parametrize("dim", [2, 3, pytest.param(4, marks=pytest.mark.slow)])
 def test_generator_gives_pressure_rate(cross_section, dim):
     """L of sum v v^T is -(1/2 Lambda) sum Sigma dev(z z^T), with a dead slot. Catches a factor 2, and z' on a wrong
     sphere."""

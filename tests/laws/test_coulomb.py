@@ -11,6 +11,8 @@ from helpers import z_scores
 import jaxkinetic as jk
 from jaxkinetic.landau import exact
 
+pytestmark = pytest.mark.newest
+
 GRID = np.linspace(0, 8, 40_001)
 
 
@@ -26,6 +28,7 @@ def test_isotropization_rate_by_quadrature(perpendicular, parallel):
     np.testing.assert_allclose(nu * (perpendicular - parallel), 6 * mean, rtol=1e-9)
 
 
+@pytest.mark.shapes
 def test_rate_limits():
     """nu(T, T) = 4/(15 sqrt(pi)) T^{-3/2}; the rate of the first matching tends to 3 nu linearly in dt, that of
     collisions at a constant rate linearly in h. Catches a rate with another limit or order."""
@@ -71,6 +74,7 @@ def test_initial_rate_of_microcanonical_collisions(law):
     assert abs(away) > 8
 
 
+@pytest.mark.shapes
 def test_entropy_and_entropy_rate():
     """The extreme BKW datum has the entropy of MATH 6; a Maxwellian has the rate 0; -dH/dt is half the mean of r^{-1} |P
     (g - g*)|^2 over independent pairs, g = grad log f (MATH 7). Half or twice the rate is 100 standard errors away."""

@@ -81,7 +81,9 @@ def test_distribution_equals_projections():
         assert expected.min() > 0.003
 
 
-@pytest.mark.parametrize("chirp", [0 * CHIRP, CHIRP], ids=["real", "complex"])
+@pytest.mark.parametrize(
+    "chirp", [pytest.param(0 * CHIRP, id="real"), pytest.param(CHIRP, id="complex", marks=pytest.mark.slow)]
+)
 def test_two_particles_on_grid(chirp):
     """All overlaps and the functional to 2e-6. Catches a mean field that oscillates at the frequency of the pair, and in
     the complex case a phase that is lost."""
@@ -113,7 +115,9 @@ def test_three_particles_on_grid():
 
 
 @pytest.mark.parametrize("chirp", [0 * CHIRP, CHIRP], ids=["real", "complex"])
-@pytest.mark.parametrize(("num", "swaps", "samples"), [(2, 2, 40000), (3, 3, 40000), (100, 1, 10000)])
+@pytest.mark.parametrize(
+    ("num", "swaps", "samples"), [(2, 2, 40000), (3, 3, 40000), pytest.param(100, 1, 10000, marks=pytest.mark.slow)]
+)
 def test_monte_carlo_overlaps(num, swaps, samples, chirp):
     """|z| < 4 for every overlap, and for <P_k> where all were asked for. Without the bounded form E r^4 is infinite at N
     = 2. With r for its conjugate the complex case fails; with alpha at a time 2 % off, N = 100 fails by 8 standard
@@ -133,6 +137,7 @@ def test_monte_carlo_overlaps(num, swaps, samples, chirp):
         assert count.functional_stderr(0.5) < 0.01
 
 
+@pytest.mark.slow
 def test_outside_share_scales_as_one_over_n():
     """Slope of 1 - <p_1> over N = 25 to 400 by Monte Carlo: that of the exact values, near -1, within 4 standard errors,
     one of which is below .02. Catches a fluctuation that scales as N^{-1/2}."""

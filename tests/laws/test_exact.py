@@ -6,9 +6,12 @@ import pytest
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 exact = jk.landau.exact
 
 
+@pytest.mark.shapes
 def test_bkw_entropy_table():
     """H of MATH 6 at t = 0, .1 and .5 for d = 3, beta = .4. Catches a quadrature that is cut off, and time in other
     units."""
@@ -16,6 +19,7 @@ def test_bkw_entropy_table():
     np.testing.assert_allclose(h, [-4.1928856314, -4.2495153177, -4.2568073768], atol=1e-10)
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("dim", [2, 3, 4])
 def test_bkw_moments_and_entropy_decay(dim):
     """Mass 1, T = 1; M4 = d(d+2) K(2-K), M6 = d(d+2)(d+4) K^2 (3-2K); entropy falls to the Maxwellian's at e^{-8(d-1)t}.
@@ -59,6 +63,7 @@ def test_ornstein_uhlenbeck_maps_bkw_to_bkw():
         assert abs(sample.mean() - exact.bkw_moment(0.2, order, 3, 0.4)) > 8 * stderr
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("noise", ["kac", "independent"])
 def test_second_moments_solve_their_equations(noise):
     """Derivatives by differences against the right-hand sides of MATH section 6. Catches N for N - 1, and one noise's
@@ -75,6 +80,7 @@ def test_second_moments_solve_their_equations(noise):
     np.testing.assert_allclose(exact.second_moments(0.0, p0, c0, n, noise), (p0, c0), atol=1e-15)
 
 
+@pytest.mark.shapes
 def test_isotropic_moments_of_euler_steps():
     """As dt -> 0 the recursion tends to the exact M4 and M6 of BKW at order 1; its energy grows by 1 + 4 (d-1)^2 dt^2 a
     step. Catches a missing dt^2 of the heating."""

@@ -79,7 +79,8 @@ def test_recursions_converge_to_odes():
         np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.02)
 
 
-@pytest.mark.parametrize(("num", "replicas"), [(8, 200_000), (64, 8_000)])
+@pytest.mark.optimised
+@pytest.mark.parametrize(("num", "replicas"), [(8, 200_000), pytest.param(64, 8_000, marks=pytest.mark.slow)])
 def test_quartic_moments_of_kac(num, replicas):
     """Q4, e^2 and T2 at t = .06. Nearest mistakes: the time doubled or halved, which moves T2 by more than 8 standard
     errors; at N = 8 the sum with j = i counted, which leaves N for N - 1 (asserted)."""
@@ -147,6 +148,7 @@ def test_euler_maruyama_heating(noise, gamma):
         np.testing.assert_allclose(heating, 4 * 4 * dt**2 * e, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_centred_heating_factor():
     """`euler_heating`, after 6 steps: Kac 1 + 4 (d-1)^2 dt^2 a step; independent noise less 4 (d-1) dt/N. Catches one
     noise's factor for the other's: each is more than 8 standard errors from the other's."""
@@ -169,7 +171,7 @@ def test_centred_heating_factor():
         assert abs(wrong) > 8
 
 
-@pytest.mark.parametrize("gamma", [0.0, -3.0])
+@pytest.mark.parametrize("gamma", [0.0, pytest.param(-3.0, marks=pytest.mark.slow)])
 def test_independent_noise_and_matrix_root_have_one_law(gamma):
     """Moments of degree 2 to 4, their products, and correlations of two particles, two samples of 60 000 runs of N = 4.
 
@@ -242,6 +244,7 @@ def test_noise_covariance(noise):
     assert np.abs(z_scores(products, wrong)[np.triu_indices(9)]).max() > 8
 
 
+@pytest.mark.optimised
 def test_stress_gradient_in_strength():
     """d/dC of the stress deviator at t = .05, d = 3, gamma = 0, C = 1: -.6 e^{-.6} of its initial value, corrected for
     the step: the deviator is multiplied by f = 1 - 4 d C dt + 4 (d-1)^2 C^2 dt^2 a step, so d f^n / dC.

@@ -65,8 +65,7 @@ def cosines(system, dim, time, runs, scheme=None, steps=1):
     ("law", "epsilon", "gamma", "dim", "runs"),
     [
         *((*pair, 3, 50_000) for pair in PAIRS if pair[1] != 0.02),
-        *((*pair, 2, 20_000) for pair in PAIRS if pair[1] != 0.02),
-        *(pytest.param(*pair, 4, 20_000, marks=pytest.mark.slow) for pair in PAIRS if pair[1] != 0.02),
+        *(pytest.param(*pair, d, 20_000, marks=pytest.mark.slow) for pair in PAIRS if pair[1] != 0.02 for d in (2, 4)),
         *(pytest.param(*pair, 3, 1_000_000, marks=pytest.mark.slow) for pair in PAIRS),
     ],
 )
@@ -109,6 +108,8 @@ def test_tau_leaping_of_one_pair(law):
     assert max(distances) > 8
 
 
+# Optimised: in d = 4 the last digits depend on fused multiply-adds.
+@pytest.mark.optimised
 @pytest.mark.parametrize("dim", [2, 3, 4])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_rotation_by_a_given_angle(dim, dtype):
@@ -327,13 +328,10 @@ def uniform_sphere(key):
     return jk.Particles(v * jnp.sqrt(12 / jnp.sum(v**2)))
 
 
-REVERSIBLE = [
-    ("heat_kernel", 0.05, -3.0, 3.0),
-    pytest.param("fixed_angle", 0.9, 1.0, 0.1, marks=pytest.mark.slow),
-    pytest.param("constant_rate", 0.05, -3.0, 3.0, marks=pytest.mark.slow),
-]
+REVERSIBLE = [("fixed_angle", 0.9, 1.0, 0.1), ("constant_rate", 0.05, -3.0, 3.0), ("heat_kernel", 0.05, -3.0, 3.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.optimised
 @pytest.mark.parametrize(("law", "epsilon", "gamma", "strength"), REVERSIBLE)
 def test_detailed_balance(law, epsilon, gamma, strength):

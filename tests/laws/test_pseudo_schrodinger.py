@@ -100,7 +100,12 @@ def unchecked(system):
     return Unchecked(system.potential, system.num_particles)
 
 
-@pytest.mark.parametrize("scheme", [jk.Strang(), jk.Leapfrog(), jk.Yoshida(4)], ids=lambda s: type(s).__name__)
+@pytest.mark.optimised
+@pytest.mark.parametrize(
+    "scheme",
+    [jk.Strang(), jk.Leapfrog(), pytest.param(jk.Yoshida(4), marks=pytest.mark.slow)],
+    ids=lambda s: type(s).__name__,
+)
 def test_norm_symmetry_momentum_and_reversal(scheme):
     """Norm to 1e-12 over 300 steps, symmetry to round-off, momentum to 1e-9 on resolved data; with all velocities
     reversed, back to 1e-10. Catches a scheme that is not symmetric in time, and forces that are not equal and opposite."""

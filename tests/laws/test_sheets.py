@@ -78,6 +78,7 @@ def test_cold_plasma_oscillation():
     np.testing.assert_allclose(final.position[:, 0], expected, atol=1e-8)
 
 
+@pytest.mark.optimised
 def test_landau_damping_of_sheets():
     """N = 10^5 sheets, k = 1/2, a quiet start with A = .05: omega - i gamma within .005 of the dispersion relation's
     1.416 - .153 i. Found: .002; what is left is the start's noise, .002 to .008 for other N between 5 10^4 and 10^5.

@@ -90,7 +90,7 @@ def test_table_is_reproducible():
     np.testing.assert_allclose(np.asarray(_heat_sphere.CHEBYSHEV), table(), atol=1e-7)
 
 
-@pytest.mark.parametrize("dim", DIMS)
+@pytest.mark.parametrize("dim", [pytest.param(d, marks=[pytest.mark.slow] * (d == 5)) for d in DIMS])
 def test_draws_have_the_law(dim):
     """Kolmogorov and Smirnov at 20 000 draws (5000 in d > 3), false alarm below 1e-4. Catches 2 tau for tau, which is
     far away."""

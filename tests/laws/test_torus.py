@@ -14,6 +14,8 @@ import jaxkinetic as jk
 from jaxkinetic.landau import AbstractInteraction, Kac, MatrixSqrt, Trigonometric
 from jaxkinetic_kernels import difference_series, structure_factors, trigonometric_series, wrap
 
+pytestmark = pytest.mark.newest
+
 exact = jk.landau.exact
 COSINE = torus_cosine()
 INTERACTIONS = {"scalar": Trigonometric([[0, 0, 0], [1, -2, 0], [0, 1, 1]], [2.0, 0.7, -0.4]), "matrices": carrillo()}

@@ -464,6 +464,7 @@ def test_functions_are_read_anew_at_every_call():
     np.testing.assert_allclose(roots, [0.5255727568, 0.3749236868], atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.optimised
 def test_derivatives_of_dispersion_roots():
     """First and second, against differences. Catches an implicit step whose slope is not differentiated: it has a wrong

@@ -87,6 +87,8 @@ def test_law_equals_sequential_event_loop(num, runs):
         assert p.min() > 8e-7
 
 
+@pytest.mark.slow
+@pytest.mark.optimised
 def test_law_is_independent_of_capacity():
     """Hard spheres, whose majorant is made anew in every window: three candidates a window against sixteen. p > 1e-6, 12
     tests. Catches a waiting time that is cut or restarted wrongly at a window's end."""
@@ -130,7 +132,8 @@ def test_comparison_detects_mistakes(mistake):
     assert p.min() < 1e-8
 
 
-@pytest.mark.parametrize("num", [10, 100])
+@pytest.mark.optimised
+@pytest.mark.parametrize("num", [10, pytest.param(100, marks=pytest.mark.slow)])
 def test_death_chain(num):
     """E N(1) and Var N(1) of Maxwell molecules, alpha = .5, Lambda = N0, within 4 standard errors. Resolves the O(1) offset of
     the mean over N0/(1 + alpha t), 8 standard errors and more away, and so alpha N^2 for alpha N(N-1)."""
@@ -189,6 +192,8 @@ def _bkw(key):
     return jk.initial.bkw(key, 4096, 3, beta=0.4, dtype=jnp.float32)
 
 
+@pytest.mark.slow
+@pytest.mark.optimised
 def test_law_for_small_alpha():
     """Hard spheres, alpha = .1, 8 runs of N = 2e5 to alpha t = 2: n and T within half a per cent of the limit (noise .1
     %). Catches a gas that does not cool, whose n is 4 % away."""
@@ -217,7 +222,7 @@ def _gas(state):
     return jnp.stack([gas.density, gas.temperature])
 
 
-@pytest.mark.parametrize("num", [2, 7, 40])
+@pytest.mark.parametrize("num", [2, 7, pytest.param(40, marks=pytest.mark.slow)])
 def test_initial_pressure_rate_of_hard_spheres(num):
     """d/dt E dev sum v v^T at t = 0 by runs of a short time, alpha = 0: (1/t) of the change, the curvature in t removed
     by Richardson's extrapolation of t and t/2. Every N: the sum is over pairs with 1/Lambda, no N/(N-1). Catches twice
@@ -253,7 +258,7 @@ WALKS = {
 }
 
 
-@pytest.mark.parametrize("num", [3, 8])
+@pytest.mark.parametrize("num", [3, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", WALKS)
 def test_dynkin_of_the_exact_clock(name, num):
     """E[phi(X_T) - phi(X_0) - int L phi dt] = 0 for phi of degree 2, 3, 4, 6; of the integral the trapezoidal rule's

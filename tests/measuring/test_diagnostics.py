@@ -7,9 +7,12 @@ import pytest
 
 import jaxkinetic as jk
 
+pytestmark = pytest.mark.newest
+
 d = jk.diagnostics
 
 
+@pytest.mark.shapes
 def test_moments_by_hand():
     """With a dead particle that holds 1e9 and infinity. Catches N counted over slots, N - 1 for N, and a dead slot that
     reaches a moment."""

@@ -40,6 +40,7 @@ STATED = {
 }
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(("name", "law"), STATED)
 def test_entropies_of_known_laws(name, law):
     """12 samples at three N, within a sixth of the stated bias and .01. Catches a sign and, of the kernel estimates, a

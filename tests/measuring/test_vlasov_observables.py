@@ -74,6 +74,7 @@ def test_conservation_to_the_order_of_the_scheme(system, order):
     np.testing.assert_allclose(np.log2(coarse / fine), order, atol=0.35)
 
 
+@pytest.mark.shapes
 def test_observables_of_known_data():
     """rho = (1 + A cos(x - phi))/(2 pi): modes A/2 with the phase phi, field energy of -s cos x: -s A^2/8, kinetic
     (T + u^2)/2, int f = 1. Catches a factor 2 of any of them, a conjugate, a missing volume of a cell, and a picture in which
@@ -167,6 +168,7 @@ def test_fields_are_convolutions(potential, lengths):
         np.testing.assert_allclose(part, (slope @ rho.ravel() * cell).reshape(rho.shape), atol=1e-10)
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("potential", [V.Cosine(1.3), V.Gaussian(0.8, 0.5)])
 def test_bound_of_regular_potentials(potential):
     """C_Gamma: no derivative of order 1, 2, 3 along a line is larger, and one comes within 1 % of it. Catches the bound

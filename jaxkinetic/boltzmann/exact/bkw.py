@@ -5,10 +5,10 @@ $K = 1 - \beta e^{-(d-1)t/(4d)}$. The temperature stays 1. Source: MATH section 
 """
 
 import numpy as np
-from jaxtyping import ArrayLike
 
 from ... import _bkw
 from ..._checks import check_scalar, refuse
+from ..._types import Values, ValuesLike
 
 
 def checked_alpha(alpha: float) -> float:
@@ -18,28 +18,28 @@ def checked_alpha(alpha: float) -> float:
     return float(alpha)
 
 
-def maxwell_density(t: ArrayLike, alpha: float) -> np.ndarray:
+def maxwell_density(t: ValuesLike, alpha: float) -> Values:
     """n(t) = 1/(1 + alpha t), the limit of N/Lambda. **Raises:** `ValueError` for alpha outside [0, 1]."""
     return 1 / (1 + checked_alpha(alpha) * np.asarray(t, float))
 
 
-def _width(t: ArrayLike, dim: int, beta: float, alpha: float) -> np.ndarray:
+def _width(t: ValuesLike, dim: int, beta: float, alpha: float) -> Values:
     t, alpha = np.asarray(t, float), checked_alpha(alpha)
     # log(1 + alpha t)/alpha, the mean number of meetings of a particle, by its limit t at 0.
     meetings = t if alpha == 0 else np.log1p(alpha * t) / alpha
     return _bkw.width(np.exp(-(1 - alpha) * (dim - 1) / (4 * dim) * meetings), dim, beta)
 
 
-def bkw_density(speed: ArrayLike, t: ArrayLike, dim: int, beta: float, alpha: float = 0.0) -> np.ndarray:
+def bkw_density(speed: ValuesLike, t: ValuesLike, dim: int, beta: float, alpha: float = 0.0) -> Values:
     """f(t, v) at |v| = `speed`, of mass n(t). **Raises:** `ValueError` for beta outside [0, 2/(d+2)], alpha outside [0, 1]."""
     return maxwell_density(t, alpha) * _bkw.density(speed, _width(t, dim, beta, alpha), dim)
 
 
-def bkw_moment(t: ArrayLike, order: int, dim: int, beta: float, alpha: float = 0.0) -> np.ndarray:
+def bkw_moment(t: ValuesLike, order: int, dim: int, beta: float, alpha: float = 0.0) -> Values:
     r"""$\frac1n \int |v|^{2m} f = K^m (1 + m (1-K)/K) \prod_{l<m} (d + 2l)$, per particle, for even `order` = 2m."""
     return _bkw.moment(_width(t, dim, beta, alpha), order, dim)
 
 
-def bkw_entropy(t: ArrayLike, dim: int, beta: float, alpha: float = 0.0) -> np.ndarray:
+def bkw_entropy(t: ValuesLike, dim: int, beta: float, alpha: float = 0.0) -> Values:
     """int g log g of g = f/n, by quadrature to 1e-12; it falls."""
     return _bkw.entropy(_width(t, dim, beta, alpha), dim)

@@ -1,15 +1,16 @@
 r"""The number of the alive under Maxwell molecules, a Markov chain by itself: N -> N - 2 at rate alpha N(N-1)/(2 Lambda)."""
 
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import Float, Int
 
 from ..._checks import check_integer, check_scalar, refuse
+from ..._types import Values, ValuesLike
 from .bkw import checked_alpha
 
 _MOST = 2000
 
 
-def death_moments(t: ArrayLike, num: int, volume: float, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+def death_moments(t: ValuesLike, num: int, volume: float, alpha: float) -> tuple[Values, Values]:
     r"""(E N(t), Var N(t)) from N(0) = `num`, for every num, volume and alpha; shapes of `t`.
 
     $E N = N_0 \sum_l c_l e^{-l(l+1)\alpha t/2\Lambda}$, $E N(N-1) = N_0 \sum_l c_l \frac{l(l+1)}2 e^{..}$ over l of the
@@ -30,7 +31,7 @@ def death_moments(t: ArrayLike, num: int, volume: float, alpha: float) -> tuple[
     return mean, factorial + mean - mean**2
 
 
-def death_law(t: float, num: int, volume: float, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+def death_law(t: float, num: int, volume: float, alpha: float) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """(numbers, probabilities): N(t) from N(0) = `num` <= 2000, by the exponential of the chain's matrix; numbers fall from
     `num` in steps of 2 to 0 or 1."""
     from scipy.linalg import expm

@@ -6,9 +6,11 @@ $n' = -\alpha n^2 \langle r\rangle$, and for a Maxwellian $\langle r\rangle = c_
 
 from math import gamma
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import Float
 
+from ..._types import Values, ValuesLike
 from ...states import Particles
 from ..cross_sections import AbstractCrossSection
 from .bkw import checked_alpha
@@ -19,7 +21,7 @@ def mean_relative_speed(dim: int) -> float:
     return 2 * gamma((dim + 1) / 2) / gamma(dim / 2)
 
 
-def hard_sphere_density(t: ArrayLike, dim: int, alpha: float) -> np.ndarray:
+def hard_sphere_density(t: ValuesLike, dim: int, alpha: float) -> Values:
     r"""n(t) = $(1 + \frac{4d+1}{4d} \alpha c_d t)^{-4d/(4d+1)}$: exact as alpha -> 0 with alpha t fixed, when collisions
     keep the gas Maxwellian. n = T = 1 at t = 0. For larger alpha the exponent at long times is .9225 (alpha = .1), .9213
     (.25), .9146 (.75) in d = 3, instead of 12/13 = .9231."""
@@ -27,7 +29,7 @@ def hard_sphere_density(t: ArrayLike, dim: int, alpha: float) -> np.ndarray:
     return (1 + (4 * dim + 1) / (4 * dim) * clock) ** (-4 * dim / (4 * dim + 1))
 
 
-def hard_sphere_temperature(t: ArrayLike, dim: int, alpha: float) -> np.ndarray:
+def hard_sphere_temperature(t: ValuesLike, dim: int, alpha: float) -> Values:
     r"""T(t) = $n(t)^{1/2d}$ of the same limit: fast particles die first, and the gas cools."""
     return hard_sphere_density(t, dim, alpha) ** (1 / (2 * dim))
 
@@ -38,7 +40,7 @@ def initial_rates(dim: int, alpha: float, temperature: float = 1.0) -> tuple[flo
     return slope, float(temperature) * slope / (2 * dim)
 
 
-def pressure_rate(cross_section: AbstractCrossSection, volume: float, state: Particles) -> np.ndarray:
+def pressure_rate(cross_section: AbstractCrossSection, volume: float, state: Particles) -> Float[np.ndarray, "d d"]:
     r"""d/dt E dev sum_i v_i v_i^T given the state, alpha = 0, z' uniform, every N and cross section:
 
     $-\frac1{2\Lambda} \sum_{i<j} \Sigma(r_{ij})\,\mathrm{dev}(z_{ij} z_{ij}^T)$; (d, d). Cost N^2."""
@@ -46,6 +48,6 @@ def pressure_rate(cross_section: AbstractCrossSection, volume: float, state: Par
     first, second = np.triu_indices(len(v), 1)
     z = v[first] - v[second]
     r2 = np.sum(z**2, axis=1)
-    sigma = np.asarray(cross_section.sigma(r2.astype(state.velocity.dtype)), float)
+    sigma = np.asarray(cross_section.sigma(jnp.asarray(r2, state.velocity.dtype)), float)
     dim = v.shape[1]
     return -(np.einsum("p,pa,pb->ab", sigma, z, z) - np.eye(dim) * np.sum(sigma * r2) / dim) / (2 * float(volume))

@@ -5,44 +5,45 @@ $K = 1 - \beta e^{-2(d-1)t}$, with $0 \le \beta \le 2/(d+2)$. Source: MATH secti
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import ArrayLike, Float, Real
 from numpy.polynomial import Polynomial
 
 from ... import _bkw
 from ..._checks import check_scalar
-from ..._types import Key
+from ..._types import Key, RealScalarLike, Values, ValuesLike
 from ...states import Particles
 
 
-def _width(t: ArrayLike, dim: int, beta: float) -> np.ndarray:
+def _width(t: ValuesLike, dim: int, beta: float) -> Values:
     return _bkw.width(np.exp(-2 * (dim - 1) * np.asarray(t, float)), dim, beta)
 
 
-def bkw_density(speed: ArrayLike, t: ArrayLike, dim: int, beta: float) -> np.ndarray:
+def bkw_density(speed: ValuesLike, t: ValuesLike, dim: int, beta: float) -> Values:
     """f(t, v) at |v| = `speed`. **Raises:** `ValueError` for beta outside [0, 2/(d+2)]."""
     return _bkw.density(speed, _width(t, dim, beta), dim)
 
 
-def bkw_moment(t: ArrayLike, order: int, dim: int, beta: float) -> np.ndarray:
+def bkw_moment(t: ValuesLike, order: int, dim: int, beta: float) -> Values:
     r"""$\int |v|^{2m} f = K^m (1 + m (1-K)/K) \prod_{l<m} (d + 2l)$, for even `order` = 2m."""
     return _bkw.moment(_width(t, dim, beta), order, dim)
 
 
-def bkw_entropy(t: ArrayLike, dim: int, beta: float) -> np.ndarray:
+def bkw_entropy(t: ValuesLike, dim: int, beta: float) -> Values:
     """H(t) = int f log f, by Gauss-Legendre quadrature in |v| (600 nodes on [0, 16]; error below 1e-12)."""
     return _bkw.entropy(_width(t, dim, beta), dim)
 
 
-def maxwellian_entropy(dim: int, temperature: ArrayLike = 1.0) -> np.ndarray:
+def maxwellian_entropy(dim: int, temperature: ValuesLike = 1.0) -> Values:
     r"""$\int M \log M = -\frac d2 (1 + \log 2\pi T)$, the smallest H at temperature T."""
     return -dim / 2 * (1 + np.log(2 * math.pi * np.asarray(temperature, float)))
 
 
-def ornstein_uhlenbeck(key: Key, state: Particles, t: ArrayLike) -> Particles:
+def ornstein_uhlenbeck(key: Key, state: Particles, t: RealScalarLike) -> Particles:
     r"""An i.i.d. sample of the exact solution at time t from one of the isotropic datum f_0 (T = 1, mean 0).
 
     $v_t = e^{-(d-1)t} v_0 + \sqrt{1 - e^{-2(d-1)t}}\,\xi$, xi standard normal: for Maxwell molecules the collision
@@ -57,7 +58,9 @@ def ornstein_uhlenbeck(key: Key, state: Particles, t: ArrayLike) -> Particles:
     return Particles(decay * v + jnp.sqrt(1 - decay**2) * noise, state.position, state.alive, state.ident)
 
 
-def isotropic_moments_euler(num_steps: int, dt: float, moments: ArrayLike, dim: int) -> np.ndarray:
+def isotropic_moments_euler(
+    num_steps: int, dt: float, moments: Real[ArrayLike, "3"] | Sequence[float], dim: int
+) -> Float[np.ndarray, "{num_steps}+1 3"]:
     """(<|v|^2>, <|v|^4>, <|v|^6>) after each of `num_steps` Euler-Maruyama steps of size dt, as N -> infinity.
 
     **Arguments:** `moments`: the three at step 0 of an isotropic, centred law. **Returns:** (num_steps + 1, 3).

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float
 
 from ..._checks import check_scalar, refuse
 
@@ -70,14 +71,14 @@ def _by_pairs(perpendicular: float, parallel: float, forgotten: Callable[[np.nda
     return float(mean / (4 * (perpendicular - parallel)))
 
 
-def isotropic_entropy(speed: np.ndarray, density: np.ndarray) -> float:
+def isotropic_entropy(speed: Float[np.ndarray, " num"], density: Float[np.ndarray, " num"]) -> float:
     """H = int f log f of an isotropic f(|v|) in d = 3 on a grid of speeds, normalised by the grid."""
     shell = 4 * math.pi * speed**2
     f = density / np.trapezoid(shell * density, speed)
     return float(np.trapezoid(shell * f * np.log(np.maximum(f, 1e-300)), speed))
 
 
-def coulomb_entropy_rate(speed: np.ndarray, density: np.ndarray) -> float:
+def coulomb_entropy_rate(speed: Float[np.ndarray, " num"], density: Float[np.ndarray, " num"]) -> float:
     r"""dH/dt of an isotropic f(|v|), gamma = -3, d = 3, on a grid of speeds from 0: $-\int 4\pi f'/f\,J\,dv$.
 
     $\partial_t f = v^{-2}\,\partial_v J$, $J = v^2 D f' + 8\pi f \int_0^v u^2 f$,

@@ -2,11 +2,15 @@ r"""Kac's system at gamma = 0, centred: the closed quartic moments Q4 = <|v|^4>,
 e = tr S, all over the N particles of one run. Source: MATH section 6 and the derivation in `_euler_matrix`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import ArrayLike, Float, Real
 
 
-def quartic_start(covariance: ArrayLike, num_particles: int, fourth_moment: float | None = None) -> np.ndarray:
+def quartic_start(
+    covariance: Real[ArrayLike, "d d"], num_particles: int, fourth_moment: float | None = None
+) -> Float[np.ndarray, "3"]:
     """E (Q4, e^2, T2) of i.i.d. data, centred by their sample mean.
 
     **Arguments:** `covariance`: (d, d) of a Gaussian. `fourth_moment`: E|v|^4, if the law is isotropic and not Gaussian:
@@ -27,7 +31,9 @@ def quartic_start(covariance: ArrayLike, num_particles: int, fourth_moment: floa
     return start
 
 
-def kac_quartic(t: float, start: ArrayLike, num_particles: int, dim: int) -> np.ndarray:
+def kac_quartic(
+    t: float, start: Real[ArrayLike, "3"] | Sequence[float], num_particles: int, dim: int
+) -> Float[np.ndarray, "3"]:
     """E (Q4, e^2, T2) at time t: Q4' = -4D Q4 + 4(d+1) e^2 - 8 T2, T2' = -8d T2 + 8 e^2 + (4D/N)(Q4 + e^2 + 2 T2),
     D = d - 1, e constant."""
     from scipy.linalg import expm
@@ -41,12 +47,14 @@ def kac_quartic(t: float, start: ArrayLike, num_particles: int, dim: int) -> np.
     return expm(t * rates) @ np.asarray(start, float)
 
 
-def kac_quartic_euler(num_steps: int, dt: float, start: ArrayLike, num_particles: int, dim: int) -> np.ndarray:
+def kac_quartic_euler(
+    num_steps: int, dt: float, start: Real[ArrayLike, "3"] | Sequence[float], num_particles: int, dim: int
+) -> Float[np.ndarray, "3"]:
     """E (Q4, e^2, T2) after `num_steps` Euler-Maruyama steps of size dt: the exact law of the discrete scheme."""
     return np.linalg.matrix_power(_euler_matrix(dt, num_particles, dim), num_steps) @ np.asarray(start, float)
 
 
-def _euler_matrix(h: float, big: int, dim: int) -> np.ndarray:
+def _euler_matrix(h: float, big: int, dim: int) -> Float[np.ndarray, "3 3"]:
     """One step on (Q4, e^2, T2). A step is v_i -> c v_i + xi_i, c = 1 - 2 D h, xi Gaussian with covariances
     Cov(xi_i, xi_j) = delta_ij A_i - (2h/N) a(v_i - v_j), A_i = 2h [(|v_i|^2 + e) I - v_i v_i^T - S]; Isserlis' theorem
     and sum_i v_i = 0 leave only Q4, e^2, T2."""

@@ -5,7 +5,7 @@ Source: MATH section 6; the discrete recursions follow from one step's condition
 """
 
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import ArrayLike, Float, Real
 
 from ..._checks import refuse
 
@@ -19,8 +19,8 @@ def _conservative(noise: str) -> bool:
 
 
 def second_moments(
-    t: float, p0: ArrayLike, c0: ArrayLike, num_particles: int, noise: str = "kac"
-) -> tuple[np.ndarray, np.ndarray]:
+    t: float, p0: Real[ArrayLike, "d d"], c0: Real[ArrayLike, "d d"], num_particles: int, noise: str = "kac"
+) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d d"]]:
     """(P, C) at time t, each (d, d), from their values at 0, by the stochastic differential equation.
 
     **Arguments:** `noise`: "kac" (FW 1.6), "independent" (FW 1.7) or "matrix_sqrt" (FW 1.8), the last two alike.
@@ -43,8 +43,13 @@ def second_moments(
 
 
 def second_moments_euler(
-    num_steps: int, dt: float, p0: ArrayLike, c0: ArrayLike, num_particles: int, noise: str = "kac"
-) -> tuple[np.ndarray, np.ndarray]:
+    num_steps: int,
+    dt: float,
+    p0: Real[ArrayLike, "d d"],
+    c0: Real[ArrayLike, "d d"],
+    num_particles: int,
+    noise: str = "kac",
+) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d d"]]:
     """(P, C) after `num_steps` Euler-Maruyama steps of size dt: the exact law of the discrete scheme."""
     n, h = num_particles, dt
     p, c = np.asarray(p0, float), np.asarray(c0, float)

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import ArrayLike, Float, Integer, Real
 
 from ..._checks import describe, is_traced, refuse
+from ..._types import Values, ValuesLike
 from ..trigonometric import Trigonometric
 
 _NODES = 64
 
 
-def torus_mode_rate(interaction: Trigonometric, mode: ArrayLike | Sequence[int]) -> float:
+def torus_mode_rate(interaction: Trigonometric, mode: Integer[ArrayLike, " d"] | Sequence[int]) -> float:
     r"""$\lambda_k = k^T (a_0 - a_k) k$, with a_0 = C_0 and a_{+-m} = C_m / 2; k = `mode`, (d,) integers.
 
     **Raises:** `ValueError` for a traced interaction and for a mode that is no integer vector or 0.
@@ -29,8 +30,11 @@ def torus_mode_rate(interaction: Trigonometric, mode: ArrayLike | Sequence[int])
 
 
 def torus_mode_amplitude(
-    t: ArrayLike, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: ArrayLike = 1.0
-) -> np.ndarray:
+    t: ValuesLike,
+    interaction: Trigonometric,
+    mode: Integer[ArrayLike, " d"] | Sequence[int],
+    amplitude: ValuesLike = 1.0,
+) -> Values:
     r"""$A e^{-\lambda_m t}$; the mode of f itself is $\mathbb E\,e^{-i m \cdot v} = \frac12 A e^{-\lambda_m t + i \varphi}$.
 
     **Raises:** `ValueError` for |A| > 1, here and below.
@@ -42,8 +46,12 @@ def torus_mode_amplitude(
 
 
 def torus_mode_amplitude_euler(
-    num_steps: int, dt: float, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: float
-) -> np.ndarray:
+    num_steps: int,
+    dt: float,
+    interaction: Trigonometric,
+    mode: Integer[ArrayLike, " d"] | Sequence[int],
+    amplitude: float,
+) -> Float[np.ndarray, "{num_steps}+1"]:
     r"""A after each of 0..`num_steps` Euler-Maruyama steps of size dt, as N -> infinity: the law of the discrete scheme.
 
     A density that depends on $\theta = m \cdot v$ alone keeps doing so, because a * f sees only the multiples of m; one step
@@ -71,13 +79,13 @@ def torus_mode_amplitude_euler(
 
 
 def torus_mode_density(
-    velocity: ArrayLike,
+    velocity: Real[ArrayLike, "*#shape d"],
     t: float,
     interaction: Trigonometric,
-    mode: ArrayLike | Sequence[int],
-    amplitude: ArrayLike,
+    mode: Integer[ArrayLike, " d"] | Sequence[int],
+    amplitude: ValuesLike,
     phase: float = 0.0,
-) -> np.ndarray:
+) -> Values:
     """f(t, v) for `velocity` (..., d); integral 1 over the torus."""
     k = _wavevector(interaction, mode)
     wave = np.cos(np.asarray(velocity, float) @ k + phase)
@@ -85,35 +93,35 @@ def torus_mode_density(
 
 
 def torus_mode_entropy(
-    t: ArrayLike, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: ArrayLike
-) -> np.ndarray:
+    t: ValuesLike, interaction: Trigonometric, mode: Integer[ArrayLike, " d"] | Sequence[int], amplitude: ValuesLike
+) -> Values:
     r"""$H - H_{\rm uniform} = \ln\frac{1+s}{2} + 1 - s$, $s = \sqrt{1 - A(t)^2}$; H_uniform = $-d \ln 2\pi$."""
     deficit = _deficit(t, interaction, mode, amplitude)
     return np.log1p(-deficit / 2) + deficit
 
 
 def torus_mode_fisher_information(
-    t: ArrayLike, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: ArrayLike
-) -> np.ndarray:
+    t: ValuesLike, interaction: Trigonometric, mode: Integer[ArrayLike, " d"] | Sequence[int], amplitude: ValuesLike
+) -> Values:
     r"""$\int |\nabla f|^2 / f = |m|^2 (1 - s)$."""
     k = _wavevector(interaction, mode)
     return float(k @ k) * _deficit(t, interaction, mode, amplitude)
 
 
 def _deficit(
-    t: ArrayLike, interaction: Trigonometric, mode: ArrayLike | Sequence[int], amplitude: ArrayLike
-) -> np.ndarray:
+    t: ValuesLike, interaction: Trigonometric, mode: Integer[ArrayLike, " d"] | Sequence[int], amplitude: ValuesLike
+) -> Values:
     """1 - s, without the cancellation at small amplitudes."""
     square = torus_mode_amplitude(t, interaction, mode, amplitude) ** 2
     return square / (1 + np.sqrt(1 - square))
 
 
-def _matrices(interaction: Trigonometric) -> np.ndarray:
+def _matrices(interaction: Trigonometric) -> Float[np.ndarray, "M d d"]:
     coefficients = np.asarray(interaction.coefficients, float)
     return coefficients if coefficients.ndim == 3 else coefficients[:, None, None] * np.eye(interaction.dim)
 
 
-def _wavevector(interaction: Any, mode: ArrayLike | Sequence[int]) -> np.ndarray:
+def _wavevector(interaction: Any, mode: Any) -> Integer[np.ndarray, " d"]:
     if not isinstance(interaction, Trigonometric) or is_traced(interaction):
         raise refuse(
             "interaction",

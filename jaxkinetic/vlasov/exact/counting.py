@@ -1,19 +1,21 @@
 r"""The overlaps of N particles bound by springs with their mean field: Gaussian integrals."""
 
 import math
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from jaxtyping import ArrayLike, Complex, Float, Real
 
 from ..._checks import check_integer, check_scalar, refuse
+from ..._types import Rows
 
 
 def harmonic_overlap(
     num_particles: int,
     time: float,
-    covariance: ArrayLike,
+    covariance: Real[ArrayLike, "2 2"] | Rows,
     *,
-    chirp: ArrayLike = ((0.0, 0.0), (0.0, 0.0)),
+    chirp: Real[ArrayLike, "2 2"] | Rows = ((0.0, 0.0), (0.0, 0.0)),
     stiffness: float = 1.0,
     swaps: int = 1,
 ) -> float:
@@ -39,7 +41,7 @@ def harmonic_overlap(
     form = np.linalg.inv(sigma) / 2 - 1j * phase
     free = np.array([[1.0, -time], [0.0, 1.0]])
 
-    def turned(omega: float) -> np.ndarray:
+    def turned(omega: float) -> Complex[np.ndarray, "2 2"]:
         """Back to time 0."""
         c, s = math.cos(omega * time), math.sin(omega * time)
         back = np.array([[c, -s / omega], [omega * s, c]])
@@ -64,7 +66,7 @@ def harmonic_overlap(
     return float(np.exp(logarithm).real)
 
 
-def _symmetric(name: str, matrix: ArrayLike) -> np.ndarray:
+def _symmetric(name: str, matrix: Any) -> Float[np.ndarray, "2 2"]:
     out = np.asarray(matrix, float)
     if out.shape != (2, 2) or not np.isfinite(out).all() or not np.allclose(out, out.T):
         raise refuse(name, "be a symmetric (2, 2) matrix", f"is {out.tolist()}", "order it as (x, v)")
