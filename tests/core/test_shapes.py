@@ -74,6 +74,8 @@ def test_generators(system):
         pair = tuple(state.velocity[:2].T)
         assert shape_of(system.rate, pair, pair) == (2,)
         assert shape_of(lambda: system.rate_bound(system.envelope(state))) == ()
+    if isinstance(system, jk.boltzmann.KacWalk):
+        assert jk.boltzmann.exact.pressure_rate(system.cross_section, 3, state).shape == (3, 3)
 
 
 class Still(L.Kac):
@@ -256,6 +258,8 @@ def test_observables_and_starts():
         for flow in system.flows:
             moved = traced(lambda w, flow=flow: flow(jnp.asarray(0.1), jnp.asarray(0.0), w), wave)
             assert moved.alpha.shape == (8, 8)
+    for flow in V.Vlasov(potential).flows:
+        assert traced(lambda f, flow=flow: flow(jnp.asarray(0.1), jnp.asarray(0.0), f), density).f.shape == (8, 8)
     two = traced(lambda w: V.product_wave(w, 2), wave)
     assert shape_of(V.first_marginal, two) == (8, 8)
     for flow in V.PseudoSchrodinger(potential, 2).flows:
@@ -317,6 +321,12 @@ def test_ensemble():
     observed = traced(moments, jnp.asarray(1.0))
     assert observed["stress"].var.shape == (3, 2, 2)
     assert observed["context"].mean.shape == (3,)
+
+
+def test_chunks():
+    """Catches a chunk whose times are no vector."""
+    chunks = jk.iterate(L.Kac(L.Maxwell()), normal_particles(3), chunk=1, num_steps=2, key=KEY, dt=0.01)
+    assert [chunk.times.shape for chunk in chunks] == [(1,), (1,)]
 
 
 def test_random_choice():

@@ -95,7 +95,6 @@ def test_initial_rates():
     assert abs(-loss.mean() / 3 - expected) < 4 * loss.std() / 3 / 632
 
 
-@pytest.mark.shapes
 @pytest.mark.parametrize("cross_section", [B.Maxwell(0.8), B.HardSphere(), B.VariableHardSphere(0.4, 2.0)])
 @pytest.mark.parametrize("dim", [2, 3, pytest.param(4, marks=pytest.mark.slow)])
 def test_generator_gives_pressure_rate(cross_section, dim):

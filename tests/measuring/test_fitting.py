@@ -84,7 +84,6 @@ def test_series_with_a_nan():
     assert not np.isfinite(fit.rate_stderr)
 
 
-@pytest.mark.shapes
 def test_window():
     """A given window leaves out what is outside; its ends may be JAX or NumPy numbers. Catches points beyond it that
     still weigh: the rate would be off by more than 1."""
@@ -122,7 +121,8 @@ MODELS = {
 
 @pytest.mark.parametrize(
     ("name", "floor", "unit"),
-    [("algebraic", "fit", 1.0), ("power law", 0.2, 1.0), ("stretched", 0.2, 30.0), pytest.param("stretched", "fit", 1.0, marks=pytest.mark.slow),
+    [("algebraic", "fit", 1.0), ("power law", 0.2, 1.0), ("stretched", 0.2, 30.0),
+     pytest.param("stretched", "fit", 1.0, marks=pytest.mark.slow),
      ("stretched by 2/3", "fit", 30.0)],
 )  # fmt: skip
 def test_other_models(name, floor, unit):

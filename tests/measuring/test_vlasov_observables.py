@@ -168,7 +168,6 @@ def test_fields_are_convolutions(potential, lengths):
         np.testing.assert_allclose(part, (slope @ rho.ravel() * cell).reshape(rho.shape), atol=1e-10)
 
 
-@pytest.mark.shapes
 @pytest.mark.parametrize("potential", [V.Cosine(1.3), V.Gaussian(0.8, 0.5)])
 def test_bound_of_regular_potentials(potential):
     """C_Gamma: no derivative of order 1, 2, 3 along a line is larger, and one comes within 1 % of it. Catches the bound
