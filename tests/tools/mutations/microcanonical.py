@@ -60,14 +60,6 @@ MUTATIONS = [
         tests("laws/test_microcanonical_limits.py", "test_invalid_traced_epsilon_stops_the_run[fixed_angle-4.0]"),
     ),
     Mutation(
-        "mbc-coincident",
-        "The rotation of two particles at one place is NaN.",
-        LANDAU + "microcanonical.py",
-        "self.interaction.psi(jnp.where(r2 == 0, jnp.ones_like(r2), r2))",
-        "self.interaction.psi(r2)",
-        tests("laws/test_microcanonical_limits.py", "test_coincident_particles"),
-    ),
-    Mutation(
         "mbc-unbounded",
         "Collisions at a fixed angle without a majorant are accepted.",
         LANDAU + "microcanonical.py",
@@ -76,14 +68,6 @@ MUTATIONS = [
         """            if False:
 """,
         tests("laws/test_microcanonical_limits.py", "test_incompatible_law_and_interaction_raise"),
-    ),
-    Mutation(
-        "mbc-unbounded-in-a-run",
-        "A traced rate without a bound is not seen.",
-        LANDAU + "interactions.py",
-        "unbounded = (self.gamma < 0) & (",
-        "unbounded = (self.gamma < -100) & (",
-        tests("laws/test_microcanonical_limits.py", "test_unbounded_traced_rate_stops_the_run"),
     ),
     Mutation(
         "mbc-concrete-angle-above-pi",
