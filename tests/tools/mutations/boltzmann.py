@@ -81,7 +81,7 @@ MUTATIONS = [
         BOLTZMANN + "systems.py",
         "rate = self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)",
         "rate = 2 * self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)",
-        tests("laws/test_walk_laws.py", "test_dynkin_of_the_exact_clock[spheres that annihilate-8]"),
+        tests("laws/test_boltzmann_exact.py", "test_generator_gives_pressure_rate[3-cross_section1]"),
     ),
     Mutation(
         "walk-wrong-sphere",
@@ -191,7 +191,7 @@ MUTATIONS = [
         PAIRS + "exact_clock.py",
         "consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)",
         "consumed = drawn.num_events",
-        tests("laws/test_walk_laws.py", "test_law_is_independent_of_capacity"),
+        tests("laws/test_walk_laws.py", "test_dynkin_of_the_exact_clock[spheres-3]"),
     ),
     Mutation(
         "leap-nan-rate",

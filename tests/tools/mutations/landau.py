@@ -9,7 +9,7 @@ MUTATIONS = [
         LANDAU + "systems.py",
         "return state.increment(velocity=2 / state.num_alive * sum_b)",
         "return state.increment(velocity=1 / state.num_alive * sum_b)",
-        tests("laws/test_dynkin.py", "test_dynkin[kac-3-8-1]"),
+        tests("laws/test_dynkin.py", "test_dynkin[kac-2-3-1]"),
     ),
     Mutation(
         "landau-drift-n-minus-one",
@@ -57,7 +57,7 @@ MUTATIONS = [
         LANDAU + "systems.py",
         "shared_noise=True)",
         "shared_noise=False)",
-        tests("laws/test_dynkin.py", "test_dynkin[kac-3-8-1]"),
+        tests("laws/test_dynkin.py", "test_dynkin[kac-2-3-1]"),
     ),
     Mutation(
         "independent-noise-shared",

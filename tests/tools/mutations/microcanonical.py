@@ -25,7 +25,7 @@ MUTATIONS = [
         LANDAU + "microcanonical.py",
         "rotations.heat_rotation(words, 4 * self.epsilon",
         "rotations.heat_rotation(words, 2 * self.epsilon",
-        tests("laws/test_microcanonical.py", "test_pair_harmonics_decay[heat_kernel-0.06--3.0-2-20000]"),
+        tests("laws/test_microcanonical.py", "test_dynkin[heat_kernel--2.0-8-2]"),
     ),
     Mutation(
         "mbc-n-minus-one",

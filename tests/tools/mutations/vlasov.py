@@ -170,7 +170,7 @@ MUTATIONS = [
         "    return jax.lax.custom_root(f, jax.lax.stop_gradient(root), lambda _, start: start, tangent_solve)",
         """    known = jax.lax.stop_gradient(root)
     return known - jnp.linalg.solve(jax.lax.stop_gradient(jax.jacfwd(f)(known)), f(known))""",
-        tests("laws/test_vlasov.py", "test_derivatives_of_dispersion_roots"),
+        tests("measuring/test_oscillation.py", "test_gradients"),
     ),
     Mutation(
         "scheme-order-4-weight",
