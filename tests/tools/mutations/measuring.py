@@ -318,11 +318,11 @@ MUTATIONS = [
         tests("measuring/test_estimators.py", "test_relative_entropy"),
     ),
     Mutation(
-        "distance-of-nobody",
-        "The distance to a state without live particles is a number.",
+        "distance-of-unequal-numbers",
+        "The distance between unequal numbers of live particles is a number.",
         DIAGNOSTICS + "distances.py",
-        "fine &= jnp.any(alive) & jnp.all(finite | ~alive)",
-        "fine &= jnp.all(finite | ~alive)",
+        "cost = jnp.where(num == other.num_alive, jnp.sum(cost) / num, jnp.nan)",
+        "cost = jnp.sum(cost) / num",
         tests("measuring/test_estimators.py", "test_distances_of_mismatched_states"),
     ),
     Mutation(

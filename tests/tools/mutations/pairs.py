@@ -218,14 +218,6 @@ MUTATIONS = [
         tests("laws/test_sphere.py", "test_argument_errors_inside_jit"),
     ),
     Mutation(
-        "heat-half-turn",
-        "The gradient of a rotation is NaN where the angle rounds to pi.",
-        PAIRS + "rotations.py",
-        "x = jnp.clip(quantile(u, tau, len(z)), jnp.finfo(dtype).tiny, 1 - jnp.finfo(dtype).epsneg)",
-        "x = quantile(u, tau, len(z))",
-        tests("laws/test_sphere.py", "test_gradient_near_a_half_turn"),
-    ),
-    Mutation(
         "heat-law-early-slope",
         "The derivative of the expansion for small times lacks a factor 2.",
         PAIRS + "_heat_law.py",
