@@ -143,7 +143,7 @@ MUTATIONS = [
         PAIRS + "_window.py",
         "return masked(v_i, 1), masked(v_j, 0)",
         "return tuple(v_i), tuple(v_j)",
-        tests("contract/test_contract.py", "test_mask_invariance[leap-maxwell]"),
+        tests("contract/test_contract.py", "test_mask_invariance[leap-constant-rate]"),
     ),
     Mutation(
         "leap-even-q",
