@@ -65,6 +65,17 @@ def upper(matrix) -> jax.Array:
     return jnp.asarray(matrix)[..., rows, columns]
 
 
+# ---- which cases are slow ------------------------------------------------------------------------------------------------
+
+
+def slow_but(fast, cases) -> list:
+    """The `cases` of a parametrisation, of which all but those in `fast` are marked slow."""
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=[pytest.mark.slow] * (case not in fast))
+        for case in cases
+    ]
+
+
 # ---- comparisons and checks ----------------------------------------------------------------------------------------------
 
 

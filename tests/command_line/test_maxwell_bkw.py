@@ -10,6 +10,7 @@ from jaxkinetic.experiments._entropy import _log_temperature_bias, excess_entrop
 from jaxkinetic.experiments.maxwell_bkw import MAXWELL_BKW
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(("particles", "replicas"), [(4, 16), (30, 240)])
 def test_maxwellian_has_no_excess_entropy(particles, replicas):
     """H - H_M of Maxwellian data, 120 times, is 0 within 4 standard errors, for large and small groups. Catches the bias of

@@ -61,7 +61,7 @@ class ParticleCase(Case):
     @property
     def precisions(self) -> tuple[str, ...]:
         """Both for the cases that are tested thoroughly: what a dtype changes, it changes for all."""
-        return ("float32", "float64") if self.thorough else ("float64",)
+        return ("float64", "float32") if self.thorough else ("float64",)
 
     def start(self, dtype=jnp.float64, seed: int = 1, num: int = 7) -> jk.Particles:
         return particles(jax.random.key(seed), num, self.dim, dtype)

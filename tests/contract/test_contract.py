@@ -27,9 +27,25 @@ from jaxkinetic._simulate import check_start
 pytestmark = pytest.mark.newest
 
 
-def over(cases: Sequence[Case], slow: str | None = None) -> pytest.MarkDecorator:
+def over(cases: Sequence[Case]) -> pytest.MarkDecorator:
+    """Slow for those that share their code with another case."""
     return pytest.mark.parametrize(
-        "case", [pytest.param(c, marks=[pytest.mark.slow] * (c.name == slow), id=str(c)) for c in cases]
+        "case", [pytest.param(c, marks=[pytest.mark.slow] * (not c.thorough), id=str(c)) for c in cases]
+    )
+
+
+def in_precisions(cases: Sequence[Case]) -> pytest.MarkDecorator:
+    """As `over`; the second precision is slow for all but one case of every kind of scheme."""
+    both = ("kac-power", "matching-user", "clock-maxwell")
+    return pytest.mark.parametrize(
+        ("case", "dtype"),
+        [
+            pytest.param(
+                c, d, marks=[pytest.mark.slow] * (not c.thorough or (i > 0 and c.name not in both)), id=f"{c}-{d}"
+            )
+            for c in cases
+            for i, d in enumerate(c.precisions)
+        ],
     )
 
 
@@ -91,7 +107,7 @@ class Probe:
 probe = functools.cache(Probe)
 
 
-@over(CASES, slow="clock-heat-kernel")
+@over(CASES)
 def test_mask_invariance(case):
     """Dead slots neither move nor act, forwards or backwards, whatever they hold (in pairings they are paired, without
     effect). Catches N counted over slots instead of live particles, and sums over dead partners."""
@@ -147,14 +163,7 @@ def test_dtype_is_kept(case, dtype):
     assert jax.tree.structure(shapes[0]) == jax.tree.structure(case.start(dtype))
 
 
-precisions = pytest.mark.parametrize(
-    ("case", "dtype"), [pytest.param(c, d, id=f"{c}-{d}") for c in CASES for d in c.precisions]
-)
-
-
-@pytest.mark.parametrize(
-    ("case", "dtype"), [pytest.param(c, d, id=f"{c}-{d}") for c in [*CASES, *GRIDS] for d in c.precisions]
-)
+@in_precisions([*CASES, *GRIDS])
 def test_restart_is_bitwise(case, dtype):
     """Catches a step number, time or noise that restarts at zero, a half step too many where a run is cut, and programs
     whose steps are compiled differently."""
@@ -248,7 +257,7 @@ def test_no_recompilation(case):
     assert len(traces) == before
 
 
-@precisions
+@in_precisions(CASES)
 def test_declared_invariants(case, dtype):
     """An invariant that system and scheme both name "exact" stays to round-off; any other one moves. Catches a system or
     a scheme that declares too much, or too little."""

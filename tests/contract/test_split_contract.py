@@ -66,8 +66,8 @@ def test_plain_function_as_potential(tmp_path):
 # d/d of: the potential's parameters, dt, the grid, and the initial values, along one direction.
 GRADIENTS = [
     (GridCase("vlasov", "sum"), jk.Checkpointed()),
-    (GridCase("vlasov", "sum"), jk.Reversible()),
-    (GridCase("velocity", "sum", dim=2), jk.Direct()),
+    pytest.param(GridCase("vlasov", "sum"), jk.Reversible(), marks=pytest.mark.slow),
+    pytest.param(GridCase("velocity", "sum", dim=2), jk.Direct(), marks=pytest.mark.slow),
     (GridCase("fourier", "harmonic"), jk.Checkpointed()),
     (GridCase("fourier", "sum"), jk.Reversible()),
 ]

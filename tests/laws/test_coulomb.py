@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import z_scores
+from helpers import slow_but, z_scores
 
 import jaxkinetic as jk
 from jaxkinetic.landau import exact
@@ -45,7 +45,7 @@ def test_rate_limits():
     np.testing.assert_allclose(gaps[0] / gaps[1], 4, rtol=0.1)
 
 
-@pytest.mark.parametrize("law", ["constant_rate", "heat_kernel"])
+@pytest.mark.parametrize("law", slow_but(("heat_kernel",), ("constant_rate", "heat_kernel")))
 def test_initial_rate_of_microcanonical_collisions(law):
     """Over a time t = .02 from a bi-Maxwellian, 40 runs of N = 1e5, h = .05: .708 for Landau, .661 and .614 exact; the
     quadratic term of the decay is removed by Richardson's extrapolation of t and t/2. The rate of Kac's diffusion, .708,

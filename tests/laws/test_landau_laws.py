@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import LANDAU_SYSTEMS as SYSTEMS
-from helpers import difference_z_scores, replicate, upper, z_scores
+from helpers import difference_z_scores, replicate, slow_but, upper, z_scores
 
 import jaxkinetic as jk
 
@@ -33,8 +33,8 @@ def two_particle_moments(_, final):
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize("noise", SYSTEMS)
-@pytest.mark.parametrize(("num", "replicas"), [(8, 60_000), pytest.param(64, 6_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("noise", slow_but(("kac",), SYSTEMS))
+@pytest.mark.parametrize(("num", "replicas"), slow_but([(8, 60_000)], [(8, 60_000), (64, 6_000)]))
 def test_second_moments(noise, num, replicas):
     """P and C at t = .05 within 4 standard errors of the discrete law.
 
@@ -80,7 +80,7 @@ def test_recursions_converge_to_odes():
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize(("num", "replicas"), [(8, 200_000), pytest.param(64, 8_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("num", "replicas"), slow_but([(8, 200_000)], [(8, 200_000), (64, 8_000)]))
 def test_quartic_moments_of_kac(num, replicas):
     """Q4, e^2 and T2 at t = .06. Nearest mistakes: the time doubled or halved, which moves T2 by more than 8 standard
     errors; at N = 8 the sum with j = i counted, which leaves N for N - 1 (asserted)."""
@@ -112,7 +112,7 @@ def test_quartic_equilibrium_of_kac():
 
 
 @pytest.mark.parametrize("noise", SYSTEMS)
-@pytest.mark.parametrize("gamma", [0.0, -2.0])
+@pytest.mark.parametrize("gamma", slow_but((0.0,), (0.0, -2.0)))
 def test_euler_maruyama_heating(noise, gamma):
     """E[change of sum |v|^2] = dt^2 sum_i |(2/N) sum_j b|^2, exactly, conditional on the state, for any dt.
 
@@ -171,7 +171,8 @@ def test_centred_heating_factor():
         assert abs(wrong) > 8
 
 
-@pytest.mark.parametrize("gamma", [0.0, pytest.param(-3.0, marks=pytest.mark.slow)])
+@pytest.mark.optimised
+@pytest.mark.parametrize("gamma", slow_but((0.0,), (0.0, -3.0)))
 def test_independent_noise_and_matrix_root_have_one_law(gamma):
     """Moments of degree 2 to 4, their products, and correlations of two particles, two samples of 60 000 runs of N = 4.
 

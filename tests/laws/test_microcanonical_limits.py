@@ -22,7 +22,8 @@ LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
 @pytest.mark.parametrize(
     ("law", "dim", "scheme"),
     [
-        ("constant_rate", 2, CLOCK(max_windows=6, max_waves=24)), ("heat_kernel", 3, CLOCK(max_windows=6, max_waves=24)),
+        pytest.param("constant_rate", 2, CLOCK(max_windows=6, max_waves=24), marks=pytest.mark.slow),
+        pytest.param("heat_kernel", 3, CLOCK(max_windows=6, max_waves=24), marks=pytest.mark.slow),
         ("constant_rate", 3, LEAP()), ("heat_kernel", 2, LEAP()),
     ],
 )  # fmt: skip

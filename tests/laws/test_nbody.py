@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import CIRCLE, count_traces
+from helpers import CIRCLE, count_traces, slow_but
 from scipy import integrate
 
 import jaxkinetic as jk
@@ -168,7 +168,7 @@ def test_momentum_reversal_and_long_times(scheme):
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize("temperature", [0.1, pytest.param(0.2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("temperature", slow_but((0.1,), (0.1, 0.2)))
 def test_hmf_growth_rate(temperature):
     """HMF, N = 10^6, quiet start, leapfrog: the rate of the dispersion relation within 1 %. Catches a force 1/N too
     small by any factor (the rate goes as its root), and a noisy start: from random points |M| begins at 1e-3 instead of

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import z_scores
+from helpers import slow_but, z_scores
 from scipy.stats import chisquare
 
 import jaxkinetic as jk
@@ -165,9 +165,7 @@ def deviator(state):
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize(
-    ("num", "dim"), [(4, 3), (3, 2), *(pytest.param(*x, marks=pytest.mark.slow) for x in ((6, 4), (5, 5)))]
-)
+@pytest.mark.parametrize(("num", "dim"), slow_but([(4, 3), (3, 2)], [(4, 3), (3, 2), (6, 4), (5, 5)]))
 def test_deviator_factor_of_one_matching(num, dim):
     """gamma = 0: 1 - N/(2(N-1)) (1 - e^{-8 d dt (N-1)/N}), N even; (1 + e^{-8 d dt})/2, N odd. N for N - 1 is 20 standard
     errors away (9 in d > 3, where fewer runs are made), e^{-4 d dt} more."""
@@ -197,7 +195,7 @@ def test_deviator_factor_of_one_matching(num, dim):
 ORDERS = {"matching": (RandomMatching(), 1, 0.1), "pass": (Sweep(symmetric=False), 1, 0.1), "sweep": (Sweep(), 2, 0.3)}
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", slow_but(("matching", "sweep"), ORDERS))
 def test_weak_order(name):
     """Error of E <|v|^4> of N = 4 centred Maxwell particles against its exact law (MATH 6), with 1, 2 and 4 steps to one time.
 
@@ -292,7 +290,7 @@ def test_invalid_traced_time_stops_the_run(scheme):
         assert code(*bad) == jk.Result.NOT_FINITE, bad
 
 
-@pytest.mark.parametrize("transform", [jax.jit, jax.vmap])
+@pytest.mark.parametrize("transform", slow_but((jax.jit,), (jax.jit, jax.vmap)))
 @pytest.mark.parametrize("scheme", [RandomMatching(), Sweep(symmetric=False)])
 def test_checkpoint_from_a_transformation_continues(scheme, transform):
     """Catches an option of a scheme that is an array after `jit` or `vmap`."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import CIRCLE, box_grid
+from helpers import CIRCLE, box_grid, slow_but
 
 import jaxkinetic as jk
 
@@ -44,7 +44,7 @@ def run(name: str, state: jk.Wave, scheme=None, dt=0.1, num_steps=5, **options):
     return jk.simulate(system, state, scheme=scheme, dt=dt, num_steps=num_steps, **options)
 
 
-@pytest.mark.parametrize("name", POTENTIALS)
+@pytest.mark.parametrize("name", slow_but(("cosine", "harmonic"), POTENTIALS))
 def test_solution_by_characteristics(name):
     """Against (HLv^N) at 200 points of the grid where the amplitude is not small, complex data, N = 2, t = .5:
     |difference| below 2e-4 of the largest value (the grid's accuracy; order 4 in dt alone would give 1e-6). Catches a
@@ -73,7 +73,7 @@ def potential_images(x):
     return POTENTIALS["gaussian"].gamma(x)
 
 
-@pytest.mark.parametrize("name", POTENTIALS)
+@pytest.mark.parametrize("name", slow_but(("cosine", "harmonic"), POTENTIALS))
 def test_strang_step_is_composed_of_flows(name):
     """A step is the composition of the flows to 1e-12, N = 2 and 3. Catches a layout in which particles and directions
     are mixed up."""
@@ -121,6 +121,7 @@ def test_norm_symmetry_momentum_and_reversal(scheme):
     assert np.abs(back - state.alpha).max() < 1e-10 * np.abs(alpha).max()
 
 
+@pytest.mark.slow
 def test_order_in_dt():
     """The order of the solution against a fine one, by halving dt: 2 and 4 within .2. Catches a flow that does not last
     its share of dt."""

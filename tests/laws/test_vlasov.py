@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import CIRCLE, box_grid, phase_space_density, torus_grid
+from helpers import CIRCLE, box_grid, phase_space_density, slow_but, torus_grid
 from helpers import VLASOV_SYSTEMS as SYSTEMS
 
 import jaxkinetic as jk
@@ -71,7 +71,7 @@ def test_pictures_are_isometric_and_inverse():
     np.testing.assert_allclose(hat.mass, w.mass, rtol=1e-13)
 
 
-@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("dim", slow_but((1,), (1, 2)))
 def test_three_systems_agree(dim):
     """|alpha|^2 of (HVl) and (HHt) is Vlasov's f, complex initial phases included (K != 0): to 1e-10 on resolved data.
     Catches a mistake of any one of them that the others do not share."""
@@ -173,7 +173,12 @@ def test_reverse_steps(name, order):
     assert np.abs(far - first).max() > 1e-2 * first.max()
 
 
-@pytest.mark.parametrize(("dim", "blocks"), [(1, False), (1, True), (2, False), (2, True), (3, False)])
+@pytest.mark.parametrize(
+    ("dim", "blocks"),
+    slow_but(
+        [(1, False), (1, True), (2, False), (2, True)], [(1, False), (1, True), (2, False), (2, True), (3, False)]
+    ),
+)
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_prepared_flows_equal_flows(name, dim, blocks, monkeypatch):
     """What a run uses (tables, other layouts, real transforms, blocks below a number of bytes) against `system.flows`,
@@ -247,7 +252,7 @@ def mode(state):
 ROOTS = {0.3: 1.1598464806 - 0.01262036842j, 0.4: 1.2850569697 - 0.06612795869j, 0.5: 1.4156618886 - 0.15335946691j}
 
 
-@pytest.mark.parametrize("k", [pytest.param(k, marks=[pytest.mark.slow] * (k < 0.5)) for k in ROOTS])
+@pytest.mark.parametrize("k", slow_but((0.5,), ROOTS))
 def test_landau_damping(k):
     """Vlasov-Poisson, amplitude 1e-6: frequency and rate of the field within .1 % of the root, which is known to 1e-10.
     Catches a wrong plasma frequency or wavenumber."""
@@ -270,12 +275,10 @@ def test_landau_damping(k):
 @pytest.mark.optimised
 @pytest.mark.parametrize(
     ("case", "expected"),
-    [
-        ("hmf .1", 0.5255727568),
-        ("2.4", 0.2258442550),
-        pytest.param("hmf .2", 0.3749236868, marks=pytest.mark.slow),
-        pytest.param("3", 0.2845096862, marks=pytest.mark.slow),
-    ],
+    slow_but(
+        [("hmf .1", 0.5255727568)],
+        [("hmf .1", 0.5255727568), ("hmf .2", 0.3749236868), ("2.4", 0.2258442550), ("3", 0.2845096862)],
+    ),
 )
 def test_growth(case, expected):
     """HMF below its threshold, and two streams: growth within .5 % of the root. Catches a wrong strength of the field,
@@ -318,7 +321,7 @@ def test_growth(case, expected):
     np.testing.assert_allclose(rate, expected, rtol=5e-3)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", slow_but(("velocity",), SYSTEMS))
 def test_reversible_gradients(name):
     """`Reversible` gives the gradients of `Direct` over 500 steps with respect to the strength and the initial data: to
     1e-9, with saves on the way; and second derivatives by forward over reverse. Catches a backward pass that visits

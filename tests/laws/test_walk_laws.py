@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from dynkin import z_scores as martingale_z_scores
-from helpers import difference_z_scores, z_scores
+from helpers import difference_z_scores, slow_but, z_scores
 from one_by_one import walk
 from scipy.stats import chi2, ks_2samp
 
@@ -75,7 +75,7 @@ def p_values(x, y):
 @pytest.mark.optimised
 @pytest.mark.parametrize(
     ("num", "runs"),
-    [(6, 30_000), pytest.param(6, RUNS, marks=pytest.mark.slow), pytest.param(20, RUNS, marks=pytest.mark.slow)],
+    slow_but((), [(6, 30_000), (6, RUNS), (20, RUNS)]),
 )
 def test_law_equals_sequential_event_loop(num, runs):
     """Hard spheres that annihilate, three times: number alive, energy, third moment, and all three together; p > 8e-7 in
@@ -222,7 +222,7 @@ def _gas(state):
     return jnp.stack([gas.density, gas.temperature])
 
 
-@pytest.mark.parametrize("num", [2, 7, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("num", slow_but((2,), (2, 7, 40)))
 def test_initial_pressure_rate_of_hard_spheres(num):
     """d/dt E dev sum v v^T at t = 0 by runs of a short time, alpha = 0: (1/t) of the change, the curvature in t removed
     by Richardson's extrapolation of t and t/2. Every N: the sum is over pairs with 1/Lambda, no N/(N-1). Catches twice
@@ -258,8 +258,8 @@ WALKS = {
 }
 
 
-@pytest.mark.parametrize("num", [3, pytest.param(8, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("num", slow_but((3,), (3, 8)))
+@pytest.mark.parametrize("name", slow_but(("maxwell", "spheres", "spheres that annihilate"), WALKS))
 def test_dynkin_of_the_exact_clock(name, num):
     """E[phi(X_T) - phi(X_0) - int L phi dt] = 0 for phi of degree 2, 3, 4, 6; of the integral the trapezoidal rule's
     error is extrapolated away. Twice the rate is more than 8 standard errors away (`test_dynkin_detects_doubled_rate`)."""

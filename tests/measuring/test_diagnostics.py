@@ -26,6 +26,7 @@ def test_moments_by_hand():
     np.testing.assert_allclose(d.moment(state, order=3, centred=True), 5**1.5)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     ("num", "dim", "bias"), [(1000, 3, 0.0485), (10_000, 3, 0.0178), (1000, 2, 0.0202), (10_000, 2, 0.0039)]
 )

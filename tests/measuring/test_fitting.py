@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import count_programs
+from helpers import count_programs, slow_but
 
 import jaxkinetic as jk
 
@@ -152,7 +152,7 @@ def test_other_models(name, floor, unit):
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize("name", [pytest.param(m, marks=[pytest.mark.slow] * (m == "stretched")) for m in MODELS])
+@pytest.mark.parametrize("name", slow_but(("algebraic", "stretched by 2/3"), MODELS))
 def test_error_bar_coverage_of_other_models(name):
     """500 series of 50 points, noise independent and correlated over 3 points: the 95 % interval covers in 92-98 %.
     Catches a bar that forgets the correlation, or the shape that is fitted too."""
