@@ -97,7 +97,7 @@ MUTATIONS = [
         BOLTZMANN + "cross_sections.py",
         "return self.strength.astype(r2.dtype) * square_root(r2)",
         "return 0.8 * self.strength.astype(r2.dtype) * square_root(r2)",
-        tests("laws/test_walk_laws.py", "test_law_equals_sequential_event_loop[6-30000]"),
+        tests("laws/test_walk_laws.py", "test_initial_pressure_rate_of_hard_spheres[2]"),
     ),
     Mutation(
         "guard-returns-zero",
@@ -143,7 +143,7 @@ MUTATIONS = [
         PAIRS + "_window.py",
         "return masked(v_i, 1), masked(v_j, 0)",
         "return tuple(v_i), tuple(v_j)",
-        tests("contract/test_contract.py", "test_mask_invariance[leap-constant-rate]"),
+        tests("laws/test_exact_clock.py", "test_gradient_in_jump_map_parameter[scheme1-13]"),
     ),
     Mutation(
         "leap-even-q",

@@ -81,7 +81,7 @@ MUTATIONS = [
         LANDAU + "systems.py",
         "particle_normals(key, state.ident, state.dim",
         "particle_normals(key, jnp.arange(state.num_slots, dtype=jnp.uint32), state.dim",
-        tests("contract/test_contract.py", "test_permutation_equivariance[root-power]"),
+        tests("contract/test_contract.py", "test_permutation_equivariance[root-torus]"),
     ),
     Mutation(
         "pair-noise-by-place",

@@ -89,7 +89,7 @@ MUTATIONS = [
         PAIRS + "rotations.py",
         "tuple(q - c / 2 for q, c in zip(vj, turn, strict=True))",
         "tuple(q + c / 2 for q, c in zip(vj, turn, strict=True))",
-        tests("contract/test_contract.py", "test_declared_invariants[matching-coulomb-float64]"),
+        tests("contract/test_contract.py", "test_declared_invariants[sweep-power-float64]"),
     ),
     Mutation(
         "rotation-one-sign",
