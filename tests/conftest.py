@@ -1,6 +1,7 @@
 """Strict arithmetic for every test (64 bits available, no implicit promotion of rank or dtype), and quick compiling: most tests
 compile for seconds and run for milliseconds."""
 
+import gc
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,8 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 pytest.register_assert_rewrite("helpers")
+# Tracing makes many objects and little garbage: looking for it as often as Python does takes a tenth of a test.
+gc.set_threshold(100_000, 50, 50)
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -29,8 +32,9 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Without most optimisations, unless a test is marked `optimised`: its programs run for longer than they compile."""
-    jax.config.update("jax_disable_most_optimizations", item.get_closest_marker("optimised") is None)
+    """Without most optimisations, unless the programs of a test run for longer than they compile: `slow` or `optimised`."""
+    long = any(item.get_closest_marker(mark) for mark in ("slow", "optimised"))
+    jax.config.update("jax_disable_most_optimizations", not long)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -39,6 +39,35 @@ def call(*arguments, **options):
     )
 
 
+# One process for many commands: starting Python and JAX takes as long as a tiny run.
+SEVERAL = """
+import contextlib, json, sys
+from jaxkinetic.experiments import cli
+for arguments, log in json.loads(sys.argv[1]):
+    with open(log, "w") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        code = cli.main(arguments)
+    assert code == 0, arguments
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """name -> (folder of the results, what was printed), every experiment run once."""
+    root = tmp_path_factory.mktemp("runs")
+    commands = {
+        name: ["run", name, *(GRID.get(name) or [*TINY, "--seed", "3"]), "--out", str(root / name)]
+        for name in sorted(CATALOGUE, key=lambda name: name in GRID)  # single precision first
+        if name not in AMPLITUDES
+    }
+    given = [(arguments, str(root / f"{name}.log")) for name, arguments in commands.items()]
+    environment = {**os.environ, "COLUMNS": "200", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL, json.dumps(given)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return lambda name: (root / name, (root / f"{name}.log").read_text())
+
+
 def test_list():
     """`jaxkinetic list` names every experiment of the catalogue, in its order. Catches one that is not listed."""
     done = call("list")
@@ -46,48 +75,48 @@ def test_list():
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(CATALOGUE)
 
 
+@pytest.mark.timeout(240)  # the first one waits for all runs
 @pytest.mark.parametrize("name", [name for name in CATALOGUE if name not in GRID | AMPLITUDES])
-def test_run_output(name, tmp_path):
+def test_run_output(name, finished):
     """A run prints its table and writes its three files and nothing else. Catches an entry of the manifest that is
     missing, an integer array, an empty figure."""
-    done = call("run", name, *TINY, "--seed", "3", "--out", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
-    assert "100%" in done.stderr
-    assert "exact" in done.stdout
-    manifest = json.loads((tmp_path / "out" / "result.json").read_text())
+    folder, printed = finished(name)
+    assert "100%" in printed
+    assert "exact" in printed
+    manifest = json.loads((folder / "result.json").read_text())
     assert manifest["parameters"]["particles"] == 40
     assert manifest["parameters"]["precision"] == 32
     assert manifest["seed"] == 3
     for entry in ("version", "commit", "device", "jax", "results"):
         assert entry in manifest
-    arrays = np.load(tmp_path / "out" / "result.npz")
+    arrays = np.load(folder / "result.npz")
     assert all(np.issubdtype(arrays[key].dtype, np.floating) for key in arrays)
     assert len(arrays["times"]) == 21
-    picture = (tmp_path / "out" / "figure.png").read_bytes()
+    picture = (folder / "figure.png").read_bytes()
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     assert len(picture) > 50_000
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["figure.png", "result.json", "result.npz"]
+    assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "result.json", "result.npz"]
     if name == "maxwell-bkw":
-        assert "mean nothing. Take more particles or replicas." in done.stdout
-        assert re.search(r"Entropy-decay rate: \S+ \+- \S+ fitted, \d+\.\d+ exact", done.stdout)
+        assert "mean nothing. Take more particles or replicas." in printed
+        assert re.search(r"Entropy-decay rate: \S+ \+- \S+ fitted, \d+\.\d+ exact", printed)
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", GRID)
-def test_run_on_a_grid(name, tmp_path):
+def test_run_on_a_grid(name, finished):
     """The default precision is double there; fitted and exact rates agree within 3 % even on a coarse grid. Catches
     single precision, and a fit to the wrong window."""
-    done = call("run", name, *GRID[name], "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert "100%" in done.stderr
-    manifest = json.loads((tmp_path / "result.json").read_text())
+    folder, printed = finished(name)
+    assert "100%" in printed
+    manifest = json.loads((folder / "result.json").read_text())
     assert manifest["parameters"]["precision"] == 64
     assert manifest["parameters"]["nx"] == 16
     found = manifest["results"]
     rate = "damping_rate" if name == "landau-damping" else "growth_rate"
     assert abs(found[rate] / found[f"{rate}_exact"] - 1) < 0.03
-    assert len(np.load(tmp_path / "result.npz")["times"]) == manifest["parameters"]["steps"] + 1
-    assert len((tmp_path / "figure.png").read_bytes()) > 50_000
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["figure.png", "result.json", "result.npz"]
+    assert len(np.load(folder / "result.npz")["times"]) == manifest["parameters"]["steps"] + 1
+    assert len((folder / "figure.png").read_bytes()) > 50_000
+    assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "result.json", "result.npz"]
 
 
 @pytest.mark.slow

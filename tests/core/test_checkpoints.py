@@ -195,6 +195,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_kill_during_write(tmp_path):
     """Killed five times, at five moments: the file is always complete. Catches a file that is written in place."""
     path = tmp_path / "run.npz"

@@ -171,6 +171,7 @@ def test_centred_heating_factor():
         assert abs(wrong) > 8
 
 
+@pytest.mark.slow
 @pytest.mark.optimised
 @pytest.mark.parametrize("gamma", slow_but((0.0,), (0.0, -3.0)))
 def test_independent_noise_and_matrix_root_have_one_law(gamma):
@@ -245,6 +246,7 @@ def test_noise_covariance(noise):
     assert np.abs(z_scores(products, wrong)[np.triu_indices(9)]).max() > 8
 
 
+@pytest.mark.slow
 @pytest.mark.optimised
 def test_stress_gradient_in_strength():
     """d/dC of the stress deviator at t = .05, d = 3, gamma = 0, C = 1: -.6 e^{-.6} of its initial value, corrected for

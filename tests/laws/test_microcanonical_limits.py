@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from dynkin import datum
+from helpers import slow_but
 from registry import Yukawa
 
 import jaxkinetic as jk
@@ -190,7 +191,7 @@ def test_unbounded_traced_rate_stops_the_run():
     assert code(-3.0) == jk.Result.BAD_CLOCK
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", slow_but(("constant_rate", "fixed_angle"), LAWS))
 def test_coincident_particles(law):
     """r = 0: there is no direction, nothing is rotated, and gradients are finite. Catches 0/0."""
     v = jnp.zeros((6, 3)).at[0].set(1.0)

@@ -78,6 +78,7 @@ def test_cold_plasma_oscillation():
     np.testing.assert_allclose(final.position[:, 0], expected, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.optimised
 def test_landau_damping_of_sheets():
     """N = 10^5 sheets, k = 1/2, a quiet start with A = .05: omega - i gamma within .005 of the dispersion relation's

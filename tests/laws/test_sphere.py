@@ -195,6 +195,7 @@ def test_gradient_near_a_half_turn():
     assert np.isfinite(jax.jit(jax.grad(along))(tau)).all()
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("dim", [2, 3, 4])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_rotation_length_and_isotropy(dim, dtype):

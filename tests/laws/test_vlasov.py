@@ -422,9 +422,10 @@ def test_gradient_of_fitted_damping_rate():
 @pytest.mark.parametrize(
     ("potential", "f0", "k", "scale", "known"),
     [
-        (V.Poisson(4 * math.pi, 4e4 * math.pi), V.Maxwellian(1.0, 4 * math.pi), 0.5, 1.0, 100.00375),
+        pytest.param(V.Poisson(4 * math.pi, 4e4 * math.pi), V.Maxwellian(1.0, 4 * math.pi), 0.5, 1.0, 100.00375,
+                     marks=pytest.mark.slow),
         (V.Poisson(10 * math.pi), V.TwoStream(10.0, 1.0, 10 * math.pi), 0.2, 3.5, 1.178511 - 0.004513j),
-        (V.Gaussian(-3.0, 0.8), V.Maxwellian(0.1, 2 * math.pi), 1.0, 0.4, 0.674739j),
+        pytest.param(V.Gaussian(-3.0, 0.8), V.Maxwellian(0.1, 2 * math.pi), 1.0, 0.4, 0.674739j, marks=pytest.mark.slow),
         (V.Custom(lambda x: sum(-3 * jnp.exp(-((x[..., 0] + 2 * math.pi * n) ** 2) / 1.28) for n in range(-3, 4))),
          V.Maxwellian(0.1, 2 * math.pi), 1.0, 0.4, 0.674739j),
     ],

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import slow_but
 
 import jaxkinetic as jk
 
@@ -28,7 +29,11 @@ def test_moments_by_hand():
 
 @pytest.mark.optimised
 @pytest.mark.parametrize(
-    ("num", "dim", "bias"), [(1000, 3, 0.0485), (10_000, 3, 0.0178), (1000, 2, 0.0202), (10_000, 2, 0.0039)]
+    ("num", "dim", "bias"),
+    slow_but(
+        [(1000, 3, 0.0485), (10_000, 2, 0.0039)],
+        [(1000, 3, 0.0485), (10_000, 3, 0.0178), (1000, 2, 0.0202), (10_000, 2, 0.0039)],
+    ),
 )
 def test_entropy_of_a_maxwellian(num, dim, bias):
     """The bias is the tabulated one of MATH section 8 within its standard error and ours (4 of them); it is resolved from 0

@@ -175,6 +175,7 @@ def test_error_bar_coverage_of_other_models(name):
         assert 0.92 <= covered <= 0.98, correlation
 
 
+@pytest.mark.slow
 def test_fit_stays_with_its_data():
     """A step function, noise, growth and a single spike: no fit is much worse than the mean, the stretch stays in its
     range, and where no minimum lies inside the error is infinite. Catches Newton's steps without a look at the sum of
