@@ -97,7 +97,7 @@ MUTATIONS = [
         BOLTZMANN + "cross_sections.py",
         "return self.strength.astype(r2.dtype) * square_root(r2)",
         "return 0.8 * self.strength.astype(r2.dtype) * square_root(r2)",
-        tests("laws/test_walk_laws.py", "test_initial_pressure_rate_of_hard_spheres[2]"),
+        tests("laws/test_walk_laws.py", "test_law_equals_sequential_event_loop[6-30000]"),
     ),
     Mutation(
         "guard-returns-zero",
@@ -184,14 +184,6 @@ MUTATIONS = [
         "_fault(outcome.place < drawn.num_events, Result.MANY_WAVES,",
         "_fault(outcome.place < 0, Result.MANY_WAVES,",
         tests("laws/test_exact_clock.py", "test_failures_give_their_reason"),
-    ),
-    Mutation(
-        "clock-exit-loses-events",
-        "The candidates after one that leaves the envelope are lost.",
-        PAIRS + "exact_clock.py",
-        "consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)",
-        "consumed = drawn.num_events",
-        tests("laws/test_walk_laws.py", "test_dynkin_of_the_exact_clock[spheres-3]"),
     ),
     Mutation(
         "leap-nan-rate",
