@@ -323,16 +323,15 @@ def test_chunked_run_continues(tmp_path, capfd):
 
 
 def test_chunks_do_not_recompile():
-    """Catches a step number in the program: every chunk would compile anew."""
+    """Catches a step number in the program, and a list of the steps to be saved: every chunk would compile anew."""
     traces, counted = count_traces(jk.diagnostics.energy)
     state = jk.initial.bkw(jax.random.key(0), 7, 3, beta=0.4)
-    run = jk.iterate(
-        KAC, state, chunk=4, num_steps=24, save=jk.Save(every=2, observe={"e": counted}), key=jax.random.key(1), dt=0.01
-    )
-    seen = []
-    for _ in run:
-        seen.append(len(traces))
-    assert seen[-1] == seen[1]
+    for when in ({"every": 2}, {"steps": range(0, 25, 2)}):
+        save = jk.Save(**when, observe={"e": counted})
+        seen = []
+        for _ in jk.iterate(KAC, state, chunk=4, num_steps=24, save=save, key=jax.random.key(1), dt=0.01):
+            seen.append(len(traces))
+        assert seen[-1] == seen[1]
 
 
 def test_continuations_share_one_program(tmp_path):

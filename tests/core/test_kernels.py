@@ -17,6 +17,7 @@ from jaxkinetic_kernels import (
     philox_4x32,
     uniform,
 )
+from jaxkinetic_kernels.philox import philox_once
 
 pytestmark = pytest.mark.newest
 
@@ -35,6 +36,18 @@ def test_philox_known_answers(counter, key, words):
     """Random123's own vectors. Catches a wrong constant, a round too few, and words in another order."""
     out = philox_4x32([jnp.uint32(c) for c in counter], jnp.asarray(key, jnp.uint32))
     assert tuple(int(w) for w in out) == words
+
+
+def test_philox_once_equals_philox():
+    """`philox_once`, a loop over the rounds on the CPU, gives the words of `philox_4x32`, whose rounds are unrolled, on 100
+    random counters and keys. Catches a round too few, a key that is not advanced, and words in another order: keys would
+    differ between the CPU and an accelerator."""
+    counters = jax.random.bits(jax.random.key(0), (100, 4), jnp.uint32)
+    keys = jax.random.bits(jax.random.key(1), (100, 2), jnp.uint32)
+    once = jax.jit(lambda counters, keys: jax.lax.map(lambda pair: philox_once(*pair), (counters, keys)))(
+        counters, keys
+    )
+    np.testing.assert_array_equal(once, np.stack(philox_4x32(counters.T, keys.T), axis=1))
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
@@ -105,9 +118,10 @@ def test_folded_keys_differ():
 
 
 @pytest.mark.parametrize("num", [1, 7, 64, 129])
-@pytest.mark.parametrize("area", [1, 100, 1 << 17])
+@pytest.mark.parametrize("area", [1, 20, 300, 1 << 17])
 def test_row_blocks(num, area):
-    """Row blocks change neither value nor gradient, at odd sizes too. Catches padding that leaks into either."""
+    """Row blocks change neither value nor gradient, at odd sizes too. Catches padding that leaks into either: 7 rows by area 20
+    and 129 rows by area 300 are blocks of 2, the last one padded."""
     x = jax.random.normal(jax.random.key(0), (num, 2))
 
     def total(x, area):

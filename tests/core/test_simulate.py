@@ -171,7 +171,14 @@ def test_stats_are_totals(state):
 def test_solution_prints_shapes_and_sizes(state):
     """Printing a solution shows shapes, dtypes and bytes. Catches an output that is left out."""
     text = str(go(state, save=jk.Save(every=5, state=True, observe={"e": jk.diagnostics.energy})))
-    for part in ("finished", "observed['e']", "float64[3]", "states.velocity", "float64[3, 6, 3]  432 B"):
+    for part in (
+        "finished",
+        "observed['e']",
+        "float64[3]",
+        "states.velocity",
+        "float64[3, 6, 3]  432 B",
+        "stats['steps']",
+    ):
         assert part in text
 
 

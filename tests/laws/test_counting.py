@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import CIRCLE, box_grid, torus_grid
+from scipy.stats import multivariate_normal
 
 import jaxkinetic as jk
 
@@ -201,10 +202,12 @@ def test_monte_carlo_matches_grid_on_torus():
 
 
 def test_samples_have_the_law_of_the_amplitude():
-    """Second moments of a correlated Gaussian within 4 standard errors; on the torus the mean cosine A/2 and the
-    temperature. Catches the covariance of alpha for that of |alpha|^2, a factor 2."""
+    """Second moments of a correlated Gaussian within 4 standard errors, and its density |alpha|^2; on the torus the mean cosine
+    A/2 and the temperature. Catches the covariance of alpha for that of |alpha|^2, a factor 2."""
     sigma = np.asarray([[1.0, 0.3], [0.3, 0.5]])
     x, v = (np.asarray(c) for c in V.GaussianAmplitude(sigma).sample(jax.random.key(0), 2**16))
+    log_density = multivariate_normal(cov=sigma).logpdf(np.stack([x, v], -1))
+    np.testing.assert_allclose(2 * V.GaussianAmplitude(sigma).log(x, v).real, log_density, rtol=1e-10)
     for found, expected in ((x * x, 1.0), (x * v, 0.3), (v * v, 0.5)):
         assert abs(found.mean() - expected) < 4 * found.std() / 2**8
     x, v = (np.asarray(c) for c in TWISTED.sample(jax.random.key(1), 2**16))

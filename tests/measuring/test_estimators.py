@@ -321,9 +321,9 @@ def test_wasserstein_of_shifted_and_scaled_gaussians():
     refinement. Catches a p-th root forgotten, and particles paired by their place in the array."""
     x = normal_particles(400, 1)
     for order in (1, 2, 3.5):
-        moved = jk.Particles(x.velocity + 0.7)
+        moved = jk.Particles(x.velocity[::-1] + 0.7)
         np.testing.assert_allclose(D.wasserstein(x, moved, order=order), 0.7, rtol=1e-12)
-    scaled = jk.Particles(1.5 * x.velocity)
+    scaled = jk.Particles(1.5 * x.velocity[::-1])
     np.testing.assert_allclose(
         D.wasserstein(x, scaled), 0.5 * math.sqrt(np.mean(np.asarray(x.velocity) ** 2)), rtol=1e-12
     )

@@ -76,17 +76,22 @@ def test_conservation_to_the_order_of_the_scheme(system, order):
 
 @pytest.mark.shapes
 def test_observables_of_known_data():
-    """rho = (1 + A cos x)/(2 pi): mode A/2, field energy of -s cos x: -s A^2/8, kinetic (T + u^2)/2. Catches a factor 2
-    of any of them, and a picture in which it differs."""
-    g, a, u = grid(), 0.2, 0.3
+    """rho = (1 + A cos(x - phi))/(2 pi): modes A/2 with the phase phi, field energy of -s cos x: -s A^2/8, kinetic
+    (T + u^2)/2, int f = 1. Catches a factor 2 of any of them, a conjugate, a missing volume of a cell, and a picture in which
+    it differs."""
+    g, a, u, shift = grid(), 0.2, 0.3, 0.4
     x, v = g.mesh
-    f = (1 + a * jnp.cos(x)) * jnp.exp(-((v - u) ** 2) / 2) / (2 * math.pi) ** 1.5
+    f = (1 + a * jnp.cos(x - shift)) * jnp.exp(-((v - u) ** 2) / 2) / (2 * math.pi) ** 1.5
     for state in (jk.Density(f, g), jk.Wave(jnp.sqrt(f), g), jk.Wave(jnp.sqrt(f), g).fourier_picture()):
-        np.testing.assert_allclose(V.density_mode(state), a / 2, rtol=1e-9)
+        mode = V.density_mode(state) * jnp.exp(-1j * g.axes[0].start)
+        np.testing.assert_allclose(mode, a / 2 * np.exp(-1j * shift), rtol=1e-9)
+        np.testing.assert_allclose(V.magnetisation(state), a / 2 * np.exp(1j * shift), rtol=1e-9)
+        np.testing.assert_allclose(V.casimir(state, lambda f: f), 1, rtol=1e-9)
         np.testing.assert_allclose(V.potential_energy(state, V.Cosine(1.7)), -1.7 * a**2 / 8, rtol=1e-9)
         np.testing.assert_allclose(V.kinetic_energy(state), (1 + u**2) / 2, rtol=1e-9)
         np.testing.assert_allclose(V.momentum(state), [u], rtol=1e-9)
-        np.testing.assert_allclose(V.density(state), (1 + a * jnp.cos(g.axes[0].points)) / (2 * math.pi), rtol=1e-9)
+        density = (1 + a * jnp.cos(g.axes[0].points - shift)) / (2 * math.pi)
+        np.testing.assert_allclose(V.density(state), density, rtol=1e-9)
 
 
 def test_poisson_in_two_dimensions():
