@@ -97,7 +97,7 @@ MUTATIONS = [
         BOLTZMANN + "cross_sections.py",
         "return self.strength.astype(r2.dtype) * square_root(r2)",
         "return 0.8 * self.strength.astype(r2.dtype) * square_root(r2)",
-        tests("laws/test_walk_laws.py", "test_law_equals_sequential_event_loop[6-30000]"),
+        tests("laws/test_boltzmann_exact.py", "test_cross_sections_by_hand"),
     ),
     Mutation(
         "guard-returns-zero",
