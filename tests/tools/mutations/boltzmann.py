@@ -186,6 +186,14 @@ MUTATIONS = [
         tests("laws/test_exact_clock.py", "test_failures_give_their_reason"),
     ),
     Mutation(
+        "clock-exit-loses-events",
+        "The candidates after one that leaves the ball are lost.",
+        PAIRS + "exact_clock.py",
+        "consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)",
+        "consumed = drawn.num_events",
+        tests("laws/test_exact_clock.py", "test_events_after_an_exit_are_not_lost"),
+    ),
+    Mutation(
         "leap-nan-rate",
         "In tau leaping a NaN rate lets the pair pass.",
         PAIRS + "tau_leap.py",
