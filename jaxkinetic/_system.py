@@ -207,14 +207,14 @@ class AbstractSplit(AbstractSystem):
     def flows(self) -> tuple[Callable[[RealScalar, RealScalar, State], State], ...]:
         """(tau, t, state) -> state, one for each part."""
 
-    def generator(self, phi: Callable[[State], RealScalar]) -> Callable[[State], RealScalar]:
-        """d/dt phi along the equation: the sum of its derivatives along the flows, at time 0."""
+    def generator(self, phi: Callable[[State], Float[Array, "..."]]) -> Callable[[State], Float[Array, "..."]]:
+        """d/dt phi along the equation: the sum of its derivatives along the flows, at time 0; of every entry of phi."""
 
-        def generated(state: State) -> RealScalar:
+        def generated(state: State) -> Float[Array, "..."]:
             zero = jnp.zeros((), real_dtype(state))
 
-            def rate(flow: Callable[..., State]) -> RealScalar:
-                def along_flow(tau: RealScalar) -> RealScalar:
+            def rate(flow: Callable[..., State]) -> Float[Array, "..."]:
+                def along_flow(tau: RealScalar) -> Float[Array, "..."]:
                     return phi(flow(tau, zero, state))
 
                 return jax.jvp(along_flow, (zero,), (jnp.ones_like(zero),))[1]

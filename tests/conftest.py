@@ -27,14 +27,26 @@ gc.set_threshold(100_000, 50, 50)
 
 def pytest_xdist_auto_num_workers(config):
     """`-n auto`: one worker per core, 8 at most; none for one test (`file::test`), which would wait for it."""
-    return 0 if any("::" in word for word in config.args) else min(os.cpu_count() or 1, 8)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if any("::" in word for word in config.args) else min(cores, 8)
+
+
+def pytest_collection_modifyitems(items):
+    """Slow tests may take five minutes."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Without most optimisations, unless the programs of a test run for longer than they compile: `slow` or `optimised`."""
+    """Without most optimisations, unless the programs of a test run for longer than they compile (`slow` or `optimised`), or
+    JAXKINETIC_TESTS_OPTIMISED is set."""
     long = any(item.get_closest_marker(mark) for mark in ("slow", "optimised"))
-    jax.config.update("jax_disable_most_optimizations", not long)
+    quick = not long and not os.environ.get("JAXKINETIC_TESTS_OPTIMISED")
+    if jax.config.read("jax_disable_most_optimizations") != quick:
+        jax.clear_caches()
+        jax.config.update("jax_disable_most_optimizations", quick)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,6 +1,8 @@
 """Where the command line keeps compiled programs on disk, so that the next command does not compile them again."""
 
+import contextlib
 import os
+import stat
 from pathlib import Path
 
 # Bytes to keep.
@@ -29,8 +31,10 @@ def _shrink(folder: Path, limit: int) -> None:
     most `limit` bytes are left."""
     files = []
     for path in folder.iterdir():
-        if path.is_file():
+        with contextlib.suppress(FileNotFoundError):  # another command may have removed it
             status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                continue
             if not status.st_size:
                 path.unlink(missing_ok=True)
             files.append((max(status.st_atime, status.st_mtime), status.st_size, path))

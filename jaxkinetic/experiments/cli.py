@@ -1,6 +1,7 @@
 """The command line: `jaxkinetic list`, `jaxkinetic run NAME`, `jaxkinetic sweep NAME --over OPTION=VALUES`."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -100,9 +101,10 @@ def _set_up(bits: int, compilation_cache: bool) -> None:
         folder = cache_folder()
         if folder is not None:
             jax.config.update("jax_compilation_cache_dir", folder)
-            # Keep small programs too: a command compiles dozens of them.
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-            jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        # Keep small programs too, in a folder of the user's choice as well: a command compiles dozens of them.
+        for name, least in (("min_compile_time_secs", 0.0), ("min_entry_size_bytes", -1)):
+            if f"JAX_PERSISTENT_CACHE_{name.upper()}" not in os.environ:
+                jax.config.update(f"jax_persistent_cache_{name}", least)
     else:
         jax.config.update("jax_enable_compilation_cache", False)
 

@@ -41,31 +41,42 @@ def call(*arguments, **options):
 
 # One process for many commands: starting Python and JAX takes as long as a tiny run.
 SEVERAL = """
-import contextlib, json, sys
+import contextlib, json, sys, traceback
 from jaxkinetic.experiments import cli
 for arguments, log in json.loads(sys.argv[1]):
-    with open(log, "w") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-        code = cli.main(arguments)
-    assert code == 0, arguments
+    with open(log + ".out", "w") as out, open(log + ".err", "w") as err:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = cli.main(arguments)
+            except Exception:
+                code = traceback.print_exc()
+    if code != 0:
+        open(log + ".out", "a").write(f"failed: {code}")
 """
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """name -> (folder of the results, what was printed), every experiment run once."""
+    """name -> (folder of the results, standard output, standard error), every experiment run once."""
     root = tmp_path_factory.mktemp("runs")
     commands = {
         name: ["run", name, *(GRID.get(name) or [*TINY, "--seed", "3"]), "--out", str(root / name)]
         for name in sorted(CATALOGUE, key=lambda name: name in GRID)  # single precision first
         if name not in AMPLITUDES
     }
-    given = [(arguments, str(root / f"{name}.log")) for name, arguments in commands.items()]
+    given = [(arguments, str(root / name)) for name, arguments in commands.items()]
     environment = {**os.environ, "COLUMNS": "200", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", SEVERAL, json.dumps(given)], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
-    return lambda name: (root / name, (root / f"{name}.log").read_text())
+
+    def of(name):
+        out, err = ((root / f"{name}.{stream}").read_text() for stream in ("out", "err"))
+        assert "failed: " not in out, err
+        return root / name, out, err
+
+    return of
 
 
 def test_list():
@@ -80,8 +91,8 @@ def test_list():
 def test_run_output(name, finished):
     """A run prints its table and writes its three files and nothing else. Catches an entry of the manifest that is
     missing, an integer array, an empty figure."""
-    folder, printed = finished(name)
-    assert "100%" in printed
+    folder, printed, progress = finished(name)
+    assert "100%" in progress
     assert "exact" in printed
     manifest = json.loads((folder / "result.json").read_text())
     assert manifest["parameters"]["particles"] == 40
@@ -106,8 +117,8 @@ def test_run_output(name, finished):
 def test_run_on_a_grid(name, finished):
     """The default precision is double there; fitted and exact rates agree within 3 % even on a coarse grid. Catches
     single precision, and a fit to the wrong window."""
-    folder, printed = finished(name)
-    assert "100%" in printed
+    folder, _, progress = finished(name)
+    assert "100%" in progress
     manifest = json.loads((folder / "result.json").read_text())
     assert manifest["parameters"]["precision"] == 64
     assert manifest["parameters"]["nx"] == 16

@@ -153,7 +153,7 @@ def _microcanonical() -> list[ParticleCase]:
         ParticleCase("clock-heat-kernel", lambda: L.Microcanonical(L.PowerLaw(-3.0, 0.7), "heat_kernel", 0.02),
              lambda: clock(max_windows=3, max_waves=24), pathwise_permutation=False, thorough=False),
         ParticleCase("clock-fixed-angle", lambda: L.Microcanonical(L.PowerLaw(-1.0, 0.7), "fixed_angle", 0.7, 0.5), clock,
-             dim=2, pathwise_permutation=False, differentiable=False, thorough=False),
+             dim=2, pathwise_permutation=False, differentiable=False),
         ParticleCase("leap-constant-rate", lambda: L.Microcanonical(L.PowerLaw(-2.0, 0.7), "constant_rate", 0.02), leap, both,
              dim=2, pathwise_permutation=False, thorough=False),
     ]  # fmt: skip

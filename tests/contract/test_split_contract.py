@@ -27,6 +27,7 @@ pytestmark = pytest.mark.newest
 SPARSE = jk.Save(steps=(0, 3, 5), state=True)
 
 
+@pytest.mark.bitwise
 @pytest.mark.parametrize("case", BITWISE, ids=str)
 def test_path_is_independent_of_saves_and_restarts(case, tmp_path):
     """Saves, chunks, restarts and files leave the path bitwise the same. Catches a step number that restarts at 0, a

@@ -55,6 +55,7 @@ def layouts(case, monkeypatch):
     jax.clear_caches()
 
 
+@pytest.mark.bitwise
 @pytest.mark.optimised
 @pytest.mark.parametrize("case", [DIFFUSION, PAIRS], ids=["diffusion", "pairs"])
 def test_restart_across_layouts(case, layouts):
@@ -73,7 +74,7 @@ def test_restart_across_layouts(case, layouts):
 @pytest.mark.parametrize("case", [PAIRS], ids=["pairs"])
 def test_gradients_across_layouts(case, layouts):
     """At the threshold and a byte above it, the gradients agree to round-off. Catches a block that is recomputed with other
-    noise than it ran with. The small states of the contract tests would not show it: they have no blocks."""
+    noise than it ran with."""
 
     def value(velocity):
         return jnp.sum(jnp.sin(run(case, jk.Particles(velocity)).final.velocity))

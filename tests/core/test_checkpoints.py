@@ -35,6 +35,7 @@ def start(scheme=None, num_steps=5, dtype=jnp.float64, **options):
     return jk.simulate(KAC, state, scheme=scheme, key=jax.random.key(1), dt=0.01, num_steps=num_steps, **options)
 
 
+@pytest.mark.bitwise
 @pytest.mark.parametrize(
     ("scheme", "dtype"), [(SCHEMES[0], jnp.float32), *((s, jnp.float64) for s in SCHEMES)], ids=str
 )

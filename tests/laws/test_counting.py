@@ -81,7 +81,7 @@ def test_distribution_equals_projections():
         assert expected.min() > 0.003
 
 
-@pytest.mark.slow
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     "chirp", [pytest.param(0 * CHIRP, id="real"), pytest.param(CHIRP, id="complex", marks=pytest.mark.slow)]
 )

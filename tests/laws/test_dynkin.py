@@ -33,8 +33,8 @@ def interaction(gamma):
     ],
 )
 def test_dynkin(name, dim, num, gamma):
-    """|mean| <= 4 standard errors for phi of degree 2, 3, 4, 6. Classic mistakes are more than 8 away at N = 8
-    (`test_dynkin_detects_classic_mistakes`)."""
+    """|mean| <= 4 standard errors for phi of degree 2, 3, 4, 6. Classic mistakes are more than 8 away at N = 8,
+    most of which is slow (`test_dynkin_detects_classic_mistakes`)."""
     seed = zlib.crc32(f"{name} {dim} {num} {gamma}".encode())
     z = z_scores(SYSTEMS[name](interaction(gamma)), jk.EulerMaruyama(), num, dim, REPLICAS[num], seed)
     print(name, dim, num, gamma, z)

@@ -468,15 +468,21 @@ def test_functions_are_read_anew_at_every_call():
     np.testing.assert_allclose(roots, [0.5255727568, 0.3749236868], atol=1e-9)
 
 
-@pytest.mark.slow
+def growth(t):
+    return V.dispersion_root(V.Cosine(), V.Maxwellian(t, 2 * math.pi), 1.0, scale=0.4).imag
+
+
 @pytest.mark.optimised
+def test_derivative_of_a_dispersion_root():
+    """Against differences. Catches a root whose derivative is that of Newton's last step, or 0."""
+    first = (growth(0.1501) - growth(0.1499)) / 2e-4
+    np.testing.assert_allclose(jax.grad(growth)(0.15), first, rtol=1e-6)
+
+
+@pytest.mark.slow
 def test_derivatives_of_dispersion_roots():
     """First and second, against differences. Catches an implicit step whose slope is not differentiated: it has a wrong
     second one."""
-
-    def growth(t):
-        return V.dispersion_root(V.Cosine(), V.Maxwellian(t, 2 * math.pi), 1.0, scale=0.4).imag
-
     step = 1e-4
     first = (growth(0.15 + step) - growth(0.15 - step)) / (2 * step)
     second = (growth(0.15 + step) - 2 * growth(0.15) + growth(0.15 - step)) / step**2

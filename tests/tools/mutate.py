@@ -78,12 +78,17 @@ def main() -> int:
     print(
         "\n".join(problems) or f"{len(MUTATIONS)} mutations: each snippet occurs once and compiles, each test exists."
     )
-    if problems or given.check:
-        return int(bool(problems))
+    if problems:
+        return 1
     slow = {m.name for m in MUTATIONS if all(is_slow(test, collected) for test in m.seen_by)}
+    page = root / "tests" / "MUTATIONS.md"
+    if given.check:
+        stale = page.read_text() != table(MUTATIONS, slow)
+        print("tests/MUTATIONS.md is out of date; run --table." * stale, end="\n" * stale)
+        return int(stale)
     if given.table:
-        (root / "tests" / "MUTATIONS.md").write_text(table(MUTATIONS, slow))
-        print(f"Wrote {root / 'tests' / 'MUTATIONS.md'}.")
+        page.write_text(table(MUTATIONS, slow))
+        print(f"Wrote {page}.")
         return 0
     chosen = named if given.names else [m for m in named if (m.name in slow) == given.slow]
     with tempfile.TemporaryDirectory(prefix="jaxkinetic-mutate-") as folder:
