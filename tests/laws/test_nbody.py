@@ -140,14 +140,17 @@ def test_two_particles_by_quadrature(name):
 
 
 def test_springs():
-    """The mean moves freely and relative modes oscillate at sqrt(kappa N/(N-1)), N = 3: to 1e-8. Catches sqrt(kappa),
-    which would be .3 off."""
+    """The mean moves freely and relative modes oscillate at sqrt(kappa N/(N-1)), N = 3: positions and velocities to 1e-8.
+    Catches sqrt(kappa), which would be .3 off, and a state that is returned half a kick ahead: its positions are right."""
     state, kappa, t, num = particles(3), 1.3, 2.0, 3
     final = run(state, "harmonic", "yoshida-6", t / 200, 200).final
     x, v = np.asarray(state.position), np.asarray(state.velocity)
     omega, centre, drift = math.sqrt(kappa * num / (num - 1)), x.mean(), v.mean()
-    expected = centre + t * drift + (x - centre) * math.cos(omega * t) + (v - drift) / omega * math.sin(omega * t)
-    np.testing.assert_allclose(final.position, expected, atol=1e-8)
+    cosine, sine = math.cos(omega * t), math.sin(omega * t)
+    position = centre + t * drift + (x - centre) * cosine + (v - drift) / omega * sine
+    velocity = drift - omega * (x - centre) * sine + (v - drift) * cosine
+    np.testing.assert_allclose(final.position, position, atol=1e-8)
+    np.testing.assert_allclose(final.velocity, velocity, atol=1e-8)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

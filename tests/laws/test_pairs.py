@@ -4,6 +4,7 @@ import itertools
 from functools import partial
 from typing import ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,6 +57,36 @@ def test_sweep_visits_every_pair_once(num):
         final = jk.simulate(Roll(), state, scheme=scheme, key=jax.random.key(0), dt=0.6, num_steps=1).final.velocity
         assert np.array_equal(final[:, 1], passes * expected)
         np.testing.assert_allclose(final[:, 2], (num - 1) * 0.6 / num, rtol=1e-14)
+
+
+class Rotate(Roll):
+    """Rotates (v_i, v_j) by the angle s, or -s: rotations in two planes that share an axis do not commute."""
+
+    sign: float = eqx.field(static=True, default=1.0)
+
+    def pair_flow(self, words, s, vi, vj):
+        c, s = jnp.cos(s), jnp.sin(self.sign * s)
+        pairs = list(zip(vi, vj, strict=True))
+        return tuple(c * a - s * b for a, b in pairs), tuple(s * a + c * b for a, b in pairs)
+
+
+@pytest.mark.parametrize("num", [4, 5])
+def test_sweep_is_symmetric(num):
+    """The sweep of the inverse flows undoes a sweep: its rounds are a palindrome. One pass is not undone. Catches a second
+    pass whose rounds are not reversed; if the first round is still the last, `test_weak_order` finds order 2, as the
+    commutator that remains is 40 times smaller than the others for its start and observable."""
+    start = jk.Particles(jax.random.normal(jax.random.key(0), (num, 1)))
+
+    def run(state, sign, symmetric):
+        scheme = Sweep(symmetric=symmetric)
+        return jk.simulate(Rotate(sign), state, scheme=scheme, key=jax.random.key(0), dt=2.0, num_steps=1).final
+
+    def error(symmetric):
+        back = run(run(start, 1.0, symmetric), -1.0, symmetric)
+        return np.abs(back.velocity - start.velocity).max()
+
+    assert error(True) < 1e-13
+    assert error(False) > 0.1
 
 
 def test_dead_particles_are_not_paired():

@@ -260,16 +260,17 @@ def test_mode_sampler(mode, amplitude, phase):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_mode_sampler_gradient(dtype):
     """d/dA E cos(m.v + phi) = 1/2, at A = .8, within 4 standard errors; float32 stays float32. Catches samples that do
-    not move with A."""
+    not move with A. For each sample d/dA cos(theta) = sin^2(theta)/(1 + A cos(theta)). Catches a wrong sign in the derivative
+    of theta, with which the mean is still 1/2."""
 
     def contributions(a):
         state = jk.initial.torus_mode(jax.random.key(11), 20_000, [1, -2], a, 0.7, dtype=dtype)
         assert state.velocity.dtype == dtype
         return jnp.cos(state.velocity @ jnp.asarray([1, -2], dtype) + jnp.asarray(0.7, dtype))
 
-    forward = jax.jit(lambda a: jax.jvp(contributions, (a,), (jnp.ones((), dtype),))[1])
-    derivative = forward(jnp.asarray(0.8, dtype))
-    derivative = np.asarray(derivative, float)
+    forward = jax.jit(lambda a: jax.jvp(contributions, (a,), (jnp.ones((), dtype),)))
+    cosine, derivative = (np.asarray(y, float) for y in forward(jnp.asarray(0.8, dtype)))
+    np.testing.assert_allclose(derivative, (1 - cosine**2) / (1 + 0.8 * cosine), atol=1000 * jnp.finfo(dtype).eps)
     assert abs(derivative.mean() - 0.5) < 4 * derivative.std() / 20_000**0.5 < 0.05
     reverse = jax.jit(jax.grad(lambda a: contributions(a).mean()))(jnp.asarray(0.8, dtype))
     np.testing.assert_allclose(reverse, derivative.mean(), rtol=1e-4)

@@ -345,9 +345,21 @@ def test_wasserstein_of_shifted_and_scaled_gaussians():
     np.testing.assert_allclose(D.wasserstein(a, masked), fine, rtol=1e-12)
 
 
+def test_wasserstein_to_a_law():
+    """Against the law of the square of a uniform number the cost is a polynomial of u in every 1/N: Gauss's nodes are exact.
+    Order 4, too; the order of the particles, and a dead one, change nothing. Catches quantiles at midpoints."""
+    x, ends = np.random.default_rng(0).normal(size=5), np.arange(6) / 5
+    state = jk.Particles(jnp.asarray([*x[:2], 9.0, *x[2:]])[:, None], alive=jnp.arange(6) != 2)
+    for order in (2, 4):
+        # (x - u^2)^p between the ends of each piece.
+        pieces = [np.polynomial.Polynomial([y, 0, -1]) ** order for y in np.sort(x)]
+        cost = sum(np.diff(p.integ()(ends[i : i + 2]))[0] for i, p in enumerate(pieces))
+        np.testing.assert_allclose(D.wasserstein(state, jnp.square, order=order), cost ** (1 / order), rtol=1e-12)
+
+
 def test_sampling_floor_of_wasserstein():
-    """N E[W_2^2] of N(0,1) draws against the law: 3.34(1) at N = 1000 (MATH 8), 400 runs, |z| < 4: catches quantiles at
-    midpoints, which miss the tails (about 2.9), and a square forgotten."""
+    """N E[W_2^2] of N(0,1) draws against the law: 3.34(1) at N = 1000 (MATH 8), 400 runs, |z| < 4: catches a square
+    forgotten. Not quantiles at midpoints, which are .17 lower, 2 standard errors."""
 
     @jax.jit
     def one(key):

@@ -117,11 +117,11 @@ MUTATIONS = [
     ),
     Mutation(
         "distance-midpoints",
-        "The quantiles of a law are taken at midpoints, which miss the tails.",
+        "The quantiles of a law are taken at midpoints, which miss their spread within 1/N.",
         DIAGNOSTICS + "distances.py",
         "leggauss(12)",
         "leggauss(1)",
-        tests("measuring/test_estimators.py", "test_sampling_floor_of_wasserstein"),
+        tests("measuring/test_estimators.py", "test_wasserstein_to_a_law"),
     ),
     Mutation(
         "distance-tail",

@@ -53,7 +53,7 @@ MUTATIONS = [
     ),
     Mutation(
         "sheets-count-the-dead",
-        "The rank of a sheet counts dead slots.",
+        "The rank of a sheet counts dead slots: a sheet at 0 has them beside it.",
         VLASOV + "sheets.py",
         "below, until = _ranks(jax.lax.stop_gradient(jnp.where(mask, y, jnp.inf)))",
         "below, until = _ranks(jax.lax.stop_gradient(y))",

@@ -45,11 +45,11 @@ MUTATIONS = [
     ),
     Mutation(
         "sweep-not-reversed",
-        "The second pass of a sweep runs through the rounds in the order of the first: order 1 instead of 2.",
+        "After its first round the second pass of a sweep runs forwards through the rounds: order 1 instead of 2.",
         PAIRS + "sweep.py",
         "jax.lax.cond(back, _previous, lambda a, b: (a, b), top, bottom)",
         "jax.lax.cond(back, _next, lambda a, b: (a, b), top, bottom)",
-        tests("laws/test_pairs.py", "test_weak_order[sweep]"),
+        tests("laws/test_pairs.py", "test_sweep_is_symmetric"),
     ),
     Mutation(
         "sweep-same-noise-twice",
