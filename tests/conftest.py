@@ -32,7 +32,9 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Slow tests may take five minutes."""
+    """Slow tests may take five minutes. In every file the optimised ones come last: the caches are emptied once in between."""
+    place = {path: i for i, path in enumerate(dict.fromkeys(item.path for item in items))}
+    items.sort(key=lambda item: (place[item.path], _optimised(item)))
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(300))
@@ -42,11 +44,14 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_setup(item):
     """Without most optimisations, unless the programs of a test run for longer than they compile (`slow` or `optimised`), or
     JAXKINETIC_TESTS_OPTIMISED is set."""
-    long = any(item.get_closest_marker(mark) for mark in ("slow", "optimised"))
-    quick = not long and not os.environ.get("JAXKINETIC_TESTS_OPTIMISED")
+    quick = not _optimised(item) and not os.environ.get("JAXKINETIC_TESTS_OPTIMISED")
     if jax.config.read("jax_disable_most_optimizations") != quick:
         jax.clear_caches()
         jax.config.update("jax_disable_most_optimizations", quick)
+
+
+def _optimised(item) -> bool:
+    return any(item.get_closest_marker(mark) for mark in ("slow", "optimised"))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -45,8 +45,11 @@ def with_dead(num, dim, dtype=jnp.float64):
     [
         *[(name, "direct", 3) for name in INTERACTIONS],
         ("coulomb", "direct", 2),
-        *[("coulomb", "product", dim) for dim in (2, 3, 5)],
-        ("yukawa", "product", 3),
+        ("coulomb", "product", 3),
+        *[
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("coulomb", "product", 2), ("coulomb", "product", 5), ("yukawa", "product", 3))
+        ],
         ("maxwell", "product", 4),
     ],
 )

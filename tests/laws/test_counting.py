@@ -81,10 +81,8 @@ def test_distribution_equals_projections():
         assert expected.min() > 0.003
 
 
-@pytest.mark.optimised
-@pytest.mark.parametrize(
-    "chirp", [pytest.param(0 * CHIRP, id="real"), pytest.param(CHIRP, id="complex", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("chirp", [0 * CHIRP, CHIRP], ids=["real", "complex"])
 def test_two_particles_on_grid(chirp):
     """All overlaps and the functional to 2e-6. Catches a mean field that oscillates at the frequency of the pair, and in
     the complex case a phase that is lost."""
@@ -115,7 +113,9 @@ def test_three_particles_on_grid():
         assert jnp.abs(alpha - alpha.transpose(order)).max() < 1e-12 * jnp.abs(alpha).max()
 
 
-@pytest.mark.parametrize("chirp", [0 * CHIRP, CHIRP], ids=["real", "complex"])
+@pytest.mark.parametrize(
+    "chirp", [pytest.param(0 * CHIRP, id="real", marks=pytest.mark.slow), pytest.param(CHIRP, id="complex")]
+)
 @pytest.mark.parametrize(
     ("num", "swaps", "samples"), [(2, 2, 40000), (3, 3, 40000), pytest.param(100, 1, 10000, marks=pytest.mark.slow)]
 )

@@ -170,8 +170,8 @@ def test_momentum_reversal_and_long_times(scheme):
     assert errors[300:].max() < 2 * errors[:300].max() + 1e-13
 
 
-@pytest.mark.optimised
-@pytest.mark.parametrize("temperature", slow_but((0.1,), (0.1, 0.2)))
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", [0.1, 0.2])
 def test_hmf_growth_rate(temperature):
     """HMF, N = 10^6, quiet start, leapfrog: the rate of the dispersion relation within 1 %. Catches a force 1/N too
     small by any factor (the rate goes as its root), and a noisy start: from random points |M| begins at 1e-3 instead of
@@ -276,7 +276,11 @@ def test_permutation_and_mask_invariance(potential, scheme):
 
 
 @pytest.mark.parametrize(
-    ("potential", "scheme", "dtype"), [(*CONTRACT[0], np.float32), *((*case, np.float64) for case in CONTRACT)]
+    ("potential", "scheme", "dtype"),
+    slow_but(
+        [(*CONTRACT[0], np.float32), (*CONTRACT[0], np.float64)],
+        [(*CONTRACT[0], np.float32), *((*case, np.float64) for case in CONTRACT)],
+    ),
 )
 def test_restarts_saves_and_dtype(potential, scheme, dtype, tmp_path):
     """Bitwise restarts, through a file too; saving does not change the path; no other dtype anywhere. Catches a half

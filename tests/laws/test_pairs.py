@@ -135,7 +135,7 @@ def partners(words, num):
     return jnp.zeros(num, jnp.uint32).at[i].set(j).at[j].set(i)
 
 
-@pytest.mark.parametrize("num", [4, 6, 8, 10])
+@pytest.mark.parametrize("num", slow_but((4, 6, 8), (4, 6, 8, 10)))
 def test_random_matchings_are_unbiased(num):
     """chi^2, false alarm 1e-6 each: pairs; the partners of 0 in two successive steps; the partners of two particles at
     once.

@@ -321,7 +321,8 @@ def test_growth(case, expected):
     np.testing.assert_allclose(rate, expected, rtol=5e-3)
 
 
-@pytest.mark.parametrize("name", slow_but(("velocity",), SYSTEMS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_reversible_gradients(name):
     """`Reversible` gives the gradients of `Direct` over 500 steps with respect to the strength and the initial data: to
     1e-9, with saves on the way; and second derivatives by forward over reverse. Catches a backward pass that visits

@@ -72,11 +72,8 @@ def p_values(x, y):
     return np.array([*out, homogeneity(*cells)])
 
 
-@pytest.mark.optimised
-@pytest.mark.parametrize(
-    ("num", "runs"),
-    slow_but([(6, 30_000)], [(6, 30_000), (6, RUNS), (20, RUNS)]),
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("num", "runs"), [(6, 30_000), (6, RUNS), (20, RUNS)])
 def test_law_equals_sequential_event_loop(num, runs):
     """Hard spheres that annihilate, three times: number alive, energy, third moment, and all three together; p > 8e-7 in
     each of 12 tests: a false alarm below 1e-5. `test_comparison_detects_mistakes` shows which mistakes 1e5 runs detect."""

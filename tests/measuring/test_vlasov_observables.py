@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import CIRCLE, poisson_bracket, torus_grid
+from helpers import CIRCLE, poisson_bracket, slow_but, torus_grid
 
 import jaxkinetic as jk
 
@@ -47,7 +47,7 @@ def test_hamiltonian(picture):
     assert abs(V.hamiltonian(real, potential)) < 1e-14
 
 
-@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("order", slow_but((4,), (2, 4)))
 @pytest.mark.parametrize("system", [V.Vlasov, V.HamiltonVlasov, V.HamiltonHartree])
 def test_conservation_to_the_order_of_the_scheme(system, order):
     """Energy, int f^3, and H_Vl of waves: by slopes; momentum to round-off, where f moves by 10 %. Catches an observable
