@@ -215,6 +215,7 @@ def test_samples_have_the_law_of_the_amplitude():
     assert abs((v * v).mean() - 0.6) < 4 * (v * v).std() / 2**8
 
 
+@pytest.mark.slow
 def test_gradients_of_sampled_share():
     """In the stiffness and in Sigma_xx, N = 3, through the flow, against differences of the exact value: within 2 %, the
     noise of 20000 samples (.1 %) and of dt. Catches a flow that is frozen, and samples that do not move with their law."""

@@ -454,6 +454,7 @@ def test_dispersion_root_argument_errors(potential, f0, sentence):
         V.dispersion_root(V.Cosine(), V.Maxwellian(0.1, math.pi), 2.0, scale=0.4)
 
 
+@pytest.mark.slow
 @pytest.mark.optimised
 def test_functions_are_read_anew_at_every_call():
     """The variables that a user's function closes over may change between calls. Catches a compiled program that is kept for a
