@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Integer, Shaped
 
-from jaxkinetic_kernels import materialise
+from jaxkinetic_kernels import materialise_both
 
 Table = list[Inexact[Array, "*slots"]]
 Columns = tuple[Float[Array, "*slots"], ...]
@@ -27,7 +27,7 @@ def unpack(table: Table) -> Columns:
 
 def stored(components: Columns) -> Columns:
     """The components, computed once and kept in memory for every kernel that reads them, two components in one loop."""
-    return unpack([materialise(x) for x in pack(components)])
+    return unpack([materialise_both(x) for x in pack(components)])
 
 
 def put(table: Table, partners: Array, columns: tuple[Array, ...], active: Array) -> Table:
@@ -44,7 +44,7 @@ def put(table: Table, partners: Array, columns: tuple[Array, ...], active: Array
 def matched(table: Table, partners: Integer[Array, "2 K"]) -> tuple[Float[Array, "2 K"], ...]:
     """The columns at `partners`, (2, K) each: both partners of a pair by one gather. A partner beyond the last slot (it pads an
     odd number) reads the last one."""
-    return unpack([materialise(at(x, partners)) for x in table])
+    return unpack([materialise_both(at(x, partners)) for x in table])
 
 
 def spread(columns: tuple[Float[Array, "2 K"], ...], partners: Integer[Array, "2 K"], num: int) -> Table:

@@ -8,6 +8,7 @@ from .feistel import permute as permute
 from .matchings import circle_round as circle_round
 from .matchings import random_matching as random_matching
 from .materialise import materialise as materialise
+from .materialise import materialise_both as materialise_both
 from .materialise import materialise_words as materialise_words
 from .nearest import kth_nearest as kth_nearest
 from .once import once as once

@@ -10,6 +10,17 @@ def materialise(x: jax.Array) -> jax.Array:
     would be two loops.
 
     The derivative is the identity, without a second conditional."""
+    return materialise_both(x)
+
+
+@materialise.defjvp
+def _materialise_jvp(primals, tangents):
+    return materialise(*primals), tangents[0]
+
+
+def materialise_both(x: jax.Array) -> jax.Array:
+    """`materialise`, of which the derivative is kept in memory too: for an array whose cotangent costs much and is read by
+    more than one kernel (what is gathered, or added to both partners of a pair)."""
 
     def on_cpu(x: jax.Array) -> jax.Array:
         # What enters a conditional is in memory; its predicate is hidden until everything is fused.
@@ -17,11 +28,6 @@ def materialise(x: jax.Array) -> jax.Array:
         return jax.lax.cond(known, lambda x: x, jnp.zeros_like, x)
 
     return jax.lax.platform_dependent(x, cpu=on_cpu, default=lambda x: x)
-
-
-@materialise.defjvp
-def _materialise_jvp(primals, tangents):
-    return materialise(*primals), tangents[0]
 
 
 def materialise_words(words: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:

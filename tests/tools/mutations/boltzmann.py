@@ -114,7 +114,7 @@ MUTATIONS = [
         "return undifferentiated(_RATE, x)",
         "return x",
         tests(
-            "laws/test_exact_clock.py",
+            "laws/test_jump_gradients.py",
             "test_biased_gradients_raise[grad-hard spheres-scheme0]",
             "test_biased_gradients_raise[grad-volume-scheme1]",
         ),
@@ -127,7 +127,7 @@ MUTATIONS = [
         v_i, v_j = (tuple(of_rate(c) for c in v) for v in (v_i, v_j))
 """,
         "",
-        tests("laws/test_exact_clock.py", "test_biased_gradients_through_comparisons_raise[scheme0]"),
+        tests("laws/test_jump_gradients.py", "test_biased_gradients_through_comparisons_raise[scheme0]"),
     ),
     Mutation(
         "guard-of-bernoulli",
@@ -143,7 +143,7 @@ MUTATIONS = [
         PAIRS + "_window.py",
         "return masked(v_i, 1), masked(v_j, 0)",
         "return tuple(v_i), tuple(v_j)",
-        tests("laws/test_exact_clock.py", "test_gradient_in_jump_map_parameter[scheme1-13]"),
+        tests("laws/test_jump_gradients.py", "test_gradient_in_jump_map_parameter[scheme1-13]"),
     ),
     Mutation(
         "leap-even-q",
@@ -247,7 +247,7 @@ MUTATIONS = [
         PAIRS + "_window.py",
         "return masked(v_i, 1), masked(v_j, 0)",
         "return masked(v_i, 0), masked(v_j, 0)",
-        tests("laws/test_exact_clock.py", "test_gradient_in_jump_map_parameter"),
+        tests("laws/test_jump_gradients.py", "test_gradient_in_jump_map_parameter"),
     ),
     Mutation(
         "guard-too-strict",
@@ -257,7 +257,7 @@ MUTATIONS = [
         v_i""",
         """    if True:
         v_i""",
-        tests("laws/test_exact_clock.py", "test_velocity_gradients"),
+        tests("laws/test_jump_gradients.py", "test_velocity_gradients"),
     ),
     Mutation(
         "clock-negative-total",
