@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,10 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from ._checks import is_traced
+from ._checks import is_traced, refuse
+from ._residuals import covariance_of_one_run, total
+from ._student import student_interval
 
-_RATES, _GOLDEN_STEPS, _CORRELATIONS = 256, 60, 50
+# Numbers that the search for a rate handles at once.
+_AT_ONCE = 1 << 22
+_RATES, _GOLDEN_STEPS = 256, 60
 _STRETCHES, _LEAST_STRETCH, _MOST_STRETCH = 33, 0.05, 4.0
+_PARAMETERS = ("rate", "amplitude", "floor", "shape")
 
 
 class DecayFit(eqx.Module):
@@ -25,8 +30,11 @@ class DecayFit(eqx.Module):
     - "stretched": u = t^beta, so that $A e^{-\lambda t^\beta}$; beta = `shape`.
 
     `amplitude` overflows if the series begins very late; `first_value` is A e^{-lambda u} at `first_time`, where the series
-    begins, and calling the fit evaluates it from there. `correlation_time`: of the residuals (one run only, else NaN). `r2`:
-    1 - (residual sum of squares)/(sum of squares about the mean).
+    begins, and calling the fit evaluates it from there. `correlation_time`: of the residuals (of several runs NaN). `r2`:
+    1 - (residual sum of squares)/(sum of squares about the mean); 0 for a constant series.
+
+    `degrees_of_freedom` of the standard errors: R - 1 for R runs; infinity for one run, whose standard errors allow for the
+    variance that is estimated. `interval(level)` uses them.
     """
 
     rate: Float[Array, ""]
@@ -42,6 +50,16 @@ class DecayFit(eqx.Module):
     first_time: Float[Array, ""]
     first_value: Float[Array, ""]
     model: str = eqx.field(static=True)
+    degrees_of_freedom: float = eqx.field(static=True, default=math.inf)
+
+    def interval(
+        self, level: float = 0.95, of: Literal["rate", "amplitude", "floor", "shape"] = "rate"
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """(low, high): the confidence interval of the parameter `of`, by Student's law with `degrees_of_freedom`. Two runs have
+        one degree of freedom: 95 % is 12.7 standard errors. **Raises:** `ValueError` for a level outside (0, 1)."""
+        if of not in _PARAMETERS:
+            raise refuse("of", f"be one of {', '.join(_PARAMETERS)}", f"is {of!r}", "choose one")
+        return student_interval(getattr(self, of), getattr(self, f"{of}_stderr"), self.degrees_of_freedom, level)
 
     def __call__(self, times: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         elapsed = jnp.asarray(times) - self.first_time
@@ -52,8 +70,9 @@ class DecayFit(eqx.Module):
         shape = {"exponential": "", "algebraic": f", offset {float(self.shape):.4g}"}.get(
             self.model, f", stretch {float(self.shape):.4g} +- {float(self.shape_stderr):.2g}"
         )
+        low, high = map(float, self.interval(0.95))
         return (
-            f"rate {float(self.rate):.5g} +- {float(self.rate_stderr):.2g}, amplitude {float(self.amplitude):.4g} +- "
+            f"rate {float(self.rate):.5g} +- {float(self.rate_stderr):.2g} (95 %: {low:.5g} to {high:.5g}), amplitude {float(self.amplitude):.4g} +- "
             f"{float(self.amplitude_stderr):.2g}{shape}, floor {float(self.floor):.4g}, r2 {float(self.r2):.5f}"
         )
 
@@ -75,15 +94,17 @@ def _power(x: Array, exponent: Array) -> Array:
 
 class _Series(NamedTuple):
     """A series, padded so that series of similar lengths share one program. `times`: (T,), padded with the last time. `runs`:
-    (R, T), padded with 0. `counts`: (T,), 1 for a time of the series and 0 for padding. `num_runs`: scalar, without padding."""
+    (R, T), padded with 0. `counts`: (T,), 1 for a time of the series and 0 for padding. `num_runs`: scalar, without padding.
+    `sigma`: (T,), given standard errors of the values, padded with 1; or None."""
 
     times: Any
     runs: Any
     counts: Any
     num_runs: Any
+    sigma: Any
 
 
-def padded(times: Any, runs: Any) -> _Series:
+def padded(times: Any, runs: Any, sigma: Any = None) -> _Series:
     (num_runs, num), make = runs.shape, jnp if is_traced(times, runs) else np
     more, more_runs = (_next_size(n) - n for n in (num, num_runs))
     counts = np.pad(np.ones(num, runs.dtype), (0, more))
@@ -91,6 +112,7 @@ def padded(times: Any, runs: Any) -> _Series:
     return _Series(
         make.pad(times, (0, more), mode="edge"), make.pad(runs, ((0, more_runs), (0, more))), counts,
         np.asarray(num_runs, runs.dtype),
+        None if sigma is None else (jnp if is_traced(sigma) else np).pad(sigma, (0, more), constant_values=1),
     )  # fmt: skip
 
 
@@ -105,8 +127,9 @@ def _next_size(num: int) -> int:
 def least_squares(
     origin: Array, series: _Series, fixed: Array, shape: Array, model: str, fitted_floor: bool, fitted_shape: bool,
     replicated: bool,
-) -> DecayFit:  # fmt: skip
-    t, runs, counts, num_runs = series
+) -> dict[str, Array]:  # fmt: skip
+    """The entries of a `DecayFit`."""
+    t, runs, counts, num_runs, sigma = series
     num = jnp.sum(counts)
     mean = jnp.sum(runs, axis=0) / num_runs
     # Unit time and unit values: float32 then has the same accuracy whatever the units of the series.
@@ -138,20 +161,28 @@ def least_squares(
         return jnp.stack([rate, size * amplitude * growth, size * floor, own_shape])
 
     search = partial(_search_shape, clock) if fitted_shape else partial(_search, clock(shape))
-    start = search(y, counts, fitted_floor)
-    theta, settled = _least(predict, start, y, fitted_shape)
+    start = jax.lax.stop_gradient(search(y, counts, fitted_floor))
+    back, told_apart = _orthonormal_coordinates(predict, start)
 
-    theta = jnp.where(jnp.isfinite(runs).all(), theta, jnp.nan)
-    residual, jacobian = y - predict(theta), jax.jacfwd(predict)(theta)
+    def theta_at(z: Array) -> Array:
+        return start + back @ z
+
+    z, settled = _least(predict, theta_at, jnp.zeros_like(start), y, fitted_shape)
+    z = jnp.where(jnp.isfinite(runs).all(), z, jnp.nan)
+    theta = theta_at(z)
+    residual, jacobian = y - predict(theta), jax.jacfwd(lambda z: predict(theta_at(z)))(z)
     if replicated:
         real = (jnp.arange(runs.shape[0], dtype=t.dtype) < num_runs).astype(t.dtype)
-        influence = jnp.linalg.pinv(jacobian) @ (real[:, None] * (runs - mean[None, :]) / size).T
+        normal = jnp.where(told_apart, jacobian.T @ jacobian, jnp.eye(len(start), dtype=t.dtype))
+        influence = jnp.linalg.solve(normal, jacobian.T @ (real[:, None] * (runs - mean[None, :]) / size).T)
         covariance = influence @ influence.T / (num_runs * (num_runs - 1))
-        tau = jnp.asarray(jnp.nan, t.dtype)
+        tau = jnp.zeros((), t.dtype)
     else:
-        covariance, tau = _covariance_of_one_run(s, counts, residual, jacobian)
-    known = (jnp.abs(theta[1]) > 0) & jnp.isfinite(covariance).all() & settled
-    slopes = jax.jacfwd(parameters)(theta)
+        # A Jacobian without rank has no covariance: any other stands for it, and no NaN arises.
+        safe = jnp.where(told_apart, jacobian, _independent_columns(counts, len(start)))
+        covariance, tau = covariance_of_one_run(s, counts, residual, safe, None if sigma is None else sigma / size)
+    known = (jnp.abs(theta[1]) > 0) & jnp.isfinite(covariance).all() & settled & told_apart
+    slopes = jax.jacfwd(lambda z: parameters(theta_at(z)))(z)
     variances = jnp.einsum("ip,pq,iq->i", slopes, jnp.where(known, covariance, 0), slopes)
     positive = variances > 0
     errors = jnp.where(positive, jnp.sqrt(jnp.where(positive, variances, 1)), 0)
@@ -163,21 +194,44 @@ def least_squares(
     overflows = rate * before > _largest_exponent(t.dtype)
     amplitude = jnp.where(overflows, jnp.sign(theta[1]) * jnp.inf, amplitude)
     errors = errors.at[1].set(jnp.where(overflows, jnp.inf, errors[1]))
-    return DecayFit(
-        rate=rate,
-        rate_stderr=errors[0],
-        amplitude=amplitude,
-        amplitude_stderr=errors[1],
-        floor=floor if fitted_floor else fixed,
-        floor_stderr=errors[2],
-        shape=own_shape,
-        shape_stderr=errors[3],
-        r2=1 - jnp.sum(residual**2) / jnp.sum(counts * (y - jnp.sum(y) / num) ** 2),
-        correlation_time=tau * span,
-        first_time=origin,
-        first_value=size * theta[1],
-        model=model,
-    )
+    squares = total(counts * (y - total(y) / num) ** 2)
+    varies = squares > 0
+    explained = 1 - total(residual**2) / jnp.where(varies, squares, 1)
+    return {
+        "rate": rate,
+        "rate_stderr": errors[0],
+        "amplitude": amplitude,
+        "amplitude_stderr": errors[1],
+        "floor": floor if fitted_floor else fixed,
+        "floor_stderr": errors[2],
+        "shape": own_shape,
+        "shape_stderr": errors[3],
+        "r2": jnp.where(varies, explained, 0),
+        "correlation_time": tau * span,
+        "first_time": origin,
+        "first_value": size * theta[1],
+    }
+
+
+def _orthonormal_coordinates(predict: Callable[[Array], Array], start: Array) -> tuple[Array, Array]:
+    """(B, told): theta = start + B z, in which the columns of the Jacobian at `start` are orthonormal. The parameters of a decay
+    are nearly collinear on a short window; in z every matrix is close to the identity, in float32 too. `told` is False where the
+    columns are dependent up to rounding: the tolerance does not depend on the length of the series."""
+    jacobian = jax.lax.stop_gradient(jax.jacfwd(predict)(start))
+    scale = jnp.sqrt(total(jacobian**2))
+    positive = (scale > 0) & jnp.isfinite(scale)
+    scale = jnp.where(positive, scale, 1)
+    finite = jnp.isfinite(jacobian).all()
+    r = jnp.linalg.qr(jnp.where(finite, jacobian / scale[None], 0), mode="r")
+    told = jnp.all(jnp.abs(jnp.diagonal(r)) > 30 * jnp.finfo(start.dtype).eps) & positive.all() & finite
+    eye = jnp.eye(start.shape[0], dtype=start.dtype)
+    back = jax.scipy.linalg.solve_triangular(jnp.where(told, r, eye), eye) / scale[:, None]
+    return back, told
+
+
+def _independent_columns(counts: Array, num: int) -> Array:
+    """(T, p): 1 at the first p times, one each."""
+    return counts[:, None] * jnp.eye(counts.shape[0], num, dtype=counts.dtype)
 
 
 def _before(model: str, origin: Array, shape: Array) -> Array:
@@ -190,13 +244,13 @@ def _linear_parameters(rate: Array, s: Array, y: Array, counts: Array, fitted_fl
     decay = counts * jnp.exp(-rate * s)
     mean_decay = mean_y = jnp.zeros((), s.dtype)
     if fitted_floor:
-        mean_decay, mean_y = (jnp.sum(x) / jnp.sum(counts) for x in (decay, y))
+        mean_decay, mean_y = (total(x) / jnp.sum(counts) for x in (decay, y))
     regressor, target = decay - counts * mean_decay, y - counts * mean_y
-    square = jnp.sum(regressor**2)
+    square = total(regressor**2)
     # If the data cannot be told from a constant, the amplitude is 0 and the floor absorbs them.
-    told_apart = square > jnp.finfo(s.dtype).eps * jnp.sum(decay**2)
-    amplitude = jnp.where(told_apart, jnp.sum(regressor * target) / jnp.where(told_apart, square, 1), 0)
-    rest = jnp.sum((target - amplitude * regressor) ** 2)
+    told_apart = square > jnp.finfo(s.dtype).eps * total(decay**2)
+    amplitude = jnp.where(told_apart, total(regressor * target) / jnp.where(told_apart, square, 1), 0)
+    rest = total((target - amplitude * regressor) ** 2)
     parameters = [amplitude] + ([mean_y - amplitude * mean_decay] if fitted_floor else [])
     return jnp.stack(parameters), rest
 
@@ -212,7 +266,9 @@ def _search(s: Array, y: Array, counts: Array, fitted_floor: bool) -> Array:
     spread = jnp.linspace(-1, 1, _RATES, dtype=s.dtype)
     # Growth is sought up to e^40 over the series, which float32 can still square.
     grid = jnp.maximum(jnp.sinh(spread * jnp.arcsinh(20 * fastest)) / 20, -40)
-    best = jnp.clip(jnp.argmin(jax.vmap(rest)(grid)), 1, _RATES - 2)
+    batch = min(_RATES, max(1, _AT_ONCE // s.shape[0]))
+    rests = jax.vmap(rest)(grid) if batch == _RATES else jax.lax.map(rest, grid, batch_size=batch)
+    best = jnp.clip(jnp.argmin(rests), 1, _RATES - 2)
     rate = _golden(rest, grid[best - 1], grid[best + 1])
     return jnp.concatenate([rate[None], _linear_parameters(rate, s, y, counts, fitted_floor)[0]])
 
@@ -249,106 +305,56 @@ def _largest_exponent(dtype: jnp.dtype) -> float:
     return 0.8 * math.log(float(jnp.finfo(dtype).max))
 
 
-def _least(predict: Callable[[Array], Array], theta: Array, y: Array, fitted_shape: bool) -> tuple[Array, Array]:
-    """(theta, settled): the minimum near theta, by Newton steps that are taken only if the sum of squares falls; settled is
-    False where none was found (at the end of the search, or without curvature).
+def _least(
+    predict: Callable[[Array], Array], theta_at: Callable[[Array], Array], start: Array, y: Array, fitted_shape: bool
+) -> tuple[Array, Array]:
+    """(z, settled): the minimum near z = `start`, by Newton steps that are taken only if the sum of squares falls; settled is False
+    where none was found (at the end of the search, or without curvature).
 
     Derivatives of every order are those of the solution of "gradient = 0" (`jax.lax.custom_root`), not of the search.
     """
 
     eps = float(jnp.finfo(y.dtype).eps)
 
-    def half_squares(theta: Array) -> Array:
-        return jnp.sum((y - predict(theta)) ** 2) / 2
+    def half_squares(z: Array) -> Array:
+        return total((y - predict(theta_at(z))) ** 2) / 2
 
-    def newton(theta: Array) -> tuple[Array, Array]:
-        """(the step, whether theta is a minimum: positive curvature, and a step that hardly lowers the sum of squares)."""
-        gradient, hessian = jax.grad(half_squares)(theta), jax.hessian(half_squares)(theta)
-        # Unit diagonal, so that one threshold serves all parameters.
-        scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), jnp.finfo(y.dtype).tiny))
-        scaled = hessian / jnp.outer(scale, scale)
-        step = jnp.linalg.pinv(scaled) @ (gradient / scale) / scale
+    def solved(matrix: Array, target: Array) -> tuple[Array, Array]:
+        """(matrix^{-1} target, whether the matrix is positive); of a singular matrix the target itself."""
+        curvatures = jnp.linalg.eigvalsh(jax.lax.stop_gradient(jnp.where(jnp.isfinite(matrix).all(), matrix, 0)))
+        regular = jnp.min(jnp.abs(curvatures)) > 10 * eps * jnp.max(jnp.abs(curvatures))
+        safe = jnp.where(regular, matrix, jnp.eye(target.shape[0], dtype=target.dtype))
+        return jnp.linalg.solve(safe, target), regular & (curvatures[0] > 0)
+
+    def newton(z: Array) -> tuple[Array, Array]:
+        """(the step, whether z is a minimum: positive curvature, and a step that hardly lowers the sum of squares)."""
+        gradient, hessian = jax.grad(half_squares)(z), jax.hessian(half_squares)(z)
+        step, positive = solved(hessian, gradient)
         step = jnp.where(jnp.isfinite(step).all(), step, 0)
-        small = jnp.abs(gradient @ step) <= 1e-4 * half_squares(theta) + eps * jnp.sum(y * y)
-        return step, small & (jnp.linalg.eigvalsh(scaled)[0] > 10 * eps)
+        small = jnp.abs(gradient @ step) <= 1e-4 * half_squares(z) + eps * total(y * y)
+        return step, small & positive
 
     steps = 4 if fitted_shape else 2
 
-    def solve(_: Callable[[Array], Array], theta: Array) -> tuple[Array, Array]:
+    def solve(_: Callable[[Array], Array], z: Array) -> tuple[Array, Array]:
         def once(turn: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
-            theta, _ = found
-            step, settled = newton(theta)
-            closer = theta - step
+            z, _ = found
+            step, settled = newton(z)
+            closer = z - step
             # The last iteration only evaluates: the program then holds one copy of the second derivatives.
             wanted = turn < steps
             if fitted_shape:
-                wanted &= (closer[-1] > _LEAST_STRETCH) & (closer[-1] < _MOST_STRETCH)
+                shape = theta_at(closer)[-1]
+                wanted &= (shape > _LEAST_STRETCH) & (shape < _MOST_STRETCH)
             # Allow an increase by round-off: near the minimum the sum of squares cannot tell two points apart.
-            allowed = half_squares(theta) * (1 + 1e3 * eps) + 1e3 * eps**2 * jnp.sum(y * y)
+            allowed = half_squares(z) * (1 + 1e3 * eps) + 1e3 * eps**2 * total(y * y)
             # As a float: `custom_root` can differentiate an auxiliary output only if it is a number.
-            return jnp.where((half_squares(closer) <= allowed) & wanted, closer, theta), settled.astype(y.dtype)
+            return jnp.where((half_squares(closer) <= allowed) & wanted, closer, z), settled.astype(y.dtype)
 
-        return jax.lax.fori_loop(0, steps + 1, once, (theta, jnp.zeros((), y.dtype)))
+        return jax.lax.fori_loop(0, steps + 1, once, (z, jnp.zeros((), y.dtype)))
 
     def tangent_solve(linear: Callable[[Array], Array], target: Array) -> Array:
-        return jnp.linalg.pinv(jax.jacfwd(linear)(jnp.zeros_like(target))) @ target
+        return solved(jax.jacfwd(linear)(jnp.zeros_like(target)), target)[0]
 
-    theta, settled = jax.lax.custom_root(
-        jax.grad(half_squares), jax.lax.stop_gradient(theta), solve, tangent_solve, has_aux=True
-    )
-    return theta, settled > 0
-
-
-def _covariance_of_one_run(s: Array, counts: Array, residual: Array, jacobian: Array) -> tuple[Array, Array]:
-    """Covariance of the least-squares estimate under residuals of correlation e^{-|s-s'|/tau}, averaged over tau with
-    the weights of the restricted likelihood; and the mean tau. Residuals and rows of the Jacobian are 0 where `counts` is 0."""
-    num, params = jnp.sum(counts), jacobian.shape[1]
-    gaps = jnp.diff(s)
-    scale = jnp.linalg.norm(jacobian, axis=0)
-    scale = jnp.where(scale > 0, scale, 1)
-    j = jacobian / scale[None, :]
-    bread = jnp.linalg.pinv(j)
-
-    def at(correlation: Array) -> tuple[Array, Array, Array]:
-        """(log restricted likelihood, covariance, tau), `correlation` being that over the mean gap."""
-        tau = -jnp.sum(gaps) / (num - 1) / jnp.log(jnp.maximum(correlation, 1e-30))
-        phi = jnp.where((correlation > 0) & (counts[1:] > 0), jnp.exp(-gaps / tau), 0)
-        deviation = jnp.sqrt(1 - phi**2)
-
-        def whiten(x: Array) -> Array:
-            later = (x[1:] - phi[:, None] * x[:-1]) / deviation[:, None]
-            return jnp.concatenate([x[:1], later])
-
-        white_j, white_r = whiten(j), whiten(residual[:, None])
-        normal = white_j.T @ white_j
-        correction = jnp.linalg.solve(normal, white_j.T @ white_r)
-        rest = jnp.sum((white_r - white_j @ correction) ** 2)
-        rest = jnp.maximum(rest, jnp.finfo(s.dtype).tiny)
-        log_likelihood = (
-            -jnp.sum(jnp.log(deviation)) - jnp.linalg.slogdet(normal)[1] / 2 - (num - params) / 2 * jnp.log(rest)
-        )
-        coloured = _exponential_kernel(phi, j)
-        # num - params - 2: the mean of the variance's posterior, not its mode.
-        covariance = bread @ coloured @ (bread @ bread.T) * rest / jnp.maximum(num - params - 2, 1)
-        return log_likelihood, covariance, jnp.where(correlation > 0, tau, 0)
-
-    grid = jnp.linspace(0, 0.98, _CORRELATIONS, dtype=s.dtype)
-    # Independent residuals and correlated ones are given even odds beforehand.
-    prior = jnp.where(grid > 0, 1 / (_CORRELATIONS - 1), 1.0)
-    log_likelihood, covariance, tau = jax.vmap(at)(grid)
-    weights = jax.nn.softmax(log_likelihood + jnp.log(prior))
-    mean = jnp.tensordot(weights, covariance, axes=1) / jnp.outer(scale, scale)
-    return mean, weights @ tau
-
-
-def _exponential_kernel(phi: Array, j: Array) -> Array:
-    """Sigma j with Sigma_{st} = the product of phi between s and t: two recursions, O(T)."""
-
-    def sweep(carry: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
-        total = x[0] * carry + x[1]
-        return total, total
-
-    zero = jnp.zeros_like(j[0])
-    _, forward = jax.lax.scan(sweep, zero, (jnp.concatenate([phi[:1] * 0, phi]), j))
-    _, backward = jax.lax.scan(sweep, zero, (jnp.concatenate([phi[::-1][:1] * 0, phi[::-1]]), j[::-1]))
-    return forward + backward[::-1] - j
+    z, settled = jax.lax.custom_root(jax.grad(half_squares), start, solve, tangent_solve, has_aux=True)
+    return z, settled > 0

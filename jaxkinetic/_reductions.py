@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Inexact, Int32
 
+from ._checks import refuse
+from ._student import student_interval
 from ._types import PyTree
 
 
@@ -35,12 +37,25 @@ class AbstractReduction(eqx.Module):
 
 
 class Moments(eqx.Module):
-    """`mean`, `var` (unbiased), `stderr` of the mean, each of the shape of one replica's value; `count` of replicas."""
+    """`mean`, `var` (unbiased), `stderr` of the mean, each of the shape of one replica's value; `count` of replicas.
+
+    `interval(level)`: (low, high), the confidence interval of the mean by Student's law with `degrees_of_freedom` = count - 1: of
+    two replicas 95 % is 12.7 standard errors, of nine 2.3. Real values only."""
 
     mean: Inexact[Array, "*value"]
     var: Float[Array, "*value"]
     stderr: Float[Array, "*value"]
     count: Int32[Array, ""]
+
+    @property
+    def degrees_of_freedom(self) -> Int32[Array, ""]:
+        return self.count - 1
+
+    def interval(self, level: float = 0.95) -> tuple[Float[Array, "*value"], Float[Array, "*value"]]:
+        """**Raises:** `ValueError` for a level outside (0, 1), and for complex values."""
+        if jnp.iscomplexobj(self.mean):
+            raise refuse("self.mean", "be real", f"is {self.mean.dtype}", "reduce real and imaginary part by themselves")
+        return student_interval(self.mean, self.stderr, self.degrees_of_freedom, level)
 
 
 class _Total(eqx.Module):

@@ -1,5 +1,6 @@
 """Decay rates with error bars."""
 
+import math
 from typing import Literal
 
 import jax
@@ -10,6 +11,8 @@ from jaxtyping import Array, ArrayLike, Real
 from ._checks import check_finite, check_scalar, describe, is_traced, known_as, real_array, refuse
 from ._decay_fit import DecayFit as DecayFit
 from ._decay_fit import least_squares, padded
+from ._host import in_double_precision
+from ._reductions import Moments
 from ._types import RealScalarLike
 
 _MODELS = ("exponential", "algebraic", "stretched")
@@ -18,8 +21,9 @@ _SIGNAL = 3.0  # standard errors
 
 def fit_decay(
     times: Real[ArrayLike, " T"],
-    values: Real[ArrayLike, " T"] | Real[ArrayLike, "R T"],
+    values: Real[ArrayLike, " T"] | Real[ArrayLike, "R T"] | Moments,
     *,
+    stderr: Real[ArrayLike, " T"] | None = None,
     model: Literal["exponential", "algebraic", "stretched"] = "exponential",
     floor: RealScalarLike | Literal["fit"] | None = None,
     window: tuple[RealScalarLike, RealScalarLike] | Literal["signal"] | None = None,
@@ -30,7 +34,9 @@ def fit_decay(
 
     **Arguments:**
 
-    - `times`: (T,), increasing. `values`: (T,) of one run, or (R, T) of R >= 2 independent runs, whose mean is fitted.
+    - `times`: (T,), increasing. `values`: (T,) of one run; or (R, T) of R >= 2 independent runs, whose mean is fitted; or the
+      `Moments` that an ensemble with `reduce=jk.MeanVar()` gives.
+    - `stderr`: (T,), the known standard errors of the values, not negative; then `values` is (T,).
     - `model`: "exponential"; "algebraic", a power law in s + t with s = `offset` (0: in t itself, then times are positive);
       "stretched", beta = `stretch` given (2/3 is the theorem's for Coulomb) or fitted; times not negative.
     - `floor`: c; None is 0, a number is kept, "fit" makes it one more parameter.
@@ -43,14 +49,21 @@ def fit_decay(
     smallest gap), the stretch between .05 and 4, then refined to round-off. Where no minimum lies inside, all standard
     errors are infinite.
 
-    Standard errors. Of R runs: from the scatter of the runs themselves, whatever their correlation in time. Of one run:
-    the residuals are taken as a stationary process of correlation e^{-|t-s|/tau}, tau = 0 (independent) included; the
-    covariance of the least-squares estimate is averaged over tau with the weights of the restricted likelihood, and the
-    residual variance is that of its posterior. Both assume errors small enough for the model to be linear across them.
-    Measured on 500-1000 series of 50 points (exponential, decay rate 4 per length of the series): with a given floor the
+    Standard errors. Of R runs: from the scatter of the runs themselves, whatever their correlation in time, with R - 1 degrees
+    of freedom: use `fit.interval(.95)`, which is 12.7 standard errors for two runs and 2.3 for nine. Of one run: the residuals
+    are taken as a stationary process of correlation e^{-|t-s|/tau}, tau = 0 (independent) included; the covariance of the
+    least-squares estimate is averaged over tau with the weights of the restricted likelihood, and the residual variance is that
+    of its posterior. With `stderr` or `Moments` the variances are given, and only tau is estimated; the degrees of freedom of
+    `Moments` are those of one time, R - 1, which is cautious. All assume errors small enough for the model to be linear across
+    them. Measured on 500-1000 series of 50 points (exponential, decay rate 4 per length of the series): with a given floor the
     interval of 1.96 standard errors covers in 95-97 % for tau up to a tenth of the series, 93 % at a fifth, 90 % at two
     fifths; with a fitted floor in 94-97, 90 and 82-85 %. It is cautious in between: at tau = a twentieth it is 1.4 times the
     scatter. A run has to be longer than its memory, or be repeated. A series without signal has an infinite standard error.
+    **Data without noise** (a grid, a single deterministic run) have no statistical error: what is printed then measures how far
+    the model is from the data, and not how far the rate is from the truth. Compare two windows and two dt instead.
+
+    Concrete data are fitted in float64 on the host's CPU, whatever their dtype, and the result has their dtype. Traced data are
+    fitted in their own dtype. Lengths are padded, so that neighbouring lengths and windows share a program.
 
     **Raises:** `ValueError` for shapes that do not fit, NaN, times that do not increase, fewer than p + 3 points for p
     parameters, a single replica, an unknown model, times outside the model's clock.
@@ -59,7 +72,18 @@ def fit_decay(
         raise refuse("model", f"be one of {', '.join(_MODELS)}", f"is {model!r}", "choose one")
     known_times = None if is_traced(times) else _numbers(times)
     t = real_array("times", times if known_times is None else known_times, "T")
+    degrees_of_freedom = math.inf
+    if isinstance(values, Moments):
+        if stderr is not None:
+            raise refuse("stderr", "be None if `values` are `Moments`, which hold it", "is given", "leave it out")
+        values, stderr, count = values.mean, values.stderr, values.count
+        if is_traced(count):
+            raise refuse("values", "be concrete `Moments`", "is traced", "fit outside of `jit`, or pass `stderr`")
+        degrees_of_freedom = float(np.asarray(count)) - 1
+        if degrees_of_freedom < 1:
+            raise refuse("values", "be `Moments` of at least 2 runs", "is of 1", "run more replicas")
     values = real_array("values", values, "R T" if np.ndim(values) == 2 else "T")
+    sigma = None if stderr is None else _checked_stderr(stderr, values)
     replicated, runs = values.ndim == 2, values.reshape(-1, values.shape[-1])
     if runs.shape[1] != t.shape[0]:
         raise refuse("values", f"have {t.shape[0]} columns, one a time", f"has shape {runs.shape}", "transpose it")
@@ -73,7 +97,7 @@ def fit_decay(
         if known_times is None:
             raise refuse("window", "be None when `times` is traced", f"is {window}", "cut the series before")
         if isinstance(window, str):
-            window = _window_of_signal(window, known_times, values, floor)
+            window = _window_of_signal(window, known_times, values, floor, sigma)
         if not is_traced(window):
             window = jax.tree.map(lambda w: np.asarray(w).item() if np.ndim(w) == 0 else w, window)
         numbers = (int, float, np.number)
@@ -85,6 +109,7 @@ def fit_decay(
             t[keep],
             runs[:, keep] if is_traced(runs) else np.asarray(runs)[:, keep],
         )
+        sigma = None if sigma is None else sigma[keep]
     fitted_floor = isinstance(floor, str)
     if fitted_floor and floor != "fit":
         raise refuse("floor", 'be None, a number or "fit"', f"is {floor!r}", "choose one")
@@ -101,8 +126,30 @@ def fit_decay(
     elapsed = t - t[0] if known_times is None else known_times - known_times[0]
     first = t[0] if known_times is None else known_times[0]
     origin, elapsed, fixed, shape = known_as(runs.dtype, first, elapsed, fixed, shape)
-    series = padded(elapsed, runs)
-    return least_squares(origin, series, fixed, shape, model, fitted_floor, fitted_shape, replicated)
+    series = padded(elapsed, runs, sigma)
+    if replicated:
+        degrees_of_freedom = runs.shape[0] - 1.0
+    given = origin, series, fixed, shape
+    fit = least_squares if is_traced(given) else in_double_precision(least_squares)
+    entries = fit(*given, model, fitted_floor, fitted_shape, replicated)
+    if replicated:
+        entries["correlation_time"] = np.asarray(np.nan, runs.dtype)
+    return DecayFit(**entries, model=model, degrees_of_freedom=degrees_of_freedom)
+
+
+def _checked_stderr(stderr: ArrayLike, values: Array) -> Array | np.ndarray:
+    """Standard errors (T,) with the smallest ones raised: a time at which all runs agree (the first) must not outweigh all."""
+    sigma = real_array("stderr", stderr, "T")
+    if values.ndim != 1 or sigma.shape != values.shape:
+        raise refuse("stderr", "have one entry a value, of values (T,)", f"has shape {sigma.shape}", "pass one series")
+    check_finite("stderr", sigma)
+    if is_traced(sigma):
+        mean_square = jnp.mean(sigma**2)
+        return jnp.maximum(sigma, 0.1 * jnp.sqrt(mean_square))
+    known = np.asarray(sigma)
+    if np.any(known < 0) or not np.any(known > 0):
+        raise refuse("stderr", "be positive", f"holds {known.min():g}", "leave it out if the values have no noise")
+    return np.maximum(known, 0.1 * np.sqrt(np.mean(known**2)))
 
 
 def decay_window(
@@ -111,6 +158,7 @@ def decay_window(
     *,
     floor: float = 0.0,
     below: float = 1.0,
+    stderr: Real[ArrayLike, " T"] | None = None,
 ) -> tuple[float, float]:
     """(first, last) of the times at which a decaying series is signal, by this rule:
 
@@ -118,7 +166,7 @@ def decay_window(
     beginning; .5 leaves out the transient before the first half-life). last: the last time before the mean, less `floor`, is
     smaller than 3 standard errors at two successive times. The standard error of a mean of R >= 2 runs (R, T) is their scatter
     over sqrt(R); of one run (T,) it is 1.48 times the median of its second differences in size over sqrt(6), which sees
-    noise that is independent from save to save only, and curvature where more than half of the saves have it.
+    noise that is independent from save to save only, and curvature where more than half of the saves have it; or `stderr`.
 
     The rule looks at the noisy data themselves, which lengthens the window where the noise is high: what a late point adds
     to the fit is small by construction. Host only.
@@ -134,7 +182,9 @@ def decay_window(
         )
     check_finite("values", jnp.asarray(runs))
     signal = np.abs(runs.mean(axis=0) - float(floor))
-    if len(runs) > 1:
+    if stderr is not None:
+        noise = np.broadcast_to(np.asarray(stderr, float), t.shape)
+    elif len(runs) > 1:
         noise = runs.std(axis=0, ddof=1) / np.sqrt(len(runs))
     else:
         # The median: curvature of the signal itself, which is large early, does not count.
@@ -156,7 +206,7 @@ def decay_window(
 
 
 def _window_of_signal(
-    window: str, times: np.ndarray, values: Array, floor: ArrayLike | str | None
+    window: str, times: np.ndarray, values: Array, floor: ArrayLike | str | None, sigma: Array | np.ndarray | None
 ) -> tuple[float, float]:
     if window != "signal":
         raise refuse("window", 'be (first, last) or "signal"', f"is {window!r}", "choose one")
@@ -164,7 +214,7 @@ def _window_of_signal(
         raise refuse(
             "window", "be given as (first, last) when the floor is fitted or traced", f"is {window!r}", "pass two times"
         )
-    return decay_window(times, values, floor=0.0 if floor is None else float(jnp.asarray(floor)))
+    return decay_window(times, values, floor=0.0 if floor is None else float(np.asarray(floor)), stderr=sigma)
 
 
 def _checked_shape(model: str, offset: float, stretch: float | str, times: np.ndarray | None) -> float:

@@ -181,11 +181,12 @@ class Watch:
 
 @dataclasses.dataclass(frozen=True)
 class Headline:
-    """The number of `Report.numbers` that a sweep follows, its standard error, and what the axis says."""
+    """The number of `Report.numbers` that a sweep follows, its error, what the axis says, and what the error is."""
 
     number: str
     stderr: str
     label: str
+    error: str = "one standard error"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from . import plotting as look
 from ._experiment import GridOptions, Report, Watch
 from ._figure_types import Axes, Figure
 from ._mean_field import Evolution, accuracy, arrays, draw, evolve, rows
+from ._systematic import systematic_errors
 from ._table import table
 
 # The mode grows alone from so many times its first value on, up to this part of its largest.
@@ -27,7 +28,13 @@ def run_growth(
     window = _linear_phase(times, size)
     fit = None if window is None else fit_decay(times, size, window=window)
     growth = np.nan if fit is None else -float(fit.rate)
-    stderr = np.nan if fit is None else float(fit.rate_stderr)
+    error = None
+    if window is not None and root.imag > 0:
+
+        def again(options: GridOptions) -> Evolution:
+            return evolve(options, potential, f0, reach, f"{label}, 2 dt", watch, sign)
+
+        error = systematic_errors(_growth_rate, options, evolution, window, again)["growth_rate"]
 
     lines = [[f"{times[i]:.4g}", f"{size[i]:.4e}", f"{evolution.field_energy[i]:+.4e}"] for i in rows(evolution)]
     stable = root.imag <= 0
@@ -39,8 +46,8 @@ def run_growth(
         first = f"Too short for a fit of the growth rate, which is {root.imag:.6f} by the dispersion relation: take more steps."
     else:
         first = (
-            f"Growth rate {growth:.6f} +- {stderr:.1g} fitted from t = {window[0]:.3g} to {window[1]:.3g}, {root.imag:.6f} by "
-            f"the dispersion relation ({growth / root.imag - 1:+.2%})."
+            f"Growth rate {growth:.6f} fitted from t = {window[0]:.3g} to {window[1]:.3g} ({error}), {root.imag:.6f} by the "
+            f"dispersion relation ({growth / root.imag - 1:+.2%})."
         )
     findings = (
         first,
@@ -48,7 +55,8 @@ def run_growth(
         *accuracy(evolution),
     )
     numbers = {
-        "growth_rate": growth, "growth_rate_stderr": stderr, "growth_rate_exact": root.imag,
+        "growth_rate": growth, "growth_rate_systematic": np.nan if error is None else error.total,
+        "growth_rate_exact": root.imag,
         "window": None if window is None else list(window), "largest_mode": float(size.max()), "wavenumber": k,
         **evolution.drifts, **evolution.stats,
     }  # fmt: skip
@@ -56,6 +64,13 @@ def run_growth(
         table(["t", "|density mode|", "field energy"], lines), findings, numbers, arrays(evolution),
         functools.partial(_draw, evolution, None if stable else fit, window, root, title, reach),
     )  # fmt: skip
+
+
+def _growth_rate(evolution: Evolution, window: tuple[float, float]) -> dict[str, float] | None:
+    inside = (evolution.times >= window[0]) & (evolution.times <= window[1])
+    if inside.sum() < 5:
+        return None
+    return {"growth_rate": -float(fit_decay(evolution.times, np.abs(evolution.mode), window=window).rate)}
 
 
 def _linear_phase(times: np.ndarray, size: np.ndarray) -> tuple[float, float] | None:

@@ -154,7 +154,7 @@ def _summary(
               "headline_stderr": stderr, "exact": exact}  # fmt: skip
     results = {"headline": headline.number, "found": found.tolist(), "stderr": stderr.tolist(), "exact": exact.tolist()}
     findings = (
-        f"{headline.label.capitalize()} of {experiment.name}; +- is one standard error. A folder for each value.",
+        f"{headline.label.capitalize()} of {experiment.name}; +- is {headline.error}. A folder for each value.",
     )
     return Report(text, findings, results, arrays, lambda: _draw(experiment, name, values, found, stderr, exact))
 

@@ -22,7 +22,7 @@ HMF = Experiment(
     defaults=GridOptions(nx=256, nv=512, dt=0.05, steps=400, amplitude=1e-4, temperature=0.1),
     run=run,
     precision=64,
-    headline=Headline("growth_rate", "growth_rate_stderr", "growth rate"),
+    headline=Headline("growth_rate", "growth_rate_systematic", "growth rate", "the systematic error"),
     least_steps=20,
     least_dim=1,
     most_dim=1,

@@ -12,6 +12,7 @@ from . import plotting as look
 from ._experiment import Experiment, GridOptions, Headline, Report, Watch
 from ._figure_types import Axes, Figure
 from ._mean_field import Evolution, accuracy, arrays, draw, evolve, rows, wavelength
+from ._systematic import systematic_errors
 from ._table import table
 
 # Velocities; periods that are not fitted; what is left of a wave that is lost.
@@ -30,19 +31,18 @@ def run(options: GridOptions, watch: Watch) -> Report:
     # Before the wave comes back, and before it is lost in rounding.
     window = _TRANSIENT * period, min(end, 0.8 * recurrence, np.log(_LOST) / root.imag)
     inside = (times >= window[0]) & (times <= window[1])
-    fit = (
-        fit_oscillation(times, mode, window=window)
-        if inside.sum() >= 12 and window[1] > window[0] + 2 * period
-        else None
-    )
+    fit, errors = None, {}
+    if inside.sum() >= 12 and window[1] > window[0] + 2 * period:
+        fit = fit_oscillation(times, mode, window=window)
+
+        def again(options: GridOptions) -> Evolution:
+            return evolve(options, Poisson(length), f0, _REACH, "landau-damping, 2 dt", watch)
+
+        errors = systematic_errors(_rates, options, evolution, window, again)
 
     chosen = rows(evolution)
     lines = [[f"{times[i]:.4g}", f"{mode[i]:+.4e}", f"{evolution.field_energy[i]:.4e}"] for i in chosen]
-    damping, damping_stderr, frequency, frequency_stderr = (
-        (np.nan,) * 4
-        if fit is None
-        else map(float, (-fit.growth, fit.growth_stderr, fit.frequency, fit.frequency_stderr))
-    )
+    damping, frequency = (np.nan,) * 2 if fit is None else (-float(fit.growth), float(fit.frequency))
     bounce = np.sqrt(options.amplitude)
     if fit is None:
         found = (
@@ -51,9 +51,9 @@ def run(options: GridOptions, watch: Watch) -> Report:
         )
     else:
         found = (
-            f"Frequency {frequency:.6f} fitted, {root.real:.6f} by the dispersion relation "
+            f"Frequency {frequency:.6f} fitted ({errors['frequency']}), {root.real:.6f} by the dispersion relation "
             f"({frequency / root.real - 1:+.2%}).",
-            f"Damping rate {damping:.6f} fitted, {-root.imag:.6f} by the dispersion relation "
+            f"Damping rate {damping:.6f} fitted ({errors['damping_rate']}), {-root.imag:.6f} by the dispersion relation "
             f"({-damping / root.imag - 1:+.2%}).",
             f"Fitted to the mode of the density from t = {window[0]:.3g} to {window[1]:.3g} (the first {_TRANSIENT:g} periods "
             "are a transient); the energy of the field decays at twice the rate.",
@@ -70,8 +70,9 @@ def run(options: GridOptions, watch: Watch) -> Report:
         *accuracy(evolution),
     )
     numbers = {
-        "damping_rate": damping, "damping_rate_stderr": damping_stderr, "damping_rate_exact": -root.imag,
-        "frequency": frequency, "frequency_stderr": frequency_stderr, "frequency_exact": root.real,
+        "damping_rate": damping, "damping_rate_exact": -root.imag,
+        "frequency": frequency, "frequency_exact": root.real,
+        **{f"{name}_systematic": errors[name].total if errors else np.nan for name in ("damping_rate", "frequency")},
         "wavenumber": k, **evolution.drifts, **evolution.stats,
     }  # fmt: skip
     return Report(
@@ -79,6 +80,14 @@ def run(options: GridOptions, watch: Watch) -> Report:
         arrays(evolution),
         functools.partial(_draw, evolution, fit, root, np.asarray(f0(jnp.asarray(evolution.v)))[None, :], options, k),
     )  # fmt: skip
+
+
+def _rates(evolution: Evolution, window: tuple[float, float]) -> dict[str, float] | None:
+    inside = (evolution.times >= window[0]) & (evolution.times <= window[1])
+    if inside.sum() < 12:
+        return None
+    fit = fit_oscillation(evolution.times, evolution.mode, window=window)
+    return {"damping_rate": -float(fit.growth), "frequency": float(fit.frequency)}
 
 
 def _long_enough(options: GridOptions, given: frozenset[str]) -> GridOptions:
@@ -123,7 +132,7 @@ LANDAU_DAMPING = Experiment(
     run=run,
     adapt=_long_enough,
     precision=64,
-    headline=Headline("damping_rate", "damping_rate_stderr", "damping rate"),
+    headline=Headline("damping_rate", "damping_rate_systematic", "damping rate", "the systematic error"),
     least_steps=20,
     least_dim=1,
     most_dim=1,

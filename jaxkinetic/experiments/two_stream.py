@@ -20,7 +20,7 @@ TWO_STREAM = Experiment(
     defaults=GridOptions(nx=256, nv=512, dt=0.1, steps=620, amplitude=1e-5, wavenumber=0.2, drift=2.4),
     run=run,
     precision=64,
-    headline=Headline("growth_rate", "growth_rate_stderr", "growth rate"),
+    headline=Headline("growth_rate", "growth_rate_systematic", "growth rate", "the systematic error"),
     least_steps=20,
     least_dim=1,
     most_dim=1,

@@ -1,0 +1,140 @@
+"""Covariance of a least-squares estimate from one series, whose residuals may be correlated in time."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+# Nodes in the correlation rho; log-likelihood below its maximum that counts as 0; numbers that are handled at once.
+_NODES, _NEGLIGIBLE, _AT_ONCE = 48, 18.0, 1 << 18
+# Lengths up to which the nodes stay where they are, and up to which they move once to where the likelihood is large; then twice.
+# In log(1 - rho) the likelihood is at least T^{-1/2} wide, and a spacing of twice that width would do.
+_RESOLVED, _ONCE = 128, 8192
+
+
+def total(x: Array) -> Array:
+    """The sum over the first axis, in two levels, so that float32 sums of 10^6 terms keep six digits. Lengths are those of
+    `_decay_fit.padded`: 2^k or 3 2^k."""
+    num = x.shape[0]
+    block = 1 << max(num.bit_length() // 2 - 1, 0)
+    if num % block:
+        return jnp.sum(x, axis=0)
+    rows = x.reshape(num // block, block, *x.shape[1:])
+    # A product with ones: XLA merges two reductions into one.
+    return jnp.sum(jnp.tensordot(rows, jnp.ones(block, x.dtype), axes=(1, 0)), axis=0)
+
+
+def covariance_of_one_run(
+    s: Array, counts: Array, residual: Array, jacobian: Array, sigma: Array | None
+) -> tuple[Array, Array]:
+    r"""(covariance (p, p) of the least-squares estimate, mean correlation time).
+
+    Residuals have the correlation $e^{-|s-s'|/\tau}$ and the standard deviations `sigma` (T,), or one that is unknown. The
+    covariance is averaged over rho, the correlation over the mean gap, with the restricted likelihood as weights. Prior: rho = 0
+    with probability 1/2, else uniform up to 1 - 1/T. Rows of `residual` (T,) and `jacobian` (T, p) are 0 where `counts` is 0. The
+    Jacobian's columns must be nearly orthonormal, so that the normal matrix is well conditioned.
+    """
+    num, params = jnp.sum(counts), jacobian.shape[1]
+    gaps = jnp.diff(s)
+    mean_gap = jnp.sum(gaps) / (num - 1)
+    here = (counts[1:] > 0)[:, None]
+    weight = jnp.ones_like(s) if sigma is None else 1 / sigma
+    scaled = jnp.concatenate([jacobian, residual[:, None]], axis=1) * weight[:, None]
+    normal = jacobian.T @ jacobian
+    # sigma j: the noise of every row, as the normal equations see it.
+    noisy = jacobian if sigma is None else jacobian * sigma[:, None]
+
+    def steps(rho: Array) -> Array:
+        """Correlation between each time and the one before; 0 before the first and where nothing counts."""
+        correlated = rho > 0
+        rate = -jnp.log(jnp.where(correlated, rho, 0.5)) / mean_gap
+        phi = jnp.where(correlated & here[:, 0], jnp.exp(-gaps * rate), 0)
+        return jnp.concatenate([jnp.zeros_like(phi[:1]), phi])
+
+    def log_likelihood(rho: Array) -> tuple[Array, Array]:
+        """(log restricted likelihood, variance of the residuals in units of sigma^2)."""
+        phi = steps(rho)
+        before = jnp.concatenate([jnp.zeros_like(scaled[:1]), scaled[:-1]])
+        deviation = jnp.sqrt(1 - phi * phi)
+        white = (scaled - phi[:, None] * before) / deviation[:, None]
+        gram = white.T @ white
+        inner, across = gram[:params, :params], gram[:params, params]
+        correction = jnp.linalg.solve(inner, across)
+        rest = total((white[:, params] - white[:, :params] @ correction) ** 2)
+        rest = jnp.maximum(rest, jnp.finfo(s.dtype).tiny)
+        common = -total(jnp.log(deviation)) - jnp.linalg.slogdet(inner)[1] / 2
+        if sigma is not None:
+            return common - rest / 2, jnp.ones_like(rest)
+        # num - params - 2: the mean of the variance's posterior, not its mode.
+        return common - (num - params) / 2 * jnp.log(rest), rest / jnp.maximum(num - params - 2, 1)
+
+    def covariance(rho: Array) -> Array:
+        return quadratic_form(steps(rho), noisy)
+
+    def at_once(f, nodes: Array):
+        batch = min(_NODES, max(1, _AT_ONCE // s.shape[0]))
+        while _NODES % batch:
+            batch -= 1
+        return jax.vmap(f)(nodes) if batch == _NODES else jax.lax.map(f, nodes, batch_size=batch)
+
+    def narrowed(_: Array, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+        """The part of the bracket in which the likelihood is not negligible, with one node more at either end."""
+        nodes = _nodes(*bracket)
+        value = at_once(lambda rho: log_likelihood(rho)[0], jax.lax.stop_gradient(nodes))
+        large = value > jnp.max(value) - _NEGLIGIBLE
+        place = jnp.arange(_NODES)
+        first = jnp.maximum(jnp.min(jnp.where(large, place, _NODES)) - 1, 0)
+        last = jnp.minimum(jnp.max(jnp.where(large, place, -1)) + 1, _NODES - 1)
+        ends = jnp.log1p(-nodes)
+        return ends[first], ends[last]
+
+    # In log(1 - rho), in which the width of the likelihood hardly depends on rho.
+    most = jnp.maximum(1 - 1 / num, 0.98)
+    bracket = jnp.zeros((), s.dtype), jnp.log1p(-most).astype(s.dtype)
+    if s.shape[0] > _RESOLVED:
+        rounds = 1 if s.shape[0] <= _ONCE else 2
+        bracket = jax.lax.stop_gradient(jax.lax.fori_loop(0, rounds, narrowed, bracket))
+    nodes = jax.lax.stop_gradient(_nodes(*bracket))
+    alone = jnp.zeros((), s.dtype)
+    (first, first_variance), first_form = log_likelihood(alone), covariance(alone)
+    (value, variance), form = at_once(lambda rho: (log_likelihood(rho), covariance(rho)), nodes)
+    cells = jnp.gradient(nodes) / most
+    prior = jnp.concatenate([jnp.ones(1, s.dtype), cells])
+    log_weights = jnp.concatenate([first[None], value]) + jnp.log(jnp.maximum(prior, jnp.finfo(s.dtype).tiny))
+    weights = jax.nn.softmax(log_weights)
+    forms = jnp.concatenate([first_form[None], form])
+    mean = jnp.tensordot(weights * jnp.concatenate([first_variance[None], variance]), forms, axes=1)
+    tau = jnp.where(nodes > 0, -mean_gap / jnp.log(jnp.where(nodes > 0, nodes, 0.5)), 0)
+    bread = jnp.linalg.inv(normal)
+    return bread @ mean @ bread, weights[1:] @ tau
+
+
+def _nodes(first: Array, last: Array) -> Array:
+    return -jnp.expm1(first + (last - first) * jnp.linspace(0, 1, _NODES, dtype=first.dtype))
+
+
+def quadratic_form(phi: Array, q: Array) -> Array:
+    """sum_{s,t} q_s q_t^T (product of phi between s and t), for q (T, p) and phi (T,), phi_t between t - 1 and t: O(T), in
+    sqrt(T) blocks that run beside each other."""
+    num, params = q.shape
+    blocks = 1 << max(num.bit_length() // 2 - 1, 0)
+    if num % blocks:
+        blocks = 1
+    q_in, phi_in = q.reshape(blocks, -1, params), phi.reshape(blocks, -1)
+
+    def within(carry: tuple[Array, ...], x: tuple[Array, Array]) -> tuple[tuple[Array, ...], None]:
+        past, share, products, shares = carry
+        factor, row = x
+        past, share = factor[:, None] * past + row, factor * share
+        return (past, share, products + row[:, :, None] * past[:, None], shares + share[:, None] * row), None
+
+    zero = jnp.zeros((blocks, params), q.dtype)
+    start = zero, jnp.ones(blocks, q.dtype), jnp.zeros((blocks, params, params), q.dtype), zero
+    (past, share, products, shares), _ = jax.lax.scan(within, start, (phi_in.T, q_in.swapaxes(0, 1)))
+
+    def across(carry: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
+        past, share = x
+        return past + share * carry, carry
+
+    _, carried = jax.lax.scan(across, jnp.zeros(params, q.dtype), (past, share))
+    half = jnp.sum(products + shares[:, :, None] * carried[:, None], axis=0)
+    return half + half.T - q.T @ q
