@@ -72,7 +72,8 @@ class DecayFit(eqx.Module):
         )
         low, high = map(float, self.interval(0.95))
         return (
-            f"rate {float(self.rate):.5g} +- {float(self.rate_stderr):.2g} (95 %: {low:.5g} to {high:.5g}), amplitude {float(self.amplitude):.4g} +- "
+            f"rate {float(self.rate):.5g} +- {float(self.rate_stderr):.2g} (95 %: {low:.5g} to {high:.5g}), amplitude "
+            f"{float(self.amplitude):.4g} +- "
             f"{float(self.amplitude_stderr):.2g}{shape}, floor {float(self.floor):.4g}, r2 {float(self.r2):.5f}"
         )
 
@@ -214,9 +215,10 @@ def least_squares(
 
 
 def _orthonormal_coordinates(predict: Callable[[Array], Array], start: Array) -> tuple[Array, Array]:
-    """(B, told): theta = start + B z, in which the columns of the Jacobian at `start` are orthonormal. The parameters of a decay
-    are nearly collinear on a short window; in z every matrix is close to the identity, in float32 too. `told` is False where the
-    columns are dependent up to rounding: the tolerance does not depend on the length of the series."""
+    """(B, told): theta = start + B z, in which the columns of the Jacobian at `start` are orthonormal.
+
+    The parameters of a decay are nearly collinear on a short window; in z every matrix is close to the identity, in float32
+    too. `told` is False where the columns are dependent up to rounding; its tolerance does not depend on the length."""
     jacobian = jax.lax.stop_gradient(jax.jacfwd(predict)(start))
     scale = jnp.sqrt(total(jacobian**2))
     positive = (scale > 0) & jnp.isfinite(scale)
@@ -308,8 +310,8 @@ def _largest_exponent(dtype: jnp.dtype) -> float:
 def _least(
     predict: Callable[[Array], Array], theta_at: Callable[[Array], Array], start: Array, y: Array, fitted_shape: bool
 ) -> tuple[Array, Array]:
-    """(z, settled): the minimum near z = `start`, by Newton steps that are taken only if the sum of squares falls; settled is False
-    where none was found (at the end of the search, or without curvature).
+    """(z, settled): the minimum near z = `start`, by Newton steps that are taken only if the sum of squares falls; settled is
+    False where none was found (at the end of the search, or without curvature).
 
     Derivatives of every order are those of the solution of "gradient = 0" (`jax.lax.custom_root`), not of the search.
     """

@@ -39,8 +39,8 @@ class AbstractReduction(eqx.Module):
 class Moments(eqx.Module):
     """`mean`, `var` (unbiased), `stderr` of the mean, each of the shape of one replica's value; `count` of replicas.
 
-    `interval(level)`: (low, high), the confidence interval of the mean by Student's law with `degrees_of_freedom` = count - 1: of
-    two replicas 95 % is 12.7 standard errors, of nine 2.3. Real values only."""
+    `interval(level)`: (low, high), the confidence interval of the mean by Student's law with `degrees_of_freedom` = count - 1:
+    of two replicas 95 % is 12.7 standard errors, of nine 2.3. Real values only."""
 
     mean: Inexact[Array, "*value"]
     var: Float[Array, "*value"]
@@ -54,7 +54,9 @@ class Moments(eqx.Module):
     def interval(self, level: float = 0.95) -> tuple[Float[Array, "*value"], Float[Array, "*value"]]:
         """**Raises:** `ValueError` for a level outside (0, 1), and for complex values."""
         if jnp.iscomplexobj(self.mean):
-            raise refuse("self.mean", "be real", f"is {self.mean.dtype}", "reduce real and imaginary part by themselves")
+            raise refuse(
+                "self.mean", "be real", f"is {self.mean.dtype}", "reduce real and imaginary part by themselves"
+            )
         return student_interval(self.mean, self.stderr, self.degrees_of_freedom, level)
 
 

@@ -6,8 +6,8 @@ from jaxtyping import Array
 
 # Nodes in the correlation rho; log-likelihood below its maximum that counts as 0; numbers that are handled at once.
 _NODES, _NEGLIGIBLE, _AT_ONCE = 48, 18.0, 1 << 18
-# Lengths up to which the nodes stay where they are, and up to which they move once to where the likelihood is large; then twice.
-# In log(1 - rho) the likelihood is at least T^{-1/2} wide, and a spacing of twice that width would do.
+# Lengths up to which the nodes stay where they are, and up to which they move once to where the likelihood is large; beyond,
+# twice. In log(1 - rho) the likelihood is at least T^{-1/2} wide; a spacing of twice that width would do.
 _RESOLVED, _ONCE = 128, 8192
 
 
@@ -29,9 +29,9 @@ def covariance_of_one_run(
     r"""(covariance (p, p) of the least-squares estimate, mean correlation time).
 
     Residuals have the correlation $e^{-|s-s'|/\tau}$ and the standard deviations `sigma` (T,), or one that is unknown. The
-    covariance is averaged over rho, the correlation over the mean gap, with the restricted likelihood as weights. Prior: rho = 0
-    with probability 1/2, else uniform up to 1 - 1/T. Rows of `residual` (T,) and `jacobian` (T, p) are 0 where `counts` is 0. The
-    Jacobian's columns must be nearly orthonormal, so that the normal matrix is well conditioned.
+    covariance is averaged over rho, the correlation over the mean gap, with the restricted likelihood as weights. Prior:
+    rho = 0 with probability 1/2, else uniform up to 1 - 1/T. Rows of `residual` (T,) and `jacobian` (T, p) are 0 where
+    `counts` is 0. The Jacobian's columns must be nearly orthonormal, so that the normal matrix is well conditioned.
     """
     num, params = jnp.sum(counts), jacobian.shape[1]
     gaps = jnp.diff(s)
@@ -97,7 +97,8 @@ def covariance_of_one_run(
     alone = jnp.zeros((), s.dtype)
     (first, first_variance), first_form = log_likelihood(alone), covariance(alone)
     (value, variance), form = at_once(lambda rho: (log_likelihood(rho), covariance(rho)), nodes)
-    cells = jnp.gradient(nodes) / most
+    borders = jnp.concatenate([nodes[:1], (nodes[1:] + nodes[:-1]) / 2, nodes[-1:]])
+    cells = jnp.diff(borders) / most
     prior = jnp.concatenate([jnp.ones(1, s.dtype), cells])
     log_weights = jnp.concatenate([first[None], value]) + jnp.log(jnp.maximum(prior, jnp.finfo(s.dtype).tiny))
     weights = jax.nn.softmax(log_weights)

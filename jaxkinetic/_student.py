@@ -13,8 +13,8 @@ _TABLE = 30
 
 
 def student_quantile(level: float, degrees_of_freedom: Real[ArrayLike, "*shape"]) -> Any:
-    """q with P(|t| <= q) = level for Student's law, elementwise in `degrees_of_freedom` nu >= 1, which may be traced; infinity is
-    the normal law. Below 1, where no interval is known, infinity."""
+    """q with P(|t| <= q) = level for Student's law, elementwise in `degrees_of_freedom` nu >= 1, which may be traced; nu =
+    infinity is the normal law. For nu < 1 no interval is known, and q is infinite."""
     from scipy.special import ndtri, stdtrit
 
     check_scalar("level", level)

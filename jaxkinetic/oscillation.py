@@ -55,11 +55,11 @@ class OscillationFit(eqx.Module):
         return self.amplitude * jnp.exp(self.growth * elapsed) * jnp.cos(self.frequency * elapsed + self.phase)
 
     def __str__(self) -> str:
-        (low, high), (least, most) = self.interval(0.95), self.interval(0.95, "growth")
+        low, high, least, most = map(float, (*self.interval(0.95), *self.interval(0.95, "growth")))
         return (
-            f"frequency {float(self.frequency):.6g} +- {float(self.frequency_stderr):.2g} (95 %: {float(low):.6g} to "
-            f"{float(high):.6g}), growth {float(self.growth):.6g} +- {float(self.growth_stderr):.2g} (95 %: {float(least):.6g} to "
-            f"{float(most):.6g}), r2 {float(self.r2):.6f}"
+            f"frequency {float(self.frequency):.6g} +- {float(self.frequency_stderr):.2g} (95 %: {low:.6g} to {high:.6g}), "
+            f"growth {float(self.growth):.6g} +- {float(self.growth_stderr):.2g} (95 %: {least:.6g} to {most:.6g}), "
+            f"r2 {float(self.r2):.6f}"
         )
 
 
@@ -80,10 +80,10 @@ def fit_oscillation(
     and Marquardt's iteration. The result is differentiable in times and values, in every mode and order, by the stationarity of
     the sum of squares. NaN for a series that does not oscillate.
 
-    Standard errors: of one run those of independent noise, with T - 4 degrees of freedom; of R runs from the scatter of the runs,
-    whatever their correlation in time, with R - 1. Use `fit.interval(.95)`. Data without noise (a grid, one deterministic run)
-    have no statistical error: compare two windows and two dt instead. Concrete data are fitted in float64 on the host's CPU, traced
-    ones in their own dtype; lengths are padded, so that neighbouring lengths share a program.
+    Standard errors: of one run those of independent noise, with T - 4 degrees of freedom; of R runs from the scatter of the
+    runs, whatever their correlation in time, with R - 1. Use `fit.interval(.95)`. Data without noise (a grid, one
+    deterministic run) have no statistical error: compare two windows and two dt instead. Concrete data are fitted in float64 on
+    the host's CPU, traced ones in their own dtype; lengths are padded, so that neighbouring lengths share a program.
 
     **Raises:** `ValueError` for other shapes, times that are not equidistant, fewer than 12 points, or numbers that are not
     finite.
@@ -105,7 +105,8 @@ def fit_oscillation(
             raise refuse("window", "be (first, last)", f"is {window!r}", "pass two times")
         for bound in window:
             check_scalar("window", bound)
-        keep = np.flatnonzero((known >= float(window[0])) & (known <= float(window[1])))
+        first, last = (np.asarray(bound).item() for bound in window)
+        keep = np.flatnonzero((known >= first) & (known <= last))
         known, t = known[keep], t[keep]
         runs = runs[:, keep] if is_traced(runs) else np.asarray(runs)[:, keep]
     if t.shape[0] < _LEAST:

@@ -17,15 +17,11 @@ from ..diagnostics import (
 from ..fitting import DecayFit, fit_decay
 from ..landau import exact
 from ..states import Particles
+from ._errors import standard_error
 from ._experiment import Options
 
 _GROUPS, _BIAS_REPLICAS, _BIAS_PARTICLES = 8, 128, 1 << 20
 _FISHER_PARTICLES = 8192
-
-
-def standard_error(runs: np.ndarray) -> np.ndarray:
-    """Of the mean over the leading axis; NaN for a single run, which does not show its own scatter."""
-    return np.std(runs, axis=0, ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else np.full(runs.shape[1:], np.nan)
 
 
 def excess_entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:

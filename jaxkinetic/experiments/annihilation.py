@@ -1,7 +1,7 @@
 """Hard spheres that annihilate with probability alpha when they meet: density and temperature fall by powers of time."""
 
 import functools
-from math import gamma, nan, pi
+from math import gamma, isfinite, nan, pi
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from ..diagnostics import histogram, self_similar
 from ..fitting import DecayFit, fit_decay
 from ..states import Particles
 from . import plotting as look
-from ._entropy import standard_error
+from ._errors import interval, meaning, plus_minus, standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._figure_types import Figure
 from ._replicas import run_replicas
@@ -47,6 +47,7 @@ def run(options: Options, watch: Watch) -> Report:
     # The pole of the law for small alpha: from here on a power of (s + t) fits early times too.
     offset = 4 * dim / ((4 * dim + 1) * max(alpha, 1e-3) * exact.mean_relative_speed(dim))
     fits = tuple(_power(times, x, offset, late) for x in (density, temperature)) if late else None
+    freedom = fits[0].degrees_of_freedom if fits else nan
     (xi, xi_stderr), (cooling, cooling_stderr) = (
         [(float(fit.rate), float(fit.rate_stderr)) for fit in fits] if fits else [(nan, nan)] * 2
     )
@@ -65,18 +66,17 @@ def run(options: Options, watch: Watch) -> Report:
     references = f"{limit:.4f} as alpha -> 0" + (f", {known:.4f} known at this alpha" if known else "")
     if late:
         found = (
-            f"Density: n ~ (s + t)^-xi, xi = {xi:.4f} +- {xi_stderr:.4f} over t = {late[0]:.3g} to {late[1]:.3g} "
+            f"Density: n ~ (s + t)^-xi, xi = {plus_minus(xi, xi_stderr, freedom)} over t = {late[0]:.3g} to {late[1]:.3g} "
             f"({references}).",
-            f"Temperature: T ~ (s + t)^-zeta, zeta = {cooling:.4f} +- {cooling_stderr:.4f}; 2(1 - xi) = {2 * (1 - xi):.4f} +- "
-            f"{2 * xi_stderr:.4f} by the density's.",
+            f"Temperature: T ~ (s + t)^-zeta, zeta = {plus_minus(cooling, cooling_stderr, freedom)}; 2(1 - xi) = "
+            f"{plus_minus(2 * (1 - xi), 2 * xi_stderr, freedom)} by the density's.",
         )
     else:
         found = (f"Too few are left for exponents ({references}): take more particles, or an earlier end.",)
     findings = (
         *found,
         f"s = {offset:.3g}. At t = 0 a Maxwellian gives n' = {slopes[0]:.4f}, T' = {slopes[1]:.4f}, exactly, at every alpha.",
-        "Error bars are of noise; +- is one standard error"
-        + (" over the runs." if options.replicas > 1 else "; one run does not show its own (nan)."),
+        f"Error bars are of noise; {meaning(options.replicas)}",
         *(
             ["TauLeap has an error of order dt, ExactClock none: compare the two."]
             if options.scheme == "tau-leap"
@@ -86,10 +86,13 @@ def run(options: Options, watch: Watch) -> Report:
     numbers = {
         "density_exponent": xi,
         "density_exponent_stderr": xi_stderr,
+        "density_exponent_interval": interval(xi, xi_stderr, freedom),
         **({"density_exponent_exact": known} if known else {}),
         "density_exponent_small_alpha": limit,
         "temperature_exponent": cooling,
         "temperature_exponent_stderr": cooling_stderr,
+        "temperature_exponent_interval": interval(cooling, cooling_stderr, freedom),
+        "degrees_of_freedom": freedom if isfinite(freedom) else None,
         "window": list(late) if late else None,
         "last_density": float(density.mean(0)[-1]),
     }

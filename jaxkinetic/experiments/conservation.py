@@ -12,7 +12,7 @@ from .. import initial
 from ..diagnostics import energy, momentum
 from ..landau import IndependentNoise, Kac, MatrixSqrt, Maxwell, exact
 from . import plotting as look
-from ._entropy import standard_error
+from ._errors import interval, meaning, standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._figure_types import Figure
 from ._replicas import run_replicas
@@ -61,7 +61,7 @@ def run(options: Options, watch: Watch) -> Report:
         "what the equation conserves: on every path (exact) or in mean.",
         "The exact values are those of Euler-Maruyama at this dt: it heats every system by order dt in mean. Kac's energy, "
         "conserved by the equation, scatters by order sqrt(dt); that of the other two scatters however small dt is. "
-        "+- is one standard error.",
+        + meaning(options.replicas),
     )
     arrays = {f"{noise}_{k}": v for noise, parts in series.items() for k, v in parts.items()} | {"times": times}
     numbers = {
@@ -69,6 +69,9 @@ def run(options: Options, watch: Watch) -> Report:
             "rms_momentum_drift": float(np.sqrt(np.mean(s["momentum"][:, -1] ** 2))),
             "mean_energy_drift": float(s["energy"][:, -1].mean()),
             "mean_energy_drift_stderr": float(standard_error(s["energy"][:, -1])),
+            "mean_energy_drift_interval": interval(
+                float(s["energy"][:, -1].mean()), float(standard_error(s["energy"][:, -1])), options.replicas - 1
+            ),
             "mean_energy_drift_exact": float(s["energy_exact"][-1]),
             "std_energy_drift": float(s["energy"][:, -1].std()),
         }

@@ -9,7 +9,7 @@ from .. import initial
 from ..diagnostics import energy, momentum, stress
 from ..landau import Kac, PowerLaw, exact
 from . import plotting as look
-from ._entropy import standard_error
+from ._errors import interval, meaning, plus_minus, standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._figure_types import Figure
 from ._replicas import run_replicas
@@ -57,17 +57,20 @@ def run(options: Options, watch: Watch) -> Report:
     ]  # fmt: skip
     gap = (perpendicular - parallel).mean(0)[-1] / (closure[-1, 0] - closure[-1, 1])
     findings = (
-        f"Initial rate of T_perp - T_par: {found:.3f} +- {stderr:.3f} (a parabola through the logarithm while above half), "
+        f"Initial rate of T_perp - T_par: {plus_minus(found, stderr, len(rates) - 1, '.3f')} (a parabola through the logarithm "
+        "while above half), "
         f"{rate:.3f} exact: 3 nu of the bi-Maxwellian."
         + (f" Matchings of {options.dt:g} alone move it to {stepped:.3f}." if options.scheme != "sweep" else ""),
         "The rate falls at once, as slow particles isotropise first: a parabola sees that in part; its error is that of noise.",
         f"The closure keeps a bi-Maxwellian for all times; the solution does not: at t = {times[-1]:.3g} its difference is "
         f"{gap:.2f} times the closure's.",
         f"Momentum and energy per particle move by at most {drift_p:.1e} and {drift_e:.1e}: round-off, at any dt.",
-        "+- is one standard error over the runs.",
+        meaning(options.replicas),
     )
     numbers = {
         "initial_rate": found,
+        "initial_rate_interval": interval(found, stderr, len(rates) - 1),
+        "degrees_of_freedom": len(rates) - 1,
         "initial_rate_stderr": stderr,
         "initial_rate_exact": rate,
         "initial_rate_stepped": stepped,

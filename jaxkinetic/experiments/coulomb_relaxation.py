@@ -13,6 +13,7 @@ from ..fitting import DecayFit
 from ..landau import Kac, PowerLaw, exact
 from . import plotting as look
 from ._entropy import excess_entropy, fisher_excess, fit_excess, tail
+from ._errors import interval, plus_minus
 from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
@@ -55,7 +56,7 @@ def run(options: Options, watch: Watch) -> Report:
     rows = [[format(x, form) for x, form in zip(row, forms, strict=True)] for row in zip(*columns, strict=True)]
     findings = (
         f"Entropy-decay rate, a fit of A exp(-rate t) to {times[late][0]:.3g} <= t <= {times[late][-1]:.3g}: "
-        f"{float(fit.rate):.3f} +- {rate_stderr:.3f}."
+        f"{plus_minus(float(fit.rate), rate_stderr, fit.degrees_of_freedom, '.3f')}."
         + (" It falls with time: Coulomb collisions hardly reach the fast tail." if coulomb else ""),
         f"At t = 0 the Landau equation has H - H_M = {start:.5f} exactly; estimated here {h['value'][0]:.5f}."
         + (f" Its derivative there is {slope:.4f}, a rate of {-slope / start:.2f}." if coulomb else ""),
@@ -63,11 +64,14 @@ def run(options: Options, watch: Watch) -> Report:
         "estimator: structure finer than its width is not seen, most at t = 0. It falls, as H does.",
         f"Momentum and energy per particle move by at most {drift_p.max():.1e} and {drift_e.max():.1e}: round-off, at any dt.",
         "H - H_M is at the sample's own temperature; its estimator's bias is that of a Maxwellian of the same size, removed. "
-        "+- is one standard error: of H over runs, or for one run that of the estimator; of M4 over particles.",
+        f"+- is one standard error: of H from {len(groups)} groups of runs, or for one run that of the estimator; of M4 over "
+        "particles.",
     )
     numbers = {
         "entropy_decay_rate": float(fit.rate),
         "entropy_decay_rate_stderr": rate_stderr,
+        "entropy_decay_rate_interval": interval(float(fit.rate), rate_stderr, fit.degrees_of_freedom),
+        "degrees_of_freedom": fit.degrees_of_freedom if math.isfinite(fit.degrees_of_freedom) else None,
         "entropy_first": float(h["value"][0]),
         "entropy_first_exact": start,
         "entropy_slope_first_exact": slope if coulomb else None,

@@ -13,7 +13,8 @@ from ..diagnostics import energy, moment, momentum, temperature
 from ..fitting import DecayFit, fit_decay
 from ..landau import Kac, Maxwell, exact
 from . import plotting as look
-from ._entropy import excess_entropy, fit_excess, standard_error
+from ._entropy import excess_entropy, fit_excess
+from ._errors import interval, meaning, plus_minus, standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
@@ -52,6 +53,7 @@ def run(options: Options, watch: Watch) -> Report:
     series["entropy"]["exact"] = exact.bkw_entropy(times, dim, beta) - exact.maxwellian_entropy(dim)
     groups, bias_stderr = series["entropy"].pop("groups"), series["entropy"].pop("bias_stderr")
     fit, rate_stderr = fit_excess(times, groups, bias_stderr)
+    freedom = fit.degrees_of_freedom
     exact_fit = fit_decay(times, series["entropy"]["exact"])
     stepped_rate = float(fit_decay(times, _stepped_entropy(steps, options, beta)).rate) if _is_euler(options) else None
 
@@ -68,7 +70,7 @@ def run(options: Options, watch: Watch) -> Report:
             row += [format(float(series[name][part][i]), form) for part in ("value", "exact", "noise")]
     asymptotic = 8 * (dim - 1)
     findings = (
-        f"Entropy-decay rate: {float(fit.rate):.2f} +- {rate_stderr:.2f} fitted, {float(exact_fit.rate):.2f} "
+        f"Entropy-decay rate: {plus_minus(float(fit.rate), rate_stderr, freedom, '.2f')} fitted, {float(exact_fit.rate):.2f} "
         f"exact (the same fit of the exact curve), {asymptotic} as t -> infinity."
         + (f" Steps of {options.dt:g} alone move it to about {stepped_rate:.2f}." if stepped_rate else ""),
         f"H - H_M is at the temperature and mean of the {options.particles * options.replicas} particles; its exact value is "
@@ -77,7 +79,7 @@ def run(options: Options, watch: Watch) -> Report:
         "dE/E: Kac's equation conserves energy, Euler-Maruyama heats it by 4(d-1)^2 dt^2 a step. Momentum is exact."
         if _is_euler(options)
         else f"M4 is centred; its exact value is that of {options.particles} particles. Momentum and energy: round-off.",
-        "+- is one standard error, for |dp| the round-off of one sum.",
+        f"{meaning(options.replicas)} Of H - H_M from {len(groups)} groups of runs; for |dp| the round-off of one sum.",
     )
     excess = series["entropy"]["exact"]
     scatter = float(np.sqrt(np.mean((series["entropy"]["value"] - excess) ** 2)) / excess[0])
@@ -91,6 +93,8 @@ def run(options: Options, watch: Watch) -> Report:
         "entropy_scatter": scatter,
         "entropy_decay_rate": float(fit.rate),
         "entropy_decay_rate_stderr": rate_stderr,
+        "entropy_decay_rate_interval": interval(float(fit.rate), rate_stderr, freedom),
+        "degrees_of_freedom": freedom if math.isfinite(freedom) else None,
         "entropy_decay_rate_exact": float(exact_fit.rate),
         "entropy_decay_rate_asymptotic": asymptotic,
         "entropy_decay_rate_stepped": stepped_rate,

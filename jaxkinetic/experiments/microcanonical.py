@@ -14,7 +14,7 @@ from ..diagnostics import wasserstein
 from ..landau import Kac, Microcanonical, PowerLaw, exact
 from ..states import Particles
 from . import plotting as look
-from ._entropy import standard_error
+from ._errors import meaning, standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
@@ -102,6 +102,7 @@ def run(options: Options, watch: Watch) -> Report:
         "from the same data; the jump processes have no time step.",
         "W2: between the laws of the velocity along the axis at the end, all runs pooled; of Kac's row its noise floor for "
         f"independent data, from two halves of its own runs ({len(kac.last)} velocities in all).",
+        meaning(options.replicas),
         f"Momentum per particle moves by at most {drift_p:.1e}, energy by {drift_e:.1e} of itself: round-off, at any epsilon.",
     )
     numbers = {

@@ -14,6 +14,7 @@ from ..fitting import DecayFit, fit_decay
 from ..landau import MatrixSqrt, Trigonometric, exact
 from ..states import Particles
 from . import plotting as look
+from ._errors import interval, meaning, plus_minus, standard_error
 from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
@@ -66,6 +67,7 @@ def run(options: Options, watch: Watch) -> Report:
         "entropy": _entropy(amplitudes, times, interaction, wavevector),
     }
     fit = fit_decay(times, amplitudes if len(amplitudes) > 1 else amplitudes[0])
+    freedom = fit.degrees_of_freedom
     phases = np.mod(velocities_of(solution).astype(float)[:, [0, -1]] @ np.array(wavevector), 2 * np.pi)
 
     headers, rows = ["t"], [[f"{t:.4g}"] for t in times]
@@ -74,17 +76,19 @@ def run(options: Options, watch: Watch) -> Report:
         for i, row in enumerate(rows):
             row += [format(float(series[name][part][i]), form) for part in ("value", "exact", "noise")]
     findings = (
-        f"Decay rate of mode ({_components(wavevector)}): {float(fit.rate):.4f} +- {float(fit.rate_stderr):.4f} fitted, "
-        f"{rate:.4f} exact; {(float(fit.rate) - rate) / float(fit.rate_stderr):+.1f} standard errors.",
+        f"Decay rate of mode ({_components(wavevector)}): {plus_minus(float(fit.rate), float(fit.rate_stderr), freedom)} "
+        f"fitted, {rate:.4f} exact; {(float(fit.rate) - rate) / float(fit.rate_stderr):+.1f} standard errors.",
         f"The exact mode is that of the Landau equation. {options.particles} particles start at the rate {first_rate:.4f}, "
         f"(N-1)/N of it; steps of {options.dt:g} alone move the fit to {stepped_rate:.4f}.",
         "H - H_uniform is that of the one-mode density with the measured amplitude: the exact solution stays in that family, "
         "so this is a plug-in, no estimate from the particles alone. A is 2 E cos(m.v); |A| > 1 counts as 1.",
-        "+- is one standard error.",
+        meaning(options.replicas),
     )
     numbers = {
         "decay_rate": float(fit.rate),
         "decay_rate_stderr": float(fit.rate_stderr),
+        "decay_rate_interval": interval(float(fit.rate), float(fit.rate_stderr), freedom),
+        "degrees_of_freedom": freedom if math.isfinite(freedom) else None,
         "decay_rate_exact": rate,
         "decay_rate_exact_at_first": first_rate,
         "decay_rate_stepped": stepped_rate,
@@ -113,22 +117,17 @@ def _cosine(state: Particles, *, wavevector: tuple[int, ...]) -> Any:
     return empirical_mode(state, wavevector=wavevector).real
 
 
-def _standard_error(runs: np.ndarray) -> np.ndarray:
-    """Of the mean over the leading axis; NaN for a single run, which does not show its own scatter."""
-    return np.std(runs, axis=0, ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else np.full(runs.shape[1:], np.nan)
-
-
 def _amplitude(amplitudes: np.ndarray, times: np.ndarray, interaction: Trigonometric, mode: Any) -> dict[str, Any]:
     return {
         "value": amplitudes.mean(axis=0),
         "exact": exact.torus_mode_amplitude(times, interaction, mode, _AMPLITUDE),
-        "noise": _standard_error(amplitudes),
+        "noise": standard_error(amplitudes),
     }
 
 
 def _entropy(amplitudes: np.ndarray, times: np.ndarray, interaction: Trigonometric, mode: Any) -> dict[str, Any]:
     """The plug-in: dH/dA = A/(1+s) carries the standard error of A, and A^2 is measured with its own variance removed."""
-    noise = _standard_error(amplitudes)
+    noise = standard_error(amplitudes)
     square = np.clip(amplitudes.mean(axis=0) ** 2 - np.nan_to_num(noise) ** 2, 0, 1)
     measured = np.sqrt(square)
     return {

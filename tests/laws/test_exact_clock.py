@@ -394,7 +394,7 @@ def test_bernoulli():
         assert abs(hits - p) <= 4 * np.sqrt(p * (1 - p) / 1e5)
     assert not jk.random.bernoulli(jnp.zeros(1, jnp.uint32), jnp.float32(0.0))[0]
     assert jk.random.bernoulli(jnp.full(1, 2**32 - 1, jnp.uint32), jnp.float32(1.0))[0]
-    with pytest.raises(ValueError, match="The outcome of `jk.random.bernoulli` depends on a parameter"):
+    with pytest.raises(ValueError, match=r"The outcome of `jk\.random\.bernoulli` depends on a parameter"):
         jax.grad(lambda p: jnp.sum(jnp.where(jk.random.bernoulli(words, p), 1.0, 0.0)))(0.3)
 
 

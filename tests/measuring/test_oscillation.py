@@ -82,8 +82,8 @@ def test_no_oscillation_and_argument_errors():
 
 
 def test_intervals_of_few_runs():
-    """400 sets of 3 runs, whose noise is correlated in time: the 95 % intervals cover in 92-98 %. Catches the residuals of the mean
-    taken for independent (45 %), and 1.96 standard errors (80 %)."""
+    """400 sets of 3 runs, whose noise is correlated in time: the 95 % intervals cover in 92-98 %. Catches the residuals of the
+    mean taken for independent (45 %), and 1.96 standard errors (80 %)."""
     t, rng = 0.1 * jnp.arange(200.0), np.random.default_rng(6)
     noise = np.cumsum(0.02 * rng.normal(size=(400, 3, 200)), axis=-1)
 
@@ -99,8 +99,8 @@ def test_intervals_of_few_runs():
 
 
 def test_window_and_programs():
-    """A window inside `jit`; and lengths of 97 to 128 points share a program. Catches a window that is refused although the times
-    are known, a program for every length, and a padded time that counts."""
+    """A window inside `jit`; lengths of 97 to 128 points share a program. Catches a window that raises although the times are
+    known, a program for every length, and a padded time that counts."""
     t = 3 + 0.1 * np.arange(128)
     y = np.asarray(series(t, 2.0, -0.1))
     with count_programs() as programs:
