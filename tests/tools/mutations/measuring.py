@@ -418,8 +418,8 @@ MUTATIONS = [
         "oscillation-of-a-decay",
         "A plain decay has a frequency.",
         "jaxkinetic/oscillation.py",
-        "oscillates = predicted & (4 * c0 + c1 * c1 < 0)",
-        "oscillates = predicted",
+        "return {name: jnp.where(oscillates, entry, jnp.nan) for name, entry in entries.items()}",
+        "return entries",
         tests("measuring/test_oscillation.py", "test_no_oscillation_and_argument_errors"),
     ),
     Mutation(
