@@ -135,7 +135,7 @@ def draw(
         name = f"f(x, v), t = {t:.3g}" if background is None else f"f - f$_0$, t = {t:.3g}"
         image = look.phase_space_density(ax, evolution.x, evolution.v, shown, signed=background is not None, title=name)
         ax.set_ylim(reach)
-        figure.colorbar(image, ax=ax, shrink=0.9)
+        figure.colorbar(image, ax=ax, shrink=0.9, label="f(x, v)" if background is None else "f(x, v) - f$_0$(v)")
     ax = axes[0, 2]
     ax.plot(evolution.times, np.abs(evolution.field_energy), color=look.BLUE, lw=1.6, label="field energy")
     energies(ax)

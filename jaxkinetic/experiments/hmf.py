@@ -19,7 +19,7 @@ def run(options: GridOptions, watch: Watch) -> Report:
 HMF = Experiment(
     name="hmf",
     summary="the HMF model below its threshold: growth rate against the dispersion relation, and the cluster it ends in",
-    defaults=GridOptions(nx=256, nv=512, dt=0.05, steps=400, amplitude=1e-4, temperature=0.1),
+    defaults=GridOptions(nx=256, nv=512, dt=0.05, steps=420, amplitude=1e-4, temperature=0.1),
     run=run,
     precision=64,
     headline=Headline("growth_rate", "growth_rate_systematic", "growth rate", "the systematic error"),

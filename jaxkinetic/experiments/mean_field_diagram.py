@@ -34,13 +34,14 @@ _PAIR, _POINTS, _FIRST = 2, 4000, 8
 
 
 class Arrow(NamedTuple):
-    """Between two systems of figure 1. `particles`: N, or nothing. `kind`: which distance."""
+    """Between two systems of figure 1. `particles`: N, or nothing. `kind`: which distance; `symbol`: the same in the figure."""
 
     one: str
     other: str
     particles: str
     distance: float
     kind: str
+    symbol: str = ""
 
 
 def run(options: AmplitudeOptions, watch: Watch) -> Report:
@@ -78,18 +79,20 @@ def run(options: AmplitudeOptions, watch: Watch) -> Report:
     worst = int(np.abs(test).argmax())
     arrows = [
         Arrow("HVl", "Vlasov", "", float(np.abs(np.asarray(phase_space_density(alpha) - f.f)).sum() * cell),
-              "int | |alpha|^2 - f |"),
-        Arrow("HVl", "HHt", "", _norm(alpha.fourier_picture(), hat), "|| F alpha - alpha-hat ||"),
+              "int | |alpha|^2 - f |", r"$\int ||\alpha|^2 - f|$"),
+        Arrow("HVl", "HHt", "", _norm(alpha.fourier_picture(), hat), "|| F alpha - alpha-hat ||",
+              r"$\|F\alpha - \hat\alpha\|_2$"),
         Arrow("HLv", "N-body", "2", float(np.abs(np.abs(on_grid) ** 2 - square).max() / square.max()),
-              "max | |alpha_N|^2 - f_N | / max f_N"),
+              "max | |alpha_N|^2 - f_N | / max f_N", "max, relative"),
         Arrow("HLv", "PsQM", "2", float(np.abs(on_grid - transported).max() / np.abs(transported).max()),
-              "max | F alpha_N - alpha-hat_N | / max"),
-        Arrow("PsQM", "HHt", "2", float(exact.outside), "<n^2>, on the grid"),
-        Arrow("N-body", "Vlasov", "2", marginal, "int | f_N^(1) - f |"),
+              "max | F alpha_N - alpha-hat_N | / max", "max, relative"),
+        Arrow("PsQM", "HHt", "2", float(exact.outside), "<n^2>, on the grid", r"$\langle n^2\rangle$"),
+        Arrow("N-body", "Vlasov", "2", marginal, "int | f_N^(1) - f |", r"$\int |f_N^{(1)} - f|$"),
         Arrow("N-body", "Vlasov", str(options.particles), float(np.abs(test[worst])),
               f"means of 4 functions, the worst, +- {test_error[worst]:.1e}"),
         *(
-            Arrow("HLv", "HVl", str(num), float(value), f"<n^2>, Monte Carlo, +- {e:.1e}")
+            Arrow("HLv", "HVl", str(num), float(value), f"<n^2>, Monte Carlo, +- {e:.1e}",
+                  r"$\langle n^2\rangle$")
             for num, value, e in zip(n, outside, error, strict=True)
         ),
     ]  # fmt: skip
@@ -181,7 +184,7 @@ def _draw(results: dict, arrows: list[Arrow], rate: float, options: AmplitudeOpt
     image = look.phase_space_density(
         ax, results["x"], results["v"], difference, signed=True, title=r"$f_2^{(1)} - f$: two particles against Vlasov"
     )
-    figure.colorbar(image, ax=ax, shrink=0.9)
+    figure.colorbar(image, ax=ax, shrink=0.9, label=r"$f_2^{(1)}(x, v) - f(x, v)$")
     reach = 4 * math.sqrt(options.temperature)
     ax.set_ylim(-reach, reach)
     return figure
@@ -213,16 +216,19 @@ def _diagram(ax: Axes, arrows: list[Arrow]) -> None:
         color = look.ORANGE if across else look.BLUE
         ax.annotate("", end, start, arrowprops={"arrowstyle": style, "color": color, "lw": 2})
         middle = ((x0 + x1) / 2 + (0 if across else 0.2), (y0 + y1) / 2 + (0.2 if across else 0))
-        label = f"{arrow.distance:.3f}" if across else f"{arrow.distance:.0e}"
+        # Different norms: each number says its own.
+        label = f"{arrow.symbol} = {arrow.distance:.3f}" if across else f"{arrow.symbol}:\n{arrow.distance:.0e}"
         ax.text(
             *middle,
             label,
             ha="center" if across else "left",
             va="bottom" if across else "center",
-            fontsize=12,
+            fontsize=11,
             color=color,
         )
-    ax.set_title("Along the arrows; across: N = 2", fontsize=12.5, loc="left", color=look.BLACK)
+    ax.set_title(
+        "Distances along the arrows, each in its own norm; across: N = 2", fontsize=12.5, loc="left", color=look.BLACK
+    )
 
 
 MEAN_FIELD_DIAGRAM = Experiment(
