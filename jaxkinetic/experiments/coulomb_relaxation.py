@@ -64,8 +64,8 @@ def run(options: Options, watch: Watch) -> Report:
         + (f" Its derivative there is {slope:.4f}, a rate of {-slope / start:.2f}." if coulomb else ""),
         f"I/I_M - 1 is Fisher's information of {subset} particles a run over that of their Maxwellian, both by the same kernel "
         "estimator: structure finer than its width is not seen, most at t = 0. It falls, as H does.",
-        "Exactly I >= I_M. A value below 0 is the estimator's error: the kernel widens thin tails, and the bias that is removed "
-        "is a Maxwellian's. Where M4/15T^2 = .93 it reads -.012, and +.018 is right (8192 particles).",
+        "Exactly I >= I_M. A value below 0 is the estimator's error: the kernel widens thin tails, and the bias that is "
+        "removed is a Maxwellian's. Where M4/15T^2 = .93 it reads -.012, and +.018 is right (8192 particles).",
         f"Momentum and energy per particle move by at most {drift_p.max():.1e} and {drift_e.max():.1e}: round-off, at any dt.",
         "H - H_M is at the sample's own temperature; its estimator's bias is that of a Maxwellian of the same size, removed. "
         f"+- is one standard error: of H from {len(groups)} groups of runs, or for one run that of the estimator; of M4 over "
