@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Array, Int32
 
 from ._checks import check_integer, refuse
+from ._printing import Printed
 from ._types import Key, Observable, PyTree, RealScalar, State
 
 
-class Context(eqx.Module):
+class Context(Printed):
     """What a `Contextual` observable sees.
 
     `t`, `dt`: scalars. `step`: absolute, int32. `system`, `state`. `key`: a JAX key of this observable's own, different
@@ -28,7 +29,7 @@ class Context(eqx.Module):
     dt: RealScalar
 
 
-class Contextual(eqx.Module):
+class Contextual(Printed):
     """An observable that needs more than the state: `fn(ctx)` with a `Context`."""
 
     fn: Observable
@@ -39,7 +40,7 @@ class Contextual(eqx.Module):
         self.fn = fn
 
 
-class Save(eqx.Module):
+class Save(Printed):
     """Which absolute steps are saved, and what of them.
 
     **Arguments:**

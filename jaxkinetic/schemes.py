@@ -12,6 +12,12 @@ from ._checks import refuse
 from ._system import AbstractDiffusion, AbstractScheme, AbstractSplit, Flows
 from ._types import PyTree, RealScalar, State, Words
 
+__all__ = ["EulerMaruyama", "Leapfrog", "Strang", "Yoshida"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class EulerMaruyama(AbstractScheme):
     r"""$X_{n+1} = X_n + \mathrm{drift}(t_n, X_n)\,\Delta t + \mathrm{noise}_n$, explicit.

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,10 +13,20 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Shaped, U
 
 from ._batches import in_blocks
 from ._checks import cast_floating, check_integer, check_scalar, describe, is_traced, known_array, real_array, refuse
+from ._printing import Printed, summary
 from ._types import RealScalar, RealScalarLike
 
+__all__ = [
+    "Axis", "Density", "Grid", "Particles", "Wave", "check_alive", "check_particles", "square_modulus",
+    "volume_element",
+]  # fmt: skip
 
-class Particles(eqx.Module):
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class Particles(Printed):
     """N particles in d dimensions, nondimensional, unit mass each.
 
     **Arguments:**
@@ -37,6 +47,13 @@ class Particles(eqx.Module):
     position: Float[Array, "N d"] | None
     alive: Bool[Array, " N"]
     ident: UInt32[Array, " N"]
+
+    def __repr__(self) -> str:
+        parts = [f"velocity={summary(self.velocity)}"]
+        parts += [] if self.position is None else [f"position={summary(self.position)}"]
+        if isinstance(self.alive, (jax.Array, np.ndarray)) and not is_traced(self.alive):
+            parts.append(f"alive={int(np.sum(np.asarray(self.alive)))} of {self.alive.size}")
+        return f"Particles({', '.join(parts)})"
 
     def __init__(
         self,
@@ -129,7 +146,7 @@ def check_alive(state: Particles, least: int) -> None:
         raise refuse("state", f"hold {what} alive", f"holds {alive or 'none'}", "revive some")
 
 
-class Axis(eqx.Module):
+class Axis(Printed):
     """`num` equidistant points start + j length/num of an interval [start, start + length). `num` is static, the other two are
     leaves. `periodic`: whether what lives here repeats, or decays towards both ends."""
 
@@ -155,7 +172,7 @@ class Axis(eqx.Module):
         return self.start + self.spacing * jnp.arange(self.num, dtype=self.length.dtype)
 
 
-class Grid(eqx.Module):
+class Grid(Printed):
     """A product of axes. Of phase space: first the d axes of position, then the d of velocity."""
 
     axes: tuple[Axis, ...]
@@ -188,11 +205,13 @@ class Grid(eqx.Module):
         return len(self.axes) // 2
 
 
-class Density(eqx.Module):
+class Density(Printed):
     """f on a grid, real: of velocities, or of phase space."""
 
     f: Float[Array, "*grid"]
     grid: Grid
+
+    _summarised: ClassVar[tuple[str, ...]] = ("f",)
 
     def __init__(self, f: ArrayLike, grid: Grid):
         self.f = _array("f", f)
@@ -206,7 +225,7 @@ class Density(eqx.Module):
         return jnp.sum(self.f) * self.grid.cell
 
 
-class Wave(eqx.Module):
+class Wave(Printed):
     r"""A complex amplitude alpha on a grid of phase space, |alpha|^2 = f, in one of two pictures.
 
     - "velocity": alpha(x, v);
@@ -219,6 +238,8 @@ class Wave(eqx.Module):
     alpha: Complex[Array, "*grid"]
     grid: Grid
     picture: str = eqx.field(static=True)
+
+    _summarised: ClassVar[tuple[str, ...]] = ("alpha",)
 
     def __init__(self, alpha: ArrayLike, grid: Grid, picture: str = "velocity"):
         alpha = _array("alpha", alpha)

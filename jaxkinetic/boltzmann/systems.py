@@ -17,6 +17,8 @@ from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
 from .cross_sections import AbstractCrossSection
 
+__all__ = ["KacWalk"]
+
 
 class KacWalk(AbstractPairJump):
     r"""Kac's walk with annihilation (LNP 1.7): every unordered pair {i, j} of the alive meets at rate Sigma(|v_i -

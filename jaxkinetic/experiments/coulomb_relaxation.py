@@ -18,6 +18,8 @@ from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 
+__all__ = ["COULOMB_RELAXATION", "run"]
+
 _SHARPNESS, _MIN_STEPS = 10.0, 10
 
 

@@ -20,6 +20,8 @@ from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 
+__all__ = ["MICROCANONICAL", "run"]
+
 _PERPENDICULAR, _PARALLEL, _MIN_STEPS = 1.4, 0.2, 4
 _SIZES, _DEGREES = 3, 8
 _EPSILON = {"fixed_angle": 1.2, "constant_rate": 0.08, "heat_kernel": 0.08}

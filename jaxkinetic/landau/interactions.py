@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
@@ -13,15 +12,18 @@ from jaxtyping import Array, Float, UInt32
 from jaxkinetic_kernels import positive_power
 
 from .._checks import check_scalar, is_traced, known_array, refuse
+from .._printing import Printed
 from .._types import Components, RealScalar, RealScalarLike
 from ..pairs.sums import direct_sum, symmetric, weighted_sum
 from ..states import Particles
 from .products import product_moments, uniform_moments
 
+__all__ = ["AbstractInteraction", "AbstractRadial", "Maxwell", "Noise", "PowerLaw", "parameter"]
+
 Noise = Callable[[UInt32[Array, " B"], UInt32[Array, " N"]], Components]
 
 
-class AbstractInteraction(eqx.Module):
+class AbstractInteraction(Printed):
     """A matrix field a(z), even and positive semi-definite, with b = div a and sigma sigma^T = a.
 
     `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). All are finite at z = 0. The component forms take and

@@ -18,6 +18,8 @@ from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
 from .interactions import AbstractRadial, Maxwell
 
+__all__ = ["LAWS", "Microcanonical", "check_angle"]
+
 LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
 # Of phi in a pair's velocities, for `generator`. And above what rounding can do to a rate.
 _DEGREE, _ROUNDING = 7, 1.0001

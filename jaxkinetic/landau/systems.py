@@ -27,6 +27,8 @@ from .generators import particle_generator
 from .interactions import AbstractInteraction, AbstractRadial, Noise
 from .roots import symmetric_root
 
+__all__ = ["AbstractLandau", "AbstractPairNoise", "IndependentNoise", "Kac", "MatrixSqrt"]
+
 
 class AbstractLandau(AbstractDiffusion):
     """Drift, checks and the default scheme that the three systems share.

@@ -18,6 +18,8 @@ from ..states import Particles
 from .interactions import AbstractInteraction
 from .roots import symmetric_root
 
+__all__ = ["PERIOD", "Trigonometric"]
+
 PERIOD = 2 * math.pi
 _PER_PERIOD, _GRID_POINTS = 16, 1 << 15
 

@@ -3,7 +3,6 @@ r"""Amplitudes alpha_0(x, v), d = 1, that can be evaluated anywhere and sampled:
 import abc
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,13 +10,16 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from .._checks import check_scalar, is_traced, known_array, refuse
+from .._printing import Printed
 from .._types import Key, RealScalar, RealScalarLike, Rows
 from ..states import Grid, Wave
 from .homogeneous import Maxwellian, TwoStream
 from .starts import random_start
 
+__all__ = ["AbstractAmplitude", "GaussianAmplitude", "PerturbedAmplitude", "check_amplitude"]
 
-class AbstractAmplitude(eqx.Module):
+
+class AbstractAmplitude(Printed):
     """alpha_0 with int |alpha_0|^2 = 1. A subclass gives `log` and `sample`."""
 
     @abc.abstractmethod

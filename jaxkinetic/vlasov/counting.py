@@ -14,14 +14,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._checks import check_integer, check_scalar, describe, is_traced, refuse
+from .._printing import Printed
 from .._types import Key, RealScalar
 from ..states import Axis, Wave
 from .characteristics import MeanFieldFlow, nbody_characteristics
 from .pseudo_schrodinger import check_symmetric
 from .systems import NORM
 
+__all__ = ["Counting", "counting", "counting_functional", "sampled_counting"]
 
-class Counting(eqx.Module):
+
+class Counting(Printed):
     r"""The distribution of the number of particles outside the mean-field state, or as much of it as was asked for.
 
     - `overlaps`: pi_0 = 1, ..., pi_M, (M + 1,). `covariance`: of their estimates, (M + 1, M + 1); 0 from a grid.

@@ -16,6 +16,8 @@ from .._types import RealScalarLike
 from ..states import Axis
 from .potentials import AbstractPotential, Poisson
 
+__all__ = ["dispersion_root"]
+
 # Where velocities may be, in scales, the nodes for them, and how far the path of integration may be below the root: the
 # furthest at which f0 has not grown beyond `_GROWN` times its largest value, which would cancel.
 _REACH, _NODES, _GAPS, _GROWN, _DECAYED = 14.0, 2048, (1.0, 0.5, 0.25, 0.125, 0.0625), 1e3, 1e-13

@@ -2,17 +2,19 @@ r"""Homogeneous states f_0(v) per unit length of position, d = 1, analytic in v:
 
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact
 
 from .._checks import check_integer, check_scalar, known_array, refuse
+from .._printing import Printed
 from .._types import RealScalar, RealScalarLike
 from ..states import Density, Grid
 
+__all__ = ["Maxwellian", "TwoStream", "perturbed"]
 
-class Maxwellian(eqx.Module):
+
+class Maxwellian(Printed):
     r"""$f_0(v) = (2\pi T)^{-1/2} e^{-v^2/(2T)}/\mathrm{length}$, mass 1 on the whole length. Both parameters are
     differentiable."""
 
@@ -35,7 +37,7 @@ class Maxwellian(eqx.Module):
         return jnp.sqrt(self.temperature.astype(u.dtype)) * jax.scipy.special.ndtri(u)
 
 
-class TwoStream(eqx.Module):
+class TwoStream(Printed):
     r"""Half of the mass at `drift`, half at -`drift`, both of one temperature."""
 
     drift: RealScalar

@@ -14,6 +14,11 @@ from .._types import RealScalar
 from ..states import Density, Particles, Wave, square_modulus, volume_element
 from .potentials import AbstractPotential
 
+__all__ = [
+    "AnyState", "State", "casimir", "density", "density_mode", "energy", "hamiltonian", "kinetic_energy",
+    "magnetisation", "momentum", "phase_space_density", "potential_energy",
+]  # fmt: skip
+
 State = Density | Wave
 AnyState = Density | Wave | Particles
 

@@ -19,16 +19,19 @@ from jaxtyping import Array, Bool, Float
 from jaxkinetic_kernels import trigonometric_series
 
 from .._checks import cast_floating, check_scalar, is_traced, known_array, refuse
+from .._printing import Printed
 from .._types import RealScalar, RealScalarLike
 from ..spectral import along, filtered, imaginary, unit_wavenumber, wavenumbers
 from ..states import Axis, volume_element
 from .pair_sums import series_gradient, series_sum, tiled_gradient, tiled_sum
 from .sheets import sheet_gradient, sheet_sum
 
+__all__ = ["AbstractPotential", "Axes", "Cosine", "Custom", "Gaussian", "Harmonic", "Poisson", "check_potential"]
+
 Axes = tuple[Axis, ...]
 
 
-class AbstractPotential(eqx.Module):
+class AbstractPotential(Printed):
     """Gamma, with what systems ask of it. A subclass gives `gamma` and `coefficients`, and `series` if it is a sum of few
     cosines; or it overrides the convolutions (`gradient_at` is one of them) and the sums over pairs. N particles: Gamma is
     evaluated at x_i - x_j as they are, not at the nearest image; singular only at 0."""

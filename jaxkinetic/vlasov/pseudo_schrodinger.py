@@ -18,6 +18,8 @@ from .grid_flows import WaveFlows
 from .potentials import AbstractPotential
 from .systems import MeanField, in_picture, streamed, turned
 
+__all__ = ["PseudoFlows", "PseudoSchrodinger", "check_symmetric", "first_marginal", "pair_field", "product_wave"]
+
 # A run holds so many arrays of the size of the wave, data and checks included (measured at 24^6: 6.1).
 _ARRAYS = 6
 _SYMMETRY = 1e-5

@@ -15,6 +15,8 @@ from .._types import Key, RealScalarLike
 from ..initial import floating, kepler, sizes
 from ..states import Particles
 
+__all__ = ["quiet_start", "random_start"]
+
 
 def random_start(
     key: Key,

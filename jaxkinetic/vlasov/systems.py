@@ -28,6 +28,8 @@ from .grid_flows import DensityFlows, WaveFlows
 from .observables import phase_space_density
 from .potentials import AbstractPotential, check_potential
 
+__all__ = ["NORM", "HamiltonHartree", "HamiltonVlasov", "MeanField", "Vlasov", "in_picture", "streamed", "turned"]
+
 # How small f is at the ends of an axis on which it decays; how near the norm of a wave is to 1.
 _DECAYED, NORM = 1e-3, 1e-2
 
