@@ -194,7 +194,7 @@ def _theory(law: str, gamma: float, epsilons: np.ndarray, signal: np.ndarray, di
 
 
 def _adapt(options: Options, given: frozenset[str]) -> Options:
-    law = options.law or "heat_kernel"
+    law = "heat_kernel" if options.law is None else options.law
     if law not in _EPSILON:
         raise refuse("--law", f"be one of {', '.join(_EPSILON)}", f"is {law!r}", "choose one")
     if law == "fixed_angle" and (options.gamma is None or options.gamma < 0):
