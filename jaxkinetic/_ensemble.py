@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from ._adjoint import AbstractAdjoint, Checkpointed
-from ._checks import cast_floating, check_integer, describe, is_traced, refuse
+from ._checks import cast_floating, check_integer, describe, is_traced, refuse, takes_one
 from ._fingerprint import Remembered
+from ._printing import printed
 from ._progress import Progress, check_progress
 from ._reductions import AbstractReduction
 from ._save import Save
@@ -73,11 +74,20 @@ def ensemble(
         raise refuse("key", "be given", "is missing", "pass key=jax.random.key(seed)")
     if reduce is not None and not isinstance(reduce, AbstractReduction):
         raise refuse("reduce", "be a reduction", f"is {describe(reduce)}", "pass jk.MeanVar()")
+    if not isinstance(save, Save):
+        raise refuse("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
     if reduce is not None and not (save.observe or save.state):
         raise refuse("reduce", "have something to reduce", "`save` observes nothing", "pass jk.Save(observe={...})")
     devices = _num_devices(mesh, replicas)
     if mesh is not None and reduce is not None and type(reduce).merge is AbstractReduction.merge:
         raise refuse("reduce", "have a `merge` on a mesh", f"is {type(reduce).__name__}, without", "add one")
+    if callable(init) and not takes_one(init):
+        raise refuse(
+            "init",
+            "take a key alone",
+            f"{printed(init)} does not",
+            "give the others by `jax.tree_util.Partial(fn, name=value)`",
+        )
     example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
     check_start(system, example, scheme, key, dt, t0)
     if batch is None:

@@ -1,21 +1,41 @@
-"""How objects print: parameters and small arrays by value, large arrays by dtype and shape, on one line."""
+"""The base of all modules. How objects print: parameters and small arrays by value, large arrays by dtype and shape, on one
+line; and what they say when an argument is missing."""
 
 import dataclasses
 import functools
 import inspect
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
 import numpy as np
 from jax.core import Tracer
 
+from ._checks import refuse
+
 # Entries of an array that is printed by value.
 _SMALL = 12
 
 
-class Printed(eqx.Module):
-    """A module that prints as the call that makes it, without arguments that have their default value."""
+if TYPE_CHECKING:
+    _Base = eqx.Module
+else:
+
+    class _Meta(type(eqx.Module)):
+        def __call__(cls, *args: Any, **options: Any) -> Any:
+            try:
+                return super().__call__(*args, **options)
+            except TypeError:
+                check_call(cls.__name__, cls, *args, **options)
+                raise
+
+    class _Base(eqx.Module, metaclass=_Meta):
+        pass
+
+
+class Printed(_Base):
+    """A module that prints as the call that makes it, without arguments that have their default value. A call that does not fit
+    the constructor raises `ArgumentError`."""
 
     # Fields of which shape or size is printed, whatever they hold.
     _summarised: ClassVar[tuple[str, ...]] = ()
@@ -34,6 +54,36 @@ class Printed(eqx.Module):
                 text = summary(value) if field.name in self._summarised else printed(value)
                 parts.append(f"{field.name}={text}")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def check_call(name: str, function: Any, *args: Any, **options: Any) -> None:
+    """**Raises:** `ArgumentError` if the function cannot be called so."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*args, **options)
+        return
+    except TypeError:
+        pass
+    known = ", ".join(signature.parameters)
+    do = f"pass {known} only" if known else f"call {name}()"
+    for unknown in options.keys() - signature.parameters.keys():
+        raise _argument_error(unknown, f"be one that {name} has", "is not", do)
+    try:
+        given = signature.bind_partial(*args, **options).arguments
+    except TypeError:
+        raise _argument_error(name, "get the arguments that it has", f"gets {len(args) + len(options)}", do) from None
+    missing = next(p.name for p in signature.parameters.values() if p.default is p.empty and p.name not in given)
+    raise _argument_error(
+        missing, f"be given to {name}", "is missing", f"call {name}({', '.join(signature.parameters)})"
+    )
+
+
+class ArgumentError(ValueError, TypeError):
+    """A missing argument, or one that does not exist: a `TypeError` as Python has it, in our form."""
+
+
+def _argument_error(*parts: str) -> ArgumentError:
+    return ArgumentError(str(refuse(*parts)))
 
 
 def printed(value: Any) -> str:

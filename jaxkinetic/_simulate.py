@@ -230,6 +230,8 @@ def _fresh_start(
     # Once more: a small number may be 0 in this dtype.
     check_scalar("dt", dt, positive=True)
     check_scalar("t0", t0)
+    if not is_traced(dt) and float(dt) < float(jnp.finfo(dtype).tiny):
+        raise refuse("dt", f"be a normal number of {dtype}", f"is {float(dt):g}", "raise it: arithmetic takes it for 0")
     carry, aux = _init(scheme, words, cast_floating(system, dtype), state, dt)
     return Checkpoint(carry, aux, words, 0, t0, dt, scheme)
 

@@ -51,19 +51,20 @@ class Result(Printed):
     @property
     def message(self) -> str:
         """One sentence; the first failed run if there are several."""
-        codes, steps = np.atleast_1d(np.asarray(self.code)), np.atleast_1d(np.asarray(self.step))
-        failed = np.flatnonzero(codes != self.FINISHED)
+        failed = np.flatnonzero(np.asarray(self.code) != self.FINISHED)
         if failed.size == 0:
             return "finished"
-        first = np.unravel_index(failed[0], codes.shape)
-        detail = np.asarray(self.detail, float).reshape(-1, 2)[failed[0]]
-        return self.sentence(int(codes[first]), int(steps[first]), detail, failed.size, codes.size)
+        return jax.tree.map(np.asarray, self).of_run(failed[0]).sentence(failed.size, np.size(self.code))
 
-    @classmethod
-    def sentence(cls, code: int, step: int, detail: np.ndarray, failed: int, runs: int) -> str:
-        """What `code` says, of one of `failed` among `runs`."""
+    def of_run(self, index: Any) -> "Result":
+        """That of one of several runs, by its number."""
+        lead = self.code.ndim
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[lead:])[index], self)
+
+    def sentence(self, failed: int, runs: int) -> str:
+        """Of one failed run, on behalf of `failed` among `runs`."""
         which = "" if runs == 1 else f" ({failed} of {runs} runs)"
-        return cls.FAULTS[code].format(*detail, step=f"{step}{which}")
+        return self.FAULTS[int(self.code)].format(*np.asarray(self.detail, float), step=f"{int(self.step)}{which}")
 
     def __str__(self) -> str:
         if isinstance(self.code, Tracer):
@@ -121,32 +122,29 @@ def raise_or_mark(solution: Solution, name: str) -> Solution:
         if np.any(np.asarray(solution.result.code) != Result.FINISHED):
             raise SimulationError(solution.result.message)
         return solution
-    # A few numbers: a callback that converts a long array may wait for the thread that it blocks.
-    code = solution.result.code.reshape(-1)
-    first = jnp.argmax(code != Result.FINISHED)
-    step, detail = (x.reshape(code.size, -1)[first] for x in (solution.result.step, solution.result.detail))
-    numbers = code[first], step[0], jax.lax.stop_gradient(detail), jnp.sum(code != Result.FINISHED, dtype=jnp.int32)
+    # Of the first failed run only: a callback that converts a long array may wait for the thread that it blocks.
+    bad = solution.result.code.reshape(-1) != Result.FINISHED
+    one, structure = jax.tree.flatten(jax.lax.stop_gradient(solution.result.of_run(jnp.argmax(bad))))
+    failed = jnp.sum(bad, dtype=jnp.int32)
     arrays, rest = eqx.partition(solution, eqx.is_array)
-    tell = partial(_raise, name, code.size)
+    tell = partial(_raise, name, bad.size, structure)
 
-    def failed(arrays: PyTree, *numbers: Array) -> PyTree:
+    def stop(arrays: PyTree, *numbers: Array) -> PyTree:
         ok = jax.pure_callback(tell, jax.ShapeDtypeStruct((), jnp.bool_), *numbers, vmap_method="broadcast_all")
         return jax.tree.map(lambda x: jnp.where(ok, x, jnp.zeros_like(x)), arrays)
 
-    arrays = jax.lax.cond(numbers[-1] > 0, failed, lambda arrays, *_: arrays, arrays, *numbers)
+    arrays = jax.lax.cond(failed > 0, stop, lambda arrays, *_: arrays, arrays, failed, *one)
     return eqx.combine(arrays, rest)
 
 
-def _raise(name: str, runs: int, code: Any, step: Any, detail: Any, failed: Any) -> np.ndarray:
-    """On the host. Numbers of several runs, under `vmap`, have leading axes."""
+def _raise(name: str, runs: int, structure: Any, failed: Any, *leaves: Any) -> np.ndarray:
+    """On the host. Under `vmap` all numbers have leading axes."""
     failed = np.asarray(failed)
     if not failed.any():
         return np.ones(failed.shape, bool)
-    first = int(np.flatnonzero(failed)[0])
-    code, step = (int(np.asarray(x).reshape(-1)[first]) for x in (code, step))
-    sentence = Result.sentence(
-        code, step, np.asarray(detail, float).reshape(-1, 2)[first], int(failed.sum()), runs * failed.size
-    )
+    result: Result = jax.tree.unflatten(structure, [np.asarray(leaf) for leaf in leaves])
+    first = np.flatnonzero(failed)[0]
+    sentence = result.of_run(first).sentence(int(failed.sum()), runs * failed.size)
     # JAX's own lines would come first, and the frames that lead to a callback last: a frame without callers ends the report.
     logging.getLogger(jax.pure_callback.__module__).addFilter(_not_ours)
     error = SimulationError(sentence.replace(" in step", f" during `{name}`, in step", 1))

@@ -12,7 +12,19 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Shaped, UInt32
 
 from ._batches import in_blocks
-from ._checks import cast_floating, check_integer, check_scalar, describe, is_traced, known_array, real_array, refuse
+from ._checks import (
+    as_array,
+    cast_floating,
+    check_bool,
+    check_integer,
+    check_scalar,
+    describe,
+    is_traced,
+    kind,
+    known_array,
+    real_array,
+    refuse,
+)
 from ._printing import Printed, summary
 from ._types import RealScalar, RealScalarLike
 
@@ -77,8 +89,10 @@ class Particles(Printed):
             )  # fmt: skip
         # Inside a trace by JAX: NumPy arrays would become constants of this length in the program.
         make = jnp if is_traced(velocity) else np
-        self.alive = jnp.asarray(make.ones(num, bool) if alive is None else alive)
-        self.ident = jnp.asarray(make.arange(num, dtype=np.uint32) if ident is None else ident)
+        alive = make.ones(num, bool) if alive is None else alive
+        self.alive = as_array("alive", alive, f"be an array of {num} bools", "pass one for each particle")
+        idents = make.arange(num, dtype=np.uint32) if ident is None else ident
+        self.ident = as_array("ident", idents, f"be an array of {num} integers, uint32", "pass one for each particle")
         for name, array, dtype in (("alive", self.alive, jnp.bool_), ("ident", self.ident, jnp.uint32)):
             if array.shape != (num,) or array.dtype != dtype:
                 raise refuse(
@@ -126,7 +140,7 @@ class Particles(Printed):
 def check_particles(state: Any, least: int) -> None:
     """**Raises:** `ValueError` unless `state` is `Particles` of one run, with room for `least` of them."""
     if not isinstance(state, Particles):
-        raise refuse("state", "be Particles", f"is a {type(state).__name__}", "pass jk.Particles(velocity)")
+        raise refuse("state", "be Particles", f"is {kind(state)}", "pass jk.Particles(velocity)")
     if state.velocity.ndim != 2:
         raise refuse(
             "state.velocity", "have shape (N, d)", f"has shape {state.velocity.shape}", "use `jax.vmap` over replicas"
@@ -161,7 +175,11 @@ class Axis(Printed):
         self.num = check_integer("num", num, minimum=4)
         if self.num % 2:
             raise refuse("num", "be even", f"is {num}", "add a point")
-        self.start, self.length, self.periodic = known_array(start), known_array(length), bool(periodic)
+        self.start, self.length, self.periodic = (
+            known_array(start),
+            known_array(length),
+            check_bool("periodic", periodic),
+        )
 
     @property
     def spacing(self) -> RealScalar:
@@ -180,7 +198,7 @@ class Grid(Printed):
     def __init__(self, *axes: Axis):
         for axis in axes:
             if not isinstance(axis, Axis):
-                raise refuse("axes", "be Axis objects", f"hold {axis!r}", "pass jk.Axis(0.0, 1.0, 64), say")
+                raise refuse("axes", "be Axis objects", f"hold {describe(axis)}", "pass jk.Axis(0.0, 1.0, 64), say")
         if not axes:
             raise refuse("axes", "hold at least one Axis", "hold none", "pass some")
         self.axes = tuple(axes)
@@ -247,8 +265,7 @@ class Wave(Printed):
             raise refuse("alpha", "be complex or floating, of 32 or 64 bits", f"has dtype {alpha.dtype}", "cast it")
         self.alpha = alpha if jnp.iscomplexobj(alpha) else jax.lax.complex(alpha, jnp.zeros_like(alpha))
         self.picture = picture
-        if picture not in ("velocity", "fourier"):
-            raise refuse("picture", 'be "velocity" or "fourier"', f"is {picture!r}", "choose one")
+        _check_picture(picture)
         _fits("alpha", self.alpha, grid)
         if len(grid.axes) % 2:
             raise refuse("grid", "have as many axes of velocity as of position", f"has {len(grid.axes)}", "add one")
@@ -280,6 +297,7 @@ class Wave(Printed):
     @staticmethod
     def from_spectrum(spectrum: Complex[Array, "*grid"], grid: Grid, picture: str = "velocity") -> "Wave":
         """The wave whose `spectrum` this is."""
+        _check_picture(picture)
         out = Wave(spectrum, grid, "fourier")
         if picture == "velocity":
             return Wave(in_blocks(partial(jnp.fft.ifftn, axes=out._over_v), spectrum), grid)
@@ -321,15 +339,17 @@ def square_modulus(z: Inexact[Array, "*shape"]) -> Float[Array, "*shape"]:
     return z.real**2 + z.imag**2
 
 
+def _check_picture(picture: Any) -> None:
+    if picture not in ("velocity", "fourier"):
+        raise refuse("picture", 'be "velocity" or "fourier"', f"is {describe(picture)}", "choose one")
+
+
 def _array(name: str, values: Any) -> Array:
-    try:
-        return jnp.asarray(values)
-    except (TypeError, ValueError):
-        raise refuse(name, "be an array", f"is {describe(values)}", "pass the values on the grid") from None
+    return as_array(name, values, "be an array", "pass the values on the grid")
 
 
 def _fits(name: str, values: Array, grid: Grid) -> None:
     if not isinstance(grid, Grid):
-        raise refuse("grid", "be a Grid", f"is {grid!r}", "pass jk.Grid(jk.Axis(...), ...)")
+        raise refuse("grid", "be a Grid", f"is {describe(grid)}", "pass jk.Grid(jk.Axis(...), ...)")
     if values.shape != grid.shape:
         raise refuse(name, f"have the shape of the grid, {grid.shape}", f"has shape {values.shape}", "reshape it")

@@ -10,7 +10,7 @@ def options_of(experiment: Experiment) -> dict[str, str]:
     least, most = experiment.least_dim, experiment.most_dim
     fixed_angle = getattr(experiment.defaults, "law", None) is not None
     words = {
-        "particles": f"at least {4 if waves else 2}",
+        "particles": "at least 4" if waves else "2 to 2^31",
         "dim": f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}",
         "dt": "above 0",
         "steps": f"at least {experiment.least_steps}",

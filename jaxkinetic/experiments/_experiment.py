@@ -77,7 +77,8 @@ class Options(Common):
     epsilon: float | None = None
 
     def check(self, **limits: Any) -> None:
-        check_integer("--particles", self.particles, minimum=2)
+        if check_integer("--particles", self.particles, minimum=2) > 2**31:
+            raise refuse("--particles", "be at most 2^31", f"is {self.particles}", "lower it")
         super().check(**limits)
         check_integer("--replicas", self.replicas, minimum=1)
         check_seed(self.seed)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._checks import is_traced, refuse
+from .._checks import is_traced, kind, refuse
 from .._system import AbstractScheme, AbstractSplit, Flows
 from .._types import RealScalar
 from ..schemes import Strang
@@ -48,7 +48,7 @@ class MeanField(AbstractSplit):
         check_potential(self.potential)
         if not isinstance(state, self._state):
             name = self._state.__name__
-            raise refuse("state", f"be a {name}", f"is a {type(state).__name__}", f"pass jk.{name}(values, grid)")
+            raise refuse("state", f"be a {name}", f"is {kind(state)}", f"pass jk.{name}(values, grid)")
         axes = state.grid.axes
         place, values = ("f", state.f) if isinstance(state, Density) else ("alpha", state.alpha)
         if values.shape != state.grid.shape:

@@ -38,6 +38,7 @@ def test_help_of_one_experiment(name, capsys, monkeypatch):
 
 # What the words promise: values that are accepted, and values that are not.
 MEANING = {
+    "2 to 2^31": ([2, 2**31], [1, 0, -3, 10**20]),
     "at least 2": ([2], [1, 0, -3]),
     "at least 4": ([4, 5], [3, 0]),
     "at least 10": ([10], [9, 0]),

@@ -178,18 +178,18 @@ MUTATIONS = [
         "throw-silent-in-jit",
         "A failure inside `jit` raises nothing.",
         "jaxkinetic/_solution.py",
-        "arrays = jax.lax.cond(numbers[-1] > 0, failed,",
-        "arrays = jax.lax.cond(numbers[-1] < 0, failed,",
+        "arrays = jax.lax.cond(failed > 0, stop,",
+        "arrays = jax.lax.cond(failed < 0, stop,",
         tests("core/test_simulate.py", "test_failure_inside_jit_raises"),
     ),
     Mutation(
         "throw-on-one-output",
         "The error depends on one output, and is dropped by the compiler with it.",
         "jaxkinetic/_solution.py",
-        """    arrays = jax.lax.cond(numbers[-1] > 0, failed, lambda arrays, *_: arrays, arrays, *numbers)
+        """    arrays = jax.lax.cond(failed > 0, stop, lambda arrays, *_: arrays, arrays, failed, *one)
     return eqx.combine(arrays, rest)
 """,
-        """    times = jax.lax.cond(numbers[-1] > 0, failed, lambda arrays, *_: arrays, solution.times, *numbers)
+        """    times = jax.lax.cond(failed > 0, stop, lambda arrays, *_: arrays, solution.times, failed, *one)
     return eqx.tree_at(lambda s: s.times, eqx.combine(arrays, rest), times)
 """,
         tests("core/test_simulate.py", "test_failure_inside_jit_reaches_every_output"),
