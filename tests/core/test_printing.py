@@ -15,8 +15,12 @@ GRID = jk.Grid(jk.Axis(0.0, 2.0, 4), jk.Axis(-6.0, 12.0, 8, periodic=False))
 AXES = "Grid(Axis(start=0.0, length=2.0, num=4), Axis(start=-6.0, length=12.0, num=8, periodic=False))"
 
 
+def scaled(x, k):
+    return -jnp.sum(jnp.cos(k * x), -1)
+
+
 def double(x):
-    return -jnp.sum(jnp.cos(2 * x), -1)
+    return scaled(x, 2)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +37,7 @@ def double(x):
         (B.KacWalk(B.HardSphere(), 8, 0.5), "KacWalk(cross_section=HardSphere(), volume=8.0, annihilation=0.5)"),
         (V.Vlasov(V.Poisson(2.0)), "Vlasov(potential=Poisson(length=2.0, strength=2.0))"),
         (V.NBody(V.Custom(double)), "NBody(potential=Custom(fn=double))"),
-        (V.NBody(V.Custom(jax.tree_util.Partial(double, x=1))), "NBody(potential=Custom(fn=partial(double, x=1)))"),
+        (V.NBody(V.Custom(jax.tree_util.Partial(scaled, k=2.0))), "NBody(potential=Custom(fn=partial(scaled, k=2.0)))"),
         (V.GaussianAmplitude(np.eye(2)),
          "GaussianAmplitude(covariance=[[1.0, 0.0], [0.0, 1.0]], chirp=[[0.0, 0.0], [0.0, 0.0]])"),
         (GRID, AXES),
