@@ -114,6 +114,8 @@ def test_bars_in_traced_functions_raise(monkeypatch):
     many = lambda dt: jk.ensemble(KAC, start(), replicas=2, **(run | {"dt": dt})).final  # noqa: E731
     outside = "`progress` must be False in a traced function"
     assert_argument_error(jax.jit(lambda: one(0.1)), outside)
+    end = jk.simulate(KAC, start(), **(run | {"progress": False})).checkpoint
+    assert_argument_error(jax.jit(lambda: jk.simulate(KAC, end, num_steps=1, progress=True).final), outside)
     assert_argument_error(lambda: jax.grad(one)(0.1), outside)
     assert_argument_error(lambda: jax.jit(many)(0.1), outside)
     assert_argument_error(
