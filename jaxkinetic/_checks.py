@@ -190,26 +190,21 @@ def describe(value: Any) -> str:
         return f"a traced value of shape {value.shape}"
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if callable(value) and not isinstance(value, eqx.Module) and hasattr(value, "__qualname__"):
+    if callable(value) and not isinstance(value, (type, eqx.Module)) and hasattr(value, "__qualname__"):
         return f"the function {value.__qualname__}"
     text, name = " ".join(repr(value).split()), type(value).__name__
+    if len(text) > 60:
+        text = f"{text[:57]}..." if name in text[:57] else f"{name} {text[:57]}..."
     top, _, room = type(value).__module__.partition(".")
     if isinstance(value, eqx.Module) and top == "jaxkinetic" and "." in room:
         # There is a Maxwell in two rooms.
-        text = f"{room.partition('.')[0]}.{text}"
-    if len(text) <= 60:
-        return text
-    return f"{text[:57]}..." if name in text[:57] else f"{name} {text[:57]}..."
+        text += f" of jk.{room.partition('.')[0]}"
+    return text
 
 
 def kind(value: Any) -> str:
-    """What it is, with its article: "a Density"."""
-    if isinstance(value, type):
-        return describe(value)
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
+    """What it is: "a Density", or the class itself."""
+    return describe(value) if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 def real_dtype(tree: Any) -> jnp.dtype:
