@@ -3,17 +3,18 @@
 Subpackages and names are imported when they are first used: `import jaxkinetic` takes a few milliseconds.
 """
 
-import sys
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import sys as _sys
+import typing as _typing
+from importlib import metadata as _metadata
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from . import boltzmann as boltzmann
     from . import diagnostics as diagnostics
     from . import initial as initial
     from . import landau as landau
     from . import pairs as pairs
+    from . import plotting as plotting
     from . import random as random
     from . import spectral as spectral
     from . import vlasov as vlasov
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from .states import Particles as Particles
     from .states import Wave as Wave
 
-_ROOMS = ("boltzmann", "diagnostics", "initial", "landau", "pairs", "random", "spectral", "vlasov")
+_ROOMS = ("boltzmann", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "vlasov")
 _NAMES = {
     "_adjoint": ("Checkpointed", "Direct", "Reversible"),
     "_checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
@@ -90,25 +91,26 @@ _WITH_SYSTEMS = ("load_checkpoint",)
 __all__ = [*_ROOMS, *_ROOM_OF]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 try:
-    __version__ = version("jaxkinetic")
-except PackageNotFoundError:  # a bare checkout on the path
+    __version__ = _metadata.version("jaxkinetic")
+except _metadata.PackageNotFoundError:  # a bare checkout on the path
     __version__ = "0+unknown"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name in _ROOMS or (name in _NAMES and not name.startswith("_")):
-        return import_module(f".{name}", __name__)
+        return _importlib.import_module(f".{name}", __name__)
     if name not in _ROOM_OF:
         # With the name and the module, Python adds "Did you mean: ...?".
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=_sys.modules[__name__])
     room = _ROOM_OF[name]
     needed = ("schemes", "pairs") if room in _WITH_SCHEMES else ()
     needed += ("landau", "boltzmann", "vlasov") if name in _WITH_SYSTEMS else ()
     for module in needed:
-        import_module(f".{module}", __name__)
-    globals()[name] = value = getattr(import_module(f".{room}", __name__), name)
+        _importlib.import_module(f".{module}", __name__)
+    globals()[name] = value = getattr(_importlib.import_module(f".{room}", __name__), name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """Public names only: what an editor completes."""
+    return sorted([*__all__, "__version__"])

@@ -14,6 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ._printing import Printed
 from ._types import Array, PyTree
 
 # Bytes below which every step is stored: of all states of a run, and of one state.
@@ -32,7 +33,7 @@ class Problem(NamedTuple):
     longest: int
 
 
-class AbstractAdjoint(eqx.Module):
+class AbstractAdjoint(Printed):
     """How a run is differentiated."""
 
     reversible: ClassVar[bool] = False

@@ -11,13 +11,14 @@ from jaxtyping import Array, Float, UInt32
 from ._checks import describe, is_traced, refuse
 from ._files import read_arrays, write_arrays
 from ._fingerprint import Fingerprint, Remembered, fingerprint
+from ._printing import Printed, printed, summary
 from ._trees import decode, encode
 from ._types import PyTree
 
 _FORMAT, _VERSION = "jaxkinetic checkpoint", 1
 
 
-class Checkpoint(eqx.Module):
+class Checkpoint(Printed):
     """The end of a run: `simulate(system, solution.checkpoint, num_steps=...)` continues it bitwise.
 
     `carry`, `aux`: the scheme's. `key`: the run's two words. `step`: absolute, a Python integer. `t0`, `dt`.
@@ -33,6 +34,11 @@ class Checkpoint(eqx.Module):
     dt: Float[Array, "*runs"]
     scheme: Any
     origin: Remembered | Fingerprint | None = None
+
+    def __repr__(self) -> str:
+        state = f"carry={summary(self.carry)}, aux={summary(self.aux)}"
+        time = f"step={self.step}, t0={printed(self.t0)}, dt={printed(self.dt)}"
+        return f"Checkpoint({time}, scheme={printed(self.scheme)}, {state})"
 
 
 def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:

@@ -1,5 +1,6 @@
 """Bad input in one clear sentence: which argument, what it must be, what it was, what to do."""
 
+import inspect
 import math
 import operator
 from typing import Any
@@ -27,9 +28,9 @@ def check_integer(argument: str, value: Any, *, minimum: int) -> int:
             raise TypeError
         integer = operator.index(value)
     except (TypeError, jax.errors.TracerIntegerConversionError):
-        raise refuse(
-            argument, "be an integer known while tracing", f"is {describe(value)}", f"pass `int({argument})`"
-        ) from None
+        convertible = hasattr(value, "shape") or type(value) is float
+        do = f"pass `int({argument})`" if convertible else "pass an integer"
+        raise refuse(argument, "be an integer known while tracing", f"is {describe(value)}", do) from None
     if integer < minimum:
         raise refuse(argument, f"be at least {minimum}", f"is {integer}", "raise it")
     return integer
@@ -53,6 +54,67 @@ def check_scalar(argument: str, value: Any, *, positive: bool = False, nonnegati
         raise refuse(argument, "be positive", f"is {number:g}", "pass a number above 0")
     if nonnegative and number < 0:
         raise refuse(argument, "not be negative", f"is {number:g}", "pass a number not below 0")
+
+
+def check_bool(argument: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise refuse(argument, "be True or False", f"is {describe(value)}", "pass a bool")
+    return bool(value)
+
+
+def as_array(argument: str, value: Any, must: str, do: str) -> jax.Array:
+    """`value` as an array. **Raises:** `ValueError` for what JAX cannot make one of: text, None, rows of other lengths."""
+    try:
+        return jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise refuse(argument, must, f"is {describe(value)}", do) from None
+
+
+def check_one_key(key: Any) -> None:
+    """**Raises:** `ValueError` for what is not one JAX key."""
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+    legacy = isinstance(key, (jax.Array, np.ndarray)) and key.dtype == jnp.uint32 and key.ndim == 1
+    if not (typed or legacy):
+        raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass key=jax.random.key(seed)")
+
+
+def check_shape(argument: str, function: Any, shape: tuple[int, ...], *args: Any) -> None:
+    """**Raises:** `ValueError` unless a user's function gives a real floating array of this shape for arguments of these shapes
+    and dtypes."""
+    if any(
+        type(x).__module__.partition(".")[0] == "jaxkinetic" for x in (function, getattr(function, "__self__", None))
+    ):
+        return  # one of ours
+    given = ", ".join(str(tuple(x.shape)) for x in args)
+    must = f"give a real array of shape {shape} for {given}"
+    try:
+        out = jax.eval_shape(lambda *x: jax.tree.map(jnp.asarray, function(*x)), *args)
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
+        raise refuse(argument, "be a function that JAX can trace", "uses values", "write it with `jnp`") from None
+    except TypeError as error:
+        if takes(function, len(args)) and "JAX array type" not in str(error) and "ArrayLike" not in str(error):
+            raise
+        if not takes(function, len(args)):
+            raise refuse(argument, must, "does not take one argument", "write it as a function of one") from None
+        raise refuse(argument, must, "gives no array", "return one") from None
+    if not hasattr(out, "shape") or out.shape != shape or not jnp.issubdtype(out.dtype, jnp.floating):
+        was = f"gives {out.dtype} of shape {out.shape}" if hasattr(out, "shape") else f"gives {kind(out)}"
+        raise refuse(argument, must, was, "return such an array")
+
+
+def takes_one(function: Any) -> bool:
+    return takes(function, 1)
+
+
+def takes(function: Any, count: int) -> bool:
+    """Whether a function can be called with so many arguments; True if that is not known."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except TypeError:
+        return False
+    except ValueError:  # built in, without a signature
+        return True
+    return True
 
 
 def real_array(argument: str, value: Any, shape: str) -> jax.Array:
@@ -128,8 +190,21 @@ def describe(value: Any) -> str:
         return f"a traced value of shape {value.shape}"
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{type(value).__name__} {text[:57]}..."
+    if callable(value) and not isinstance(value, (type, eqx.Module)) and hasattr(value, "__qualname__"):
+        return f"the function {value.__qualname__}"
+    text, name = " ".join(repr(value).split()), type(value).__name__
+    if len(text) > 60:
+        text = f"{text[:57]}..." if name in text[:57] else f"{name} {text[:57]}..."
+    top, _, room = type(value).__module__.partition(".")
+    if isinstance(value, eqx.Module) and top == "jaxkinetic" and "." in room:
+        # There is a Maxwell in two rooms.
+        text += f" of jk.{room.partition('.')[0]}"
+    return text
+
+
+def kind(value: Any) -> str:
+    """What it is: "a Density", or the class itself."""
+    return describe(value) if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 def real_dtype(tree: Any) -> jnp.dtype:

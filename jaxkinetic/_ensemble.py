@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from ._adjoint import AbstractAdjoint, Checkpointed
-from ._checks import cast_floating, check_integer, describe, is_traced, refuse
+from ._checks import cast_floating, check_integer, describe, is_traced, refuse, takes_one
 from ._fingerprint import Remembered
+from ._printing import printed
+from ._progress import Progress, check_progress
 from ._reductions import AbstractReduction
 from ._save import Save
 from ._simulate import check_start, run_words, simulate
@@ -37,6 +39,7 @@ def ensemble(
     save: Save = Save(),  # noqa: B008  (immutable)
     adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
     throw: bool = True,
+    progress: bool = False,
 ) -> Solution:
     """`replicas` independent runs of `simulate`, in one compiled program.
 
@@ -54,6 +57,7 @@ def ensemble(
     observed (and,
       with `save.state`, of the states) alone, batch by batch: memory does not grow with `replicas`.
     - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number.
+    - `progress`: show a bar of finished replicas on standard error; it moves after every batch. Not inside a traced function.
     - the others as in `simulate`.
 
     **Returns:** a `Solution` whose leaves have the replica as leading axis but for `times`, (T,). With `reduce`,
@@ -64,16 +68,26 @@ def ensemble(
     for bad numbers, an `init` that is neither, a reduction without anything observed. `SimulationError` if a replica fails.
     """
     replicas = check_integer("replicas", replicas, minimum=1)
+    check_progress(progress)
     run_words(key)
     if key is None:
         raise refuse("key", "be given", "is missing", "pass key=jax.random.key(seed)")
     if reduce is not None and not isinstance(reduce, AbstractReduction):
         raise refuse("reduce", "be a reduction", f"is {describe(reduce)}", "pass jk.MeanVar()")
+    if not isinstance(save, Save):
+        raise refuse("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
     if reduce is not None and not (save.observe or save.state):
         raise refuse("reduce", "have something to reduce", "`save` observes nothing", "pass jk.Save(observe={...})")
     devices = _num_devices(mesh, replicas)
     if mesh is not None and reduce is not None and type(reduce).merge is AbstractReduction.merge:
         raise refuse("reduce", "have a `merge` on a mesh", f"is {type(reduce).__name__}, without", "add one")
+    if callable(init) and not takes_one(init):
+        raise refuse(
+            "init",
+            "take a key alone",
+            f"{printed(init)} does not",
+            "give the others by `jax.tree_util.Partial(fn, name=value)`",
+        )
     example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
     check_start(system, example, scheme, key, dt, t0)
     if batch is None:
@@ -85,7 +99,17 @@ def ensemble(
     # Arrays: another number is the same program.
     dt, t0 = (x if is_traced(x) else jnp.asarray(x, jnp.result_type(float)) for x in cast("tuple", (dt, t0)))
     run = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps)
-    kept, total = _run(run, reduce, batches, batch, replicas // devices, mesh)
+    if progress and is_traced(system, init, key, dt, t0):
+        raise refuse("progress", "be False in a traced function", "is True", "show the bar outside of `jit` and `grad`")
+    with Progress(replicas, "replica", shown=progress) as bar:
+        _BARS.append(bar)
+        try:
+            kept, total = _run(run, reduce, batches, batch, replicas // devices, mesh, progress)
+            if progress:
+                jax.block_until_ready((kept, total))
+                jax.effects_barrier()
+        finally:
+            _BARS.remove(bar)
     if reduce is not None:
         # One total a device.
         observed, states = (*_finish(reduce, total, devices), None)[:2]
@@ -93,10 +117,7 @@ def ensemble(
     else:
         origin = Remembered(cast_floating(system, kept.checkpoint.dt.dtype))
         kept = eqx.tree_at(lambda s: s.checkpoint.origin, kept, origin, is_leaf=lambda x: x is None)
-    message = (
-        "A replica failed in `ensemble`, for example by a NaN; `Solution.result` of a run with `throw=False` says how."
-    )
-    return raise_or_mark(kept, message) if throw else kept
+    return raise_or_mark(kept, "ensemble") if throw else kept
 
 
 class _Replica(eqx.Module):
@@ -136,7 +157,7 @@ class _Replica(eqx.Module):
 
 @eqx.filter_jit
 def _run(
-    run: _Replica, reduce: AbstractReduction | None, batches: int, batch: int, count: int, mesh: Any
+    run: _Replica, reduce: AbstractReduction | None, batches: int, batch: int, count: int, mesh: Any, progress: bool
 ) -> tuple[Solution, PyTree]:
     """(solutions, totals with a leading axis of devices), `count` replicas on each device in `batches` of `batch`."""
     statics: list[Any] = []
@@ -167,7 +188,7 @@ def _run(
             total = tuple(reduce.start(x) for x in (example.observed, example.states)[: 1 + run.save.state]), times
         places = jnp.arange(batches * batch, dtype=jnp.int32).reshape(batches, batch)
         body = jax.checkpoint(one_batch, prevent_cse=False) if batches > 1 else one_batch
-        total, kept = jax.lax.scan(body, total, places)
+        total, kept = jax.lax.scan(_with_bar(body, count) if progress else body, total, places)
         kept = jax.tree.map(lambda x: x.reshape(batches * batch, *x.shape[2:])[:count], kept)
         return kept, jax.tree.map(lambda x: x[None], total)
 
@@ -187,6 +208,26 @@ def _run(
     if reduce is None:
         return eqx.tree_at(lambda s: s.times, kept, kept.times[0]), None
     return eqx.tree_at(lambda s: s.times, kept, total[1][0], is_leaf=lambda x: x is None), total[0]
+
+
+# The bars of the calls in progress, the innermost last: a program must not hold one, or each call would compile anew.
+_BARS: list[Progress] = []
+
+
+def _with_bar(body: Callable[[PyTree, Array], tuple[PyTree, PyTree]], count: int) -> Callable[..., Any]:
+    def watched(total: PyTree, places: Array) -> tuple[PyTree, PyTree]:
+        total, kept = body(total, places)
+        # Through the result of the batch, which is there when the batch is finished.
+        done = jnp.sum(places < count, dtype=jnp.int32) + jnp.minimum(jnp.min(kept.result.code), 0)
+        jax.debug.callback(_advance, done)
+        return total, kept
+
+    return watched
+
+
+def _advance(count: Any) -> None:
+    if _BARS:
+        _BARS[-1].advance(int(count))
 
 
 def _without_values(kept: Any) -> Any:

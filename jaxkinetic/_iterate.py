@@ -1,7 +1,6 @@
 """A long run in chunks: watched, written to disk, stopped early, gone on with."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ._adjoint import AbstractAdjoint, Checkpointed
 from ._checkpoint import Checkpoint, save_checkpoint
 from ._checks import check_integer, refuse
 from ._files import read_arrays, write_arrays
+from ._progress import Progress, check_progress
 from ._save import Save
 from ._simulate import simulate
 from ._solution import Solution
@@ -60,6 +60,7 @@ def iterate(
     chunk = check_integer("chunk", chunk, minimum=1)
     if num_steps is not None:
         num_steps = check_integer("num_steps", num_steps, minimum=0)
+    check_progress(progress)
     folder = None if path is None else Path(path)
     fresh = not isinstance(state_or_checkpoint, Checkpoint)
     if folder is not None:
@@ -82,13 +83,11 @@ def _chunks(
     system: AbstractSystem, at: Any, chunk: int, num_steps: int | None, progress: bool, folder: Path | None, save: Save,
     options: dict[str, Any],
 ) -> Iterator[Solution]:  # fmt: skip
-    from tqdm import tqdm
-
     done = at.step if isinstance(at, Checkpoint) else 0
     last = None if num_steps is None else done + num_steps
     if save.steps is not None:
         _within(save.steps, done, last, fresh=not isinstance(at, Checkpoint))
-    with tqdm(total=num_steps, unit="step", file=sys.stderr, disable=not progress, smoothing=0.05) as bar:
+    with Progress(num_steps, "step", shown=progress) as bar:
         while last is None or done < last:
             size = chunk if last is None else min(chunk, last - done)
             fresh = not isinstance(at, Checkpoint)
@@ -101,8 +100,8 @@ def _chunks(
                     if _last_step(file) > done - size:
                         file.unlink()
                 write_chunk(folder, solution)
-            bar.update(size)
-            bar.set_postfix_str(f"t = {float(at.t0 + done * at.dt):.4g}", refresh=False)
+            bar.advance(size)
+            bar.note(f"t = {float(at.t0 + done * at.dt):.4g}")
             yield solution
             if not bool(solution.result.ok):
                 return

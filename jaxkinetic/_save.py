@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int32
 
-from ._checks import check_integer, refuse
+from ._checks import check_bool, check_integer, describe, refuse, takes_one
+from ._printing import Printed, printed
 from ._types import Key, Observable, PyTree, RealScalar, State
 
 
-class Context(eqx.Module):
+class Context(Printed):
     """What a `Contextual` observable sees.
 
     `t`, `dt`: scalars. `step`: absolute, int32. `system`, `state`. `key`: a JAX key of this observable's own, different
@@ -28,18 +29,20 @@ class Context(eqx.Module):
     dt: RealScalar
 
 
-class Contextual(eqx.Module):
+class Contextual(Printed):
     """An observable that needs more than the state: `fn(ctx)` with a `Context`."""
 
     fn: Observable
 
     def __init__(self, fn: Observable):
         if not callable(fn):
-            raise refuse("fn", "be a function of a Context", f"is {fn!r}", "pass `jk.Contextual(my_function)`")
+            raise refuse("fn", "be a function of a Context", f"is {describe(fn)}", "pass `jk.Contextual(my_function)`")
+        if not takes_one(fn):
+            raise refuse("fn", "take a Context alone", f"{printed(fn)} does not", _BIND)
         self.fn = fn
 
 
-class Save(eqx.Module):
+class Save(Printed):
     """Which absolute steps are saved, and what of them.
 
     **Arguments:**
@@ -67,29 +70,31 @@ class Save(eqx.Module):
         observe: Mapping[str, Observable | Contextual] | None = None,
     ):
         if every is not None and steps is not None:
-            raise refuse("steps", "be None when `every` is given", f"is {steps!r}", "pass one of the two")
+            raise refuse("steps", "be None when `every` is given", f"is {describe(steps)}", "pass one of the two")
         self.every = None if every is None else check_integer("every", every, minimum=1)
         self.steps = None
         if steps is not None:
             if not isinstance(steps, (Sequence, np.ndarray)) or isinstance(steps, str):
-                raise refuse("steps", "be a sequence of integers", f"is {steps!r}", "pass `every`, or a tuple")
+                raise refuse("steps", "be a sequence of integers", f"is {describe(steps)}", "pass `every`, or a tuple")
             self.steps = tuple(check_integer("steps", step, minimum=0) for step in steps)
             if any(b <= a for a, b in zip(self.steps, self.steps[1:], strict=False)):
                 raise refuse("steps", "increase", f"is {self.steps}", "pass `sorted(set(steps))`")
-        self.state = bool(state)
+        self.state = check_bool("state", state)
         if observe is not None and not isinstance(observe, Mapping):
-            raise refuse("observe", "map names to functions", f"is {observe!r}", 'pass {"name": function}')
+            raise refuse("observe", "map names to functions", f"is {describe(observe)}", 'pass {"name": function}')
         self.observe = {} if observe is None else dict(observe)
         for name, fn in self.observe.items():
             if not isinstance(name, str):
-                raise refuse("observe", "have strings as names", f"has {name!r}", "name it")
+                raise refuse("observe", "have strings as names", f"has {describe(name)}", "name it")
             if not callable(fn) and not isinstance(fn, Contextual):
                 raise refuse(
                     f"observe[{name!r}]",
                     "be a function of the state",
-                    f"is {fn!r}",
+                    f"is {describe(fn)}",
                     "pass a function or `jk.Contextual`",
                 )
+            if not isinstance(fn, Contextual) and not takes_one(fn):
+                raise refuse(f"observe[{name!r}]", "take the state alone", f"{printed(fn)} does not", _BIND)
 
     def plan(self, first: int, last: int, fresh: bool) -> np.ndarray:
         """The absolute steps to be saved in a run from step `first` to step `last`."""
@@ -118,7 +123,40 @@ class Save(eqx.Module):
         """What is kept of one saved step: (observed, state or None)."""
         observed = {}
         for name, fn in self.observe.items():
-            observed[name] = fn.fn(contexts[name]) if isinstance(fn, Contextual) else fn(state)
-        # A Python number is a value too.
-        observed = jax.tree.map(jnp.asarray, observed)
+            fn, seen = (fn.fn, contexts[name]) if isinstance(fn, Contextual) else (fn, state)
+            observed[name] = _observed(f"observe[{name!r}]", fn, seen)
         return observed, (eqx.filter(state, eqx.is_array) if self.state else None)
+
+
+_KNOWN_ONLY = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+_BIND = "give the others by `jax.tree_util.Partial(fn, name=value)`"
+
+
+def _observed(argument: str, fn: Observable, seen: Any) -> PyTree:
+    """The value of an observable, as arrays. **Raises:** `ValueError` where the function is not one that JAX can trace, or
+    gives no arrays; any other error of its own with a note that names it."""
+    try:
+        value = fn(seen)
+    except jax.errors.TracerBoolConversionError:
+        was, do = "asks whether an array is true", "use `jnp.where` instead of `if`"
+    except _KNOWN_ONLY:
+        was, do = "makes a number or a NumPy array of a traced value", "use `jnp`, not `np`, float() or int()"
+    except Exception as error:
+        error.add_note(f"It was raised by `{argument}`.")
+        raise
+    else:
+        try:
+            # A Python number is a value too.
+            arrays = jax.tree.map(jnp.asarray, value)
+        except (TypeError, ValueError):
+            raise refuse(
+                argument, "give arrays, or a tree of them", f"gives {describe(value)}", "return arrays"
+            ) from None
+        if not jax.tree.leaves(arrays):
+            raise refuse(argument, "give arrays, or a tree of them", f"gives {describe(value)}", "return a value")
+        return arrays
+    raise refuse(argument, "be a function that JAX can trace", was, do)

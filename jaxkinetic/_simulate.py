@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import zlib
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,12 +28,15 @@ from ._checks import (
     refuse,
 )
 from ._fingerprint import Remembered, difference
+from ._progress import Progress, check_progress
 from ._save import Context, Contextual, Save
 from ._solution import Result, Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem, Fault, Finite
 from ._types import Array, Key, PyTree, RealScalar, RealScalarLike, State, Words
 
 _MAX_STEP = 2**31 - 1
+# Calls of the program of a run with a bar, about.
+_PARTS = 100
 
 
 def simulate(
@@ -47,6 +51,7 @@ def simulate(
     save: Save = Save(),  # noqa: B008  (immutable)
     adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
     throw: bool = True,
+    progress: bool = False,
 ) -> Solution:
     """Advance `system` by `num_steps` steps, t = t0 + step dt.
 
@@ -60,6 +65,8 @@ def simulate(
     - `dt`: the step, nondimensional. `num_steps`: a Python integer.
     - `save`: what to keep and when. `adjoint`: what the backward pass stores.
     - `throw`: raise when a run fails (False: see `Solution.result`; the program then holds no host callback).
+    - `progress`: show a bar on standard error (a widget in a notebook). The run is then made of about 100 calls of one program,
+      bitwise the same run; not inside a traced function.
 
     **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`.
 
@@ -70,6 +77,7 @@ def simulate(
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     if not isinstance(save, Save):
         raise refuse("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
+    check_progress(progress)
     if not isinstance(adjoint, AbstractAdjoint):
         raise refuse("adjoint", "be an adjoint", f"is {describe(adjoint)}", "pass jk.Checkpointed() or jk.Direct()")
     fresh = not isinstance(state_or_checkpoint, Checkpoint)
@@ -111,27 +119,71 @@ def simulate(
     bare = Save(state=save.state, observe=save.observe)
     # The step of a Checkpoint is static: without it every continuation of a kind is one program.
     run = _without_forward_mode if adjoint.reversible else _run
+    run = partial(_in_parts, run) if progress else run
     loop, kept, final, stats = run(
         system, dataclasses.replace(start, step=0, origin=None), np.asarray(start.step, np.int32), counts, wanted,
         rounded_up(int(counts.max())), bare, adjoint,
     )  # fmt: skip
-    if not wanted.all():
+    if not progress and not wanted.all():
         kept = _cut(kept, int(wanted.argmax()), saved.size)
     observed, states = kept
     end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, Remembered(system))
     stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
     solution = Solution(_times(start, saved), observed, states, final, end, stats, loop.result)
-    message = (
-        "The state became NaN or infinite during `simulate`, or its scheme gave up; `Solution.result` of a run with "
-        "`throw=False` says which."
-    )
-    return raise_or_mark(solution, message) if throw else solution
+    return raise_or_mark(solution, "simulate") if throw else solution
 
 
 def _times(start: Checkpoint, steps: np.ndarray) -> Array:
     """t0 + step dt; by NumPy if both are concrete, which saves compiling three small programs."""
     t0, dt = (x if is_traced(x) else np.asarray(x) for x in (start.t0, start.dt))
     return jnp.asarray(t0 + steps.astype(dt.dtype) * dt)
+
+
+def _in_parts(
+    run: Callable[..., Any],
+    system: AbstractSystem,
+    start: Checkpoint,
+    first: Any,
+    counts: np.ndarray,
+    wanted: np.ndarray,
+    longest: int,
+    save: Save,
+    adjoint: AbstractAdjoint,
+) -> tuple["_Loop", PyTree, State, dict[str, Array]]:
+    """`run` as at most about 100 calls of one program, with a bar between them. Bitwise as one call, as a restart is."""
+    if is_traced(system, start):
+        raise refuse("progress", "be False in a traced function", "is True", "show the bar outside of `jit` and `grad`")
+    # Cut long intervals into parts without a save, then group the parts.
+    most = max(1, -(-int(counts.sum()) // _PARTS))
+    parts = [min(most, count - i) for count in counts.tolist() for i in range(0, max(count, 1), most)]
+    saves = np.zeros(len(parts), bool)
+    saves[np.cumsum([max(1, -(-count // most)) for count in counts.tolist()]) - 1] = wanted
+    size = -(-len(parts) // _PARTS)
+    groups = -(-len(parts) // size)
+    counts = np.pad(np.asarray(parts, np.int32), (0, groups * size - len(parts))).reshape(groups, size)
+    saves = np.pad(saves, (0, groups * size - len(parts))).reshape(groups, size)
+    call = partial(run, longest=rounded_up(most), save=save, adjoint=adjoint)
+    shapes = eqx.filter_eval_shape(call, system, start, first, counts[0], saves[0], so_far=None)[0]
+    so_far = {name: total.start() for name, total in shapes.totals.items()}, _no_result(start.dt.dtype), start.carry
+    loop: Any
+    kept, final, stats, loop = [], None, {}, None
+    with Progress(int(counts.sum()), "step", shown=True) as bar:
+        for part, save_now in zip(counts, saves, strict=True):
+            loop, rows, final, stats = call(system, start, first, part, save_now, so_far=so_far)
+            if is_traced(loop):
+                raise refuse(
+                    "progress", "be False in a traced function", "is True", "show the bar outside of `jit` and `grad`"
+                )
+            start = dataclasses.replace(start, carry=loop.carry, aux=loop.aux)
+            first, so_far = loop.step, (loop.totals, loop.result, so_far[2])
+            kept.append(jax.tree.map(partial(_rows, np.flatnonzero(save_now)), rows))
+            jax.block_until_ready(first)
+            bar.advance(int(part.sum()))
+    return loop, jax.tree.map(lambda *x: jnp.concatenate(x), *kept), final, stats
+
+
+def _rows(places: np.ndarray, x: Array) -> Array:
+    return x[places]
 
 
 @partial(jax.jit, static_argnums=(1, 2))
@@ -178,6 +230,8 @@ def _fresh_start(
     # Once more: a small number may be 0 in this dtype.
     check_scalar("dt", dt, positive=True)
     check_scalar("t0", t0)
+    if not is_traced(dt) and float(dt) < float(jnp.finfo(dtype).tiny):
+        raise refuse("dt", f"be a normal number of {dtype}", f"is {float(dt):g}", "raise it: arithmetic takes it for 0")
     carry, aux = _init(scheme, words, cast_floating(system, dtype), state, dt)
     return Checkpoint(carry, aux, words, 0, t0, dt, scheme)
 
@@ -264,6 +318,11 @@ def _bits(key: Key) -> Words:
     return jax.random.bits(key, (2,), jnp.uint32)
 
 
+def _no_result(dtype: jnp.dtype) -> Result:
+    """That of a run without a fault so far."""
+    return Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32), jnp.zeros(2, dtype))
+
+
 def _judged(result: Result, step: Array, carry: PyTree, info: dict[str, Any]) -> Result:
     """The result after a step: the first thing that went wrong stays; what the scheme says comes before what is not finite."""
     told = [entry.ok for entry in info.values() if isinstance(entry, Finite)]
@@ -286,10 +345,10 @@ def _advanced(scheme: AbstractScheme, *arguments: Any) -> tuple[PyTree, PyTree, 
     return scheme.step(*arguments)
 
 
-def _without_forward_mode(*arguments: Any) -> Any:
+def _without_forward_mode(*arguments: Any, **options: Any) -> Any:
     """`_run`, with a sentence of ours where JAX finds forward mode."""
     try:
-        return _run(*arguments)
+        return _run(*arguments, **options)
     except Exception as error:
         if "closed-over" in str(error):
             raise refuse(
@@ -314,8 +373,10 @@ def _run(
     longest: int,
     save: Save,
     adjoint: AbstractAdjoint,
+    so_far: tuple[dict[str, Any], Result, PyTree] | None = None,
 ) -> tuple[_Loop, PyTree, State, dict[str, Array]]:
-    """(final loop, what was saved after each interval of `counts` steps that is `wanted`, final state, statistics)."""
+    """(final loop, what was saved after each interval of `counts` steps that is `wanted`, final state, statistics). `so_far`:
+    totals and result of the earlier parts of the run, and the carry from which the first one started."""
     scheme, dtype = start.scheme, start.dt.dtype
 
     def time(start: Checkpoint, step: Array) -> RealScalar:
@@ -350,7 +411,7 @@ def _run(
                 contexts[name] = Context(time(start, loop.step), loop.step, system, state, own, start.dt)
         return save.take(contexts, state)
 
-    prepared = scheme.prepare(system, start.carry, start.dt)
+    prepared = scheme.prepare(system, start.carry if so_far is None else so_far[2], start.dt)
     prepared = None if prepared is system else prepared
     info = eqx.filter_eval_shape(
         _advanced,
@@ -363,7 +424,9 @@ def _run(
         start.aux,
     )[2]
     totals = {name: entry.start() for name, entry in info.items() if not isinstance(entry, (Fault, Finite))}
-    result = Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32), jnp.zeros(2, dtype))
+    result = _no_result(dtype)
+    if so_far is not None:
+        totals, result, _ = so_far
     loop = _Loop(start.carry, start.aux, first, totals, result)
     # What a step takes from outside, without the state that the run began from.
     bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)

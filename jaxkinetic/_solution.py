@@ -1,6 +1,9 @@
 """What a run returns."""
 
+import logging
+import types
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -11,6 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from ._checkpoint import Checkpoint
+from ._printing import Printed, num_bytes, printed, summary
 from ._types import PyTree, State
 
 
@@ -18,7 +22,7 @@ class SimulationError(RuntimeError):
     """Something appeared during a run that makes its result worthless."""
 
 
-class Result(eqx.Module):
+class Result(Printed):
     """How a run ended. `code`: 0 finished, 1 the state became NaN or infinite, or one of `FAULTS`. `step`: the first bad
     step, or -1. `detail`: two numbers that the sentence of a fault names."""
 
@@ -47,22 +51,31 @@ class Result(eqx.Module):
     @property
     def message(self) -> str:
         """One sentence; the first failed run if there are several."""
-        codes, steps = np.atleast_1d(np.asarray(self.code)), np.atleast_1d(np.asarray(self.step))
-        failed = np.flatnonzero(codes != self.FINISHED)
+        failed = np.flatnonzero(np.asarray(self.code) != self.FINISHED)
         if failed.size == 0:
             return "finished"
-        first = np.unravel_index(failed[0], codes.shape)
-        which = "" if codes.size == 1 else f" ({failed.size} of {codes.size} runs)"
-        detail = np.asarray(self.detail, float).reshape(-1, 2)[failed[0]]
-        return self.FAULTS[int(codes[first])].format(*detail, step=f"{int(steps[first])}{which}")
+        return jax.tree.map(np.asarray, self).of_run(failed[0]).sentence(failed.size, np.size(self.code))
+
+    def of_run(self, index: Any) -> "Result":
+        """That of one of several runs, by its number."""
+        lead = self.code.ndim
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[lead:])[index], self)
+
+    def sentence(self, failed: int, runs: int) -> str:
+        """Of one failed run, on behalf of `failed` among `runs`."""
+        which = "" if runs == 1 else f" ({failed} of {runs} runs)"
+        return self.FAULTS[int(self.code)].format(*np.asarray(self.detail, float), step=f"{int(self.step)}{which}")
 
     def __str__(self) -> str:
         if isinstance(self.code, Tracer):
             return "traced"
         return self.message
 
+    def __repr__(self) -> str:
+        return f"Result({self})"
 
-class Solution(eqx.Module):
+
+class Solution(Printed):
     """The outcome of `simulate`.
 
     - `times`: (T,) of the saves. `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
@@ -78,6 +91,17 @@ class Solution(eqx.Module):
     stats: dict[str, Array]
     result: Result
 
+    def __repr__(self) -> str:
+        """Three lines: how the run ended and when it saved, what was observed, the final state. `str` shows every array."""
+        num = 0 if self.times is None else self.times.size
+        saves = f"{num} save{'' if num == 1 else 's'}"
+        if num and isinstance(self.times, (jax.Array, np.ndarray)) and not isinstance(self.times, Tracer):
+            times = np.asarray(self.times)
+            saves += f", t = {times.min():.6g} to {times.max():.6g}"
+        observed = ", ".join(f"{name} {summary(value)}" for name, value in self.observed.items()) or "nothing"
+        states = "" if self.states is None else f"; states {summary(self.states)}"
+        return f"Solution: {self.result}; {saves}\n  observed: {observed}{states}\n  final: {printed(self.final)}"
+
     def __str__(self) -> str:
         lines = [f"Solution: {self.result}"]
         for name in ("times", "observed", "states", "final", "stats"):
@@ -86,26 +110,51 @@ class Solution(eqx.Module):
             for path, leaf in leaves:
                 size = leaf.size * leaf.dtype.itemsize
                 lines.append(
-                    f"  {name + jax.tree_util.keystr(path):<28} {leaf.dtype}{list(leaf.shape)}  {_bytes(size)}"
+                    f"  {name + jax.tree_util.keystr(path):<28} {leaf.dtype}{list(leaf.shape)}  {num_bytes(size)}"
                 )
         return "\n".join(lines)
 
 
-def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    raise AssertionError
-
-
-def raise_or_mark(solution: Solution, message: str) -> Solution:
-    """Outside a trace raise `SimulationError` for a failed run; inside one attach a single check to the outputs."""
+def raise_or_mark(solution: Solution, name: str) -> Solution:
+    """Outside a trace raise `SimulationError` for a failed run of the function `name`; inside one attach a single check to the
+    outputs, which raises the same sentence after the loop."""
     if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(solution)):
         if np.any(np.asarray(solution.result.code) != Result.FINISHED):
             raise SimulationError(solution.result.message)
         return solution
-    bad = jnp.any(~solution.result.ok)
+    # Of the first failed run only: a callback that converts a long array may wait for the thread that it blocks.
+    bad = solution.result.code.reshape(-1) != Result.FINISHED
+    one, structure = jax.tree.flatten(jax.lax.stop_gradient(solution.result.of_run(jnp.argmax(bad))))
+    failed = jnp.sum(bad, dtype=jnp.int32)
     arrays, rest = eqx.partition(solution, eqx.is_array)
-    return eqx.combine(eqx.error_if(arrays, bad, message), rest)
+    tell = partial(_raise, name, bad.size, structure)
+
+    def stop(arrays: PyTree, *numbers: Array) -> PyTree:
+        ok = jax.pure_callback(tell, jax.ShapeDtypeStruct((), jnp.bool_), *numbers, vmap_method="broadcast_all")
+        return jax.tree.map(lambda x: jnp.where(ok, x, jnp.zeros_like(x)), arrays)
+
+    arrays = jax.lax.cond(failed > 0, stop, lambda arrays, *_: arrays, arrays, failed, *one)
+    return eqx.combine(arrays, rest)
+
+
+def _raise(name: str, runs: int, structure: Any, failed: Any, *leaves: Any) -> np.ndarray:
+    """On the host. Under `vmap` all numbers have leading axes."""
+    failed = np.asarray(failed)
+    if not failed.any():
+        return np.ones(failed.shape, bool)
+    result: Result = jax.tree.unflatten(structure, [np.asarray(leaf) for leaf in leaves])
+    first = np.flatnonzero(failed)[0]
+    sentence = result.of_run(first).sentence(int(failed.sum()), runs * failed.size)
+    # JAX's own lines would come first, and the frames that lead to a callback last: a frame without callers ends the report.
+    logging.getLogger(jax.pure_callback.__module__).addFilter(_not_ours)
+    error = SimulationError(sentence.replace(" in step", f" during `{name}`, in step", 1))
+    raise error.with_traceback(types.TracebackType(None, _frame().gi_frame, 0, 1))
+
+
+def _frame() -> Any:
+    """Its frame has no caller."""
+    yield
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], SimulationError))

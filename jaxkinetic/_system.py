@@ -8,16 +8,16 @@ import abc
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32, Integer, Num, Real, UInt32
 
 from ._checks import real_dtype
+from ._printing import Printed
 from ._types import Components, PairWords, PyTree, RealScalar, RealScalarLike, State, Words
 
 
-class AbstractScheme(eqx.Module):
+class AbstractScheme(Printed):
     """How one step in time is made. It owns the layout of what it carries; `view` gives the state back.
 
     - `requires`: the protocol a system must offer.
@@ -58,7 +58,7 @@ class AbstractScheme(eqx.Module):
         return carry
 
 
-class AbstractSystem(eqx.Module):
+class AbstractSystem(Printed):
     """Physics alone: no dt, no key, no N. Floating leaves are the parameters, and every one is differentiable.
 
     `conserves` says what the exact dynamics keeps: "momentum": "exact" (on every path) | "mean".
@@ -178,7 +178,7 @@ class AbstractField(AbstractSystem):
         """State-shaped pytree, None where nothing moves."""
 
 
-class Flows(eqx.Module):
+class Flows(Printed):
     """The flows of a split system over known shares of one dt: what schemes of composition call, in the layout that suits them.
 
     This one is the definition, `system.flows`; a system may offer one with constant tables and a layout of its own."""
@@ -229,7 +229,7 @@ class AbstractSplit(AbstractSystem):
         return Flows(self, dt)
 
 
-class Sum(eqx.Module):
+class Sum(Printed):
     """An `info` entry whose total over the steps is a sum."""
 
     value: Num[Array, "..."]
@@ -241,7 +241,7 @@ class Sum(eqx.Module):
         return Sum(self.value + other.value)
 
 
-class Max(eqx.Module):
+class Max(Printed):
     """An `info` entry whose total over the steps is the maximum."""
 
     value: Real[Array, "..."]
@@ -255,7 +255,7 @@ class Max(eqx.Module):
         return Max(jnp.maximum(self.value, other.value))
 
 
-class Count(eqx.Module):
+class Count(Printed):
     """An `info` entry that counts events, exact up to 2^64: the total is `high` 2^32 + `low`, uint32 words."""
 
     low: UInt32[Array, "*shape"]
@@ -279,7 +279,7 @@ class Count(eqx.Module):
         return self.high.astype(dtype) * jnp.asarray(2.0**32, dtype) + self.low.astype(dtype)
 
 
-class Share(eqx.Module):
+class Share(Printed):
     """An `info` entry whose total is the ratio of two counts; NaN if nothing was counted."""
 
     part: Count
@@ -296,7 +296,7 @@ class Share(eqx.Module):
         return self.part.value / self.whole.value
 
 
-class Fault(eqx.Module):
+class Fault(Printed):
     """The `info` entry by which a scheme ends a run: an entry of `Result.FAULTS`, 0 if all is well, and two numbers that its
     sentence names. The first one stays."""
 
@@ -310,7 +310,7 @@ class Fault(eqx.Module):
         return jax.tree.map(lambda mine, theirs: jnp.where(self.code != 0, mine, theirs), self, other)
 
 
-class Finite(eqx.Module):
+class Finite(Printed):
     """The `info` entry by which a scheme says whether what it carries is finite, where a part of it tells: without one,
     `simulate` looks at all of it after every step."""
 

@@ -16,6 +16,13 @@ from ._checks import check_integer, check_scalar, describe, is_traced, known_as,
 from ._types import Key, RealScalarLike
 from .states import Particles
 
+__all__ = ["bimaxwellian", "bkw", "maxwellian", "rosenbluth", "torus_mode"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _GRID = 1 << 14
 
 

@@ -30,6 +30,14 @@ from jaxkinetic_kernels import (
 
 from ._guard import undifferentiated
 
+__all__ = [
+    "bernoulli", "fold_in", "normals", "pair_normals", "pair_words", "particle_normals", "philox_4x32", "uniform",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#shape"]) -> Bool[Array, "*shape"]:
     """True with `probability`, to 2^-32 (in float32 2^-25): never for 0, always for 1. `word`: uint32, broadcasts against it.

@@ -8,9 +8,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ._checks import refuse
+from ._checks import describe, refuse
 from ._system import AbstractDiffusion, AbstractScheme, AbstractSplit, Flows
 from ._types import PyTree, RealScalar, State, Words
+
+__all__ = ["EulerMaruyama", "Leapfrog", "Strang", "Yoshida"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class EulerMaruyama(AbstractScheme):
@@ -187,4 +193,4 @@ _WEIGHTS = {
 def _check_order(order: Any, known: tuple[int, ...]) -> None:
     if not isinstance(order, int) or order not in known:
         choices = " or ".join(map(str, known))
-        raise refuse("order", f"be {choices}", f"is {order!r}", "choose one")
+        raise refuse("order", f"be {choices}", f"is {describe(order)}", "choose one")

@@ -13,6 +13,15 @@ from jaxkinetic_kernels.once import once
 from ._types import RealScalar
 from .states import Axis
 
+__all__ = [
+    "along", "filtered", "half_wavenumbers", "imaginary", "phase", "power_tables", "powers", "powers_of", "tail",
+    "unit_wavenumber", "wavenumbers",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def unit_wavenumber(axis: Axis) -> RealScalar:
     """The smallest wavenumber but 0, 2 pi/length."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,11 +12,33 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Shaped, UInt32
 
 from ._batches import in_blocks
-from ._checks import cast_floating, check_integer, check_scalar, describe, is_traced, known_array, real_array, refuse
+from ._checks import (
+    as_array,
+    cast_floating,
+    check_bool,
+    check_integer,
+    check_scalar,
+    describe,
+    is_traced,
+    kind,
+    known_array,
+    real_array,
+    refuse,
+)
+from ._printing import Printed, summary
 from ._types import RealScalar, RealScalarLike
 
+__all__ = [
+    "Axis", "Density", "Grid", "Particles", "Wave", "check_alive", "check_particles", "square_modulus",
+    "volume_element",
+]  # fmt: skip
 
-class Particles(eqx.Module):
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class Particles(Printed):
     """N particles in d dimensions, nondimensional, unit mass each.
 
     **Arguments:**
@@ -37,6 +59,13 @@ class Particles(eqx.Module):
     position: Float[Array, "N d"] | None
     alive: Bool[Array, " N"]
     ident: UInt32[Array, " N"]
+
+    def __repr__(self) -> str:
+        parts = [f"velocity={summary(self.velocity)}"]
+        parts += [] if self.position is None else [f"position={summary(self.position)}"]
+        if isinstance(self.alive, (jax.Array, np.ndarray)) and not is_traced(self.alive):
+            parts.append(f"alive={int(np.sum(np.asarray(self.alive)))} of {self.alive.size}")
+        return f"Particles({', '.join(parts)})"
 
     def __init__(
         self,
@@ -60,8 +89,10 @@ class Particles(eqx.Module):
             )  # fmt: skip
         # Inside a trace by JAX: NumPy arrays would become constants of this length in the program.
         make = jnp if is_traced(velocity) else np
-        self.alive = jnp.asarray(make.ones(num, bool) if alive is None else alive)
-        self.ident = jnp.asarray(make.arange(num, dtype=np.uint32) if ident is None else ident)
+        alive = make.ones(num, bool) if alive is None else alive
+        self.alive = as_array("alive", alive, f"be an array of {num} bools", "pass one for each particle")
+        idents = make.arange(num, dtype=np.uint32) if ident is None else ident
+        self.ident = as_array("ident", idents, f"be an array of {num} integers, uint32", "pass one for each particle")
         for name, array, dtype in (("alive", self.alive, jnp.bool_), ("ident", self.ident, jnp.uint32)):
             if array.shape != (num,) or array.dtype != dtype:
                 raise refuse(
@@ -109,7 +140,7 @@ class Particles(eqx.Module):
 def check_particles(state: Any, least: int) -> None:
     """**Raises:** `ValueError` unless `state` is `Particles` of one run, with room for `least` of them."""
     if not isinstance(state, Particles):
-        raise refuse("state", "be Particles", f"is a {type(state).__name__}", "pass jk.Particles(velocity)")
+        raise refuse("state", "be Particles", f"is {kind(state)}", "pass jk.Particles(velocity)")
     if state.velocity.ndim != 2:
         raise refuse(
             "state.velocity", "have shape (N, d)", f"has shape {state.velocity.shape}", "use `jax.vmap` over replicas"
@@ -129,7 +160,7 @@ def check_alive(state: Particles, least: int) -> None:
         raise refuse("state", f"hold {what} alive", f"holds {alive or 'none'}", "revive some")
 
 
-class Axis(eqx.Module):
+class Axis(Printed):
     """`num` equidistant points start + j length/num of an interval [start, start + length). `num` is static, the other two are
     leaves. `periodic`: whether what lives here repeats, or decays towards both ends."""
 
@@ -144,7 +175,11 @@ class Axis(eqx.Module):
         self.num = check_integer("num", num, minimum=4)
         if self.num % 2:
             raise refuse("num", "be even", f"is {num}", "add a point")
-        self.start, self.length, self.periodic = known_array(start), known_array(length), bool(periodic)
+        self.start, self.length, self.periodic = (
+            known_array(start),
+            known_array(length),
+            check_bool("periodic", periodic),
+        )
 
     @property
     def spacing(self) -> RealScalar:
@@ -155,7 +190,7 @@ class Axis(eqx.Module):
         return self.start + self.spacing * jnp.arange(self.num, dtype=self.length.dtype)
 
 
-class Grid(eqx.Module):
+class Grid(Printed):
     """A product of axes. Of phase space: first the d axes of position, then the d of velocity."""
 
     axes: tuple[Axis, ...]
@@ -163,7 +198,7 @@ class Grid(eqx.Module):
     def __init__(self, *axes: Axis):
         for axis in axes:
             if not isinstance(axis, Axis):
-                raise refuse("axes", "be Axis objects", f"hold {axis!r}", "pass jk.Axis(0.0, 1.0, 64), say")
+                raise refuse("axes", "be Axis objects", f"hold {describe(axis)}", "pass jk.Axis(0.0, 1.0, 64), say")
         if not axes:
             raise refuse("axes", "hold at least one Axis", "hold none", "pass some")
         self.axes = tuple(axes)
@@ -188,11 +223,13 @@ class Grid(eqx.Module):
         return len(self.axes) // 2
 
 
-class Density(eqx.Module):
+class Density(Printed):
     """f on a grid, real: of velocities, or of phase space."""
 
     f: Float[Array, "*grid"]
     grid: Grid
+
+    _summarised: ClassVar[tuple[str, ...]] = ("f",)
 
     def __init__(self, f: ArrayLike, grid: Grid):
         self.f = _array("f", f)
@@ -206,7 +243,7 @@ class Density(eqx.Module):
         return jnp.sum(self.f) * self.grid.cell
 
 
-class Wave(eqx.Module):
+class Wave(Printed):
     r"""A complex amplitude alpha on a grid of phase space, |alpha|^2 = f, in one of two pictures.
 
     - "velocity": alpha(x, v);
@@ -220,14 +257,15 @@ class Wave(eqx.Module):
     grid: Grid
     picture: str = eqx.field(static=True)
 
+    _summarised: ClassVar[tuple[str, ...]] = ("alpha",)
+
     def __init__(self, alpha: ArrayLike, grid: Grid, picture: str = "velocity"):
         alpha = _array("alpha", alpha)
         if not jnp.issubdtype(alpha.dtype, jnp.inexact) or jnp.finfo(alpha.dtype).bits < 32:
             raise refuse("alpha", "be complex or floating, of 32 or 64 bits", f"has dtype {alpha.dtype}", "cast it")
         self.alpha = alpha if jnp.iscomplexobj(alpha) else jax.lax.complex(alpha, jnp.zeros_like(alpha))
         self.picture = picture
-        if picture not in ("velocity", "fourier"):
-            raise refuse("picture", 'be "velocity" or "fourier"', f"is {picture!r}", "choose one")
+        _check_picture(picture)
         _fits("alpha", self.alpha, grid)
         if len(grid.axes) % 2:
             raise refuse("grid", "have as many axes of velocity as of position", f"has {len(grid.axes)}", "add one")
@@ -259,6 +297,7 @@ class Wave(eqx.Module):
     @staticmethod
     def from_spectrum(spectrum: Complex[Array, "*grid"], grid: Grid, picture: str = "velocity") -> "Wave":
         """The wave whose `spectrum` this is."""
+        _check_picture(picture)
         out = Wave(spectrum, grid, "fourier")
         if picture == "velocity":
             return Wave(in_blocks(partial(jnp.fft.ifftn, axes=out._over_v), spectrum), grid)
@@ -300,15 +339,17 @@ def square_modulus(z: Inexact[Array, "*shape"]) -> Float[Array, "*shape"]:
     return z.real**2 + z.imag**2
 
 
+def _check_picture(picture: Any) -> None:
+    if picture not in ("velocity", "fourier"):
+        raise refuse("picture", 'be "velocity" or "fourier"', f"is {describe(picture)}", "choose one")
+
+
 def _array(name: str, values: Any) -> Array:
-    try:
-        return jnp.asarray(values)
-    except (TypeError, ValueError):
-        raise refuse(name, "be an array", f"is {describe(values)}", "pass the values on the grid") from None
+    return as_array(name, values, "be an array", "pass the values on the grid")
 
 
 def _fits(name: str, values: Array, grid: Grid) -> None:
     if not isinstance(grid, Grid):
-        raise refuse("grid", "be a Grid", f"is {grid!r}", "pass jk.Grid(jk.Axis(...), ...)")
+        raise refuse("grid", "be a Grid", f"is {describe(grid)}", "pass jk.Grid(jk.Axis(...), ...)")
     if values.shape != grid.shape:
         raise refuse(name, f"have the shape of the grid, {grid.shape}", f"has shape {values.shape}", "reshape it")

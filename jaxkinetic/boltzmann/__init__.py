@@ -6,3 +6,9 @@ from .cross_sections import HardSphere as HardSphere
 from .cross_sections import Maxwell as Maxwell
 from .cross_sections import VariableHardSphere as VariableHardSphere
 from .systems import KacWalk as KacWalk
+
+__all__ = ["AbstractCrossSection", "HardSphere", "KacWalk", "Maxwell", "VariableHardSphere", "exact"]
+
+
+def __dir__() -> list[str]:
+    return __all__

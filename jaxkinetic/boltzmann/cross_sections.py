@@ -3,7 +3,6 @@
 import abc
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,11 +11,14 @@ from jaxtyping import Array, Float
 from jaxkinetic_kernels import positive_power, square_root
 
 from .._checks import check_scalar, is_traced, known_array, refuse
+from .._printing import Printed
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import directions
 
+__all__ = ["AbstractCrossSection", "HardSphere", "Maxwell", "VariableHardSphere"]
 
-class AbstractCrossSection(eqx.Module):
+
+class AbstractCrossSection(Printed):
     r"""Total collision frequency $\Sigma(r) = \int B(z, \omega)\,d\omega$ (LNP 1.8), r = |z|, and the law of the outgoing z'.
 
     A pair collides at rate Sigma(|z|)/Lambda; z becomes z' with |z'| = |z|, which conserves momentum and energy.

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .. import random
-from .._checks import check_scalar, is_traced, known_array, refuse
+from .._checks import check_scalar, check_shape, describe, is_traced, known_array, refuse
 from .._system import AbstractPairJump, AbstractScheme
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock
@@ -16,6 +16,8 @@ from ..pairs._table import stored
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
 from .cross_sections import AbstractCrossSection
+
+__all__ = ["KacWalk"]
 
 
 class KacWalk(AbstractPairJump):
@@ -48,7 +50,10 @@ class KacWalk(AbstractPairJump):
     def __init__(self, cross_section: AbstractCrossSection, volume: RealScalarLike, annihilation: RealScalarLike = 0.0):
         if not isinstance(cross_section, AbstractCrossSection):
             raise refuse(
-                "cross_section", "be a cross section", f"is {cross_section!r}", "pass jk.boltzmann.HardSphere(), say"
+                "cross_section",
+                "be a cross section",
+                f"is {describe(cross_section)}",
+                "pass jk.boltzmann.HardSphere(), say",
             )
         check_scalar("volume", volume, positive=True)
         check_scalar("annihilation", annihilation)
@@ -72,6 +77,9 @@ class KacWalk(AbstractPairJump):
     def check(self, state: Particles) -> None:
         check_particles(state, 1)
         self.cross_section.check(state.dim)
+        name, dtype = type(self.cross_section).__name__, state.velocity.dtype
+        check_shape(f"{name}.sigma", self.cross_section.sigma, (4,), jax.ShapeDtypeStruct((4,), dtype))
+        check_shape(f"{name}.bound", self.cross_section.bound, (), jax.ShapeDtypeStruct((), dtype))
 
     def check_start(self, state: Particles) -> None:
         check_alive(state, 1)

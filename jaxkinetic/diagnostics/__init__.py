@@ -40,3 +40,14 @@ from .rescaled import rescaled_f1 as rescaled_f1
 from .rescaled import rescaled_f2 as rescaled_f2
 from .rescaled import self_similar as self_similar
 from .rescaled import self_similar_time as self_similar_time
+
+__all__ = [
+    "SelfSimilar", "energy", "entropy_bias", "fisher_information", "fisher_information_bias", "grid_entropy",
+    "histogram", "kde_entropy", "knn_entropy", "knn_entropy_bias", "marginal_l1", "marginal_l1_floor", "mode", "moment",
+    "momentum", "pair_correlation", "relative_entropy", "rescaled_density", "rescaled_f1", "rescaled_f2",
+    "self_similar", "self_similar_time", "sliced_wasserstein", "speed", "stress", "temperature", "wasserstein",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

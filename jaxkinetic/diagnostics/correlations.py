@@ -9,6 +9,8 @@ from jaxtyping import Array, ArrayLike, Float, Real
 from .._checks import describe, refuse
 from ..states import Particles
 
+__all__ = ["pair_correlation"]
+
 
 def _velocity(state: Particles) -> Float[Array, "N d"]:
     return state.live_velocity

@@ -15,6 +15,8 @@ from ..states import Particles
 from .entropy import knn_entropy
 from .moments import temperature
 
+__all__ = ["MOST_ASSIGNED", "relative_entropy", "sliced_wasserstein", "wasserstein"]
+
 MOST_ASSIGNED = 2000
 _GAUSS = np.polynomial.legendre.leggauss(12)
 _NODES, _WEIGHTS = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2

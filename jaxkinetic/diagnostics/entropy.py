@@ -16,6 +16,8 @@ from .._checks import check_integer, is_traced, refuse
 from .._types import Key, RealScalar, RealScalarLike
 from ..states import Particles
 
+__all__ = ["entropy_bias", "knn_entropy", "knn_entropy_bias", "mean_on_maxwellians"]
+
 
 def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> RealScalar:
     r"""Kozachenko and Leonenko's estimator of $H = \int f \log f$ from distances to the k-th neighbour,

@@ -15,6 +15,8 @@ from .._types import RealScalar, RealScalarLike
 from ..states import Particles
 from ._counted import counted
 
+__all__ = ["grid_entropy", "histogram", "marginal_l1", "marginal_l1_floor", "speed"]
+
 
 def speed(state: Particles) -> Float[Array, " N"]:
     """|v_i|: what `histogram` and `marginal_l1` count by default."""

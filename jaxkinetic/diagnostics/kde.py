@@ -21,6 +21,8 @@ from ..states import Particles
 from .entropy import mean_on_maxwellians
 from .moments import temperature
 
+__all__ = ["fisher_information", "fisher_information_bias", "kde_entropy"]
+
 _AREA = 1 << 17
 # Neighbours, counted as sum_j exp(-r^2/2h^2), below which a particle says nothing about the curvature of log f.
 _ENOUGH = 3.0

@@ -11,6 +11,8 @@ from .._checks import describe, refuse
 from .._types import RealScalar
 from ..states import Particles
 
+__all__ = ["energy", "mode", "moment", "momentum", "stress", "temperature"]
+
 
 def momentum(state: Particles) -> Float[Array, " d"]:
     """(1/N) sum_i v_i: momentum per particle."""

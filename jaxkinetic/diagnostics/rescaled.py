@@ -14,6 +14,8 @@ from .._types import RealScalar, RealScalarLike
 from ..states import Particles
 from .moments import momentum, temperature
 
+__all__ = ["SelfSimilar", "rescaled_density", "rescaled_f1", "rescaled_f2", "self_similar", "self_similar_time"]
+
 
 def rescaled_density(state: Particles, *, volume: RealScalarLike) -> RealScalar:
     """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles."""

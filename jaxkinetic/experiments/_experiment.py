@@ -77,7 +77,8 @@ class Options(Common):
     epsilon: float | None = None
 
     def check(self, **limits: Any) -> None:
-        check_integer("--particles", self.particles, minimum=2)
+        if check_integer("--particles", self.particles, minimum=2) > 2**31:
+            raise refuse("--particles", "be at most 2^31", f"is {self.particles}", "lower it")
         super().check(**limits)
         check_integer("--replicas", self.replicas, minimum=1)
         check_seed(self.seed)
@@ -212,8 +213,10 @@ class Experiment:
         for name in KINDS:
             if given.get(name) is not None and getattr(self.defaults, name, None) is None:
                 raise refuse(f"--{name}", f"be left out for {self.name}", f"is {given[name]}", "it has none")
-        chosen = self.adapt(dataclasses.replace(self.defaults, **given), frozenset(given))
-        chosen.check(
-            least_dim=self.least_dim, most_dim=self.most_dim, least_steps=self.least_steps, schemes=self.schemes
-        )
+        limits = {"least_dim": self.least_dim, "most_dim": self.most_dim, "least_steps": self.least_steps}
+        chosen = dataclasses.replace(self.defaults, **given)
+        # Before `adapt` too, which would name another option for a value that is out of range.
+        chosen.check(**limits, schemes=self.schemes)
+        chosen = self.adapt(chosen, frozenset(given))
+        chosen.check(**limits, schemes=self.schemes)
         return chosen

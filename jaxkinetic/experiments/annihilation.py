@@ -20,6 +20,8 @@ from ._figure_types import Figure
 from ._replicas import run_replicas
 from ._table import table
 
+__all__ = ["ANNIHILATION", "run"]
+
 _MIN_STEPS, _ENOUGH, _EDGES = 10, 8, np.linspace(0, 3, 31)
 # Long-time exponents of the limit equation in d = 3.
 _KNOWN = {0.1: 0.9225, 0.25: 0.9213, 0.75: 0.9146}

@@ -13,12 +13,16 @@ import jax
 from .. import __version__
 from .._checks import refuse
 from .._solution import SimulationError
+from ..plotting import need_matplotlib
 from . import CATALOGUE
+from ._allowed import options_of
 from ._compilation_cache import cache_folder
-from ._experiment import KINDS
+from ._experiment import KINDS, Experiment
 from ._output import prepare
 from ._run import run_to_files
 from ._sweep import parse_over, sweep
+
+__all__ = ["main"]
 
 _HELP = {
     "particles": "N, at least 2",
@@ -51,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 with one sentence on standard error."""
     try:
         return _main(arguments)
-    except (ValueError, SimulationError, OSError) as error:
+    except (ValueError, SimulationError, OSError, ImportError) as error:
         print(f"jaxkinetic: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -63,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    options, unknown = _parser().parse_known_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options, unknown = _parser(_explained(words)).parse_known_args(words)
     if unknown:
         raise refuse(
             unknown[0], "be an option of this command", "is not one", f"see `jaxkinetic {options.command} --help`"
@@ -75,6 +80,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     if options.name not in CATALOGUE:
         raise refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
     experiment = CATALOGUE[options.name]
+    need_matplotlib()
     precision = options.precision or experiment.precision
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
     if options.command == "sweep":
@@ -109,25 +115,40 @@ def _set_up(bits: int, compilation_cache: bool) -> None:
         jax.config.update("jax_enable_compilation_cache", False)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _explained(words: Sequence[str]) -> Experiment | None:
+    """The experiment that `run NAME --help` or `sweep NAME --help` asks about."""
+    if not {"-h", "--help"} & set(words):
+        return None
+    return next((CATALOGUE[word] for word in words[1:] if word in CATALOGUE), None)
+
+
+def _parser(explained: Experiment | None = None) -> argparse.ArgumentParser:
+    """Of all experiments, or for the help text of one."""
     parser = _Parser(prog="jaxkinetic", description="Kinetic theory with particles, and its limits.")
     parser.add_argument("--version", action="version", version=f"jaxkinetic {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     commands.add_parser("list", help="the experiments")
     run = commands.add_parser("run", help="run an experiment, print its table, write its results and figure")
-    _add_options(run, "results/NAME")
+    _add_options(run, "results/NAME", explained)
     run.add_argument("--resume", action="store_true", help="go on with the same run that was stopped")
     over = commands.add_parser(
         "sweep", help="an experiment at several values of one option: one table, one figure; goes on if stopped"
     )
-    _add_options(over, "results/NAME-over-OPTION")
+    _add_options(over, "results/NAME-over-OPTION", explained)
     over.add_argument("--over", required=True, metavar="OPTION=V1,V2,...", help="for example gamma=-3,-2,0")
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser, folder: str) -> None:
-    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
-    for name, kind in KINDS.items():
+def _add_options(parser: argparse.ArgumentParser, folder: str, explained: Experiment | None) -> None:
+    if explained is not None:
+        parser.add_argument("name", metavar=explained.name, help=explained.summary)
+        for name, allowed in options_of(explained).items():
+            text = f"{_HELP[name].partition(',')[0]}: {allowed} (default {getattr(explained.defaults, name)})"
+            parser.add_argument(f"--{name}", type=KINDS[name], metavar=KINDS[name].__name__.upper(), help=text)
+    else:
+        parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
+        parser.epilog = "`NAME --help` shows the options of one experiment and their allowed values."
+    for name, kind in KINDS.items() if explained is None else ():
         usual = ", ".join(
             f"{e.name} {getattr(e.defaults, name)}"
             for e in CATALOGUE.values()
@@ -135,12 +156,14 @@ def _add_options(parser: argparse.ArgumentParser, folder: str) -> None:
         )
         parser.add_argument(f"--{name}", type=kind, default=None, help=f"{_HELP[name]} (default: {usual})")
     double = ", ".join(e.name for e in CATALOGUE.values() if e.precision == 64)
+    usual = f"32; 64 for {double}" if explained is None else explained.precision
     parser.add_argument(
-        "--precision", type=int, choices=(32, 64), default=None, help=f"bits of a float (default 32; 64 for {double})"
+        "--precision", type=int, choices=(32, 64), default=None, help=f"bits of a float (default {usual})"
     )
     parser.add_argument(
         "--no-compilation-cache", dest="compilation_cache", action="store_false",
         help="neither read nor keep compiled programs; by default they are kept in ~/.cache/jaxkinetic (or where "
         "XDG_CACHE_HOME or JAX_COMPILATION_CACHE_DIR says)",
     )  # fmt: skip
+    folder = folder if explained is None else folder.replace("NAME", explained.name)
     parser.add_argument("--out", default=None, help=f"folder for the results (default {folder})")

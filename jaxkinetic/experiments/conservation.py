@@ -18,6 +18,8 @@ from ._figure_types import Figure
 from ._replicas import run_replicas
 from ._table import table
 
+__all__ = ["CONSERVATION", "run"]
+
 _SYSTEMS = (
     ("kac", "Kac (FW 1.6)", Kac, look.BLUE),
     ("independent", "independent (FW 1.7)", IndependentNoise, look.ORANGE),

@@ -15,6 +15,8 @@ from ._figure_types import Figure
 from ._replicas import run_replicas
 from ._table import table
 
+__all__ = ["COULOMB_ISOTROPIZATION", "run"]
+
 _PERPENDICULAR, _PARALLEL, _MIN_STEPS = 1.25, 0.5, 10
 
 

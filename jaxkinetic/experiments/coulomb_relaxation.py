@@ -19,6 +19,8 @@ from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 
+__all__ = ["COULOMB_RELAXATION", "run"]
+
 # The tangent of the entropy is drawn down to this fall.
 _TANGENT = 0.3
 _SHARPNESS, _MIN_STEPS = 10.0, 10

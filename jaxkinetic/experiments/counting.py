@@ -12,6 +12,8 @@ from ._figure_types import Figure
 from ._progress import Progress
 from ._table import table
 
+__all__ = ["COUNTING", "run"]
+
 # NP's lambda with the best exponent, min(lambda, (1 - lambda)/4); the largest N whose k-distribution is sampled; the smallest
 # that is fitted; how many times of a run; the N whose k-distribution is drawn.
 _LAMBDA, _ALL, _FIRST, _TIMES, _SHOWN = 0.2, 8, 8, 4, 4

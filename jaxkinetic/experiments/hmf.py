@@ -6,6 +6,8 @@ from ..vlasov import Cosine, Maxwellian
 from ._experiment import Experiment, GridOptions, Headline, Report, Watch
 from ._growth import run_growth
 
+__all__ = ["HMF", "run"]
+
 
 def run(options: GridOptions, watch: Watch) -> Report:
     temperature = options.temperature or 0.1

@@ -15,6 +15,8 @@ from ._mean_field import Evolution, accuracy, arrays, draw, evolve, rows, wavele
 from ._systematic import systematic_errors
 from ._table import table
 
+__all__ = ["LANDAU_DAMPING", "run"]
+
 # Velocities; periods that are not fitted; what is left of a wave that is lost.
 _REACH, _TRANSIENT, _LOST = 8.0, 2.5, 1e-8
 

@@ -20,6 +20,8 @@ from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 
+__all__ = ["MAXWELL_BKW", "centred_fourth", "run"]
+
 _MIN_STEPS = 10  # a rate is fitted
 _TOO_NOISY = 0.2  # of the initial excess: beyond it the fit is not linear in the noise
 centred_fourth = functools.partial(moment, order=4, centred=True)

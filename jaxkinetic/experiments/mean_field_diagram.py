@@ -30,6 +30,8 @@ from ._figure_types import Axes, Figure
 from ._progress import Progress
 from ._table import table
 
+__all__ = ["MEAN_FIELD_DIAGRAM", "Arrow", "run"]
+
 _PAIR, _POINTS, _FIRST = 2, 4000, 8
 
 

@@ -20,6 +20,8 @@ from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 
+__all__ = ["MICROCANONICAL", "run"]
+
 _PERPENDICULAR, _PARALLEL, _MIN_STEPS = 1.4, 0.2, 4
 _SIZES, _DEGREES = 3, 8
 _EPSILON = {"fixed_angle": 1.2, "constant_rate": 0.08, "heat_kernel": 0.08}
@@ -193,7 +195,7 @@ def _theory(law: str, gamma: float, epsilons: np.ndarray, signal: np.ndarray, di
 
 
 def _adapt(options: Options, given: frozenset[str]) -> Options:
-    law = options.law or "heat_kernel"
+    law = "heat_kernel" if options.law is None else options.law
     if law not in _EPSILON:
         raise refuse("--law", f"be one of {', '.join(_EPSILON)}", f"is {law!r}", "choose one")
     if law == "fixed_angle" and (options.gamma is None or options.gamma < 0):

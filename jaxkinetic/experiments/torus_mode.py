@@ -20,6 +20,8 @@ from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
 from ._table import table
 
+__all__ = ["TORUS_MODE", "interaction_for", "run"]
+
 _AMPLITUDE = 0.8
 _MIN_STEPS = 10  # a rate is fitted
 

@@ -5,6 +5,8 @@ from ._experiment import Experiment, GridOptions, Headline, Report, Watch
 from ._growth import run_growth
 from ._mean_field import wavelength
 
+__all__ = ["TWO_STREAM", "run"]
+
 
 def run(options: GridOptions, watch: Watch) -> Report:
     k, drift = options.wavenumber or 0.2, options.drift or 2.4

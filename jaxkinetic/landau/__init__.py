@@ -19,3 +19,12 @@ from .systems import IndependentNoise as IndependentNoise
 from .systems import Kac as Kac
 from .systems import MatrixSqrt as MatrixSqrt
 from .trigonometric import Trigonometric as Trigonometric
+
+__all__ = [
+    "AbstractInteraction", "AbstractRadial", "IndependentNoise", "Kac", "MatrixSqrt", "Maxwell", "Microcanonical",
+    "PowerLaw", "Trigonometric", "exact", "symmetric_root",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -10,6 +10,8 @@ from .._types import RealScalar
 from ..states import Particles
 from .interactions import AbstractInteraction
 
+__all__ = ["particle_generator"]
+
 
 def particle_generator(
     interaction: AbstractInteraction, phi: Callable[[Particles], RealScalar], *, shared_noise: bool

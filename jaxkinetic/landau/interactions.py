@@ -3,25 +3,27 @@
 import abc
 import math
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from jaxkinetic_kernels import positive_power
 
-from .._checks import check_scalar, is_traced, known_array, refuse
+from .._checks import as_array, check_scalar, check_shape, describe, is_traced, known_array, refuse
+from .._printing import Printed
 from .._types import Components, RealScalar, RealScalarLike
 from ..pairs.sums import direct_sum, symmetric, weighted_sum
-from ..states import Particles
+from ..states import Particles, check_particles
 from .products import product_moments, uniform_moments
+
+__all__ = ["AbstractInteraction", "AbstractRadial", "Maxwell", "Noise", "PowerLaw", "parameter"]
 
 Noise = Callable[[UInt32[Array, " B"], UInt32[Array, " N"]], Components]
 
 
-class AbstractInteraction(eqx.Module):
+class AbstractInteraction(Printed):
     """A matrix field a(z), even and positive semi-definite, with b = div a and sigma sigma^T = a.
 
     `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). All are finite at z = 0. The component forms take and
@@ -56,11 +58,16 @@ class AbstractInteraction(eqx.Module):
         """The state with its velocities put back into the domain: the identity, unless that is a torus."""
         return state
 
-    def check_form(self, form: str) -> None:
-        """Raise `ValueError` unless `form` names a way in which this interaction sums over pairs."""
+    def check_form(self, form: str, state: Any = ...) -> None:
+        """Raise `ValueError` unless `form` names a way in which this interaction sums over pairs, and for a `state` that is not
+        `Particles`."""
+        if state is not ...:
+            check_particles(state, 1)
         if form not in self.sum_forms:
             names = " or ".join(repr(name) for name in self.sum_forms)
-            raise refuse("sums", f"be {names} for {type(self).__name__}", f"is {form!r}", "pass one that it offers")
+            raise refuse(
+                "sums", f"be {names} for {type(self).__name__}", f"is {describe(form)}", "pass one that it offers"
+            )
 
     def a_components(self, z: Components) -> tuple[Components, ...]:
         return tuple(_split(row) for row in _split(self.a(jnp.stack(z, -1)), axis=-2))
@@ -79,7 +86,7 @@ class AbstractInteraction(eqx.Module):
         `form`: one of `sum_forms`. Only the entries on and above the diagonal of a are evaluated.
         **Raises:** `ValueError` for a form that this interaction does not have.
         """
-        self.check_form(form)
+        self.check_form(form, state)
 
         def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
             return _upper(self.a_components(z))
@@ -88,7 +95,7 @@ class AbstractInteraction(eqx.Module):
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
         """sum_{j != i} b(v_i - v_j) over the alive; 0 for dead i. `form` and errors as in `sum_a`."""
-        self.check_form(form)
+        self.check_form(form, state)
 
         def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
             return self.b_components(z)
@@ -166,7 +173,7 @@ class AbstractRadial(AbstractInteraction):
         return _b_of_weight(self.weight(z), z)
 
     def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
-        self.check_form(form)
+        self.check_form(form, state)
         if form == "product":
             return product_moments(self.weight, state, order=2).matrix()
 
@@ -176,7 +183,7 @@ class AbstractRadial(AbstractInteraction):
         return symmetric(weighted_sum(terms, state, weights=self._weights), state.dim)
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
-        self.check_form(form)
+        self.check_form(form, state)
         if form == "product":
             return -(state.dim - 1) * product_moments(self.weight, state, order=1).vector()
 
@@ -187,7 +194,7 @@ class AbstractRadial(AbstractInteraction):
 
     def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
         """(`sum_b`, `sum_a`) in one pass: the weights are evaluated once."""
-        self.check_form(form)
+        self.check_form(form, state)
         dim = state.dim
         if form == "product":
             moments = product_moments(self.weight, state, order=2)
@@ -220,13 +227,15 @@ class AbstractRadial(AbstractInteraction):
         return _sigma_of_weight(self.psi_of(z), z, x)
 
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
+        z = vectors("z", z)
         rows = self.a_components(_split(z))
         return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
 
     def b(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-        return jnp.stack(self.b_components(_split(z)), -1)
+        return jnp.stack(self.b_components(_split(vectors("z", z))), -1)
 
     def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
+        z = vectors("z", z)
         psi, r2, positive = self._psi_and_r2(_split(z))
         root = _root(psi * r2, positive)
         along = z[..., :, None] * z[..., None, :] / r2[..., None, None]
@@ -255,11 +264,11 @@ class Maxwell(AbstractRadial):
         return self.strength.astype(most.dtype)
 
     def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
-        self.check_form(form)
+        self.check_form(form, state)
         return uniform_moments(self.strength.astype(state.velocity.dtype), state).matrix()
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
-        self.check_form(form)
+        self.check_form(form, state)
         return -(state.dim - 1) * uniform_moments(self.strength.astype(state.velocity.dtype), state).vector()
 
     def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
@@ -304,6 +313,26 @@ class PowerLaw(AbstractRadial):
         unbounded = (self.gamma < 0) & (least + self.softening.astype(least.dtype) ** 2 == 0)
         largest = jnp.maximum(self.psi(least), self.psi(most))
         return jnp.where(unbounded, jnp.full((), jnp.inf, least.dtype), largest)
+
+
+def vectors(argument: str, z: Any, dim: int | None = None) -> Float[Array, "*batch d"]:
+    """z as an array. **Raises:** `ValueError` unless it holds real vectors (..., d)."""
+    shape = "(..., d), d >= 2" if dim is None else f"(..., {dim})"
+    z = as_array(argument, z, f"be a real array of shape {shape}", "pass an array")
+    if not jnp.issubdtype(z.dtype, jnp.floating):
+        raise refuse(argument, "have a real floating dtype", f"has {z.dtype}", f"pass `jnp.asarray({argument}, float)`")
+    if z.ndim < 1 or (z.shape[-1] < 2 if dim is None else z.shape[-1] != dim):
+        raise refuse(argument, f"have shape {shape}", f"has shape {z.shape}", "put the components on the last axis")
+    return z
+
+
+def check_callables(interaction: AbstractInteraction, dim: int, dtype: jnp.dtype) -> None:
+    """**Raises:** `ValueError` if a function of a user's interaction gives another shape or dtype than it must."""
+    z = jax.ShapeDtypeStruct((4, dim), dtype)
+    if isinstance(interaction, AbstractRadial):
+        check_shape(f"{type(interaction).__name__}.psi", interaction.psi, (4,), jax.ShapeDtypeStruct((4,), dtype))
+    for name, shape in (("a", (4, dim, dim)), ("b", (4, dim)), ("sigma", (4, dim, dim))):
+        check_shape(f"{type(interaction).__name__}.{name}", getattr(interaction, name), shape, z)
 
 
 def parameter(name: str, value: RealScalarLike, *, nonnegative: bool = False) -> RealScalar:

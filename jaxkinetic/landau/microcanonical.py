@@ -10,13 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from .._checks import check_scalar, is_traced, known_array, refuse
+from .._checks import check_scalar, describe, is_traced, known_array, refuse
 from .._system import AbstractPairJump, AbstractScheme
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
 from .interactions import AbstractRadial, Maxwell
+
+__all__ = ["LAWS", "Microcanonical", "check_angle"]
 
 LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
 # Of phi in a pair's velocities, for `generator`. And above what rounding can do to a rate.
@@ -74,13 +76,17 @@ class Microcanonical(AbstractPairJump):
         self, interaction: AbstractRadial, law: str, epsilon: RealScalarLike, floor: RealScalarLike | None = None
     ):
         if not isinstance(interaction, AbstractRadial):
-            was = f"is {type(interaction).__name__}" if isinstance(interaction, eqx.Module) else f"is {interaction!r}"
+            was = (
+                f"is {type(interaction).__name__}"
+                if isinstance(interaction, eqx.Module)
+                else f"is {describe(interaction)}"
+            )
             raise refuse(
                 "interaction", "be radial, for a jump turns the relative velocity of a pair", was,
                 "pass jk.landau.PowerLaw(-3.0), say",
             )  # fmt: skip
         if law not in LAWS:
-            raise refuse("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {law!r}", "choose one")
+            raise refuse("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {describe(law)}", "choose one")
         check_scalar("epsilon", epsilon, positive=True)
         if law == "fixed_angle" and not is_traced(epsilon):
             check_angle(epsilon)

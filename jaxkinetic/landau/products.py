@@ -22,6 +22,8 @@ from .._types import Components, RealScalar
 from ..pairs.sums import Rows, differences, partners, rows_of, slots, symmetric
 from ..states import Particles
 
+__all__ = ["Moments", "centred", "product_moments", "uniform_moments"]
+
 # Measured on two cores, N = 16384, d = 3, order 2: 1.28 G pairs/s with 2^19 pairs a block, .9-1.1 with 2^18 and 2^20.
 _AREA = 1 << 19
 _HIGHEST = jax.lax.Precision.HIGHEST

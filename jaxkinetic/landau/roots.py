@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+__all__ = ["symmetric_root"]
+
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 

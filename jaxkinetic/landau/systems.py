@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, UInt32
 
 from jaxkinetic_kernels import particle_normals, tile_normals
 
-from .._checks import refuse
+from .._checks import describe, refuse
 from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
 from .._types import Components, PairWords, RealScalar, RealScalarLike, Words
 from ..pairs import rotations
@@ -24,8 +24,10 @@ from ..pairs.sums import weighted_sum
 from ..schemes import EulerMaruyama
 from ..states import Particles, check_alive, check_particles
 from .generators import particle_generator
-from .interactions import AbstractInteraction, AbstractRadial, Noise
+from .interactions import AbstractInteraction, AbstractRadial, Noise, check_callables
 from .roots import symmetric_root
+
+__all__ = ["AbstractLandau", "AbstractPairNoise", "IndependentNoise", "Kac", "MatrixSqrt"]
 
 
 class AbstractLandau(AbstractDiffusion):
@@ -43,13 +45,14 @@ class AbstractLandau(AbstractDiffusion):
             raise refuse(
                 "interaction",
                 "be an interaction",
-                f"is {self.interaction!r}",
+                f"is {describe(self.interaction)}",
                 "pass jk.landau.Maxwell(), say",
             )
         check_particles(state, 2)
         check_alive(state, 2)
         self.interaction.check_form(self.sums)
         self.interaction.check(state.dim)
+        check_callables(self.interaction, state.dim, state.velocity.dtype)
 
     def check_step(self, state: Particles, dt: RealScalarLike) -> None:
         self.interaction.check_step(dt)

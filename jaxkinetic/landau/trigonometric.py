@@ -15,8 +15,10 @@ from jaxkinetic_kernels import difference_series, trigonometric_series, wrap
 from .._checks import check_finite, describe, is_traced, known_array, refuse
 from .._types import Components, RealScalarLike
 from ..states import Particles
-from .interactions import AbstractInteraction
+from .interactions import AbstractInteraction, vectors
 from .roots import symmetric_root
+
+__all__ = ["PERIOD", "Trigonometric"]
 
 PERIOD = 2 * math.pi
 _PER_PERIOD, _GRID_POINTS = 16, 1 << 15
@@ -68,12 +70,15 @@ class Trigonometric(AbstractInteraction):
         return self.coefficients.ndim == 1 or self.dim == 1
 
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
+        z = vectors("z", z, self.dim)
         return self._series(z, cosine=self._matrices(z.dtype)).reshape(*z.shape, self.dim)
 
     def b(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+        z = vectors("z", z, self.dim)
         return self._series(z, sine=self._divergences(z.dtype)).reshape(z.shape)
 
     def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
+        z = vectors("z", z, self.dim)
         if not self.is_scalar:
             return symmetric_root(self.a(z))
         identity = jnp.broadcast_to(jnp.eye(self.dim, dtype=z.dtype), (*z.shape, self.dim))
@@ -86,14 +91,14 @@ class Trigonometric(AbstractInteraction):
         return tuple(root * component for component in x)
 
     def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
-        self.check_form(form)
+        self.check_form(form, state)
         matrices = self._matrices(state.velocity.dtype)
         total = self._difference_sum(state, matrices, jnp.zeros_like(matrices))
         others = jnp.where(state.alive[:, None], total - jnp.sum(matrices, axis=0)[None, :], jnp.zeros((), total.dtype))
         return others.reshape(-1, self.dim, self.dim)
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
-        self.check_form(form)
+        self.check_form(form, state)
         divergences = self._divergences(state.velocity.dtype)
         return self._difference_sum(state, jnp.zeros_like(divergences), divergences)
 

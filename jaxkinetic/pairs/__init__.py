@@ -14,3 +14,12 @@ from .sphere import (
 )
 from .sweep import Sweep as Sweep
 from .tau_leap import TauLeap as TauLeap
+
+__all__ = [
+    "ExactClock", "RandomMatching", "Sweep", "TauLeap", "heat_rotation", "spherical_heat_cdf", "spherical_heat_kernel",
+    "spherical_heat_quantile",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

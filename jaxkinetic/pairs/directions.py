@@ -10,6 +10,8 @@ from jaxkinetic_kernels import cos_sin_turns, normals, uniform
 
 from .._types import Components, PairWords
 
+__all__ = ["num_words", "quadrature", "uniform_direction"]
+
 
 def num_words(dim: int) -> int:
     return dim - 1 if dim <= 3 else dim + dim % 2

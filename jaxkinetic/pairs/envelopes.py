@@ -8,6 +8,8 @@ from jaxtyping import Array, Bool, Float
 from .._types import Components, RealScalar
 from ..states import Particles
 
+__all__ = ["Ball", "ball", "in_ball", "largest_speed"]
+
 # Above what velocities are, so that the ball outlives a few events; and above what rounding can do to a bound.
 _SLACK, _ROUNDING = 1.05, 1.0001
 

@@ -19,6 +19,8 @@ from ..states import Particles
 from ._table import Table, unpack
 from ._window import LATER, Outcome, as_table, carry_out, compacted, draw, from_columns, of_rate, without_table
 
+__all__ = ["ExactClock"]
+
 _FRACTION, _LEAST = 4, 16
 
 

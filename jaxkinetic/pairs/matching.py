@@ -17,6 +17,8 @@ from ._move import move_pairs
 from ._table import Table, at, matched, pack, pair_columns, spread, unpack
 from .sphere import ANGLE
 
+__all__ = ["RandomMatching"]
+
 
 class RandomMatching(AbstractScheme):
     r"""One random perfect matching a step; a pair that meets flows for q dt times its share of time.

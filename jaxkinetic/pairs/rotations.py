@@ -12,6 +12,8 @@ from .._types import Components, PairWords
 from ._table import stored
 from .sphere import LATEST, quantile
 
+__all__ = ["axis_words", "heat_rotation", "num_words", "rotation", "turned_pair"]
+
 
 def num_words(dim: int) -> int:
     """uint32 words one rotation by the heat flow takes: angle and axis."""

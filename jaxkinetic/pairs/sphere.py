@@ -19,6 +19,10 @@ from .._checks import check_integer, describe, is_traced, known_array, refuse
 from .._types import Key
 from . import _heat_circle, _heat_law, _heat_sphere
 
+__all__ = [
+    "ANGLE", "LATEST", "angle", "quantile", "spherical_heat_cdf", "spherical_heat_kernel", "spherical_heat_quantile",
+]  # fmt: skip
+
 # Beyond it the law is uniform to e^{-40}; infinite times (a Coulomb pair at small distance) are this one.
 LATEST = 40.0
 # The name by which `jax.checkpoint` stores the angles and their derivatives.

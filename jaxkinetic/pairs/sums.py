@@ -12,6 +12,8 @@ from jaxkinetic_kernels import BLOCK_AREA, map_rows, once, row_sums
 from .._types import Components
 from ..states import Particles
 
+__all__ = ["Rows", "Slots", "differences", "direct_sum", "partners", "rows_of", "slots", "symmetric", "weighted_sum"]
+
 
 class Slots(NamedTuple):
     """Particles as one vector over the slots for each component: strided reads would make a tile twice as slow. Velocities are

@@ -16,6 +16,8 @@ from .._types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._move import move_pairs
 
+__all__ = ["Sweep"]
+
 
 class Sweep(AbstractScheme):
     r"""All N(N-1)/2 pair flows one after the other, in the rounds of the circle method (odd N: one particle rests a round).

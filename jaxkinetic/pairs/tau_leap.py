@@ -17,6 +17,8 @@ from ._move import recomputed_flow
 from ._table import Table, at, matched, pair_columns, spread, unpack
 from ._window import apart, as_table, from_columns, guarded_rate, of_rate, without_table
 
+__all__ = ["TauLeap"]
+
 
 class TauLeap(AbstractScheme):
     r"""One random perfect matching a step; a matched pair jumps with probability $1 -

@@ -40,3 +40,16 @@ from .starts import random_start as random_start
 from .systems import HamiltonHartree as HamiltonHartree
 from .systems import HamiltonVlasov as HamiltonVlasov
 from .systems import Vlasov as Vlasov
+
+__all__ = [
+    "AbstractAmplitude", "AbstractPotential", "Cosine", "Counting", "Custom", "Gaussian", "GaussianAmplitude",
+    "HamiltonHartree", "HamiltonVlasov", "Harmonic", "Maxwellian", "MeanFieldFlow", "NBody", "PerturbedAmplitude",
+    "Poisson", "PseudoSchrodinger", "TwoStream", "Vlasov", "casimir", "counting", "counting_functional", "density",
+    "density_mode", "dispersion_root", "energy", "exact", "first_marginal", "hamilton_liouville", "hamiltonian",
+    "kinetic_energy", "magnetisation", "mean_field_flow", "momentum", "perturbed", "phase_space_density",
+    "potential_energy", "product_wave", "quiet_start", "random_start", "sampled_counting",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,21 +3,23 @@ r"""Amplitudes alpha_0(x, v), d = 1, that can be evaluated anywhere and sampled:
 import abc
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
-from .._checks import check_scalar, is_traced, known_array, refuse
+from .._checks import as_array, check_integer, check_one_key, check_scalar, describe, is_traced, known_array, refuse
+from .._printing import Printed
 from .._types import Key, RealScalar, RealScalarLike, Rows
 from ..states import Grid, Wave
 from .homogeneous import Maxwellian, TwoStream
 from .starts import random_start
 
+__all__ = ["AbstractAmplitude", "GaussianAmplitude", "PerturbedAmplitude", "check_amplitude"]
 
-class AbstractAmplitude(eqx.Module):
+
+class AbstractAmplitude(Printed):
     """alpha_0 with int |alpha_0|^2 = 1. A subclass gives `log` and `sample`."""
 
     @abc.abstractmethod
@@ -36,14 +38,18 @@ class AbstractAmplitude(eqx.Module):
     def wave(self, grid: Grid) -> Wave:
         """On a grid of one axis of position and one of velocity."""
         if not isinstance(grid, Grid) or len(grid.axes) != 2:
-            raise refuse("grid", "have one axis of position and one of velocity", f"is {grid!r}", "pass jk.Grid(x, v)")
+            raise refuse(
+                "grid", "have one axis of position and one of velocity", f"is {describe(grid)}", "pass jk.Grid(x, v)"
+            )
         return Wave(self(*grid.mesh), grid)
 
 
 def check_amplitude(amplitude: object) -> None:
     """**Raises:** `ValueError` for anything else."""
     if not isinstance(amplitude, AbstractAmplitude):
-        raise refuse("amplitude", "be an amplitude", f"is {amplitude!r}", "pass jk.vlasov.GaussianAmplitude(...), say")
+        raise refuse(
+            "amplitude", "be an amplitude", f"is {describe(amplitude)}", "pass jk.vlasov.GaussianAmplitude(...), say"
+        )
 
 
 class GaussianAmplitude(AbstractAmplitude):
@@ -57,10 +63,11 @@ class GaussianAmplitude(AbstractAmplitude):
     def __init__(self, covariance: Real[ArrayLike, "2 2"] | Rows, chirp: Real[ArrayLike, "2 2"] | Rows | None = None):
         chirp = np.zeros((2, 2)) if chirp is None else chirp
         for name, matrix in (("covariance", covariance), ("chirp", chirp)):
+            as_array(name, matrix, "be a (2, 2) matrix", "pass numbers, ordered as (x, v)")
             if np.shape(matrix) != (2, 2):
                 raise refuse(name, "be a (2, 2) matrix", f"has shape {np.shape(matrix)}", "order it as (x, v)")
             if jnp.iscomplexobj(matrix):
-                raise refuse(name, "be real", f"is {matrix!r}", "the factor i is there already")
+                raise refuse(name, "be real", f"is {describe(matrix)}", "the factor i is there already")
             known = None if is_traced(matrix) else np.asarray(matrix, float)
             if known is not None and not (np.isfinite(known).all() and np.allclose(known, known.T)):
                 raise refuse(name, "be symmetric and finite", f"is {known.tolist()}", "symmetrise it")
@@ -80,6 +87,8 @@ class GaussianAmplitude(AbstractAmplitude):
     def sample(
         self, key: Key, num: int, dtype: DTypeLike | None = None
     ) -> tuple[Float[Array, " num"], Float[Array, " num"]]:
+        check_one_key(key)
+        num = check_integer("num", num, minimum=1)
         covariance = self.covariance.astype(dtype or self.covariance.dtype)
         (xx, xv), (_, vv) = covariance
         a, b = jax.random.normal(key, (2, num), covariance.dtype)

@@ -4,15 +4,15 @@ In logarithms, log alpha = log |alpha| + i phase: at N = 100 a product of amplit
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from .._adjoint import Direct
 from .._checks import cast_floating, check_integer, check_scalar, real_array, refuse
+from .._printing import Printed
 from .._save import Save
 from .._simulate import simulate
 from .._types import RealScalar, RealScalarLike
@@ -24,8 +24,10 @@ from .nbody import NBody
 from .potentials import AbstractPotential
 from .systems import HamiltonHartree
 
+__all__ = ["MeanFieldFlow", "hamilton_liouville", "mean_field_flow", "nbody_characteristics"]
 
-class MeanFieldFlow(eqx.Module):
+
+class MeanFieldFlow(Printed):
     r"""The characteristics of (HVl) over a time T = num_steps dt, from a run on a grid whose sources are kept: rho and $M =
     \int \xi |\hat\alpha|^2 d\xi$ at every step.
 
@@ -38,6 +40,8 @@ class MeanFieldFlow(eqx.Module):
     dt: RealScalar
     density: Float[Array, "T num_x"]
     current: Float[Array, "T num_x"]
+
+    _summarised: ClassVar[tuple[str, ...]] = ("density", "current")
 
     def forward(
         self, x: Float[Array, " S"], v: Float[Array, " S"]

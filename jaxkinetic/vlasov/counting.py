@@ -13,15 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import check_integer, check_scalar, describe, is_traced, refuse
+from .._checks import check_integer, check_one_key, check_scalar, describe, is_traced, refuse
+from .._printing import Printed
 from .._types import Key, RealScalar
 from ..states import Axis, Wave
 from .characteristics import MeanFieldFlow, nbody_characteristics
 from .pseudo_schrodinger import check_symmetric
 from .systems import NORM
 
+__all__ = ["Counting", "counting", "counting_functional", "sampled_counting"]
 
-class Counting(eqx.Module):
+
+class Counting(Printed):
     r"""The distribution of the number of particles outside the mean-field state, or as much of it as was asked for.
 
     - `overlaps`: pi_0 = 1, ..., pi_M, (M + 1,). `covariance`: of their estimates, (M + 1, M + 1); 0 from a grid.
@@ -132,8 +135,7 @@ def sampled_counting(
     particles see Gamma(x_i - x_j), the grid all images."""
     num = check_integer("num_particles", num_particles, minimum=2)
     samples = check_integer("samples", samples, minimum=2)
-    if not hasattr(key, "dtype"):
-        raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass jax.random.key(seed)")
+    check_one_key(key)
     if not isinstance(flow, MeanFieldFlow):
         raise refuse("flow", "be a MeanFieldFlow", f"is {describe(flow)}", "make one by jk.vlasov.mean_field_flow")
     _check_torus(flow)

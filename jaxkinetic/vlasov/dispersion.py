@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
-from .._checks import check_scalar, is_traced, known_array, refuse
+from .._checks import check_scalar, describe, is_traced, known_array, refuse
 from .._implicit import implicit
 from .._types import RealScalarLike
 from ..states import Axis
 from .potentials import AbstractPotential, Poisson
+
+__all__ = ["dispersion_root"]
 
 # Where velocities may be, in scales, the nodes for them, and how far the path of integration may be below the root: the
 # furthest at which f0 has not grown beyond `_GROWN` times its largest value, which would cancel.
@@ -75,9 +77,9 @@ _known_root = eqx.filter_jit(_root)
 
 def _check(potential: Any, f0: Any, k: RealScalarLike, scale: float) -> None:
     if not isinstance(potential, AbstractPotential):
-        raise refuse("potential", "be a potential", f"is {potential!r}", "pass jk.vlasov.Cosine(), say")
+        raise refuse("potential", "be a potential", f"is {describe(potential)}", "pass jk.vlasov.Cosine(), say")
     if not callable(f0):
-        raise refuse("f0", "be a function of velocity", f"is {f0!r}", "write it with jnp")
+        raise refuse("f0", "be a function of velocity", f"is {describe(f0)}", "write it with jnp")
     with jax.ensure_compile_time_eval():
         if not isinstance(potential, Poisson) and not is_traced(k):
             potential.check((Axis(0.0, 2 * math.pi / float(np.asarray(k)), 64),))

@@ -23,6 +23,8 @@ from ..states import Density, Grid, Wave, square_modulus, volume_element
 from .kinetic_phase import KineticPhase
 from .potentials import AbstractPotential
 
+__all__ = ["Amplitude", "DensityFlows", "Info", "Phases", "WaveFlows"]
+
 Phases = tuple[KineticPhase, ...]
 Info = dict[str, Any]
 

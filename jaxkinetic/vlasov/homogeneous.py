@@ -2,17 +2,20 @@ r"""Homogeneous states f_0(v) per unit length of position, d = 1, analytic in v:
 
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Inexact
 
-from .._checks import check_integer, check_scalar, known_array, refuse
+from .._checks import check_integer, check_scalar, check_shape, describe, is_traced, known_array, refuse
+from .._printing import Printed
 from .._types import RealScalar, RealScalarLike
 from ..states import Density, Grid
 
+__all__ = ["Maxwellian", "TwoStream", "perturbed"]
 
-class Maxwellian(eqx.Module):
+
+class Maxwellian(Printed):
     r"""$f_0(v) = (2\pi T)^{-1/2} e^{-v^2/(2T)}/\mathrm{length}$, mass 1 on the whole length. Both parameters are
     differentiable."""
 
@@ -35,7 +38,7 @@ class Maxwellian(eqx.Module):
         return jnp.sqrt(self.temperature.astype(u.dtype)) * jax.scipy.special.ndtri(u)
 
 
-class TwoStream(eqx.Module):
+class TwoStream(Printed):
     r"""Half of the mass at `drift`, half at -`drift`, both of one temperature."""
 
     drift: RealScalar
@@ -67,12 +70,19 @@ def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike,
     check_scalar("amplitude", amplitude)
     check_integer("number", number, minimum=1)
     if not isinstance(grid, Grid) or len(grid.axes) != 2:
-        was = f"has {len(grid.axes)} axes" if isinstance(grid, Grid) else f"is {grid!r}"
+        was = f"has {len(grid.axes)} axes" if isinstance(grid, Grid) else f"is {describe(grid)}"
         raise refuse("grid", "have one axis of position and one of velocity", was, "pass jk.Grid(x, v)")
     if 2 * number >= grid.axes[0].num:
         raise refuse(
             "number", f"be below {grid.axes[0].num // 2} on this grid", f"is {number}", "take more points in x"
         )
+    if not callable(f0):
+        raise refuse("f0", "be a function of velocity", f"is {describe(f0)}", "pass jk.vlasov.Maxwellian(), say")
+    if not is_traced(amplitude) and abs(float(np.asarray(amplitude))) > 1:
+        raise refuse(
+            "amplitude", "lie in [-1, 1]", f"is {np.asarray(amplitude):g}", "lower it: the density is negative"
+        )
     x, v = grid.mesh
+    check_shape("f0", f0, v.shape, v)
     k = 2 * math.pi * number / grid.axes[0].length
     return Density((1 + amplitude * jnp.cos(k * (x - grid.axes[0].start))) * f0(v), grid)

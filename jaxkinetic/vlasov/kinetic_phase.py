@@ -11,6 +11,8 @@ from .._types import RealScalar
 from ..spectral import power_tables, powers_of, unit_wavenumber
 from ..states import Axis
 
+__all__ = ["KineticPhase"]
+
 
 class KineticPhase(eqx.Module):
     """e^{-i tau k v} at (v, k), k of a real transform or of a complex one: `values`, and the short tables that they are

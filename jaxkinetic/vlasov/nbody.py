@@ -12,6 +12,8 @@ from ..schemes import Leapfrog
 from ..states import Particles, check_alive, check_particles
 from .potentials import AbstractPotential, check_potential
 
+__all__ = ["NBody"]
+
 
 class NBody(AbstractSplit):
     r"""$\dot x_i = v_i,\ \dot v_i = -\frac{1}{N-1}\sum_{j\ne i}\nabla\Gamma(x_i - x_j)$ for `Particles` with positions (N, d);

@@ -9,10 +9,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .. import spectral
-from .._checks import check_integer, refuse
+from .._checks import check_integer, describe, refuse
 from .._types import RealScalar
 from ..states import Density, Particles, Wave, square_modulus, volume_element
 from .potentials import AbstractPotential
+
+__all__ = [
+    "AnyState", "State", "casimir", "density", "density_mode", "energy", "hamiltonian", "kinetic_energy",
+    "magnetisation", "momentum", "phase_space_density", "potential_energy",
+]  # fmt: skip
 
 State = Density | Wave
 AnyState = Density | Wave | Particles
@@ -94,6 +99,8 @@ def _positions(state: Particles) -> Array:
 
 def casimir(state: State, fn: Callable[[Float[Array, "*grid"]], Float[Array, "*grid"]]) -> RealScalar:
     """int fn(f) over phase space. Kept by the dynamics for every fn; of a `Density` int f^2 by every step on the grid too."""
+    if not callable(fn):
+        raise refuse("fn", "be a function of f", f"is {describe(fn)}", "pass jnp.square, say")
     return jnp.sum(fn(phase_space_density(state))) * state.grid.cell
 
 

@@ -13,6 +13,8 @@ from .._types import RealScalar
 from ..pairs.sums import direct_sum
 from ..states import Particles
 
+__all__ = ["Series", "series_gradient", "series_sum", "tiled_gradient", "tiled_sum"]
+
 # So few modes are summed one by one, by polynomials.
 _FEW = 8
 

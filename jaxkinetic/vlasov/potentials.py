@@ -18,17 +18,20 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import trigonometric_series
 
-from .._checks import cast_floating, check_scalar, is_traced, known_array, refuse
+from .._checks import cast_floating, check_scalar, describe, is_traced, known_array, refuse, takes_one
+from .._printing import Printed, printed
 from .._types import RealScalar, RealScalarLike
 from ..spectral import along, filtered, imaginary, unit_wavenumber, wavenumbers
 from ..states import Axis, volume_element
 from .pair_sums import series_gradient, series_sum, tiled_gradient, tiled_sum
 from .sheets import sheet_gradient, sheet_sum
 
+__all__ = ["AbstractPotential", "Axes", "Cosine", "Custom", "Gaussian", "Harmonic", "Poisson", "check_potential"]
+
 Axes = tuple[Axis, ...]
 
 
-class AbstractPotential(eqx.Module):
+class AbstractPotential(Printed):
     """Gamma, with what systems ask of it. A subclass gives `gamma` and `coefficients`, and `series` if it is a sum of few
     cosines; or it overrides the convolutions (`gradient_at` is one of them) and the sums over pairs. N particles: Gamma is
     evaluated at x_i - x_j as they are, not at the nearest image; singular only at 0."""
@@ -130,7 +133,7 @@ class AbstractPotential(eqx.Module):
 def check_potential(potential: Any) -> None:
     """**Raises:** `ValueError` for anything else."""
     if not isinstance(potential, AbstractPotential):
-        raise refuse("potential", "be a potential", f"is {potential!r}", "pass jk.vlasov.Cosine(), say")
+        raise refuse("potential", "be a potential", f"is {describe(potential)}", "pass jk.vlasov.Cosine(), say")
 
 
 def _derivative(axes: Axes, i: int) -> Array:
@@ -378,7 +381,11 @@ class Custom(AbstractPotential):
         regular_bound: float | None = None,
     ):
         if not callable(fn):
-            raise refuse("fn", "be a function of displacements (..., d)", f"is {fn!r}", "write it with jnp")
+            raise refuse("fn", "be a function of displacements (..., d)", f"is {describe(fn)}", "write it with jnp")
+        if not takes_one(fn):
+            raise refuse(
+                "fn", "take displacements (..., d) alone", f"{printed(fn)} does not", "drop its other arguments"
+            )
         # A plain function is no leaf that a loop can carry.
         known = isinstance(fn, (eqx.Module, jax.tree_util.Partial))
         self.fn = cast(Callable[[Array], Array], fn if known else jax.tree_util.Partial(fn))
@@ -415,9 +422,15 @@ class Custom(AbstractPotential):
             x = jnp.asarray(points)
             fn = cast_floating(self.fn, x.dtype)
             try:
+                if not hasattr(jax.eval_shape(fn, x), "dtype"):
+                    raise TypeError("not a JAX type")
                 here, there = fn(x), fn(-x)
-            except jax.errors.TracerArrayConversionError:
-                raise refuse("fn", "be written with jnp", "calls numpy", "replace np by jnp") from None
+            except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
+                raise refuse("fn", "be written with jnp", "calls numpy or float()", "replace np by jnp") from None
+            except TypeError as error:
+                if "JAX type" not in str(error) and "JAX array type" not in str(error):
+                    raise
+                raise refuse("fn", "give an array", "gives something else", "write it with jnp") from None
         if is_traced(here, there):
             return
         here, there = np.asarray(here), np.asarray(there)

@@ -9,14 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import check_integer, is_traced, refuse
+from .._checks import check_integer, describe, is_traced, refuse
 from .._memory import check_memory
 from .._system import Flows
 from .._types import RealScalar
 from ..states import Axis, Grid, Wave
 from .grid_flows import WaveFlows
-from .potentials import AbstractPotential
+from .potentials import AbstractPotential, check_potential
 from .systems import MeanField, in_picture, streamed, turned
+
+__all__ = ["PseudoFlows", "PseudoSchrodinger", "check_symmetric", "first_marginal", "pair_field", "product_wave"]
 
 # A run holds so many arrays of the size of the wave, data and checks included (measured at 24^6: 6.1).
 _ARRAYS = 6
@@ -52,6 +54,7 @@ class PseudoSchrodinger(MeanField):
     _prepared: ClassVar[Callable[..., Flows]] = PseudoFlows
 
     def __init__(self, potential: AbstractPotential, num_particles: int):
+        check_potential(potential)
         self.potential, self.num_particles = potential, num_particles
         if check_integer("num_particles", num_particles, minimum=2) > 3:
             raise refuse(
@@ -147,7 +150,7 @@ def product_wave(wave: Wave, num_particles: int) -> Wave:
     **Raises:** `ValueError` for a wave in more dimensions and for a product that does not fit (the bytes are named)."""
     num = check_integer("num_particles", num_particles, minimum=2)
     if not isinstance(wave, Wave) or wave.dim != 1:
-        was = f"has d = {wave.dim}" if isinstance(wave, Wave) else f"is {wave!r}"
+        was = f"has d = {wave.dim}" if isinstance(wave, Wave) else f"is {describe(wave)}"
         raise refuse("wave", "be a Wave in d = 1", was, "pass jk.Wave(alpha, jk.Grid(x, v))")
     x, v = wave.grid.axes
     shape = (x.num,) * num + (v.num,) * num

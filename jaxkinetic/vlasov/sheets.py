@@ -14,6 +14,8 @@ from jaxtyping import Array, Bool, Float
 from .._guard import undifferentiated
 from .._types import RealScalar
 
+__all__ = ["sheet_gradient", "sheet_sum"]
+
 _JUMPS = (
     "A derivative reaches the places of sheets (N particles under `vlasov.Poisson`) through the forces on them, which jump "
     "where two cross: it would miss that, and be wrong at any N; differentiate `vlasov.Vlasov` on a grid, take a potential "

@@ -10,10 +10,12 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from .._checks import check_integer, check_scalar, is_traced, refuse
+from .._checks import check_integer, check_scalar, describe, is_traced, refuse
 from .._types import Key, RealScalarLike
 from ..initial import floating, kepler, sizes
 from ..states import Particles
+
+__all__ = ["quiet_start", "random_start"]
 
 
 def random_start(
@@ -61,7 +63,7 @@ def _mapped(
     check_scalar("amplitude", amplitude)
     check_integer("number", number, minimum=1)
     if not hasattr(f0, "velocities") or not hasattr(f0, "length"):
-        raise refuse("f0", "have `length` and `velocities`", f"is {f0!r}", "pass jk.vlasov.Maxwellian(), say")
+        raise refuse("f0", "have `length` and `velocities`", f"is {describe(f0)}", "pass jk.vlasov.Maxwellian(), say")
     if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) > 1:
         raise refuse(
             "amplitude", "lie in [-1, 1]", f"is {np.asarray(amplitude):g}", "lower it: the density is negative"

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._checks import is_traced, refuse
+from .._checks import is_traced, kind, refuse
 from .._system import AbstractScheme, AbstractSplit, Flows
 from .._types import RealScalar
 from ..schemes import Strang
@@ -27,6 +27,8 @@ from ..states import Density, Grid, Wave, square_modulus, volume_element
 from .grid_flows import DensityFlows, WaveFlows
 from .observables import phase_space_density
 from .potentials import AbstractPotential, check_potential
+
+__all__ = ["NORM", "HamiltonHartree", "HamiltonVlasov", "MeanField", "Vlasov", "in_picture", "streamed", "turned"]
 
 # How small f is at the ends of an axis on which it decays; how near the norm of a wave is to 1.
 _DECAYED, NORM = 1e-3, 1e-2
@@ -46,7 +48,7 @@ class MeanField(AbstractSplit):
         check_potential(self.potential)
         if not isinstance(state, self._state):
             name = self._state.__name__
-            raise refuse("state", f"be a {name}", f"is a {type(state).__name__}", f"pass jk.{name}(values, grid)")
+            raise refuse("state", f"be a {name}", f"is {kind(state)}", f"pass jk.{name}(values, grid)")
         axes = state.grid.axes
         place, values = ("f", state.f) if isinstance(state, Density) else ("alpha", state.alpha)
         if values.shape != state.grid.shape:

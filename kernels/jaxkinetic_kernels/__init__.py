@@ -34,3 +34,11 @@ from .words import cos_sin_turns as cos_sin_turns
 from .words import fold_in as fold_in
 from .words import normals as normals
 from .words import uniform as uniform
+
+__all__ = [
+    "BLOCK_AREA", "advance", "candidates", "circle_round", "cos_sin", "cos_sin_turns", "difference_series",
+    "event_words", "feistel", "fold_in", "kth_nearest", "map_rows", "materialise", "materialise_both",
+    "materialise_words", "normals", "once", "pair_normals", "pair_words", "particle_normals", "permute", "philox_4x32",
+    "positive_power", "random_matching", "row_sums", "running_count", "schedule", "square_root", "structure_factors",
+    "tile_normals", "trigonometric_series", "uniform", "waves_one_by_one", "wrap",
+]  # fmt: skip

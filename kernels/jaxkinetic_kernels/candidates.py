@@ -7,6 +7,8 @@ from .materialise import materialise_words
 from .philox import philox_4x32
 from .words import TAG_EVENT, uniform
 
+__all__ = ["Number", "advance", "candidates", "event_words"]
+
 Number = tuple[jax.Array, jax.Array]
 
 

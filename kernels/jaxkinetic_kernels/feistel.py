@@ -5,6 +5,8 @@ import jax.numpy as jnp
 
 from .philox import WORD
 
+__all__ = ["feistel", "permute"]
+
 # Few bits mix slowly: at 3 bits 6 rounds leave triples of places 20 % apart.
 _ROUNDS, _ROUNDS_FEW_BITS, _FEW_BITS = 6, 24, 10
 

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from .feistel import permute
 from .words import fold_in
 
+__all__ = ["circle_round", "random_matching"]
+
 
 def circle_round(round_number: jax.Array | int, num: int) -> tuple[jax.Array, jax.Array]:
     """Round r of the circle method: (i, j), two (n/2,) uint32 arrays. Over r = 0 .. n-2 each pair meets exactly once.

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+__all__ = ["materialise", "materialise_both", "materialise_words"]
+
 
 @jax.custom_jvp
 def materialise(x: jax.Array) -> jax.Array:

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 
 from .rows import map_rows
 
+__all__ = ["kth_nearest"]
+
 _LANES, _AREA = 512, 1 << 21
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+__all__ = ["SMALL", "once", "row_sums"]
+
 # Below this many numbers a program is compiled for longer than the work saved takes.
 SMALL = 1 << 12
 

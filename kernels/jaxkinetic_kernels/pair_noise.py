@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from .philox import philox_4x32
 from .words import TAG_NOISE, normals
 
+__all__ = ["BLOCK_BITS", "pair_normals", "pair_words", "particle_normals"]
+
 BLOCK_BITS = 16
 
 

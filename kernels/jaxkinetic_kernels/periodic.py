@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+__all__ = ["wrap"]
+
 
 def wrap(x: jax.Array, period: float) -> jax.Array:
     """The representative of x in [0, period), derivative 1.

@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+__all__ = ["WORD", "Words4", "philox_4x32", "philox_once"]
+
 # A NumPy number, not an array: the derivative of a loop carries constant arrays along.
 WORD = jnp.dtype("uint32").type
 _MULTIPLIERS = WORD(0xD2511F53), WORD(0xCD9E8D57)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from .once import SMALL
 from .words import horner
 
+__all__ = ["positive_power", "square_root"]
+
 _SQRT_HALF = 0x3F3504F3  # the bits of sqrt(1/2) in float32
 _LOG2 = [2 / (math.log(2) * (2 * n + 1)) for n in range(5)]
 _EXP2 = [math.log(2) ** n / math.factorial(n) for n in range(8)]

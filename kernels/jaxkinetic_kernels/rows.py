@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+__all__ = ["BLOCK_AREA", "map_rows"]
+
 # Measured on a shared two-core CPU, N = 16384, Coulomb's b in G ordered pairs/s and Kac's noise in M unordered ones: on
 # one core .83 and 49 with 2^15 pairs a block, .81 and 47 with 2^17; on two 1.15 and 84 with 2^17, less on either side.
 BLOCK_AREA = 1 << 17

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 
 from .rows import BLOCK_AREA, map_rows
 
+__all__ = ["difference_series", "structure_factors", "trigonometric_series"]
+
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 

@@ -8,6 +8,8 @@ from .pair_noise import BLOCK_BITS
 from .philox import philox_4x32
 from .words import TAG_NOISE, normals
 
+__all__ = ["tile_normals"]
+
 
 def tile_normals(
     key: jax.Array, ident_i: jax.Array, ident_j: jax.Array, count: int, dtype: jnp.dtype, *, ordered: bool = False

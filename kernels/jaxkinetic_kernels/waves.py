@@ -7,6 +7,8 @@ none commute, so that a wave can be carried out at once and the outcome is that 
 import jax
 import jax.numpy as jnp
 
+__all__ = ["running_count", "schedule", "waves_one_by_one"]
+
 # What is left of the events when a loop of fewer lanes takes over: two more copies of the loop's body in the program.
 _SHARES = (4, 16)
 _FEW = 1 << 10

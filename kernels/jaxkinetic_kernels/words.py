@@ -9,6 +9,11 @@ import jax.numpy as jnp
 
 from .philox import WORD, philox_once
 
+__all__ = [
+    "TAG_EVENT", "TAG_FOLD", "TAG_NOISE", "TAG_OBSERVE", "cos_sin", "cos_sin_turns", "fold_in", "horner", "normals",
+    "uniform",
+]  # fmt: skip
+
 # The last counter word separates what a key is used for: no two uses can share a word.
 TAG_NOISE, TAG_FOLD, TAG_OBSERVE, TAG_EVENT = 0, 1, 2, 3
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxkinetic as jk
-from jaxkinetic.experiments import plotting as look
+from jaxkinetic import plotting as look
 
 
 def panel():

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxkinetic import plotting as look
 from jaxkinetic.experiments import Report, cli
-from jaxkinetic.experiments import plotting as look
 
 pytestmark = pytest.mark.newest
 

@@ -15,3 +15,12 @@ from .hard_spheres import hard_sphere_temperature as hard_sphere_temperature
 from .hard_spheres import initial_rates as initial_rates
 from .hard_spheres import mean_relative_speed as mean_relative_speed
 from .hard_spheres import pressure_rate as pressure_rate
+
+__all__ = [
+    "bkw_density", "bkw_entropy", "bkw_moment", "death_law", "death_moments", "hard_sphere_density",
+    "hard_sphere_temperature", "initial_rates", "maxwell_density", "mean_relative_speed", "pressure_rate",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

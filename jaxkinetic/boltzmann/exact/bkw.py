@@ -10,6 +10,8 @@ from ... import _bkw
 from ..._checks import check_scalar, refuse
 from ..._types import Values, ValuesLike
 
+__all__ = ["bkw_density", "bkw_entropy", "bkw_moment", "checked_alpha", "maxwell_density"]
+
 
 def checked_alpha(alpha: float) -> float:
     check_scalar("alpha", alpha)

@@ -7,6 +7,8 @@ from ..._checks import check_integer, check_scalar, refuse
 from ..._types import Values, ValuesLike
 from .bkw import checked_alpha
 
+__all__ = ["death_law", "death_moments"]
+
 _MOST = 2000
 
 

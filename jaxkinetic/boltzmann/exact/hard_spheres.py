@@ -15,6 +15,8 @@ from ...states import Particles
 from ..cross_sections import AbstractCrossSection
 from .bkw import checked_alpha
 
+__all__ = ["hard_sphere_density", "hard_sphere_temperature", "initial_rates", "mean_relative_speed", "pressure_rate"]
+
 
 def mean_relative_speed(dim: int) -> float:
     """c_d = E|v - v_*| of two Maxwellians of temperature 1: 4/sqrt(pi) in d = 3."""

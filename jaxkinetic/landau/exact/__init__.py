@@ -74,3 +74,16 @@ from .torus_mode import (
 from .torus_mode import (
     torus_mode_rate as torus_mode_rate,
 )
+
+__all__ = [
+    "bkw_density", "bkw_entropy", "bkw_moment", "coulomb_entropy_rate", "coulomb_isotropization_rate",
+    "coulomb_isotropization_rate_matching", "coulomb_isotropization_rate_microcanonical", "euler_heating",
+    "isotropic_entropy", "isotropic_moments_euler", "kac_quartic", "kac_quartic_euler", "maxwellian_entropy",
+    "microcanonical_defect", "ornstein_uhlenbeck", "quartic_start", "second_moments", "second_moments_euler",
+    "torus_mode_amplitude", "torus_mode_amplitude_euler", "torus_mode_density", "torus_mode_entropy",
+    "torus_mode_fisher_information", "torus_mode_rate",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -18,6 +18,10 @@ from ..._checks import check_scalar
 from ..._types import Key, RealScalarLike, Values, ValuesLike
 from ...states import Particles
 
+__all__ = [
+    "bkw_density", "bkw_entropy", "bkw_moment", "isotropic_moments_euler", "maxwellian_entropy", "ornstein_uhlenbeck",
+]  # fmt: skip
+
 
 def _width(t: ValuesLike, dim: int, beta: float) -> Values:
     return _bkw.width(np.exp(-2 * (dim - 1) * np.asarray(t, float)), dim, beta)

@@ -8,6 +8,11 @@ from jaxtyping import Float
 
 from ..._checks import check_scalar, refuse
 
+__all__ = [
+    "coulomb_entropy_rate", "coulomb_isotropization_rate", "coulomb_isotropization_rate_matching",
+    "coulomb_isotropization_rate_microcanonical", "isotropic_entropy",
+]  # fmt: skip
+
 
 def coulomb_isotropization_rate(perpendicular: float, parallel: float) -> float:
     r"""nu in dT_perp/dt = -nu (T_perp - T_par), dT_par/dt = 2 nu (T_perp - T_par), of a bi-Maxwellian.

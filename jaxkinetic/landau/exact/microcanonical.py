@@ -5,6 +5,8 @@ import math
 from ..._checks import check_integer, check_scalar, refuse
 from ..microcanonical import LAWS, check_angle
 
+__all__ = ["microcanonical_defect"]
+
 
 def microcanonical_defect(
     law: str, l: int, epsilon: float, dim: int, *, psi: float = 1.0, exact: bool = False

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
 
+__all__ = ["kac_quartic", "kac_quartic_euler", "quartic_start"]
+
 
 def quartic_start(
     covariance: Real[ArrayLike, "d d"], num_particles: int, fourth_moment: float | None = None

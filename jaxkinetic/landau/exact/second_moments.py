@@ -9,6 +9,8 @@ from jaxtyping import ArrayLike, Float, Real
 
 from ..._checks import refuse
 
+__all__ = ["euler_heating", "second_moments", "second_moments_euler"]
+
 _CONSERVATIVE = {"kac": True, "independent": False, "matrix_sqrt": False}
 
 

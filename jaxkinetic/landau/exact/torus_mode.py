@@ -14,6 +14,11 @@ from ..._checks import describe, is_traced, refuse
 from ..._types import Values, ValuesLike
 from ..trigonometric import Trigonometric
 
+__all__ = [
+    "torus_mode_amplitude", "torus_mode_amplitude_euler", "torus_mode_density", "torus_mode_entropy",
+    "torus_mode_fisher_information", "torus_mode_rate",
+]  # fmt: skip
+
 _NODES = 64
 
 

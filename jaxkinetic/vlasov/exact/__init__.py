@@ -3,3 +3,9 @@
 from .counting import harmonic_overlap as harmonic_overlap
 from .flows import free_streaming as free_streaming
 from .flows import harmonic as harmonic
+
+__all__ = ["free_streaming", "harmonic", "harmonic_overlap"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,6 +9,8 @@ from jaxtyping import ArrayLike, Complex, Float, Real
 from ..._checks import check_integer, check_scalar, refuse
 from ..._types import Rows
 
+__all__ = ["harmonic_overlap"]
+
 
 def harmonic_overlap(
     num_particles: int,

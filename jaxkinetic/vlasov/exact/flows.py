@@ -8,6 +8,8 @@ from jaxtyping import Array, Inexact
 
 from ..._types import RealScalarLike
 
+__all__ = ["Coordinates", "Function", "free_streaming", "harmonic"]
+
 Coordinates = tuple[Inexact[Array, "*shape"], ...]
 Function = Callable[[Coordinates, Coordinates], Inexact[Array, "*shape"]]
 

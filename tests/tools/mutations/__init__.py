@@ -1,49 +1,18 @@
 """Mistakes that the test suite must detect. `mutate.py` puts them one at a time into a scratch copy of the library.
 
-Each entry replaces one snippet of one file. `old` occurs exactly once in the file, and the file still compiles with `new`.
+Each entry replaces one snippet of one file. `old` occurs exactly once in the file, and the file still compiles with `new`. Every
+module of this folder that has a list MUTATIONS counts.
 """
 
-from . import (
-    amplitudes,
-    boltzmann,
-    command_line,
-    core,
-    ensemble,
-    exact_laws,
-    faults_fits,
-    files,
-    initial,
-    kernels,
-    landau,
-    measuring,
-    microcanonical,
-    nbody,
-    pairs,
-    vlasov,
-)
+import importlib
+import pkgutil
+
 from .mutation import Mutation
 
 MUTATIONS: list[Mutation] = [
     mutation
-    for part in (
-        kernels,
-        pairs,
-        boltzmann,
-        microcanonical,
-        landau,
-        exact_laws,
-        faults_fits,
-        vlasov,
-        nbody,
-        amplitudes,
-        core,
-        files,
-        ensemble,
-        measuring,
-        initial,
-        command_line,
-    )
-    for mutation in part.MUTATIONS
+    for module in pkgutil.iter_modules(__path__)
+    for mutation in getattr(importlib.import_module(f"{__name__}.{module.name}"), "MUTATIONS", [])
 ]
 
 __all__ = ["MUTATIONS", "Mutation"]

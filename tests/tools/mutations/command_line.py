@@ -89,7 +89,7 @@ MUTATIONS = [
     Mutation(
         "plot-fit-below-the-floor",
         "The slope of a figure is fitted through points below the noise floor too.",
-        EXPERIMENTS + "plotting.py",
+        "jaxkinetic/plotting.py",
         "above = (e > limit) & (e > 0)",
         "above = e > 0",
         tests("command_line/test_plotting.py", "test_convergence_panel"),
@@ -193,7 +193,7 @@ MUTATIONS = [
     Mutation(
         "plot-negative-values",
         "A figure of the entropy shows negative values on its logarithmic axis.",
-        EXPERIMENTS + "plotting.py",
+        "jaxkinetic/plotting.py",
         """    shown = y > 0
 """,
         """    shown = y > -np.inf
@@ -203,7 +203,7 @@ MUTATIONS = [
     Mutation(
         "plot-rates-of-noise",
         "A figure shows decay rates between saves that do not stand out of the noise.",
-        EXPERIMENTS + "plotting.py",
+        "jaxkinetic/plotting.py",
         "known = (y[1:] > 3 * floor[1:]) & (y[:-1] > 3 * floor[:-1]) &",
         "known = (y[1:] > 0 * floor[1:]) & (y[:-1] > 0 * floor[:-1]) &",
         tests("command_line/test_plotting.py", "test_local_rate_panel"),
@@ -211,7 +211,7 @@ MUTATIONS = [
     Mutation(
         "plot-counts",
         "A slice of the velocities shows counts instead of a density.",
-        EXPERIMENTS + "plotting.py",
+        "jaxkinetic/plotting.py",
         "density = counts / max(counts.sum(), 1) / np.diff(x)[0] / np.diff(y)[0]",
         "density = counts / max(counts.sum(), 1)",
         tests("command_line/test_plotting.py", "test_density_panels"),
@@ -232,8 +232,8 @@ MUTATIONS = [
         "cli-traceback",
         "Bad options end in a traceback.",
         EXPERIMENTS + "cli.py",
-        "except (ValueError, SimulationError, OSError) as error:",
-        "except (SimulationError, OSError) as error:",
+        "except (ValueError, SimulationError, OSError, ImportError) as error:",
+        "except (SimulationError, OSError, ImportError) as error:",
         tests("command_line/test_command_line.py", "test_argument_errors"),
     ),
     Mutation(

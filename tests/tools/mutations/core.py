@@ -63,8 +63,8 @@ MUTATIONS = [
         "callback-without-throw",
         "With `throw=False` the program holds a host callback.",
         "jaxkinetic/_simulate.py",
-        "return raise_or_mark(solution, message) if throw else solution",
-        "return raise_or_mark(solution, message)",
+        'return raise_or_mark(solution, "simulate") if throw else solution',
+        'return raise_or_mark(solution, "simulate")',
         tests("contract/test_contract.py", "test_export_without_callbacks[kac-power]"),
     ),
     Mutation(
@@ -178,17 +178,18 @@ MUTATIONS = [
         "throw-silent-in-jit",
         "A failure inside `jit` raises nothing.",
         "jaxkinetic/_solution.py",
-        "bad = jnp.any(~solution.result.ok)",
-        "bad = jnp.zeros((), bool)",
+        "arrays = jax.lax.cond(failed > 0, stop,",
+        "arrays = jax.lax.cond(failed < 0, stop,",
         tests("core/test_simulate.py", "test_failure_inside_jit_raises"),
     ),
     Mutation(
         "throw-on-one-output",
         "The error depends on one output, and is dropped by the compiler with it.",
         "jaxkinetic/_solution.py",
-        """    return eqx.combine(eqx.error_if(arrays, bad, message), rest)
+        """    arrays = jax.lax.cond(failed > 0, stop, lambda arrays, *_: arrays, arrays, failed, *one)
+    return eqx.combine(arrays, rest)
 """,
-        """    times = eqx.error_if(solution.times, bad, message)
+        """    times = jax.lax.cond(failed > 0, stop, lambda arrays, *_: arrays, solution.times, failed, *one)
     return eqx.tree_at(lambda s: s.times, eqx.combine(arrays, rest), times)
 """,
         tests("core/test_simulate.py", "test_failure_inside_jit_reaches_every_output"),

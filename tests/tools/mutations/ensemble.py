@@ -79,8 +79,8 @@ MUTATIONS = [
         "ensemble-number-of-failures",
         "The error names the number of replicas instead of failed ones.",
         "jaxkinetic/_solution.py",
-        "({failed.size} of {codes.size} runs)",
-        "({codes.size} of {codes.size} runs)",
+        ".sentence(failed.size, np.size(self.code))",
+        ".sentence(np.size(self.code), np.size(self.code))",
         tests("core/test_ensemble.py", "test_failed_replicas_are_reported"),
     ),
     Mutation(

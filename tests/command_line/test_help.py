@@ -1,0 +1,90 @@
+"""`jaxkinetic run NAME --help`: that experiment's options, with their allowed values."""
+
+import re
+
+import pytest
+
+from jaxkinetic.experiments import CATALOGUE
+from jaxkinetic.experiments._allowed import options_of
+from jaxkinetic.experiments.cli import main
+
+
+def explained(capsys, *words):
+    """The help text as one line."""
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_help_of_one_experiment(name, capsys, monkeypatch):
+    """The text shows the summary, every option that the experiment has with its default, and no other one; asked for in either
+    order, and of `sweep` too. Catches a list of all options, where half of them raise."""
+    monkeypatch.setenv("COLUMNS", "100")
+    experiment = CATALOGUE[name]
+    text = explained(capsys, "run", name, "--help")
+    assert explained(capsys, "run", "-h", name) == text
+    assert " ".join(experiment.summary.split()) in text
+    listed = set(re.findall(r" --([a-z]+) [A-Z]", text.partition("options:")[2])) - {"out"}
+    has = {key for key, value in vars(experiment.defaults).items() if value is not None}
+    assert listed == has
+    for option in has:
+        assert f"(default {getattr(experiment.defaults, option)})" in text
+    assert f"bits of a float (default {experiment.precision})" in text
+    assert f"results/{name}" in text
+    assert "--over" in explained(capsys, "sweep", name, "--help")
+
+
+# What the words promise: values that are accepted, and values that are not.
+MEANING = {
+    "2 to 2^31": ([2, 2**31], [1, 0, -3, 10**20]),
+    "at least 2": ([2], [1, 0, -3]),
+    "at least 4": ([4, 5], [3, 0]),
+    "at least 10": ([10], [9, 0]),
+    "at least 16": ([16], [15]),
+    "at least 20": ([20], [19]),
+    "at least 1": ([1], [0, -1]),
+    "at least 3": ([3], [2]),
+    "1": ([1], [0, 2]),
+    "3": ([3], [2, 4]),
+    "1 to 3": ([1, 2, 3], [0, 4]),
+    "above 0": ([1e-3, 5.0], [0.0, -1.0, float("nan"), float("inf")]),
+    "0 to 2^32 - 1": ([0, 2**32 - 1], [-1, 2**32]),
+    "at least -dim": ([0.0, 1.0], [-3.5, float("nan")]),
+    "at least 0 with --law fixed_angle, else at least -dim": ([-3.0, 1.0], [-3.5]),
+    "above 0, at most 1": ([1e-3, 1.0], [0.0, 1.5]),
+    "above 0; at most pi with --law fixed_angle": ([0.1, 4.0], [0.0, -1.0]),
+    "above 0, below 1": ([1e-3, 0.9], [0.0, 1.0]),
+    "even, at least 8": ([8, 10], [6, 9]),
+    "even, at least 32": ([32], [30, 33]),
+}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_allowed_values_are_those_that_run(name):
+    """Of every option the values at the borders of what the help text allows are accepted, and those beyond it raise. Catches a
+    help text that promises other values than the checks accept."""
+    experiment = CATALOGUE[name]
+    for option, text in options_of(experiment).items():
+        if (re.search("[a-z], [a-z]", text) and text not in MEANING) or option in ("scheme", "law", "system"):
+            good, bad = text.split(", "), ["euler", ""]
+        else:
+            good, bad = MEANING[text]
+        for value in good:
+            given = {option: value}
+            if value == "fixed_angle":
+                given["gamma"] = 1.0
+            if option == "dim" and hasattr(experiment.defaults, "gamma") and experiment.defaults.gamma:
+                given["gamma"] = 0.0
+            if name == "landau-damping" and option in ("dt", "steps", "wavenumber"):
+                given = {"dt": 100.0, "steps": 10**6, **given}  # long enough for the fit
+            assert getattr(experiment.options(given), option) == value, (option, value)
+        for value in bad:
+            with pytest.raises(ValueError, match=f"^Argument `--{option}`"):
+                experiment.options({option: value})
+    if name == "microcanonical":
+        with pytest.raises(ValueError, match="`--epsilon` must be an angle"):
+            experiment.options({"law": "fixed_angle", "gamma": 1.0, "epsilon": 4.0})
+        with pytest.raises(ValueError, match="`--gamma` must be at least 0"):
+            experiment.options({"law": "fixed_angle", "gamma": -1.0})
