@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxkinetic_kernels.words import TAG_OBSERVE, fold_in
 
-from ._adjoint import AbstractAdjoint, Checkpointed, Problem, rounded_up
+from ._adjoint import AbstractAdjoint, Checkpointed, Problem, Reversible, rounded_up
 from ._checkpoint import Checkpoint
 from ._checks import (
     cast_floating,
@@ -113,7 +113,7 @@ def simulate(
     run = _without_forward_mode if adjoint.reversible else _run
     loop, kept, final, stats = run(
         system, dataclasses.replace(start, step=0, origin=None), np.asarray(start.step, np.int32), counts, wanted,
-        rounded_up(int(counts.max())), bare, adjoint,
+        rounded_up(int(counts.max())), bare, adjoint, throw if adjoint.reversible else True,
     )  # fmt: skip
     if not wanted.all():
         kept = _cut(kept, int(wanted.argmax()), saved.size)
@@ -314,6 +314,7 @@ def _run(
     longest: int,
     save: Save,
     adjoint: AbstractAdjoint,
+    throw: bool,
 ) -> tuple[_Loop, PyTree, State, dict[str, Array]]:
     """(final loop, what was saved after each interval of `counts` steps that is `wanted`, final state, statistics)."""
     scheme, dtype = start.scheme, start.dt.dtype
@@ -368,6 +369,9 @@ def _run(
     # What a step takes from outside, without the state that the run began from.
     bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)
     given = system, prepared, bare, save
-    loop, kept = adjoint.run(Problem(one_step, back, take, longest), given, loop, counts, wanted)
+    problem, begin = Problem(one_step, back, take, lambda loop: (loop.carry, loop.aux), longest, throw), loop
+    loop, kept = adjoint.run(problem, given, loop, counts, wanted)
     stats = {name: entry.value for name, entry in loop.totals.items()}
+    if isinstance(adjoint, Reversible) and adjoint.measure:
+        stats["rebuilt_error"] = adjoint.rebuilt_error(problem, given, begin, loop, counts)
     return loop, kept, scheme.view(loop.carry, loop.aux), stats
