@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxkinetic_kernels.words import TAG_OBSERVE, fold_in
 
-from ._adjoint import AbstractAdjoint, Checkpointed, Problem, rounded_up
+from ._adjoint import AbstractAdjoint, Checkpointed, Problem, Reversible, rounded_up
 from ._checkpoint import Checkpoint
 from ._checks import (
     cast_floating,
@@ -122,7 +122,7 @@ def simulate(
     run = partial(_in_parts, run) if progress else run
     loop, kept, final, stats = run(
         system, dataclasses.replace(start, step=0, origin=None), np.asarray(start.step, np.int32), counts, wanted,
-        rounded_up(int(counts.max())), bare, adjoint,
+        rounded_up(int(counts.max())), bare, adjoint, throw if adjoint.reversible else True,
     )  # fmt: skip
     if not progress and not wanted.all():
         kept = _cut(kept, int(wanted.argmax()), saved.size)
@@ -149,10 +149,15 @@ def _in_parts(
     longest: int,
     save: Save,
     adjoint: AbstractAdjoint,
+    throw: bool,
 ) -> tuple["_Loop", PyTree, State, dict[str, Array]]:
     """`run` as at most about 100 calls of one program, with a bar between them. Bitwise as one call, as a restart is."""
     if is_traced(system, start):
         raise refuse("progress", "be False in a traced function", "is True", "show the bar outside of `jit` and `grad`")
+    if isinstance(adjoint, Reversible) and adjoint.measure:
+        raise refuse(
+            "progress", "be False with `Reversible(measure=True)`", "is True", "measure in a run without a bar"
+        )
     # Cut long intervals into parts without a save, then group the parts.
     most = max(1, -(-int(counts.sum()) // _PARTS))
     parts = [min(most, count - i) for count in counts.tolist() for i in range(0, max(count, 1), most)]
@@ -162,7 +167,7 @@ def _in_parts(
     groups = -(-len(parts) // size)
     counts = np.pad(np.asarray(parts, np.int32), (0, groups * size - len(parts))).reshape(groups, size)
     saves = np.pad(saves, (0, groups * size - len(parts))).reshape(groups, size)
-    call = partial(run, longest=rounded_up(most), save=save, adjoint=adjoint)
+    call = partial(run, longest=rounded_up(most), save=save, adjoint=adjoint, throw=throw)
     shapes = eqx.filter_eval_shape(call, system, start, first, counts[0], saves[0], so_far=None)[0]
     so_far = {name: total.start() for name, total in shapes.totals.items()}, _no_result(start.dt.dtype), start.carry
     loop: Any
@@ -373,6 +378,7 @@ def _run(
     longest: int,
     save: Save,
     adjoint: AbstractAdjoint,
+    throw: bool,
     so_far: tuple[dict[str, Any], Result, PyTree] | None = None,
 ) -> tuple[_Loop, PyTree, State, dict[str, Array]]:
     """(final loop, what was saved after each interval of `counts` steps that is `wanted`, final state, statistics). `so_far`:
@@ -431,6 +437,9 @@ def _run(
     # What a step takes from outside, without the state that the run began from.
     bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)
     given = system, prepared, bare, save
-    loop, kept = adjoint.run(Problem(one_step, back, take, longest), given, loop, counts, wanted)
+    problem, begin = Problem(one_step, back, take, lambda loop: (loop.carry, loop.aux), longest, throw), loop
+    loop, kept = adjoint.run(problem, given, loop, counts, wanted)
     stats = {name: entry.value for name, entry in loop.totals.items()}
+    if isinstance(adjoint, Reversible) and adjoint.measure:
+        stats["rebuilt_error"] = adjoint.rebuilt_error(problem, given, begin, loop, counts)
     return loop, kept, scheme.view(loop.carry, loop.aux), stats

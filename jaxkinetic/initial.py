@@ -35,7 +35,8 @@ def maxwellian(
     mean: Real[ArrayLike, ""] | Real[ArrayLike, " {dim}"] = 0.0,
     dtype: DTypeLike | None = None,
 ) -> Particles:
-    """N(mean, T I). **Arguments:** `mean`: a scalar or (d,). Differentiable in `temperature` and `mean`.
+    """N(mean, T I). **Arguments:** `mean`: a scalar or (d,). Differentiable in `mean`, and in `temperature` above 0: at 0 the
+    derivative of a path in its temperature is infinite, and infinite or NaN is returned, here and below.
 
     **Raises:** `ValueError` for a negative temperature, here and below.
     """

@@ -51,7 +51,7 @@ class AbstractCrossSection(Printed):
         return directions.num_words(dim)
 
     def scatter(self, words: PairWords, z: Components) -> Components:
-        """z' from z; symmetric in law under z -> -z."""
+        """z' from z; symmetric in law under z -> -z. At z = 0, where |z| has no derivative, it counts as 0."""
         r = square_root(sum((c * c for c in z[1:]), z[0] * z[0]))
         return tuple(r * e for e in directions.uniform_direction(words, len(z), r.dtype))
 
@@ -86,7 +86,8 @@ class Maxwell(AbstractCrossSection):
 
 
 class HardSphere(AbstractCrossSection):
-    """Sigma = strength r, any d: hard spheres; in d = 3 with B = |z.n|/(2 pi). **Raises:** `ValueError` unless strength > 0."""
+    """Sigma = strength r, any d: hard spheres; in d = 3 with B = |z.n|/(2 pi). At r = 0, where r has no derivative, it counts
+    as 0. **Raises:** `ValueError` unless strength > 0."""
 
     strength: RealScalar
 
@@ -101,8 +102,9 @@ class HardSphere(AbstractCrossSection):
 
 
 class VariableHardSphere(AbstractCrossSection):
-    """Sigma = strength r^gamma, 0 <= gamma <= 2: `Maxwell` at 0, `HardSphere` at 1. **Raises:** `ValueError` otherwise; below 0
-    the rate of a pair has no bound."""
+    """Sigma = strength r^gamma, 0 <= gamma <= 2: `Maxwell` at 0, `HardSphere` at 1. At r = 0 the derivative in r^2 is that of
+    r^2 for gamma = 2, and counts as 0 for 0 < gamma < 2, where it is infinite. **Raises:** `ValueError` otherwise; below 0 the
+    rate of a pair has no bound."""
 
     gamma: RealScalar
     strength: RealScalar
@@ -116,11 +118,12 @@ class VariableHardSphere(AbstractCrossSection):
         self.gamma, self.strength = known_array(gamma), _positive("strength", strength)
 
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
-        tiny = jnp.finfo(r2.dtype).tiny
-        power = positive_power(jnp.maximum(r2, tiny), self.gamma.astype(r2.dtype) / 2)
-        # 0^0 = 1.
-        at_rest = jnp.where(self.gamma > 0, 0.0, 1.0).astype(r2.dtype)
-        return self.strength.astype(r2.dtype) * jnp.where(r2 > 0, power, at_rest)
+        positive, tiny = r2 > 0, jnp.finfo(r2.dtype).tiny
+        safe = jnp.where(positive, jnp.maximum(r2, tiny), jnp.ones_like(r2))
+        power = positive_power(safe, self.gamma.astype(r2.dtype) / 2)
+        # 0^0 = 1; r^2 itself for gamma = 2, which has a derivative.
+        constant, slope = (jnp.asarray(self.gamma == gamma, r2.dtype) for gamma in (0, 2))
+        return self.strength.astype(r2.dtype) * jnp.where(positive, power, constant + slope * r2)
 
     def bound(self, r_max: RealScalar) -> RealScalar:
         return jax.lax.stop_gradient(self.sigma(r_max * r_max))

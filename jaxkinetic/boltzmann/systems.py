@@ -123,7 +123,7 @@ class KacWalk(AbstractPairJump):
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities. Cost N^2 times the nodes of
-        `outgoing`."""
+        `outgoing`. Second derivatives of L phi leave out the outgoing velocities of pairs of equal velocities."""
 
         def generated(state: Particles) -> RealScalar:
             here, alpha = phi(state), self.annihilation.astype(state.velocity.dtype)

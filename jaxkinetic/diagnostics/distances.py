@@ -139,7 +139,11 @@ def _same_dim(state: Particles, other: Particles) -> None:
 
 
 def _power(distance: Array, order: float) -> Array:
-    return distance * distance if order == 2 else jnp.abs(distance) if order == 1 else jnp.abs(distance) ** order
+    """|x|^p. At 0 all derivatives count as 0 unless p = 2."""
+    if order in (1, 2):
+        return distance * distance if order == 2 else jnp.abs(distance)
+    zero = distance == 0
+    return jnp.where(zero, 0, jnp.abs(jnp.where(zero, 1, distance)) ** order)
 
 
 def _root(power: Array, order: float) -> Array:

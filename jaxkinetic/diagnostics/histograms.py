@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
+from jaxkinetic_kernels import square_root
+
 from .._checks import check_integer, check_scalar, describe, is_traced, refuse
 from .._types import RealScalar, RealScalarLike
 from ..states import Particles
@@ -19,10 +21,8 @@ __all__ = ["grid_entropy", "histogram", "marginal_l1", "marginal_l1_floor", "spe
 
 
 def speed(state: Particles) -> Float[Array, " N"]:
-    """|v_i|: what `histogram` and `marginal_l1` count by default."""
-    square = jnp.sum(state.live_velocity**2, axis=1)
-    still = square == 0
-    return jnp.where(still, jnp.zeros_like(square), jnp.sqrt(jnp.where(still, jnp.ones_like(square), square)))
+    """|v_i|: what `histogram` and `marginal_l1` count by default. Derivative 0 where v_i = 0."""
+    return square_root(jnp.sum(state.live_velocity**2, axis=1))
 
 
 def histogram(
@@ -72,7 +72,7 @@ def marginal_l1_floor(
     """The mean of `marginal_l1` over N i.i.d. draws of the law itself, in the normal approximation of every bin."""
     num = check_integer("num_particles", num_particles, minimum=1)
     p = _probabilities(cdf, _edges(edges, jnp.result_type(float)))
-    return jnp.sum(jnp.sqrt(2 * p * (1 - p) / (math.pi * num)))
+    return jnp.sum(square_root(jnp.maximum(2 * p * (1 - p) / (math.pi * num), 0)))
 
 
 def grid_entropy(

@@ -74,7 +74,7 @@ def self_similar_time(
     times: Real[ArrayLike, " T"], density: Real[ArrayLike, "*runs T"], temperature: Real[ArrayLike, "*runs T"]
 ) -> Float[Array, "*runs T"]:
     r"""$\tau(t) = \int_0^t n \sqrt{2T}\,ds$ at the saves, by the trapezoidal rule, 0 at the first; leading axes of `density`
-    and `temperature` (..., T) are replicas."""
+    and `temperature` (..., T) are replicas. At T = 0 the derivative in T is infinite."""
     times, speed = jnp.asarray(times), jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
     middle = (speed[..., 1:] + speed[..., :-1]) / 2
     pieces = jnp.broadcast_to(jnp.diff(times), middle.shape) * middle

@@ -128,8 +128,10 @@ class AbstractRadial(AbstractInteraction):
     $b = -(d-1)\,\psi z$ and $\sigma = \psi^{1/2} r (I - z z^T / r^2)$,
 
     whatever psi is: a projects onto the sphere of radius r, so psi is never differentiated. At z = 0 all three are 0
-    (the sums run over j != i). Where psi = 0, sigma counts with derivative 0 (so d/dstrength at strength 0 is not to be
-    had). Source: FW (1.2)-(1.3) and CGJ (1.1) with psi = r^gamma.
+    (the sums run over j != i). Derivatives at z = 0: if psi(0) is finite, a and b have those of the constant psi(0), right to
+    second order where they exist; if it is infinite, they count as 0. sigma has a cone there, and counts with derivative 0, as
+    it does where psi = 0 (no derivative in `strength` is available at 0). Source: FW (1.2)-(1.3) and CGJ (1.1) with
+    psi = r^gamma.
 
     `sum_a` and `sum_b` have two forms. "direct" adds one term a pair. "product" is a matrix product of psi with
     [1, v, v v^T] (`products`), 1.3-1.8 times as fast on a CPU; terms of size psi |v|^2 cancel there. Worst relative error of
@@ -157,14 +159,18 @@ class AbstractRadial(AbstractInteraction):
         r2 = jnp.where(positive, r2, jnp.ones((), r2.dtype))
         return self.psi(r2), r2, positive
 
-    def psi_of(self, z: Components) -> Float[Array, "*pairs"]:
-        """psi(r) elementwise; at r = 0, where nothing moves, that of r = 1."""
-        return self._psi_and_r2(z)[0]
+    def psi_at_rest(self, dtype: jnp.dtype) -> RealScalar:
+        """psi(0), or 0 if that is infinite: what a pair of equal velocities counts with. It may depend on the parameters."""
+        zero, one = jnp.zeros((), dtype), jnp.ones((), dtype)
+        finite = jnp.isfinite(self.psi(zero))
+        return jnp.where(finite, self.psi(jnp.where(finite, zero, one)), zero)
 
-    def weight(self, z: Components) -> Float[Array, "*pairs"]:
-        """psi, and 0 where z = 0: all that a and b need from the interaction."""
+    def psi_of(self, z: Components) -> Float[Array, "*pairs"]:
+        """psi(r) elementwise, and `psi_at_rest` where z = 0: all that a and b need from the interaction."""
         psi, _, positive = self._psi_and_r2(z)
-        return jnp.where(positive, psi, jnp.zeros((), psi.dtype))
+        return jnp.where(positive, psi, self.psi_at_rest(psi.dtype))
+
+    weight = psi_of
 
     def a_components(self, z: Components) -> tuple[Components, ...]:
         return _a_of_weight(self.weight(z), z)
@@ -260,6 +266,9 @@ class Maxwell(AbstractRadial):
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
 
+    def psi_at_rest(self, dtype: jnp.dtype) -> RealScalar:
+        return self.strength.astype(dtype)
+
     def largest_psi(self, least: RealScalar, most: RealScalar) -> RealScalar:
         return self.strength.astype(most.dtype)
 
@@ -306,6 +315,14 @@ class PowerLaw(AbstractRadial):
         gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))
         base = jnp.maximum(r2 + delta * delta, _least_base(gamma))
         return strength * positive_power(base, gamma / 2)
+
+    def psi_at_rest(self, dtype: jnp.dtype) -> RealScalar:
+        gamma, strength, delta = (x.astype(dtype) for x in (self.gamma, self.strength, self.softening))
+        # Unsoftened: 0^gamma; 0 for gamma < 0, where it is infinite.
+        zero, one = jnp.zeros((), dtype), jnp.ones((), dtype)
+        hard = jnp.where(gamma == 0, one, zero)
+        soft = delta * delta > _least_base(gamma)
+        return strength * jnp.where(soft, jnp.exp(gamma * jnp.log(jnp.where(soft, delta, one))), hard)
 
     def largest_psi(self, least: RealScalar, most: RealScalar) -> RealScalar:
         # Monotone in r.

@@ -131,7 +131,7 @@ class Microcanonical(AbstractPairJump):
         psi, moving = self._psi(_difference(vi, vj))
         # 1 - cos theta = 2 sin^2(theta/2)
         rate = 2 * (len(vi) - 1) * psi / self._half_angle(psi.dtype)
-        return jnp.where(moving, rate, jnp.zeros_like(rate))
+        return rate if self.constant_rate else jnp.where(moving, rate, jnp.zeros_like(rate))
 
     def envelope(self, state: Particles) -> "Ball | _Everywhere":
         """The ball that holds everybody, unless the rate is constant."""
@@ -168,7 +168,8 @@ class Microcanonical(AbstractPairJump):
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities: the harmonics of the direction are
-        multiplied by their E R_l(cos theta). Cost N^2 times 15^(d-1)."""
+        multiplied by their E R_l(cos theta). Cost N^2 times 15^(d-1). Derivatives of L phi leave out pairs of equal
+        velocities."""
 
         def generated(state: Particles) -> RealScalar:
             v, here = state.velocity, phi(state)
@@ -211,12 +212,16 @@ class Microcanonical(AbstractPairJump):
         return total
 
     def _psi(self, z: Components) -> tuple[Float[Array, "*pairs"], Bool[Array, "*pairs"]]:
-        """(psi(max(r, floor)), whether r > 0); at r = 0 without a floor that of r = 1, where nothing turns."""
+        """(psi(max(r, floor)), whether r > 0); at r = 0 without a floor the interaction's `psi_at_rest`."""
         r2 = sum((c * c for c in z[1:]), z[0] * z[0])
         moving = r2 > 0
         r2 = jnp.maximum(r2, _least(self.floor, r2.dtype) ** 2)
-        # Not so for a NaN, which is to be seen.
-        return self.interaction.psi(jnp.where(r2 == 0, jnp.ones_like(r2), r2)), moving
+        # A NaN passes, so that it stops the run.
+        zero = r2 == 0
+        psi = self.interaction.psi(jnp.where(zero, jnp.ones_like(r2), r2))
+        if self.floor is not None:
+            return psi, moving
+        return jnp.where(zero, self.interaction.psi_at_rest(psi.dtype), psi), moving
 
     def _constant(self, dtype: jnp.dtype) -> RealScalar:
         """1/h; NaN unless h is positive. One expression for the rate and its bound."""

@@ -19,7 +19,8 @@ def symmetric_root(matrix: Float[Array, "*batch d d"]) -> Float[Array, "*batch d
 
     Derivative: S dS + dS S = dA, solved in the eigenbasis, dS_ij = dA_ij / (s_i + s_j), finite and right also at equal
     eigenvalues, to every order. On the null space of A (rank 2 in d = 3: one pair of particles), where the root has a
-    derivative only along positive semi-definite directions, dS_ij = 0 for s_i = s_j = 0. Cost: one `eigh` a matrix.
+    derivative only along positive semi-definite directions, dS_ij = 0 for s_i = s_j = 0, to every order. Cost: one `eigh` a
+    matrix.
     """
     values, vectors = _eigen(matrix)
     return _product(vectors * jnp.sqrt(values)[..., None, :], jnp.swapaxes(vectors, -1, -2))

@@ -4,7 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import cos_sin, materialise, normals, square_root, uniform
 
@@ -30,13 +30,14 @@ def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components)
 
     e is uniform on the unit sphere orthogonal to z, theta has the law of `spherical_heat_quantile`; for d = 2 z turns by
     N(0, 2 tau). |z'| = |z| to round-off, without bias; z = 0 stays. **Arguments:** `words`: `num_words(d)` uint32 arrays;
-    `tau`: not negative (else the result is NaN); `z`: d component arrays. Differentiable in tau and z at fixed words.
+    `tau`: not negative (else the result is NaN); `z`: d component arrays. Differentiable in tau and z at fixed words. Where
+    there is no derivative, z' - z counts as constant: in tau at tau = 0 (a square root), in z at z = 0 for d > 2 (a cone; for
+    d = 2 a rotation is linear in z).
     """
     dtype = z[0].dtype
-    r2 = sum((c * c for c in z[1:]), z[0] * z[0])
-    # A time that is no time (negative, NaN) turns by NaN, which ends the run, and not by nothing.
-    moving = (r2 > 0) & (tau != 0)
-    z = tuple(jnp.where(moving, c, jnp.ones((), dtype)) for c in z)
+    # A negative or NaN tau gives NaN, which stops the run.
+    moving = _turns_something(z) & (tau != 0)
+    z = _away_from_zero(moving, z)
     tau = jnp.where(moving, tau, jnp.ones((), dtype))
     # Not below the least normal number: an underflow has no square root to differentiate.
     wrong = ~(tau >= 0)
@@ -52,11 +53,12 @@ def rotation(words: PairWords, x: Float[Array, "*#pairs"], z: Components) -> Com
 
     e is uniform on the unit sphere orthogonal to z, for d = 2 a fair sign. |z'| = |z| to round-off; z = 0 stays.
     **Arguments:** `words`: `axis_words(d)` uint32 arrays; `x`: outside [0, 1] the result is NaN; `z`: d component arrays.
-    Differentiable in x, inside (0, 1), and z at fixed words.
+    Differentiable in x, inside (0, 1), and z at fixed words. Where there is no derivative, in x at 0 and 1 and in z at z = 0
+    for d > 2, the term with e counts as constant, at x = 0 and z = 0 all of z' - z.
     """
     dtype = z[0].dtype
-    moving = (sum((c * c for c in z[1:]), z[0] * z[0]) > 0) & (x != 0)
-    z = tuple(jnp.where(moving, c, jnp.ones((), dtype)) for c in z)
+    moving = _turns_something(z) & (x != 0)
+    z = _away_from_zero(moving, z)
     wrong = ~((x >= 0) & (x <= 1))
     x = jnp.where(moving & ~wrong, x, jnp.full((), 0.5, dtype))
     turned = _turned(words, x, z)
@@ -70,6 +72,17 @@ def turned_pair(turn: Components, vi: Components, vj: Components) -> tuple[Compo
         tuple(p + c / 2 for p, c in zip(vi, turn, strict=True)),
         tuple(q - c / 2 for q, c in zip(vj, turn, strict=True)),
     )
+
+
+def _turns_something(z: Components) -> Bool[Array, "*pairs"]:
+    """Whether the increment has a derivative in z: for d = 2 it is linear."""
+    if len(z) == 2:
+        return jnp.ones(z[0].shape, bool)
+    return sum((c * c for c in z[1:]), z[0] * z[0]) > 0
+
+
+def _away_from_zero(moving: Array, z: Components) -> Components:
+    return z if len(z) == 2 else tuple(jnp.where(moving, c, jnp.ones((), c.dtype)) for c in z)
 
 
 def _in_the_plane(words: tuple[Array, ...], tau: Array, z: Components) -> Components:

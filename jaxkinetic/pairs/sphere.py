@@ -37,10 +37,11 @@ def spherical_heat_quantile(
     **Arguments:** `u` in (0, 1) and `tau` >= 0 (infinity too), real, of shapes that broadcast; `dim`: d >= 2, of the space
     around the sphere. **Returns:** x in [0, 1], with the relative precision of the dtype at small angles.
 
-    Differentiable: dx/du = 1/p and dx/dtau = -(d_tau F)/p = -x (1 - x) d_x log h, h the density with respect to the uniform
-    law. F(x) = u to 1e-9 in float64, to 1e-5 in float32, and to the rounding of x near 1 (d = 2, float32: P(x > 1 - eps/2) is
-    up to 1e-4; the sampler below turns by an angle instead). Cost: d = 3 in float32 one polynomial of 196 terms; d = 3 in
-    float64 and d = 2 some hundred operations more; d > 3 an integral for each of 24 Newton steps (microseconds).
+    Differentiable, also at the ends: dx/du = 1/p and dx/dtau = -(d_tau F)/p = -x (1 - x) d_x log h, h the density with respect
+    to the uniform law. A second derivative in tau loses eps/tau to cancellation: none is available at tau = 0. F(x) = u to 1e-9
+    in float64, to 1e-5 in float32, and to the rounding of x near 1 (d = 2, float32: P(x > 1 - eps/2) is up to 1e-4; the sampler
+    below turns by an angle instead). Cost: d = 3 in float32 one polynomial of 196 terms; d = 3 in float64 and d = 2 some
+    hundred operations more; d > 3 an integral for each of 24 Newton steps (microseconds).
 
     **Raises:** `ValueError` for a negative or NaN tau, a u outside [0, 1], d < 2 (values: only where they are not traced).
     """
@@ -48,9 +49,7 @@ def spherical_heat_quantile(
     u, tau = _in_unit("u", u), _time(tau)
     dtype = jnp.result_type(u, tau)
     u, tau = jnp.broadcast_arrays(u.astype(dtype), tau.astype(dtype))
-    # Inside (0, 1) in this dtype, and a time at which every formula is finite.
-    u = jnp.clip(u, jnp.finfo(dtype).tiny, 1 - jnp.finfo(dtype).epsneg)
-    return _jitted_quantile(u, jnp.clip(tau, 1e-30, LATEST), dim)
+    return _jitted_quantile(_inside(u), _later(tau), dim)
 
 
 def spherical_heat_kernel(key: Key, tau: Real[ArrayLike, "*shape"], dim: int) -> Float[Array, "*shape"]:
@@ -60,7 +59,7 @@ def spherical_heat_kernel(key: Key, tau: Real[ArrayLike, "*shape"], dim: int) ->
     shape = jnp.shape(tau)
     if dim == 2:
         xi = jax.random.normal(key, shape, tau.dtype)
-        return jnp.sin(jnp.sqrt(jnp.clip(tau, 1e-30, LATEST) / 2) * xi) ** 2
+        return jnp.sin(jnp.sqrt(_later(tau) / 2) * xi) ** 2
     return spherical_heat_quantile(uniform(jax.random.bits(key, shape, jnp.uint32), tau.dtype), tau, dim)
 
 
@@ -73,7 +72,7 @@ def spherical_heat_cdf(
     x, tau = _in_unit("x", x), _time(tau)
     dtype = jnp.result_type(x, tau)
     x, tau = jnp.broadcast_arrays(x.astype(dtype), tau.astype(dtype))
-    return _jitted_cdf(x, jnp.clip(tau, 1e-30, LATEST), dim)
+    return _jitted_cdf(x, _later(tau), dim)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -87,7 +86,10 @@ def quantile(u: Float[Array, "*shape"], tau: Float[Array, "*shape"], dim: int) -
 def _solved(u: Array, tau: Array, dim: int) -> Array:
     if dim == 3:
         return _heat_sphere.quantile(u, tau)
-    return jnp.sin(_solve(u, tau, dim) / 2) ** 2
+    # x goes as tau where it is small; the density, as tau^{-(d-1)/2}, overflows.
+    least = float(jnp.finfo(tau.dtype).max) ** (-1.6 / (dim - 1))
+    solvable = jnp.maximum(tau, jnp.asarray(least, tau.dtype))
+    return jnp.sin(_solve(u, solvable, dim) / 2) ** 2 * (tau / solvable)
 
 
 @partial(quantile.defjvp, symbolic_zeros=True)
@@ -106,28 +108,72 @@ def _quantile_jvp(dim, primals, tangents):
 @partial(jax.jit, static_argnums=2)
 def _speed(x: Array, tau: Array, dim: int) -> Array:
     """dx/dtau at fixed u."""
-    theta = angle(x)
+    theta = _positive_angle(x)
     return jnp.sin(theta) / 2 * _heat_law.log_slope(theta, tau, dim)
 
 
 @partial(jax.jit, static_argnums=2)
 def _stretch(x: Array, tau: Array, dim: int) -> Array:
     """dx/du at fixed tau."""
-    theta = angle(x)
-    return jnp.sin(theta) / 2 / jnp.maximum(_density(theta, tau, dim), 1e-30)
+    return 1 / jnp.maximum(_slope(_positive_angle(x), tau, dim), 1e-30)
 
 
 _jitted_quantile = jax.jit(quantile, static_argnums=2)
 
 
-@partial(jax.jit, static_argnums=2)
-def _jitted_cdf(x: Array, tau: Array, dim: int) -> Array:
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _cdf(x: Array, tau: Array, dim: int) -> Array:
     return _heat_sphere.cumulative(x, tau) if dim == 3 else _cumulative(angle(x), tau, dim)
+
+
+@partial(_cdf.defjvp, symbolic_zeros=True)
+def _cdf_jvp(dim, primals, tangents):
+    x, tau = primals
+    value, theta = _cdf(x, tau, dim), angle(_inside(x))
+    total = jnp.zeros_like(value)
+    if not isinstance(tangents[1], jax.custom_derivatives.SymbolicZero):
+        total = total - _density(theta, tau, dim) * _heat_law.log_slope(theta, tau, dim) * tangents[1]
+    if not isinstance(tangents[0], jax.custom_derivatives.SymbolicZero):
+        total = total + _slope(theta, tau, dim) * tangents[0]
+    return value, total
+
+
+_jitted_cdf = jax.jit(_cdf, static_argnums=2)
+
+
+def _slope(theta: Array, tau: Array, dim: int) -> Array:
+    """dF/dx, in which no factor vanishes at either end for d = 3."""
+    if dim == 2:
+        return 2 * _heat_circle.density(theta, tau) / jnp.sin(theta)
+    return 2 * _uniform(dim) * jnp.sin(theta) ** (dim - 3) * _heat_law.density(theta, tau, dim)
+
+
+def _inside(u: Array) -> Array:
+    """u moved into (0, 1), with derivative 1 also at its ends."""
+    least, most = jnp.finfo(u.dtype).tiny, 1 - jnp.finfo(u.dtype).epsneg
+    return jnp.where((u < least) | (u > most), jnp.clip(jax.lax.stop_gradient(u), least, most) + _nothing(u), u)
+
+
+def _later(tau: Array) -> Array:
+    """tau moved to where every formula is finite, with derivative 1 also at 0; beyond `LATEST` the law is constant."""
+    least = jnp.asarray(1e-30, tau.dtype)
+    return jnp.minimum(jnp.where(tau < least, least + _nothing(tau), tau), jnp.asarray(LATEST, tau.dtype))
+
+
+def _nothing(x: Array) -> Array:
+    """0, with derivative 1."""
+    finite = jnp.where(jnp.isfinite(x), x, 0)
+    return finite - jax.lax.stop_gradient(finite)
 
 
 def angle(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """theta in [0, pi] from x = sin^2(theta/2)."""
     return 2 * jnp.arctan2(jnp.sqrt(x), jnp.sqrt(1 - x))
+
+
+def _positive_angle(x: Array) -> Array:
+    """The same, but for an x that underflows: its root has no derivative."""
+    return angle(x + jnp.finfo(x.dtype).tiny)
 
 
 def _cumulative(theta: Array, tau: Array, dim: int) -> Array:
@@ -138,8 +184,12 @@ def _density(theta: Array, tau: Array, dim: int) -> Array:
     """dF/dtheta."""
     if dim == 2:
         return _heat_circle.density(theta, tau)
-    uniform_law = math.gamma(dim / 2) / (math.sqrt(math.pi) * math.gamma((dim - 1) / 2)) * jnp.sin(theta) ** (dim - 2)
-    return uniform_law * _heat_law.density(theta, tau, dim)
+    return _uniform(dim) * jnp.sin(theta) ** (dim - 2) * _heat_law.density(theta, tau, dim)
+
+
+def _uniform(dim: int) -> float:
+    """The uniform law of the angle is this times sin^{d-2}."""
+    return math.gamma(dim / 2) / (math.sqrt(math.pi) * math.gamma((dim - 1) / 2))
 
 
 def _solve(u: Array, tau: Array, dim: int) -> Array:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxkinetic_kernels import square_root
+
 from .._checks import check_integer, check_one_key, check_scalar, describe, is_traced, refuse
 from .._printing import Printed
 from .._types import Key, RealScalar
@@ -42,7 +44,7 @@ class Counting(Printed):
 
     @property
     def outside_stderr(self) -> RealScalar:
-        return jnp.sqrt(self.covariance[1, 1])
+        return square_root(self.covariance[1, 1])
 
     @property
     def distribution(self) -> Float[Array, "{self.num_particles}+1"]:
@@ -53,7 +55,7 @@ class Counting(Printed):
     @property
     def distribution_stderr(self) -> Float[Array, "{self.num_particles}+1"]:
         transform = self._transform()
-        return jnp.sqrt(jnp.maximum(jnp.sum((transform @ self.covariance) * transform, 1), 0))
+        return square_root(jnp.maximum(jnp.sum((transform @ self.covariance) * transform, 1), 0))
 
     def functional(self, exponent: float) -> RealScalar:
         r"""$\langle \mathfrak{m}_\lambda\rangle$, $\mathfrak{m}_\lambda(k) = \min(k/N^\lambda, 1)$, 0 <= lambda <= 1."""
@@ -61,7 +63,7 @@ class Counting(Printed):
 
     def functional_stderr(self, exponent: float) -> RealScalar:
         row = _weights(self.num_particles, exponent, self.overlaps.dtype) @ self._transform()
-        return jnp.sqrt(jnp.maximum(row @ self.covariance @ row, 0))
+        return square_root(jnp.maximum(row @ self.covariance @ row, 0))
 
     def bounds(self, exponent: float) -> tuple[RealScalar, RealScalar]:
         r"""$\langle n^2\rangle \le \langle \mathfrak{m}_\lambda\rangle \le \min(1, N^{1-\lambda}\langle n^2\rangle)$, at any

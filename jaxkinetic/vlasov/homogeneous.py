@@ -32,7 +32,8 @@ class Maxwellian(Printed):
         return jnp.exp(-v * v / (2 * t)) / jnp.sqrt(2 * math.pi * t) / length
 
     def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Distributed as f_0, for uniform u in [0, 1], whose ends are rounded to the nearest finite velocity."""
+        """Distributed as f_0, for uniform u in [0, 1], whose ends are rounded to the nearest finite velocity: derivative 0 in u
+        there, where it is infinite."""
         eps = float(jnp.finfo(u.dtype).eps)
         u = jnp.clip(u, eps / 4, 1 - eps / 2)
         return jnp.sqrt(self.temperature.astype(u.dtype)) * jax.scipy.special.ndtri(u)

@@ -3,6 +3,7 @@ pairs by blocks of rows, or in O(N M) where Gamma is a sum of M cosines."""
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -26,17 +27,33 @@ def tiled_gradient(
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"],
 ) -> Float[Array, "N d"]:
-    """(N, d), every pair: N^2 evaluations, memory O(N), also backwards. At z = 0 an even function has none: `grad` is not
-    asked, which may be singular there."""
+    """(N, d), every pair: N^2 evaluations, memory O(N), also backwards. At z = 0 the gradient of an even function is 0; its
+    derivative there is that of `grad`, or 0 where `grad` or its derivative is not finite at 0."""
+    smooth = _smooth_at_rest(grad, x)
 
     def terms(z: tuple[Array, ...], *_: Array) -> tuple[Array, ...]:
-        apart = z[0] != 0
-        for component in z[1:]:
-            apart = apart | (component != 0)
-        parts = jnp.moveaxis(grad(jnp.stack([jnp.where(apart, c, 1) for c in z], -1)), -1, 0)
-        return tuple(jnp.where(apart, part, 0) for part in parts)
+        known = smooth
+        for component in z:
+            known = known | (component != 0)
+        parts = jnp.moveaxis(grad(jnp.stack([jnp.where(known, c, 1) for c in z], -1)), -1, 0)
+        return tuple(jnp.where(known, part, 0) for part in parts)
 
     return direct_sum(terms, Particles(x, alive=mask))
+
+
+def _smooth_at_rest(
+    grad: Callable[[Float[Array, "*points d"]], Float[Array, "*points d"]], x: Array
+) -> Bool[Array, ""]:
+    """Whether `grad` and its derivative are finite at 0."""
+
+    # A program of its own, so that no NaN leaves it.
+    @jax.jit
+    def finite() -> Array:
+        zero = jnp.zeros(x.shape[1], x.dtype)
+        values = grad(zero), jax.jacfwd(grad)(zero)
+        return jnp.isfinite(values[0]).all() & jnp.isfinite(values[1]).all()
+
+    return finite()
 
 
 def tiled_sum(
@@ -44,7 +61,8 @@ def tiled_sum(
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"],
 ) -> RealScalar:
-    """Scalar, over ordered pairs."""
+    """Scalar, over ordered pairs. Two particles at one place count with gamma(0) and its derivatives, as JAX has them: give
+    those a meaning in `gamma` where it is singular or not smooth at 0."""
 
     def terms(z: tuple[Array, ...], ident: Array, other: Array) -> tuple[Array, ...]:
         # What a particle would be to itself is masked, and may be singular.

@@ -34,7 +34,10 @@ Axes = tuple[Axis, ...]
 class AbstractPotential(Printed):
     """Gamma, with what systems ask of it. A subclass gives `gamma` and `coefficients`, and `series` if it is a sum of few
     cosines; or it overrides the convolutions (`gradient_at` is one of them) and the sums over pairs. N particles: Gamma is
-    evaluated at x_i - x_j as they are, not at the nearest image; singular only at 0."""
+    evaluated at x_i - x_j as they are, not at the nearest image; singular only at 0.
+
+    Two particles at one place exert no force on each other. The derivative of that force is the second derivative of Gamma at
+    0, or 0 if Gamma has none there."""
 
     @abc.abstractmethod
     def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
@@ -239,8 +242,8 @@ class Poisson(AbstractPotential):
 
     N particles, d = 1: charged sheets, forces in O(N log N) by sorting. A force jumps by strength/(N - 1) where two cross: a
     path errs by O(dt) there, and the energy wanders by as much, whatever the scheme; means over many sheets keep the order of
-    the scheme until that noise shows. Derivatives through these forces are refused: they would miss the jumps. Those of the
-    energy are right."""
+    the scheme until that noise shows. Derivatives through these forces raise: they would miss the jumps. Those of the energy
+    are right; where two sheets coincide it has a kink, and the mean of both sides is returned."""
 
     length: RealScalar
     strength: RealScalar
@@ -252,7 +255,8 @@ class Poisson(AbstractPotential):
         self.length, self.strength = known_array(length), known_array(strength)
 
     def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
-        """d = 1 alone: the parabola of Bernoulli's polynomial."""
+        """d = 1 alone: the parabola of Bernoulli's polynomial. At multiples of the length it has a kink: its derivatives count
+        as 0 there, the first being the mean of both sides."""
         if x.shape[-1] != 1:
             raise refuse(
                 "x", "have one component for Poisson in real space", f"has {x.shape[-1]}", "use `coefficients`"
@@ -260,6 +264,7 @@ class Poisson(AbstractPotential):
         length = self.length.astype(x.dtype)
         u = jnp.abs(x[..., 0]) / length
         u = u - jnp.floor(u)
+        u = jnp.where(u == 0, 0, u)
         return self.strength.astype(x.dtype) * length * (1 / 12 - u * (1 - u) / 2)
 
     def check_particles(self, dim: int) -> None:

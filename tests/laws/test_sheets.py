@@ -46,7 +46,9 @@ def test_sheets_equal_pair_sums(dtype):
     assert potential.pair_sum(x, jnp.zeros(60, bool)) == 0
 
 
-@pytest.mark.parametrize("adjoint", [jk.Direct(), jk.Checkpointed(), jk.Reversible()], ids=str)
+@pytest.mark.parametrize(
+    "adjoint", [jk.Direct(), jk.Checkpointed(), jk.Reversible()], ids=["direct", "checkpointed", "reversible"]
+)
 @pytest.mark.parametrize("what", ["position", "strength", "length"])
 def test_gradients_of_sheets_raise(what, adjoint):
     """Forces jump where two sheets cross, and a gradient would miss it: that of a warm plasma's mean cosine (N = 4000, t

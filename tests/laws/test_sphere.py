@@ -242,3 +242,13 @@ def test_rotation_near_a_right_angle_keeps_the_length(dtype, width):
     change = (2 + along) * along + across**2
     assert np.abs(change).max() < 4 * jnp.finfo(dtype).eps
     assert abs(change.mean()) < 4 * change.std() / np.sqrt(num)
+
+
+@pytest.mark.parametrize("dim", [4, 8])
+def test_quantile_at_tiny_times_in_single_precision(dim):
+    """x/tau is constant in the limit of small tau, down to 1e-30. Catches a density that overflows in float32: x was 0 there in
+    d = 4, and twice too large at 1e-25."""
+    tau = jnp.asarray([1e-30, 1e-25, 1e-18, 1e-8], jnp.float32)
+    scaled = spherical_heat_quantile(jnp.full(4, 0.6, jnp.float32), tau, dim) / tau
+    exact = spherical_heat_quantile(jnp.asarray(0.6), jnp.asarray(1e-10), dim) * 1e10
+    np.testing.assert_allclose(scaled, exact, rtol=1e-4)

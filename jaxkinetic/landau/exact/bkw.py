@@ -51,7 +51,8 @@ def ornstein_uhlenbeck(key: Key, state: Particles, t: RealScalarLike) -> Particl
     r"""An i.i.d. sample of the exact solution at time t from one of the isotropic datum f_0 (T = 1, mean 0).
 
     $v_t = e^{-(d-1)t} v_0 + \sqrt{1 - e^{-2(d-1)t}}\,\xi$, xi standard normal: for Maxwell molecules the collision
-    operator acts on isotropic f of temperature 1 as that of an Ornstein-Uhlenbeck process. Differentiable in t > 0.
+    operator acts on isotropic f of temperature 1 as that of an Ornstein-Uhlenbeck process. Differentiable in t > 0: at 0 the
+    derivative of a path is infinite.
 
     **Raises:** `ValueError` for t < 0.
     """

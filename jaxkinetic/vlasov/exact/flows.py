@@ -1,6 +1,7 @@
 r"""Two cases in which the characteristics are known: alpha(t, z) = alpha_0(Z(0, t, z)) for f, and for a real amplitude
 alike."""
 
+import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -31,16 +32,31 @@ def harmonic(
     velocity: tuple[float, ...],
 ) -> Function:
     r"""Gamma = stiffness |x|^2/2 at mass 1: phase space turns at the frequency sqrt(stiffness) about its mean, (`position`,
-    `velocity`) at time 0, which moves freely."""
-    omega = jnp.sqrt(jnp.asarray(stiffness))
-    cosine, sine = jnp.cos(omega * t), jnp.sin(omega * t)
+    `velocity`) at time 0, which moves freely. Every sign of the stiffness; at 0 it is free streaming, smoothly."""
+    stiffness = jnp.asarray(stiffness)
+    cosine, sine = _oscillator(stiffness, t)
 
     def at(x: Coordinates, v: Coordinates) -> Inexact[Array, "*shape"]:
         before_x, before_v = [], []
         for p, q, x0, v0 in zip(x, v, position, velocity, strict=True):
             dx, dv = p - (x0 + t * v0), q - v0
-            before_x.append(x0 + dx * cosine - dv * sine / omega)
-            before_v.append(v0 + dx * omega * sine + dv * cosine)
+            before_x.append(x0 + dx * cosine - dv * sine)
+            before_v.append(v0 + dx * stiffness * sine + dv * cosine)
         return initial(tuple(before_x), tuple(before_v))
 
     return at
+
+
+def _oscillator(stiffness: Array, t: RealScalarLike) -> tuple[Array, Array]:
+    """cos(omega t) and sin(omega t)/omega, omega^2 = stiffness: entire functions of it, by their series near 0."""
+    square = stiffness * t * t
+    small = jnp.abs(square) < 0.5
+    series = [
+        sum((-square) ** n / math.factorial(2 * n + odd) for n in range(1, 9)) + jnp.ones_like(square) for odd in (0, 1)
+    ]
+    omega = jnp.sqrt(jnp.abs(jnp.where(small, jnp.ones_like(stiffness), stiffness)))
+    attracts = stiffness > 0
+    angle = jnp.where(small, jnp.zeros_like(square), omega * t)
+    cosine = jnp.where(attracts, jnp.cos(angle), jnp.cosh(angle))
+    sine = jnp.where(attracts, jnp.sin(angle), jnp.sinh(angle)) / omega
+    return jnp.where(small, series[0], cosine), jnp.where(small, t * series[1], sine)

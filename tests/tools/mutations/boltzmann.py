@@ -205,8 +205,8 @@ MUTATIONS = [
         "walk-rate-at-rest",
         "Variable hard spheres at relative speed 0 collide: 0^gamma is 1.",
         BOLTZMANN + "cross_sections.py",
-        "at_rest = jnp.where(self.gamma > 0, 0.0, 1.0)",
-        "at_rest = jnp.ones(())",
+        "jnp.where(positive, power, constant + slope * r2)",
+        "jnp.where(positive, power, jnp.ones_like(r2))",
         tests("laws/test_exact_clock.py", "test_extreme_rates"),
     ),
     Mutation(

@@ -295,7 +295,7 @@ MUTATIONS = [
         "exact-harmonic",
         "The exact rotation in the harmonic case lacks a factor of the frequency.",
         VLASOV + "exact/flows.py",
-        "dx * omega * sine",
+        "dx * stiffness * sine",
         "dx * sine",
         tests("laws/test_vlasov.py", "test_harmonic_potential[velocity]"),
     ),

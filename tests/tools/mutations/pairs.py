@@ -159,8 +159,8 @@ MUTATIONS = [
         "rotation-invalid-time",
         "A negative or NaN time rotates nothing, and the run reports success.",
         PAIRS + "rotations.py",
-        "moving = (r2 > 0) & (tau != 0)",
-        "moving = (r2 > 0) & (tau > 0)",
+        "moving = _turns_something(z) & (tau != 0)",
+        "moving = _turns_something(z) & (tau > 0)",
         tests("laws/test_pairs.py", "test_invalid_traced_time_stops_the_run[scheme0]"),
     ),
     Mutation(
