@@ -3,8 +3,8 @@
     python benchmarks/bench_coverage.py [--quick] [--json benchmarks/results/coverage.json]
 
 One run: e^{-t/2} + c on [0, 1] with independent noise .001, on which rate, amplitude and floor are nearly collinear.
-`stderr/theory`: median standard error over that of the linear theory; `rms z`: scatter over theory. R runs: e^{-4t} with noise .02
-that is correlated over 2 of 50 times. "eager": concrete arrays; "traced": under `jit`, in the arrays' own dtype.
+`stderr/theory`: median standard error over that of the linear theory; `rms z`: scatter over theory. R runs: e^{-4t} with noise
+.02 that is correlated over 2 of 50 times. "eager": concrete arrays; "traced": under `jit`, in the arrays' own dtype.
 """
 
 import _harness as harness

@@ -158,6 +158,16 @@ def known_array(value: Any) -> jax.Array:
     return array.astype(jnp.result_type(float)) if jnp.issubdtype(array.dtype, jnp.integer) else array
 
 
+def numbers(argument: str, value: Any) -> np.ndarray:
+    """A concrete series as float64, on the host."""
+    try:
+        if value is None:
+            raise TypeError
+        return np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise refuse(argument, "be numbers", f"is {describe(value)}", "pass an array") from None
+
+
 def known_as(dtype: jnp.dtype, *values: Any) -> tuple[Any, ...]:
     """The values as arrays of `dtype`. Concrete values are converted by NumPy, which compiles nothing."""
     return tuple(jnp.asarray(x, dtype) if is_traced(x) else np.asarray(x).astype(dtype) for x in values)

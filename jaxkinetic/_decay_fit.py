@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from ._checks import is_traced, refuse
+from ._checks import describe, is_traced, refuse
+from ._printing import Printed
 from ._residuals import covariance_of_one_run, total
 from ._student import student_interval
 
@@ -22,7 +23,7 @@ _STRETCHES, _LEAST_STRETCH, _MOST_STRETCH = 33, 0.05, 4.0
 _PARAMETERS = ("rate", "amplitude", "floor", "shape")
 
 
-class DecayFit(eqx.Module):
+class DecayFit(Printed):
     r"""$A\,e^{-\lambda u(t)} + c$ with standard errors; A = `amplitude`, lambda = `rate`, c = `floor`, and the clock u by
     `model`:
 
@@ -58,7 +59,7 @@ class DecayFit(eqx.Module):
         """(low, high): the confidence interval of the parameter `of`, by Student's law with `degrees_of_freedom`. Two runs have
         one degree of freedom: 95 % is 12.7 standard errors. **Raises:** `ValueError` for a level outside (0, 1)."""
         if of not in _PARAMETERS:
-            raise refuse("of", f"be one of {', '.join(_PARAMETERS)}", f"is {of!r}", "choose one")
+            raise refuse("of", f"be one of {', '.join(_PARAMETERS)}", f"is {describe(of)}", "choose one")
         return student_interval(getattr(self, of), getattr(self, f"{of}_stderr"), self.degrees_of_freedom, level)
 
     def __call__(self, times: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:

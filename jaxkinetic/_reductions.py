@@ -9,11 +9,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Inexact, Int32
 
 from ._checks import refuse
+from ._printing import Printed
 from ._student import student_interval
 from ._types import PyTree
 
 
-class AbstractReduction(eqx.Module):
+class AbstractReduction(Printed):
     """A total over replicas, built batch by batch. Subclass it for a reduction of your own.
 
     `start(example)`: the empty total; `example` is the dict of one replica's observed values as shapes and dtypes.
@@ -36,7 +37,7 @@ class AbstractReduction(eqx.Module):
     def finish(self, total: PyTree) -> PyTree: ...
 
 
-class Moments(eqx.Module):
+class Moments(Printed):
     """`mean`, `var` (unbiased), `stderr` of the mean, each of the shape of one replica's value; `count` of replicas.
 
     `interval(level)`: (low, high), the confidence interval of the mean by Student's law with `degrees_of_freedom` = count - 1:
@@ -75,6 +76,8 @@ class MeanVar(AbstractReduction):
 
     def start(self, example: PyTree) -> PyTree:
         def empty(x: Any) -> _Total:
+            if jnp.issubdtype(x.dtype, jax.dtypes.extended):
+                raise refuse("observe", "give numbers", f"gives {x.dtype}", "keep keys out of what is reduced")
             dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.result_type(float)
             return _Total(
                 jnp.zeros((), jnp.int32), jnp.zeros(x.shape, dtype), jnp.zeros(x.shape, jnp.finfo(dtype).dtype)

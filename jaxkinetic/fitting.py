@@ -8,12 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Real
 
-from ._checks import check_finite, check_scalar, describe, is_traced, known_as, real_array, refuse
+from ._checks import check_finite, check_scalar, describe, is_traced, known_as, numbers, real_array, refuse
 from ._decay_fit import DecayFit as DecayFit
 from ._decay_fit import least_squares, padded
 from ._host import in_double_precision
 from ._reductions import Moments
 from ._types import RealScalarLike
+
+__all__ = ["DecayFit", "decay_window", "fit_decay"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 _MODELS = ("exponential", "algebraic", "stretched")
 _SIGNAL = 3.0  # standard errors
@@ -69,8 +76,8 @@ def fit_decay(
     parameters, a single replica, an unknown model, times outside the model's clock.
     """
     if model not in _MODELS:
-        raise refuse("model", f"be one of {', '.join(_MODELS)}", f"is {model!r}", "choose one")
-    known_times = None if is_traced(times) else _numbers(times)
+        raise refuse("model", f"be one of {', '.join(_MODELS)}", f"is {describe(model)}", "choose one")
+    known_times = None if is_traced(times) else numbers("times", times)
     t = real_array("times", times if known_times is None else known_times, "T")
     degrees_of_freedom = math.inf
     if isinstance(values, Moments):
@@ -102,7 +109,7 @@ def fit_decay(
             window = jax.tree.map(lambda w: np.asarray(w).item() if np.ndim(w) == 0 else w, window)
         numbers = (int, float, np.number)
         if not (isinstance(window, (tuple, list)) and len(window) == 2 and all(isinstance(w, numbers) for w in window)):
-            raise refuse("window", 'be (first, last) or "signal"', f"is {window!r}", "pass two times")
+            raise refuse("window", 'be (first, last) or "signal"', f"is {describe(window)}", "pass two times")
         keep = np.flatnonzero((known_times >= window[0]) & (known_times <= window[1]))
         known_times, t, runs = (
             known_times[keep],
@@ -112,7 +119,7 @@ def fit_decay(
         sigma = None if sigma is None else sigma[keep]
     fitted_floor = isinstance(floor, str)
     if fitted_floor and floor != "fit":
-        raise refuse("floor", 'be None, a number or "fit"', f"is {floor!r}", "choose one")
+        raise refuse("floor", 'be None, a number or "fit"', f"is {describe(floor)}", "choose one")
     if not fitted_floor:
         check_scalar("floor", 0.0 if floor is None else floor)
     fitted_shape = model == "stretched" and isinstance(stretch, str)
@@ -175,7 +182,10 @@ def decay_window(
     """
     if is_traced(times, values, floor):
         raise refuse("values", "be concrete", "is traced", "call `decay_window` outside of `grad` and `jit`")
-    t, runs = _numbers(times), np.atleast_2d(np.asarray(values, float))
+    check_scalar("floor", floor)
+    check_scalar("below", below, positive=True)
+    values = real_array("values", values, "R T" if np.ndim(values) == 2 else "T")
+    t, runs = numbers("times", times), np.atleast_2d(np.asarray(values, float))
     if t.ndim != 1 or runs.ndim != 2 or runs.shape[1] != len(t) or len(t) < 4:
         raise refuse(
             "values", "have one column a time, at least 4", f"has shape {np.shape(values)}", "transpose or add some"
@@ -197,7 +207,7 @@ def decay_window(
         raise refuse("below", f"be reached by the series, which falls to {signal.min() / signal[0]:.3g} of its first value",
                      f"is {below:g}", "raise it")  # fmt: skip
     first = int(np.argmax(reached))
-    if last <= first:
+    if last <= first or signal.max() == 0:
         raise refuse(
             "values", f"stand out of the noise by {_SIGNAL:g} standard errors", f"do not after t = {t[max(last, 0)]:g}",
             "average more runs",
@@ -209,10 +219,13 @@ def _window_of_signal(
     window: str, times: np.ndarray, values: Array, floor: ArrayLike | str | None, sigma: Array | np.ndarray | None
 ) -> tuple[float, float]:
     if window != "signal":
-        raise refuse("window", 'be (first, last) or "signal"', f"is {window!r}", "choose one")
+        raise refuse("window", 'be (first, last) or "signal"', f"is {describe(window)}", "choose one")
     if isinstance(floor, str) or is_traced(floor):
         raise refuse(
-            "window", "be given as (first, last) when the floor is fitted or traced", f"is {window!r}", "pass two times"
+            "window",
+            "be given as (first, last) when the floor is fitted or traced",
+            f"is {describe(window)}",
+            "pass two times",
         )
     return decay_window(times, values, floor=0.0 if floor is None else float(np.asarray(floor)), stderr=sigma)
 
@@ -220,6 +233,8 @@ def _window_of_signal(
 def _checked_shape(model: str, offset: float, stretch: float | str, times: np.ndarray | None) -> float:
     """The clock's parameter, or where its search begins."""
     first = None if times is None or not len(times) else times[0]
+    if not is_traced(offset):
+        check_scalar("offset", offset, nonnegative=True)
     if model == "algebraic":
         check_scalar("offset", offset, nonnegative=True)
         if is_traced(offset):
@@ -230,17 +245,10 @@ def _checked_shape(model: str, offset: float, stretch: float | str, times: np.nd
     if model == "stretched":
         if isinstance(stretch, str):
             if stretch != "fit":
-                raise refuse("stretch", 'be a number or "fit"', f"is {stretch!r}", "choose one")
+                raise refuse("stretch", 'be a number or "fit"', f"is {describe(stretch)}", "choose one")
         else:
             check_scalar("stretch", stretch, positive=True)
         if first is not None and first < 0:
             raise refuse("times", "not be negative for a stretched exponential", f"begin at {first:g}", "shift them")
         return 1.0 if isinstance(stretch, str) else stretch
     return 1.0
-
-
-def _numbers(times: ArrayLike) -> np.ndarray:
-    try:
-        return np.asarray(times, float)
-    except (TypeError, ValueError):
-        raise refuse("times", "be numbers", f"is {describe(times)}", "pass an array") from None

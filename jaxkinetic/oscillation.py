@@ -10,19 +10,27 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
-from ._checks import check_finite, check_scalar, describe, is_traced, known_as, real_array, refuse
+from ._checks import check_finite, check_scalar, describe, is_traced, known_as, numbers, real_array, refuse
 from ._decay_fit import padded
 from ._host import in_double_precision
 from ._implicit import implicit
+from ._printing import Printed
 from ._residuals import total
 from ._student import student_interval
 from ._types import RealScalarLike
+
+__all__ = ["OscillationFit", "fit_oscillation"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 # `_STEEPEST`: the most that a start grows or falls over the series, in powers of e.
 _LEAST, _ITERATIONS, _LAGS, _STEEPEST = 12, 40, 12, 40.0
 
 
-class OscillationFit(eqx.Module):
+class OscillationFit(Printed):
     r"""$y(t) = e^{\gamma t}\,(a\cos wt + b\sin wt)$: w = `frequency` > 0, gamma = `growth` (negative: damping), with
     standard errors; `omega` = w + i gamma, that of $e^{-i\omega t}$. `amplitude`: $\sqrt{a^2 + b^2}$ at `first_time`, where
     the series begins, and the `phase` there, y = amplitude cos(phase). `r2`: 1 - (residual sum of squares)/(sum of squares).
@@ -43,7 +51,7 @@ class OscillationFit(eqx.Module):
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """(low, high): the confidence interval by Student's law. **Raises:** `ValueError` for a level outside (0, 1)."""
         if of not in ("frequency", "growth"):
-            raise refuse("of", "be frequency or growth", f"is {of!r}", "choose one")
+            raise refuse("of", "be frequency or growth", f"is {describe(of)}", "choose one")
         return student_interval(getattr(self, of), getattr(self, f"{of}_stderr"), self.degrees_of_freedom, level)
 
     @property
@@ -88,7 +96,7 @@ def fit_oscillation(
     **Raises:** `ValueError` for other shapes, times that are not equidistant, fewer than 12 points, or numbers that are not
     finite.
     """
-    known = None if is_traced(times) else _numbers(times)
+    known = None if is_traced(times) else numbers("times", times)
     t = real_array("times", times if known is None else known, "T")
     y = real_array("values", values, "R T" if np.ndim(values) == 2 else "T")
     replicated, runs = y.ndim == 2, y.reshape(-1, y.shape[-1])
@@ -102,7 +110,7 @@ def fit_oscillation(
         if known is None or is_traced(window):
             raise refuse("window", "be None when `times` is traced", f"is {window}", "cut the series before")
         if not (isinstance(window, (tuple, list)) and len(window) == 2):
-            raise refuse("window", "be (first, last)", f"is {window!r}", "pass two times")
+            raise refuse("window", "be (first, last)", f"is {describe(window)}", "pass two times")
         for bound in window:
             check_scalar("window", bound)
         first, last = (np.asarray(bound).item() for bound in window)
@@ -123,13 +131,6 @@ def fit_oscillation(
     return OscillationFit(
         **fit(series, replicated), first_time=jnp.asarray(first), degrees_of_freedom=degrees_of_freedom
     )
-
-
-def _numbers(times: Any) -> np.ndarray:
-    try:
-        return np.asarray(times, float)
-    except (TypeError, ValueError):
-        raise refuse("times", "be numbers", f"is {describe(times)}", "pass an array") from None
 
 
 @partial(jax.jit, static_argnames="replicated")

@@ -105,7 +105,13 @@ class Weird:
     """Nothing that JAX knows."""
 
 
+T = np.linspace(0, 5, 50)
+Y, O = np.exp(-T) + 0.01 * np.cos(77 * T), np.cos(9 * T)
+MOMENTS, ONE_RUN = (jk.Moments(Y, 0.01 * Y, 0.05 * Y, np.asarray(count)) for count in (4, 1))
+FIT = jk.DecayFit(*[np.ones(())] * 12, "exponential")
+
 NAMES = {
+    "T": T, "Y": Y, "O": O, "MOMENTS": MOMENTS, "ONE_RUN": ONE_RUN, "FIT": FIT,
     "jk": jk, "L": jk.landau, "B": jk.boltzmann, "V": jk.vlasov, "P": jk.pairs, "D": jk.diagnostics, "np": np, "jnp": jnp,
     "jax": jax, "math": math, "nan": math.nan, "inf": math.inf, "key": key, "S": S, "bodies": bodies, "G": G, "F": F, "W": W,
     "kac": kac, "walk": walk, "sim": sim, "vsim": vsim, "ens": ens, "it": it, "see": see, "Radial": Radial,

@@ -1,7 +1,7 @@
 """Mistakes that the test suite must detect. `mutate.py` puts them one at a time into a scratch copy of the library.
 
-Each entry replaces one snippet of one file. `old` occurs exactly once in the file, and the file still compiles with `new`. Every
-module of this folder that has a list MUTATIONS counts.
+Each entry replaces one snippet of one file. `old` occurs exactly once in the file, and the file still compiles with `new`.
+Every module of this folder that has a list MUTATIONS counts.
 """
 
 import importlib
