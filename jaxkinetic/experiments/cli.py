@@ -1,12 +1,14 @@
 """The command line: `jaxkinetic list`, `jaxkinetic run NAME`, `jaxkinetic sweep NAME --over OPTION=VALUES`."""
 
 import argparse
+import difflib
 import os
+import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 
@@ -42,9 +44,25 @@ _HELP = {
 }
 
 
+_FORCE = "replace results of other parameters, and discard finished parts of a run that was stopped"
+
+
 class _Parser(argparse.ArgumentParser):
+    """Options by their whole names: a typo does not become another option."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**{"allow_abbrev": False, **options})
+
     def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
+        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        near = "" if choice is None else _near(choice[1], re.findall(r"[\w-]+", choice[2]))
+        raise ValueError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.{near}")
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    """ " Did you mean ...?" for the known word that is like this one, or nothing."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f" Did you mean `{close[0]}`?" if close else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,15 +83,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str] | None) -> int:
     options, unknown = _parser().parse_known_args(arguments)
     if unknown:
-        raise refuse(
-            unknown[0], "be an option of this command", "is not one", f"see `jaxkinetic {options.command} --help`"
+        word = unknown[0].partition("=")[0]
+        sentence = refuse(
+            word, "be an option of this command", "is not one", f"see `jaxkinetic {options.command} --help`"
         )
+        raise ValueError(f"{sentence}{_near(word, _options_of(options.command))}")
     if options.command == "list":
         for experiment in CATALOGUE.values():
             print(f"{experiment.name:<23} {experiment.summary}")
         return 0
     if options.name not in CATALOGUE:
-        raise refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
+        sentence = refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
+        raise ValueError(f"{sentence}{_near(options.name, CATALOGUE)}")
     experiment = CATALOGUE[options.name]
     precision = options.precision or experiment.precision
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
@@ -82,12 +103,12 @@ def _main(arguments: Sequence[str] | None) -> int:
         cells = [experiment.options({**given, name: value}) for value in values]
         _set_up(precision, options.compilation_cache)
         folder = Path(options.out) if options.out else Path("results") / f"{experiment.name}-over-{name}"
-        sweep(experiment, name, values, cells, precision, folder)
+        sweep(experiment, name, values, cells, precision, folder, force=options.force)
         return 0
     chosen = experiment.options(given)
     _set_up(precision, options.compilation_cache)
     folder = prepare(Path(options.out) if options.out else Path("results") / experiment.name)
-    run_to_files(experiment, chosen, precision, folder, resume=options.resume)
+    run_to_files(experiment, chosen, precision, folder, resume=options.resume, force=options.force)
     return 0
 
 
@@ -116,13 +137,22 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="the experiments")
     run = commands.add_parser("run", help="run an experiment, print its table, write its results and figure")
     _add_options(run, "results/NAME")
-    run.add_argument("--resume", action="store_true", help="go on with the same run that was stopped")
+    start = run.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on with the same run that was stopped")
+    start.add_argument("--force", action="store_true", help=_FORCE)
     over = commands.add_parser(
         "sweep", help="an experiment at several values of one option: one table, one figure; goes on if stopped"
     )
     _add_options(over, "results/NAME-over-OPTION")
+    over.add_argument("--force", action="store_true", help=_FORCE)
     over.add_argument("--over", required=True, metavar="OPTION=V1,V2,...", help="for example gamma=-3,-2,0")
     return parser
+
+
+def _options_of(command: str) -> list[str]:
+    own = {"run": ["--resume"], "sweep": ["--over"]}.get(command)
+    shared = [*(f"--{name}" for name in KINDS), "--precision", "--no-compilation-cache", "--out", "--force"]
+    return ["--help"] if own is None else ["--help", *shared, *own]
 
 
 def _add_options(parser: argparse.ArgumentParser, folder: str) -> None:
