@@ -166,6 +166,8 @@ class _Reader:
         elif isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType)):
             self.say("builtin", str(value.__qualname__))
             self.read(value.__self__)
+        elif isinstance(value, jax.Device):
+            self.say("device", value.platform, str(value.id))
         elif isinstance(value, (np.dtype, np.ufunc, types.CodeType)) or hasattr(value, "__objclass__"):
             named: Any = value
             self.say(type(named).__name__, str(getattr(named, "__name__", named)))

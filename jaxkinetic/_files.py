@@ -93,7 +93,11 @@ def _put_in_place(path: Path, content: dict[str, Any]) -> None:
     descriptor = os.open(beside, flags, 0o666)
     try:
         with open(descriptor, "wb") as file:
-            np.savez(file, **content)
+            # As `np.savez` does, which has arguments of its own that a name may hit.
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as whole:
+                for name, array in content.items():
+                    with whole.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                        np.lib.format.write_array(entry, array, allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -112,11 +116,16 @@ def _put_in_place(path: Path, content: dict[str, Any]) -> None:
 def _check_name(name: str) -> None:
     """Names that would come back as another one: a zip file ends them at a NUL, and holds Unicode alone."""
     try:
-        usable = "\0" not in name and len(name.encode()) < 60_000
+        usable = "\0" not in name and name != _HEADER and len(name.encode()) < 60_000
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise refuse("name", "be Unicode of at most 60000 bytes without a NUL", f"is {describe(name)}", "rename it")
+        raise refuse(
+            "name",
+            "be Unicode of at most 60000 bytes without a NUL, and not 'header'",
+            f"is {describe(name)}",
+            "rename it",
+        )
 
 
 def _storable(name: str, array: np.ndarray) -> tuple[np.ndarray, str | None]:

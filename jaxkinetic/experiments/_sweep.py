@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import refuse
+from .._checks import did_you_mean, refuse
 from .._lock import folder_lock
 from . import plotting as look
 from ._experiment import KINDS, Common, Experiment, Report
@@ -38,9 +38,10 @@ def parse_over(text: str, given: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """("gamma", [-3.0, -2.0, 0.0]) from "gamma=-3,-2,0". **Raises:** `ValueError`."""
     name, equals, values = text.partition("=")
     if not equals or name not in KINDS:
-        raise refuse(
+        sentence = refuse(
             "--over", f"be OPTION=V1,V2,... with OPTION one of {', '.join(KINDS)}", f"is {text!r}", "see --help"
         )
+        raise did_you_mean(sentence, name, KINDS)
     if name in given:
         raise refuse(f"--{name}", "be left out when the sweep is over it", f"is {given[name]}", "drop it")
     try:

@@ -1,19 +1,18 @@
 """The command line: `jaxkinetic list`, `jaxkinetic run NAME`, `jaxkinetic sweep NAME --over OPTION=VALUES`."""
 
 import argparse
-import difflib
 import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
 
 from .. import __version__
-from .._checks import refuse
+from .._checks import did_you_mean, refuse
 from .._solution import SimulationError
 from . import CATALOGUE
 from ._compilation_cache import cache_folder
@@ -55,14 +54,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
-        near = "" if choice is None else _near(choice[1], re.findall(r"[\w-]+", choice[2]))
-        raise ValueError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.{near}")
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    """ " Did you mean ...?" for the known word that is like this one, or nothing."""
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f" Did you mean `{close[0]}`?" if close else ""
+        error = ValueError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
+        raise error if choice is None else did_you_mean(error, choice[1], re.findall(r"[\w-]+", choice[2]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,14 +80,14 @@ def _main(arguments: Sequence[str] | None) -> int:
         sentence = refuse(
             word, "be an option of this command", "is not one", f"see `jaxkinetic {options.command} --help`"
         )
-        raise ValueError(f"{sentence}{_near(word, _options_of(options.command))}")
+        raise did_you_mean(sentence, word, _options_of(options.command))
     if options.command == "list":
         for experiment in CATALOGUE.values():
             print(f"{experiment.name:<23} {experiment.summary}")
         return 0
     if options.name not in CATALOGUE:
         sentence = refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
-        raise ValueError(f"{sentence}{_near(options.name, CATALOGUE)}")
+        raise did_you_mean(sentence, options.name, CATALOGUE)
     experiment = CATALOGUE[options.name]
     precision = options.precision or experiment.precision
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
