@@ -1,6 +1,5 @@
 """Everything a run needs to go on as if it had never stopped, in memory and on disk."""
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -111,11 +110,12 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
         fields = header["tree"]["fields"]
         if header["tree"]["class"] != f"{Checkpoint.__module__}:{Checkpoint.__qualname__}" or set(fields) != _FIELDS:
             raise TypeError("it holds no checkpoint")
-        checkpoint = Checkpoint(**{name: decode(child, arrays) for name, child in fields.items()})
+        found = {name: decode(child, arrays) for name, child in fields.items()}
         own, scheme = (_pairs(header.get(name, [])) for name in ("system", "scheme"))
-        result = decode(header["result"], arrays) if "result" in header else None
-        checkpoint = dataclasses.replace(checkpoint, origin=Fingerprint(own) if own else None, result=result)
-        _check_fields(checkpoint)
+        found["origin"] = Fingerprint(own) if own else None
+        found["result"] = decode(header["result"], arrays) if "result" in header else None
+        _check_fields(found)
+        checkpoint = Checkpoint(**found)
     except (KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise refuse(
             "path", f"name a {_FORMAT} file", f"{str(path)!r} is damaged ({error!r})", "use another file"
@@ -139,20 +139,20 @@ def _pairs(entries: Any) -> tuple[tuple[str, str], ...]:
     return tuple((place, text) for place, text in entries)
 
 
-def _check_fields(checkpoint: Checkpoint) -> None:
+def _check_fields(found: dict[str, Any]) -> None:
     """**Raises:** `TypeError` for fields that no run has."""
     from ._solution import Result
 
-    step, key = checkpoint.step, checkpoint.key
+    step, key, scheme, result = (found[name] for name in ("step", "key", "scheme", "result"))
     if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < 2**31:
         raise TypeError(f"its step is {describe(step)}")
-    if not isinstance(checkpoint.scheme, AbstractScheme):
-        raise TypeError(f"its scheme is {describe(checkpoint.scheme)}")
-    if not isinstance(checkpoint.result, Result | None):
-        raise TypeError(f"its result is {describe(checkpoint.result)}")
+    if not isinstance(scheme, AbstractScheme):
+        raise TypeError(f"its scheme is {describe(scheme)}")
+    if not isinstance(result, Result | None):
+        raise TypeError(f"its result is {describe(result)}")
     if not (isinstance(key, jax.Array) and key.dtype == np.uint32 and key.shape[-1:] == (2,)):
         raise TypeError(f"its key is {describe(key)}")
     for name in ("t0", "dt"):
-        value = getattr(checkpoint, name)
+        value = found[name]
         if not (isinstance(value, jax.Array) and jax.numpy.issubdtype(value.dtype, np.floating)):
             raise TypeError(f"its {name} is {describe(value)}")

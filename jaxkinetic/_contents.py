@@ -112,6 +112,8 @@ class _Reader:
             self._array(value)
         elif (name := _by_name(value)) is not None:
             self.say("name", name)
+        elif isinstance(value, jax.Device):
+            self.say("device", value.platform, str(value.id))
         elif id(value) in self.seen:
             self.say("again", str(self.seen[id(value)]))
         else:
@@ -166,8 +168,6 @@ class _Reader:
         elif isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType)):
             self.say("builtin", str(value.__qualname__))
             self.read(value.__self__)
-        elif isinstance(value, jax.Device):
-            self.say("device", value.platform, str(value.id))
         elif isinstance(value, (np.dtype, np.ufunc, types.CodeType)) or hasattr(value, "__objclass__"):
             named: Any = value
             self.say(type(named).__name__, str(getattr(named, "__name__", named)))

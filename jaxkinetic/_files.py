@@ -74,7 +74,7 @@ def write_arrays(path: str | os.PathLike, header: Mapping[str, Any], arrays: Map
     text = json.dumps({**header, "dtypes": dtypes} if dtypes else dict(header), allow_nan=True)
     content: dict[str, Any] = {_HEADER: np.frombuffer(text.encode(), np.uint8), **named}
     must = "name a file that can be written"
-    if path.is_dir() and not path.is_symlink():
+    if os.path.isdir(path) and not os.path.islink(path):
         raise refuse("path", must, f"{str(path)!r} is a folder", "name a file in it")
     with path_errors("path", path, must):
         _put_in_place(path, content)

@@ -133,14 +133,14 @@ def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
                 "path", "name a folder without chunks for a fresh run", f"{str(folder)!r} holds some",
                 "pass another one, or go on from its checkpoint.npz",
             )  # fmt: skip
-        if (folder / "checkpoint.npz").exists():
+        if os.path.lexists(folder / "checkpoint.npz"):
             raise refuse(
                 "path", "name a folder without a checkpoint for a fresh run", f"{str(folder)!r} holds checkpoint.npz",
                 "pass another one, or go on from it",
             )  # fmt: skip
         return []
     headers = [read_header(file, _FORMAT, _VERSION) for file in files]
-    if not files and (folder / "checkpoint.npz").exists():
+    if not files and os.path.lexists(folder / "checkpoint.npz"):
         key = np.asarray(load_checkpoint(folder / "checkpoint.npz").key).tolist()
         headers.append({"step": at.step, "key": key})
     ours, run = np.asarray(at.key).tolist(), _run_of(at)
@@ -319,7 +319,7 @@ def _check_chain(folder: Path, headers: Sequence[dict[str, Any]]) -> None:
 
 def _chunk_files(argument: str, folder: Path) -> list[Path]:
     """In their order. **Raises:** `ValueError` for a file that is called like a chunk and is none."""
-    files = sorted(folder.glob("chunk-*.npz"))
+    files = sorted(folder.glob("chunk-*.npz")) if os.path.isdir(folder) else []
     for file in files:
         if not re.fullmatch(r"chunk-\d{12}\.npz", file.name, re.ASCII):
             raise refuse(

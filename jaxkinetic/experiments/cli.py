@@ -13,6 +13,7 @@ import jax
 
 from .. import __version__
 from .._checks import did_you_mean, refuse
+from .._files import as_path
 from .._solution import SimulationError
 from . import CATALOGUE
 from ._compilation_cache import cache_folder
@@ -90,17 +91,18 @@ def _main(arguments: Sequence[str] | None) -> int:
         raise did_you_mean(sentence, options.name, CATALOGUE)
     experiment = CATALOGUE[options.name]
     precision = options.precision or experiment.precision
+    out = None if options.out is None else as_path("--out", options.out)
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
     if options.command == "sweep":
         name, values = parse_over(options.over, given)
         cells = [experiment.options({**given, name: value}) for value in values]
         _set_up(precision, options.compilation_cache)
-        folder = Path(options.out) if options.out else Path("results") / f"{experiment.name}-over-{name}"
+        folder = out or Path("results") / f"{experiment.name}-over-{name}"
         sweep(experiment, name, values, cells, precision, folder, force=options.force)
         return 0
     chosen = experiment.options(given)
     _set_up(precision, options.compilation_cache)
-    folder = prepare(Path(options.out) if options.out else Path("results") / experiment.name)
+    folder = prepare(out or Path("results") / experiment.name)
     run_to_files(experiment, chosen, precision, folder, resume=options.resume, force=options.force)
     return 0
 
