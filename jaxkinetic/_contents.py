@@ -76,7 +76,10 @@ def _outside(value: Any, place: str, found: list[tuple[str, str]]) -> None:
 def _record(place: str, value: Any, found: list[tuple[str, str]], *, holds: bool = True) -> None:
     place = place.lstrip(".") or "root"
     reader = _Reader()
-    reader.read(value)
+    try:
+        reader.read(value)
+    except Exception:  # whatever an object of the user's raises; too deep a structure
+        reader.unknown = _unknown(value)
     if holds:
         found.append((f"{CONTENTS}{place}", TRACED if reader.traced else reader.unknown or reader.text(value)))
     if reader.has_code and not reader.traced:
@@ -207,7 +210,7 @@ class _Reader:
         try:
             told = value.__reduce_ex__(2)
         except Exception:  # whatever a class of the user's raises
-            self.unknown = f"{UNKNOWN}{type(value).__qualname__} at {id(value):#x}"
+            self.unknown = _unknown(value)
             return
         if isinstance(told, str):
             self.say(told)
@@ -248,7 +251,7 @@ def _global(name: str, value: Any, attributes: tuple[str, ...]) -> Iterator[tupl
     """A module of the user's by what the code may read of it, everything else as it is."""
     if isinstance(value, types.ModuleType):
         if not _is_known(value.__name__):
-            yield from ((f"{name}.{a}", getattr(value, a)) for a in attributes if hasattr(value, a))
+            yield from ((f"{name}.{a}", vars(value)[a]) for a in attributes if a in vars(value))
     else:
         yield name, value
 
@@ -282,6 +285,10 @@ def _code(code: types.CodeType, doc: str | None = None) -> bytes:
         elif not (isinstance(constant, str) and constant == doc):
             whole.update(_digest(constant).encode())
     return whole.digest()
+
+
+def _unknown(value: Any) -> str:
+    return f"{UNKNOWN}{type(value).__qualname__} at {id(value):#x}"
 
 
 def _digest(value: Any) -> str:
