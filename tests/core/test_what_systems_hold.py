@@ -162,7 +162,7 @@ WAYS = {
     "tree partial": lambda a: jax.tree_util.Partial(of_three, a),
     "array": lambda a: holding(np.full(3, a)),
     "large array": lambda a: holding(jnp.arange(5000.0).at[2500].set(a)),
-    "set in a dict": lambda a: holding({"a": frozenset({a, "b", 7.0})}),
+    "set in a dict": lambda a: holding({"a": frozenset({a, *"bcdefgh"})}),
     "jit": lambda a: jax.jit(closure(a)),
     "filter_jit": lambda a: eqx.filter_jit(closure(a)),
     "vectorize": lambda a: jnp.vectorize(closure(a), signature="(d)->()"),

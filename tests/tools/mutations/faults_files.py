@@ -143,7 +143,7 @@ MUTATIONS = [
         "The rest of a run whose first chunk is gone is read as if it were the run.",
         "jaxkinetic/_iterate.py",
         'header.get("start") if before is None else before["step"]',
-        'began if before is None else before["step"]',
+        'header.get("first") if before is None else before["step"]',
         tests(FOLDERS, "test_missing_chunk[2-0-2]"),
     ),
     Mutation(

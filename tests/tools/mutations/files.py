@@ -120,7 +120,7 @@ MUTATIONS = [
         "jaxkinetic/_fingerprint.py",
         'return f"{leaf.__module__}.{leaf.__qualname__}"',
         'return "a function"',
-        tests("core/test_checkpoints.py", "test_system_with_a_function"),
+        tests("core/test_what_systems_hold.py", "test_function_in_a_file_of_version_0_1_0"),
     ),
     Mutation(
         "checkpoint-local-class",
