@@ -62,7 +62,7 @@ def options(
 ) -> argparse.Namespace:
     """Command line; with `--cores 1` the process starts again bound to one core, so that every library sees one. `switches`:
     (name, help) of further options that are on or off."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(sizes), help=of)
     parser.add_argument("--quick", action="store_true", help=f"sizes {list(quick)}, one repetition")
     parser.add_argument("--only", default="", help="entries whose name contains this")

@@ -5,17 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from ._checks import describe, is_traced, refuse
-from ._files import read_arrays, write_arrays
-from ._fingerprint import Fingerprint, Remembered, fingerprint
+from ._contents import UNKNOWN, contents
+from ._files import as_path, read_arrays, write_arrays
+from ._fingerprint import Fingerprint, Remembered, difference_of_contents, fingerprint
 from ._printing import Printed, printed, summary
+from ._system import AbstractScheme
 from ._trees import decode, encode
 from ._types import PyTree
 
 _FORMAT, _VERSION = "jaxkinetic checkpoint", 1
+# Of the tree in a file.
+_FIELDS = frozenset({"carry", "aux", "key", "step", "t0", "dt", "scheme", "origin"})
 
 
 class Checkpoint(Printed):
@@ -23,7 +28,8 @@ class Checkpoint(Printed):
 
     `carry`, `aux`: the scheme's. `key`: the run's two words. `step`: absolute, a Python integer. `t0`, `dt`.
     `scheme`: the one that ran, and the default of the continuation. `origin`: the system that ran, or, read from a file,
-    what it was in text; a run that goes on with another is refused.
+    what it was in text; a run that goes on with another is refused. `result`: how the run ended; one that failed does not
+    continue.
     """
 
     carry: PyTree
@@ -34,6 +40,7 @@ class Checkpoint(Printed):
     dt: Float[Array, "*runs"]
     scheme: Any
     origin: Remembered | Fingerprint | None = None
+    result: Any = None
 
     def __repr__(self) -> str:
         state = f"carry={summary(self.carry)}, aux={summary(self.aux)}"
@@ -45,17 +52,27 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
     """Write a `Checkpoint` to one file, arrays and a JSON header, no pickle.
 
     Atomic: the file is written beside `path`, flushed to the disk and put in its place, so that a process killed at any moment
-    leaves the old one or the new one. The header holds version, step, scheme and the fingerprint of the system (class, static
-    options, every parameter).
+    leaves the old one or the new one. The header holds version, step, scheme, how the run ended, and the fingerprint of the
+    system: class, static options, every parameter, and what its functions hold (code, closures, defaults, attributes, the
+    globals that they read; those of JAX, NumPy and this library by their names). Every dtype of JAX, keys too.
 
-    **Returns:** the path. **Raises:** `ValueError` for traced values and for what is not a checkpoint; `OSError` from the disk.
+    **Returns:** the path. **Raises:** `ValueError` for traced values, for what is not a checkpoint, for a system with an object
+    that another process could not compare (a lock, an open file), and for a path that cannot be written; `OSError` if the disk
+    is full or fails.
     """
     if not isinstance(checkpoint, Checkpoint):
         raise refuse("checkpoint", "be a Checkpoint", f"is {describe(checkpoint)}", "pass `solution.checkpoint`")
     if is_traced(checkpoint):
         raise refuse("checkpoint", "be concrete", "is traced", "save it outside of `jit` and `grad`")
+    path = as_path("path", path)
     arrays: list[np.ndarray] = []
     own = fingerprint(checkpoint.origin)
+    for place, text in () if own is None else own.entries:
+        if text.startswith(UNKNOWN):
+            raise refuse(
+                "checkpoint", "be of a system that another process can compare",
+                f"in it {place} is {text.partition(' at ')[0]}", "keep that out of the system",
+            )  # fmt: skip
     bare = Checkpoint(
         checkpoint.carry,
         checkpoint.aux,
@@ -65,13 +82,19 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
         checkpoint.dt,
         checkpoint.scheme,
     )
+    tree = encode(bare, arrays)
+    # Not in the tree, whose fields are those of version 0.1.0: earlier files and these are read alike.
+    del tree["fields"]["result"]
     header = {
         "format": _FORMAT,
         "version": _VERSION,
         "step": checkpoint.step,
-        "tree": encode(bare, arrays),
+        "tree": tree,
         "system": [] if own is None else [list(entry) for entry in own.entries],
+        "scheme": [list(entry) for entry in contents(checkpoint.scheme)],
     }
+    if checkpoint.result is not None:
+        header["result"] = encode(checkpoint.result, arrays)
     return write_arrays(path, header, {f"array_{i}": array for i, array in enumerate(arrays)})
 
 
@@ -79,22 +102,63 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """What `save_checkpoint` wrote: the run goes on bitwise with the same system, which `simulate` compares with the
     fingerprint in the file.
 
-    Reading runs no code and imports nothing: a scheme of your own has to be imported before.
+    Reading runs no code and imports nothing: a scheme of your own has to be imported before. It takes no more memory than the
+    file is long.
 
     **Raises:** `ValueError`, one sentence, for a file that is missing, truncated, damaged, something else, newer than this
-    version, or that holds a class that is not known; for float64 numbers where x64 is off.
+    version, or that holds a class that is not known, or a scheme whose class has changed; for float64 numbers where x64 is
+    off.
     """
+    path = as_path("path", path)
     header, named = read_arrays(path, _FORMAT, _VERSION)
     try:
-        checkpoint = decode(header["tree"], [named[f"array_{i}"] for i in range(len(named))])
-        own = Fingerprint(tuple((place, text) for place, text in header["system"])) if header["system"] else None
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        arrays = [named[f"array_{i}"] for i in range(len(named))]
+        fields = header["tree"]["fields"]
+        if header["tree"]["class"] != f"{Checkpoint.__module__}:{Checkpoint.__qualname__}" or set(fields) != _FIELDS:
+            raise TypeError("it holds no checkpoint")
+        found = {name: decode(child, arrays) for name, child in fields.items()}
+        own, scheme = (_pairs(header.get(name, [])) for name in ("system", "scheme"))
+        found["origin"] = Fingerprint(own) if own else None
+        found["result"] = decode(header["result"], arrays) if "result" in header else None
+        _check_fields(found)
+        checkpoint = Checkpoint(**found)
+    except (KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise refuse(
             "path", f"name a {_FORMAT} file", f"{str(path)!r} is damaged ({error!r})", "use another file"
         ) from None
-    if not isinstance(checkpoint, Checkpoint):
-        raise refuse("path", f"name a {_FORMAT} file", f"{str(path)!r} holds something else", "use another file")
-    return Checkpoint(
-        checkpoint.carry, checkpoint.aux, checkpoint.key, checkpoint.step, checkpoint.t0, checkpoint.dt, checkpoint.scheme,
-        own,
-    )  # fmt: skip
+    other = difference_of_contents(dict(scheme), dict(contents(checkpoint.scheme))) if scheme else None
+    if other is not None:
+        raise refuse(
+            "path", "name a checkpoint of a scheme that is here as it was", f"in {str(path)!r} {other}",
+            "use the version of the code that wrote it",
+        )  # fmt: skip
+    return checkpoint
+
+
+def _pairs(entries: Any) -> tuple[tuple[str, str], ...]:
+    """**Raises:** `TypeError` for what is no list of pairs of text."""
+    if not isinstance(entries, list):
+        raise TypeError("a fingerprint that is no list")
+    for entry in entries:
+        if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(text, str) for text in entry)):
+            raise TypeError("an entry of a fingerprint that is no pair of text")
+    return tuple((place, text) for place, text in entries)
+
+
+def _check_fields(found: dict[str, Any]) -> None:
+    """**Raises:** `TypeError` for fields that no run has."""
+    from ._solution import Result
+
+    step, key, scheme, result = (found[name] for name in ("step", "key", "scheme", "result"))
+    if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < 2**31:
+        raise TypeError(f"its step is {describe(step)}")
+    if not isinstance(scheme, AbstractScheme):
+        raise TypeError(f"its scheme is {describe(scheme)}")
+    if not isinstance(result, Result | None):
+        raise TypeError(f"its result is {describe(result)}")
+    if not (isinstance(key, jax.Array) and key.dtype == np.uint32 and key.shape[-1:] == (2,)):
+        raise TypeError(f"its key is {describe(key)}")
+    for name in ("t0", "dt"):
+        value = found[name]
+        if not (isinstance(value, jax.Array) and jax.numpy.issubdtype(value.dtype, np.floating)):
+            raise TypeError(f"its {name} is {describe(value)}")

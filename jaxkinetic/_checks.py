@@ -1,8 +1,10 @@
 """Bad input in one clear sentence: which argument, what it must be, what it was, what to do."""
 
+import difflib
 import inspect
 import math
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import equinox as eqx
@@ -15,6 +17,12 @@ from jax.core import Tracer
 def refuse(argument: str, must: str, was: str, do: str) -> ValueError:
     """The one form of our error messages."""
     return ValueError(f"Argument `{argument}` must {must}, but {was}; {do}.")
+
+
+def did_you_mean(error: ValueError, word: str, known: Iterable[str]) -> ValueError:
+    """The error, with the known word that is like this one, if there is one."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return ValueError(f"{error} Did you mean `{close[0]}`?") if close else error
 
 
 def is_traced(*trees: Any) -> bool:

@@ -1,17 +1,24 @@
 """A long run in chunks: watched, written to disk, stopped early, gone on with."""
 
+import contextlib
+import hashlib
+import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
 from ._adjoint import AbstractAdjoint, Checkpointed
-from ._checkpoint import Checkpoint, save_checkpoint
-from ._checks import check_integer, refuse
-from ._files import read_arrays, write_arrays
+from ._checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ._checks import cast_floating, check_integer, describe, refuse
+from ._files import as_path, path_errors, read_arrays, read_header, write_arrays
+from ._fingerprint import data_entries
+from ._lock import folder_lock
 from ._progress import Progress, check_progress
 from ._save import Save
 from ._simulate import simulate
@@ -51,30 +58,27 @@ def iterate(
       step of every chunk is saved.
 
     To go on: `iterate(system, jk.load_checkpoint(path + "/checkpoint.npz"), ...)`; `jk.read_chunks(path)` reads what was
-    written. Chunks in the folder beyond the checkpoint are removed when the first new one is finished. Leaving the loop ends
-    the run. With `throw=False` the run ends after the first chunk that failed.
+    written. Chunks of this run beyond the checkpoint are removed when the first new one is finished; no other file is. Every
+    chunk says which run it belongs to (key, dt, t0, scheme, system and the state where it begins), and one run at a time
+    writes to a folder: it holds a lock from its first chunk until the generator ends or is closed, and a lock that a dead
+    process left is taken over. Leaving the loop ends the run. With `throw=False` the run ends after the first chunk that
+    failed.
 
-    **Raises:** as `simulate`, when the first chunk is asked for; at once `ValueError` for bad numbers, and for a folder that
-    holds chunks of another run, or chunks that end before the checkpoint.
+    **Raises:** as `simulate`, when the first chunk is asked for; at once `ValueError` for bad numbers, a path that cannot be
+    written, and for a folder that holds chunks of another run, or chunks that end before the checkpoint; when the first chunk
+    is asked for also for a folder that another run writes to, naming process, host and time.
     """
     chunk = check_integer("chunk", chunk, minimum=1)
     if num_steps is not None:
         num_steps = check_integer("num_steps", num_steps, minimum=0)
     check_progress(progress)
-    folder = None if path is None else Path(path)
-    fresh = not isinstance(state_or_checkpoint, Checkpoint)
+    if not isinstance(save, Save):
+        raise refuse("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
+    folder = None if path is None else as_path("path", path)
     if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise refuse("path", "name a folder", f"{str(folder)!r} is a file", "pass another one") from None
-        if fresh and any(folder.glob("chunk-*.npz")):
-            raise refuse(
-                "path", "name a folder without chunks for a fresh run", f"{str(folder)!r} holds some",
-                "pass another one, or go on from its checkpoint.npz",
-            )  # fmt: skip
-        if isinstance(state_or_checkpoint, Checkpoint):
-            _same_run(folder, state_or_checkpoint)
+        if folder.suffix == ".npz" and not os.path.exists(folder):
+            raise refuse("path", "name a folder", f"is {str(folder)!r}", "leave out `.npz`")
+        _check_folder(folder, state_or_checkpoint)
     options = {"scheme": scheme, "key": key, "dt": dt, "t0": t0, "adjoint": adjoint, "throw": throw}
     return _chunks(system, state_or_checkpoint, chunk, num_steps, progress, folder, save, options)
 
@@ -87,19 +91,21 @@ def _chunks(
     last = None if num_steps is None else done + num_steps
     if save.steps is not None:
         _within(save.steps, done, last, fresh=not isinstance(at, Checkpoint))
-    with Progress(num_steps, "step", shown=progress) as bar:
+    with contextlib.ExitStack() as held:
+        writer = None
+        if folder is not None:
+            held.enter_context(folder_lock("path", folder))
+            # Once more: another run may have written since the generator was made.
+            writer = _Writer(folder, done, _check_folder(folder, at))
+        bar = held.enter_context(Progress(num_steps, "step", shown=progress))
         while last is None or done < last:
             size = chunk if last is None else min(chunk, last - done)
             fresh = not isinstance(at, Checkpoint)
             solution = simulate(system, at, num_steps=size, save=_part(save, done, done + size, fresh), **options)
+            if writer is not None:
+                writer.write(system, at, solution)
             at, done = solution.checkpoint, done + size
             options = {"adjoint": options["adjoint"], "throw": options["throw"]}
-            if folder is not None:
-                # What was written beyond the checkpoint belongs to a run that is given up.
-                for file in folder.glob("chunk-*.npz"):
-                    if _last_step(file) > done - size:
-                        file.unlink()
-                write_chunk(folder, solution)
             bar.advance(size)
             bar.note(f"t = {float(at.t0 + done * at.dt):.4g}")
             yield solution
@@ -107,23 +113,79 @@ def _chunks(
                 return
 
 
-def _same_run(folder: Path, at: Checkpoint) -> None:
-    """**Raises:** `ValueError` if the chunks up to the checkpoint are another run's, or end before it."""
-    kept = sorted(file for file in folder.glob("chunk-*.npz") if _last_step(file) <= at.step)
-    if not kept:
-        return
-    header, _ = read_arrays(kept[-1], _FORMAT, _VERSION)
-    ours = np.asarray(at.key).tolist()
-    if header.get("key", ours) != ours:
-        raise refuse(
-            "path", "name the folder of this run", f"{str(folder)!r} holds another one, of another key",
-            "pass another folder",
-        )  # fmt: skip
-    if header["step"] != at.step:
+def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
+    """The headers of the chunks in a folder, which is made if it is not there. **Raises:** `ValueError` if a run that begins at
+    `at` may not write to it."""
+    try:
+        with path_errors("path", folder, "name a folder that can be written"):
+            folder.mkdir(parents=True, exist_ok=True)
+    except ValueError:
+        if not os.path.exists(folder) or os.path.isdir(folder):
+            raise
+        raise refuse("path", "name a folder", f"{str(folder)!r} is a file", "pass another one") from None
+    files = _chunk_files("path", folder)
+    if not isinstance(at, Checkpoint):
+        if files:
+            raise refuse(
+                "path", "name a folder without chunks for a fresh run", f"{str(folder)!r} holds some",
+                "pass another one, or go on from its checkpoint.npz",
+            )  # fmt: skip
+        if os.path.lexists(folder / "checkpoint.npz"):
+            raise refuse(
+                "path", "name a folder without a checkpoint for a fresh run", f"{str(folder)!r} holds checkpoint.npz",
+                "pass another one, or go on from it",
+            )  # fmt: skip
+        return []
+    headers = [read_header(file, _FORMAT, _VERSION) for file in files]
+    if not files and os.path.lexists(folder / "checkpoint.npz"):
+        key = np.asarray(load_checkpoint(folder / "checkpoint.npz").key).tolist()
+        headers.append({"step": at.step, "key": key})
+    ours, run = np.asarray(at.key).tolist(), _run_of(at)
+    for header in headers:
+        other = "key" if header.get("key", ours) != ours else "time step, scheme or start of time"
+        if other == "key" or header.get("run", run) != run:
+            raise refuse(
+                "path", "name the folder of this run", f"{str(folder)!r} holds another one, of another {other}",
+                "pass another folder",
+            )  # fmt: skip
+    kept = [header for header in headers if header["step"] <= at.step]
+    if kept and kept[-1]["step"] != at.step:
         raise refuse(
             "path", f"name a folder whose chunks end at the checkpoint's step, {at.step}",
-            f"the last one in {str(folder)!r} ends at {header['step']}", "pass another folder",
+            f"the last one in {str(folder)!r} ends at {kept[-1]['step']}", "pass another folder",
         )  # fmt: skip
+    if not kept and headers and headers[0].get("start", 0) != at.step:
+        raise refuse(
+            "path", "name the folder of this run", f"{str(folder)!r} holds one that began at another step",
+            "pass another folder",
+        )  # fmt: skip
+    ends = kept[-1].get("ends") if kept else headers[0].get("begins") if headers else None
+    if ends is not None and ends != _state_of(at):
+        raise refuse(
+            "path", "name the folder of this run", f"{str(folder)!r} holds another one: at step {at.step} its state differs",
+            "pass another folder",
+        )  # fmt: skip
+    return kept if files else []
+
+
+def _run_of(at: Checkpoint) -> str:
+    """What all parts of a run share but its system, which the checkpoint compares itself."""
+    own = [np.asarray(at.key).tolist(), [float(x) for x in np.ravel([at.t0, at.dt])], data_entries(at.scheme)]
+    return hashlib.sha256(json.dumps(own).encode()).hexdigest()[:16]
+
+
+def _system_of(system: AbstractSystem, at: Checkpoint) -> str:
+    return hashlib.sha256(json.dumps(data_entries(cast_floating(system, at.dt.dtype))).encode()).hexdigest()[:16]
+
+
+def _state_of(at: Checkpoint) -> str:
+    """The state that the scheme carries, by its bytes: one chunk ends where the next one begins."""
+    whole = hashlib.sha256()
+    for leaf in jax.tree.leaves(eqx.filter(at.carry, eqx.is_array)):
+        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        whole.update(np.asarray(leaf).tobytes())
+    return whole.hexdigest()[:16]
 
 
 def _within(steps: tuple[int, ...], first: int, last: int | None, *, fresh: bool) -> None:
@@ -142,15 +204,37 @@ def _part(save: Save, first: int, last: int, fresh: bool) -> Save:
     return Save(steps=inside, state=save.state, observe=save.observe)
 
 
-def write_chunk(folder: Path, solution: Solution) -> None:
-    """The saves of one chunk, then the checkpoint: one killed between the two is written again, the same. A run that failed
-    leaves the last good checkpoint in its place."""
-    arrays = saved_arrays(solution.times, solution.observed, solution.states)
-    step, key = solution.checkpoint.step, np.asarray(solution.checkpoint.key).tolist()
-    header = {"format": _FORMAT, "version": _VERSION, "step": step, "key": key}
-    write_arrays(folder / f"chunk-{step:012d}.npz", header, arrays)
-    if bool(solution.result.ok):
-        save_checkpoint(folder / "checkpoint.npz", solution.checkpoint)
+class _Writer:
+    """Writes the chunks of one run to a folder that it holds the lock of."""
+
+    def __init__(self, folder: Path, begin: int, kept: list[dict[str, Any]]):
+        self.folder, self.begin = folder, begin
+        self.ends = kept[-1].get("ends") if kept else None
+        # Of the run in this folder. Unknown if version 0.1.0 began it.
+        self.start = kept[0].get("start") if kept else begin
+        self.system: str | None = None
+
+    def write(self, system: AbstractSystem, at: Any, solution: Solution) -> None:
+        """The saves of one chunk, then the checkpoint: one killed between the two is written again, the same. A run that failed
+        leaves the last good checkpoint in its place."""
+        end = solution.checkpoint
+        if self.ends is None and isinstance(at, Checkpoint):
+            self.ends = _state_of(at)
+        if self.system is None:
+            self.system = _system_of(system, end)
+        header = {
+            "format": _FORMAT, "version": _VERSION, "step": end.step, "key": np.asarray(end.key).tolist(), "run": _run_of(end),
+            "system": self.system, "start": self.start, "first": self.begin, "begins": self.ends, "ends": _state_of(end),
+        }  # fmt: skip
+        arrays = saved_arrays(solution.times, solution.observed, solution.states)
+        # What was written beyond the checkpoint belongs to a run that is given up.
+        for file in _chunk_files("path", self.folder):
+            if _last_step(file) > self.begin:
+                file.unlink()
+        write_arrays(self.folder / f"chunk-{end.step:012d}.npz", header, arrays)
+        if bool(solution.result.ok):
+            save_checkpoint(self.folder / "checkpoint.npz", end)
+        self.begin, self.ends = end.step, header["ends"]
 
 
 def _name(entry: Any) -> str:
@@ -166,7 +250,19 @@ def saved_arrays(times: Any, observed: Any, states: Any) -> dict[str, np.ndarray
     arrays = {"times": np.asarray(times)}
     for kind, tree in (("observed", observed), ("states", states)):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-            arrays["/".join([kind, *map(_name, path)])] = np.asarray(leaf)
+            name = "/".join([kind, *map(_name, path)])
+            if name in arrays:
+                raise refuse(
+                    "observe",
+                    "give every array a name of its own",
+                    f"two are {name!r} when joined by '/'",
+                    "rename one",
+                )
+            if isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.extended):
+                raise refuse(
+                    name, "be an array of numbers", f"is {describe(leaf)}", "observe `jax.random.key_data` of it"
+                )
+            arrays[name] = np.asarray(leaf)
     return arrays
 
 
@@ -175,19 +271,58 @@ def read_chunks(path: str | os.PathLike, *, last: int | None = None) -> dict[str
 
     `last`: only chunks that end at this step or before.
 
-    **Raises:** `ValueError` for a folder without chunks, for chunks that do not hold the same names, and for one that is
-    damaged or newer than this version.
+    **Raises:** `ValueError` for a folder without chunks, for chunks of different runs, for a chunk that is missing at the start
+    or in between, for chunks that do not hold the same names, and for one that is damaged or newer than this version. (Chunks
+    of version 0.1.0 do not say where they begin: there a missing one is not noticed.)
     """
-    files = sorted(Path(path).glob("chunk-*.npz"))
-    files = [file for file in files if last is None or _last_step(file) <= last]
+    folder = as_path("path", path)
+    if last is not None:
+        last = check_integer("last", last, minimum=0)
+    files = [file for file in _chunk_files("path", folder) if last is None or _last_step(file) <= last]
     if not files:
-        raise refuse("path", "name a folder of chunks", f"{str(path)!r} holds none", "check it")
-    parts = [read_arrays(file, _FORMAT, _VERSION)[1] for file in files]
+        raise refuse("path", "name a folder of chunks", f"{str(folder)!r} holds none", "check it")
+    headers, parts = zip(*(read_arrays(file, _FORMAT, _VERSION) for file in files), strict=True)
+    _check_chain(folder, headers)
     for file, part in zip(files, parts, strict=True):
         if set(part) != set(parts[0]):
             other = ", ".join(sorted(set(part) ^ set(parts[0])))
             raise refuse("path", "name chunks that hold the same", f"{str(file)!r} differs by {other}", "read it alone")
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _check_chain(folder: Path, headers: Sequence[dict[str, Any]]) -> None:
+    """**Raises:** `ValueError` unless each chunk goes on where the one before ended, from the start of the run."""
+    must = "name the folder of one run"
+    for before, header in zip((None, *headers), headers, strict=False):
+        for name, what in (("key", "key"), ("run", "time step or scheme"), ("system", "system"), ("start", "start")):
+            if header.get(name) != headers[0].get(name) and None not in (header.get(name), headers[0].get(name)):
+                raise refuse(
+                    "path", must, f"{str(folder)!r} holds chunks of different runs (another {what}), to steps "
+                    f"{headers[0]['step']} and {header['step']}", "read the folder of each run alone",
+                )  # fmt: skip
+        began, expected = header.get("first"), header.get("start") if before is None else before["step"]
+        if None not in (began, expected) and began != expected:
+            raise refuse(
+                "path", "name a folder with all chunks of a run",
+                f"in {str(folder)!r} those from step {expected} to {began} are missing", "restore them",
+            )  # fmt: skip
+        ends = None if before is None else before.get("ends")
+        if None not in (ends, header.get("begins")) and header["begins"] != ends:
+            raise refuse(
+                "path", must, f"in {str(folder)!r} the chunk to step {header['step']} does not begin where the one before it "
+                "ended", "read the folder of each run alone",
+            )  # fmt: skip
+
+
+def _chunk_files(argument: str, folder: Path) -> list[Path]:
+    """In their order. **Raises:** `ValueError` for a file that is called like a chunk and is none."""
+    files = sorted(folder.glob("chunk-*.npz")) if os.path.isdir(folder) else []
+    for file in files:
+        if not re.fullmatch(r"chunk-\d{12}\.npz", file.name, re.ASCII):
+            raise refuse(
+                argument, "name a folder of chunks", f"{str(file)!r} has not the name of one", "move it elsewhere"
+            )
+    return files
 
 
 def _last_step(file: Path) -> int:

@@ -58,7 +58,8 @@ def simulate(
     **Arguments:**
 
     - `system`: the physics. Its floating leaves are cast to the state's real dtype and may be traced.
-    - `state_or_checkpoint`: where to start; with a `Checkpoint` the key, t0 and dt come from it.
+    - `state_or_checkpoint`: where to start; with a `Checkpoint` the key, t0 and dt come from it, and it must be of a run that
+      did not fail, with the same system (compared by its parameters and by what its functions hold).
     - `scheme`: default `system.default_scheme()`.
     - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step,
       idents): nothing is stored, and a continued, chunked or differentiated run sees the same.
@@ -121,15 +122,20 @@ def simulate(
     run = _without_forward_mode if adjoint.reversible else _run
     run = partial(_in_parts, run) if progress else run
     loop, kept, final, stats = run(
-        system, dataclasses.replace(start, step=0, origin=None), np.asarray(start.step, np.int32), counts, wanted,
+        system, dataclasses.replace(start, step=0, origin=None, result=None), np.asarray(start.step, np.int32), counts, wanted,
         rounded_up(int(counts.max())), bare, adjoint, throw if adjoint.reversible else True,
     )  # fmt: skip
     if not progress and not wanted.all():
         kept = _cut(kept, int(wanted.argmax()), saved.size)
     observed, states = kept
-    end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, Remembered(system))
+    result = loop.result
+    if not fresh and is_traced(start.result):
+        # That the run had failed before is known after compilation only: then it stays so.
+        result = jax.tree.map(partial(jnp.where, start.result.ok), result, start.result)
+    origin = Remembered(system)
+    end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, origin, result)
     stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
-    solution = Solution(_times(start, saved), observed, states, final, end, stats, loop.result)
+    solution = Solution(_times(start, saved), observed, states, final, end, stats, result)
     return raise_or_mark(solution, "simulate") if throw else solution
 
 
@@ -243,6 +249,12 @@ def _fresh_start(
 
 def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: AbstractScheme | None) -> Checkpoint:
     _check_system(system)
+    ended = checkpoint.result
+    if ended is not None and not is_traced(ended) and not np.all(np.asarray(ended.ok)):
+        raise refuse(
+            "checkpoint", "be of a run that did not fail", f"that one ended so: {ended.message.rstrip('.')}",
+            "continue from an earlier one",
+        )  # fmt: skip
     if scheme is not None:
         if type(scheme) is not type(checkpoint.scheme):
             was, now = type(checkpoint.scheme).__name__, type(scheme).__name__

@@ -16,8 +16,11 @@ def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
     if tree is None or isinstance(tree, (bool, int, float, str)):
         return {"value": tree}
     if isinstance(tree, (jax.Array, np.ndarray, np.generic)):
-        arrays.append(np.asarray(tree))
-        return {"array": len(arrays) - 1}
+        kind, given = {}, tree
+        if jax.numpy.issubdtype(tree.dtype, jax.dtypes.extended):
+            kind, given = _key(tree)
+        arrays.append(np.asarray(given))
+        return {"array": len(arrays) - 1, **kind}
     if isinstance(tree, eqx.Module):
         if "<locals>" in type(tree).__qualname__:
             raise refuse(
@@ -41,19 +44,46 @@ def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
     )  # fmt: skip
 
 
+def _key(array: Any) -> tuple[dict[str, str], jax.Array]:
+    """({"key": implementation}, words) of an array of JAX keys."""
+    if jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key):
+        name = jax.random.key_impl(array)
+        if isinstance(name, str):
+            return {"key": name}, jax.random.key_data(array)
+    raise refuse(
+        "checkpoint", "hold arrays of numbers and of JAX's own keys", f"holds {describe(array)}",
+        "keep `jax.random.key_data` of it",
+    )  # fmt: skip
+
+
 def decode(node: Any, arrays: list[np.ndarray]) -> Any:
-    """The tree that `encode` was given, arrays on the default device."""
-    ((kind, content),) = [(k, v) for k, v in node.items() if k != "fields"]
+    """The tree that `encode` was given, arrays on the default device. **Raises:** `ValueError` for a class that is not known or
+    has other fields; `KeyError`, `IndexError`, `TypeError`, `AttributeError` for what `encode` does not write."""
+    kinds = set(node) - {"fields", "key"}
+    if len(kinds) != 1:
+        raise TypeError(f"a node of {sorted(kinds)}")
+    kind = kinds.pop()
+    content = node[kind]
     if kind == "value":
+        if not (content is None or isinstance(content, (bool, int, float, str))):
+            raise TypeError("a value that is none")
         return content
     if kind == "array":
-        return _on_device(arrays[content])
+        placed = _on_device(arrays[content])
+        return _keys(placed, node["key"]) if "key" in node else placed
     if kind == "class":
         return _module(content, {name: decode(child, arrays) for name, child in node["fields"].items()})
     if kind == "dict":
         return {name: decode(child, arrays) for name, child in content.items()}
     items = [decode(child, arrays) for child in content]
-    return items if kind == "list" else tuple(items)
+    return {"list": list, "tuple": tuple}[kind](items)
+
+
+def _keys(words: jax.Array, impl: Any) -> jax.Array:
+    try:
+        return jax.random.wrap_key_data(words, impl=impl)
+    except ValueError as error:
+        raise TypeError(str(error)) from None
 
 
 def _on_device(array: np.ndarray) -> jax.Array:

@@ -107,8 +107,8 @@ def fit_decay(
             window = _window_of_signal(window, known_times, values, floor, sigma)
         if not is_traced(window):
             window = jax.tree.map(lambda w: np.asarray(w).item() if np.ndim(w) == 0 else w, window)
-        numbers = (int, float, np.number)
-        if not (isinstance(window, (tuple, list)) and len(window) == 2 and all(isinstance(w, numbers) for w in window)):
+        kinds = (int, float, np.number)
+        if not (isinstance(window, (tuple, list)) and len(window) == 2 and all(isinstance(w, kinds) for w in window)):
             raise refuse("window", 'be (first, last) or "signal"', f"is {describe(window)}", "pass two times")
         keep = np.flatnonzero((known_times >= window[0]) & (known_times <= window[1]))
         known_times, t, runs = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import check_integer, check_scalar, refuse
+from .._checks import check_integer, check_scalar, did_you_mean, refuse
 from .._system import AbstractScheme, AbstractSystem
 from ..pairs import ExactClock, RandomMatching, Sweep, TauLeap
 from ..schemes import EulerMaruyama, Leapfrog, Strang, Yoshida
@@ -57,7 +57,8 @@ class Common:
         check_integer("--steps", self.steps, minimum=least_steps)
         check_scalar("--dt", self.dt, positive=True)
         if self.scheme not in schemes:
-            raise refuse("--scheme", f"be one of {', '.join(schemes)} here", f"is {self.scheme!r}", "choose one")
+            sentence = refuse("--scheme", f"be one of {', '.join(schemes)} here", f"is {self.scheme!r}", "choose one")
+            raise did_you_mean(sentence, self.scheme, schemes)
 
     def make_scheme(self) -> AbstractScheme:
         return SCHEMES[self.scheme]()
@@ -112,7 +113,8 @@ class GridOptions(Common):
         super().check(**limits)
         check_grid(self)
         if self.system not in SYSTEMS:
-            raise refuse("--system", f"be one of {', '.join(SYSTEMS)}", f"is {self.system!r}", "choose one")
+            sentence = refuse("--system", f"be one of {', '.join(SYSTEMS)}", f"is {self.system!r}", "choose one")
+            raise did_you_mean(sentence, self.system, SYSTEMS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import math
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from .._checks import refuse
 from ._experiment import Report
+from ._partial import differing
 
 # The last one says that all are there.
 FILES = ("result.npz", "figure.png", "result.json")
@@ -37,6 +38,34 @@ def prepare(path: Path) -> Path:
             "pass another folder",
         ) from None
     return path
+
+
+def check_replaceable(folder: Path, wanted: Mapping[str, Any]) -> None:
+    """**Raises:** `ValueError` if results of other parameters, or files that are no results, would be replaced."""
+    there = [name for name in FILES if os.path.lexists(folder / name)]
+    if not there:
+        return
+    manifest = read_manifest(folder)
+    if manifest is None:
+        other = f"{', '.join(there)} in {str(folder)!r} is not a result of this program"
+    else:
+        other = differing(manifest, wanted)
+        other = None if other is None else f"{str(folder)!r} holds a result: {other}"
+    if other is not None:
+        raise refuse(
+            "--out", "be a new folder, or one whose result has the same parameters", other,
+            "pass another folder, or --force to replace it",
+        )  # fmt: skip
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The content of result.json, None if it is not there or is no result of this program."""
+    try:
+        manifest = json.loads((folder / "result.json").read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    entries = {"experiment", "parameters", "results"}
+    return manifest if isinstance(manifest, dict) and entries <= set(manifest) else None
 
 
 def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:

@@ -1,7 +1,6 @@
 """Independent runs of one system, watched, and kept part by part so that a run that was stopped can go on."""
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from .._system import AbstractScheme, AbstractSystem
 from .._types import Key, Observable
 from ..states import Particles
 from ._experiment import Options, Watch
+from ._partial import clear_chunks
 from ._progress import Progress
 
 # Replicas advance together as long as their pairs fit one block of rows.
@@ -133,7 +133,7 @@ def _long_run(
     else:
         if folder is not None:
             # Killed between its first chunk and the first checkpoint, or damaged.
-            shutil.rmtree(folder, ignore_errors=True)
+            clear_chunks(folder)
         at, done = initial(start_key), 0
         fresh = {"scheme": options.make_scheme(), "key": run_key, "dt": options.dt}
     rest = Save(steps=steps, state=save.state, observe=save.observe)

@@ -11,9 +11,10 @@ import jax
 import numpy as np
 
 from .. import __version__
+from .._lock import folder_lock
 from .._solution import SimulationError
 from ._experiment import Common, Experiment, Report, Watch
-from ._output import commit, device, write
+from ._output import check_replaceable, commit, device, write
 from ._partial import Partial
 
 
@@ -24,18 +25,41 @@ def identity(experiment: Experiment, options: Common, precision: int) -> dict[st
     return {"experiment": experiment.name, **code, "parameters": parameters}
 
 
+def kept_apart(experiment: Experiment, options: Common, precision: int) -> dict[str, Any]:
+    """What a result must have in common with another one to take its place: another version of the code may."""
+    whole = identity(experiment, options, precision)
+    return {name: whole[name] for name in ("experiment", "parameters")}
+
+
 def run_to_files(
-    experiment: Experiment, options: Common, precision: int, folder: Path, *, resume: bool = False, quiet: bool = False
+    experiment: Experiment,
+    options: Common,
+    precision: int,
+    folder: Path,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    quiet: bool = False,
 ) -> Report:
-    """Run, print the table and write result.npz, result.json and figure.png to `folder`.
+    """Run, print the table and write result.npz, result.json and figure.png to `folder`, which is locked meanwhile.
 
     Finished parts are kept in `folder/partial` until then; `resume` goes on from them. **Raises:** `ValueError` if there is
-    nothing to go on from; what the run raises, which keeps the parts unless the simulation itself failed."""
-    partial = Partial(folder, identity(experiment, options, precision))
-    if resume:
-        partial.resume()
-    else:
-        partial.begin()
+    nothing to go on from, if another command writes to `folder`, and, without `force`, if results of other parameters or
+    finished parts would be lost; what the run raises, which keeps the parts unless the simulation itself failed."""
+    with folder_lock("--out", folder):
+        partial = Partial(folder, identity(experiment, options, precision))
+        if resume:
+            partial.resume()
+        else:
+            if not force:
+                check_replaceable(folder, kept_apart(experiment, options, precision))
+            partial.begin(force=force)
+        return _run(experiment, options, precision, folder, partial, resume=resume, quiet=quiet)
+
+
+def _run(
+    experiment: Experiment, options: Common, precision: int, folder: Path, partial: Partial, *, resume: bool, quiet: bool
+) -> Report:  # fmt: skip
     fields = dataclasses.asdict(options)
     shown = ", ".join(f"{name} {value}" for name, value in fields.items() if value is not None)
     print(f"{experiment.name} on {device()}: {shown}, float{precision}{', resumed' if resume else ''}", flush=True)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import refuse
+from .._checks import did_you_mean, refuse
+from .._lock import folder_lock
 from . import plotting as look
 from ._experiment import KINDS, Common, Experiment, Report
 from ._figure_types import Figure
-from ._output import device, prepare, write
+from ._output import check_replaceable, device, prepare, read_manifest, write
 from ._partial import Partial, differing
-from ._run import identity, run_to_files
+from ._run import identity, kept_apart, run_to_files
 from ._table import table
 
 _SYMBOLS = {
@@ -37,9 +38,10 @@ def parse_over(text: str, given: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """("gamma", [-3.0, -2.0, 0.0]) from "gamma=-3,-2,0". **Raises:** `ValueError`."""
     name, equals, values = text.partition("=")
     if not equals or name not in KINDS:
-        raise refuse(
+        sentence = refuse(
             "--over", f"be OPTION=V1,V2,... with OPTION one of {', '.join(KINDS)}", f"is {text!r}", "see --help"
         )
+        raise did_you_mean(sentence, name, KINDS)
     if name in given:
         raise refuse(f"--{name}", "be left out when the sweep is over it", f"is {given[name]}", "drop it")
     try:
@@ -54,17 +56,63 @@ def parse_over(text: str, given: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 def sweep(
-    experiment: Experiment, name: str, values: Sequence[Any], cells: Sequence[Common], precision: int, folder: Path
+    experiment: Experiment,
+    name: str,
+    values: Sequence[Any],
+    cells: Sequence[Common],
+    precision: int,
+    folder: Path,
+    *,
+    force: bool = False,
 ) -> None:
-    """Every cell in its own folder, then the table and the figure of all in `folder`.
+    """Every cell in its own folder, then the table and the figure of all in `folder`, which is locked meanwhile.
 
     A value whose results are there is not computed again; one that was stopped goes on from its finished parts: a kill costs at
-    most the part under way. **Raises:** `ValueError` if the folder holds results of other options."""
+    most the part under way. **Raises:** `ValueError` if another command writes to the folder, and, without `force`, if it holds
+    results or finished parts of other options."""
     prepare(folder)
+    with folder_lock("--out", folder):
+        if not force:
+            for value, options in zip(values, cells, strict=True):
+                _check_cell(experiment, options, precision, folder / f"{name}={value}")
+            _check_summary(experiment, name, values, cells, precision, folder)
+        _sweep(experiment, name, values, cells, precision, folder, force=force)
+
+
+def _check_summary(
+    experiment: Experiment, name: str, values: Sequence[Any], cells: Sequence[Common], precision: int, folder: Path
+) -> None:
+    """**Raises:** `ValueError` if the summary of another sweep, or a result of a single run, is in the folder."""
+    there = read_manifest(folder)
+    wanted: dict[str, Any] = {"over": name, **kept_apart(experiment, cells[0], precision)}
+    if there is not None:
+        # The option itself, and what was fitted to it, differ from value to value.
+        known = there["parameters"] if isinstance(there["parameters"], dict) else {}
+        fitted = {k for cell in cells for k, v in kept_apart(experiment, cell, precision)["parameters"].items()
+                  if v != wanted["parameters"][k]}  # fmt: skip
+        wanted["parameters"] = {k: v for k, v in wanted["parameters"].items() if k in known and k not in fitted}
+        earlier = there.get("values")
+        if isinstance(earlier, list) and not set(map(str, earlier)) <= set(map(str, values)):
+            wanted["values"] = list(values)
+    check_replaceable(folder, wanted)
+
+
+def _check_cell(experiment: Experiment, options: Common, precision: int, own: Path) -> None:
+    if _finished(own, identity(experiment, options, precision)) is None:
+        partial = Partial(own, identity(experiment, options, precision))
+        if not (partial.exists() and partial.difference() is None):
+            check_replaceable(own, kept_apart(experiment, options, precision))
+            partial.check_fresh(force=False)
+
+
+def _sweep(
+    experiment: Experiment, name: str, values: Sequence[Any], cells: Sequence[Common], precision: int, folder: Path, *,
+    force: bool,
+) -> None:  # fmt: skip
     numbers: list[Mapping[str, Any]] = []
     for value, options in zip(values, cells, strict=True):
         own = folder / f"{name}={value}"
-        finished = _finished(own, identity(experiment, options, precision))
+        finished = _finished(own, identity(experiment, options, precision), force=force)
         if finished is not None:
             Partial(own, {}).clear()
             print(f"{name} = {value}: already there, {own}", flush=True)
@@ -73,7 +121,7 @@ def sweep(
         prepare(own)
         partial = Partial(own, identity(experiment, options, precision))
         go_on = partial.exists() and partial.difference() is None
-        run_to_files(experiment, options, precision, own, resume=go_on, quiet=True)
+        run_to_files(experiment, options, precision, own, resume=go_on, force=force, quiet=True)
         numbers.append(json.loads((own / "result.json").read_text())["results"])
     report = _summary(experiment, name, values, numbers, cells)
     print(f"\n{report.table}\n")
@@ -99,22 +147,25 @@ def sweep(
     print(f"\nWrote {', '.join(str(p) for p in paths)}")
 
 
-def _finished(folder: Path, wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The numbers of a finished cell. **Raises:** `ValueError` if it was made with other options."""
+def _finished(folder: Path, wanted: Mapping[str, Any], *, force: bool = False) -> Mapping[str, Any] | None:
+    """The numbers of a finished cell. **Raises:** `ValueError` if it was made with other options, unless `force`."""
     path = folder / "result.json"
     if not path.is_file():
         return None
-    try:
-        manifest = json.loads(path.read_text())
-        numbers = manifest["results"]
-    except (ValueError, KeyError, TypeError):
-        raise refuse("--out", "be a folder of this sweep", f"{str(path)!r} is damaged", "remove it") from None
-    other = differing(manifest, wanted)
-    if other is not None:
+    manifest = read_manifest(folder)
+    other = "is damaged" if manifest is None else differing(manifest, wanted)
+    if other is None and manifest is not None:
+        return manifest["results"]
+    if force:
+        return None
+    if manifest is None:
         raise refuse(
-            "--out", "be a new folder, or one of the same sweep", f"in {str(path)!r} {other}", "pass another one"
+            "--out", "be a folder of this sweep", f"{str(path)!r} is damaged", "remove it, or --force to replace it"
         )
-    return numbers
+    raise refuse(
+        "--out", "be a new folder, or one of the same sweep", f"in {str(path)!r} {other}",
+        "pass another one, or --force to replace it",
+    )  # fmt: skip
 
 
 def _number(numbers: Mapping[str, Any], path: str) -> float:

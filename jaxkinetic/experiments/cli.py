@@ -2,16 +2,18 @@
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 
 from .. import __version__
-from .._checks import refuse
+from .._checks import did_you_mean, refuse
+from .._files import as_path
 from .._solution import SimulationError
 from ..plotting import need_matplotlib
 from . import CATALOGUE
@@ -46,9 +48,19 @@ _HELP = {
 }
 
 
+_FORCE = "replace results of other parameters, and discard finished parts of a run that was stopped"
+
+
 class _Parser(argparse.ArgumentParser):
+    """Options by their whole names: a typo does not become another option."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**{"allow_abbrev": False, **options})
+
     def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
+        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        error = ValueError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
+        raise error if choice is None else did_you_mean(error, choice[1], re.findall(r"[\w-]+", choice[2]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,30 +82,34 @@ def _main(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options, unknown = _parser(_explained(words)).parse_known_args(words)
     if unknown:
-        raise refuse(
-            unknown[0], "be an option of this command", "is not one", f"see `jaxkinetic {options.command} --help`"
+        word = unknown[0].partition("=")[0]
+        sentence = refuse(
+            word, "be an option of this command", "is not one", f"see `jaxkinetic {options.command} --help`"
         )
+        raise did_you_mean(sentence, word, _options_of(options.command))
     if options.command == "list":
         for experiment in CATALOGUE.values():
             print(f"{experiment.name:<23} {experiment.summary}")
         return 0
     if options.name not in CATALOGUE:
-        raise refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
+        sentence = refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
+        raise did_you_mean(sentence, options.name, CATALOGUE)
     experiment = CATALOGUE[options.name]
     need_matplotlib()
     precision = options.precision or experiment.precision
+    out = None if options.out is None else as_path("--out", options.out)
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
     if options.command == "sweep":
         name, values = parse_over(options.over, given)
         cells = [experiment.options({**given, name: value}) for value in values]
         _set_up(precision, options.compilation_cache)
-        folder = Path(options.out) if options.out else Path("results") / f"{experiment.name}-over-{name}"
-        sweep(experiment, name, values, cells, precision, folder)
+        folder = out or Path("results") / f"{experiment.name}-over-{name}"
+        sweep(experiment, name, values, cells, precision, folder, force=options.force)
         return 0
     chosen = experiment.options(given)
     _set_up(precision, options.compilation_cache)
-    folder = prepare(Path(options.out) if options.out else Path("results") / experiment.name)
-    run_to_files(experiment, chosen, precision, folder, resume=options.resume)
+    folder = prepare(out or Path("results") / experiment.name)
+    run_to_files(experiment, chosen, precision, folder, resume=options.resume, force=options.force)
     return 0
 
 
@@ -130,13 +146,22 @@ def _parser(explained: Experiment | None = None) -> argparse.ArgumentParser:
     commands.add_parser("list", help="the experiments")
     run = commands.add_parser("run", help="run an experiment, print its table, write its results and figure")
     _add_options(run, "results/NAME", explained)
-    run.add_argument("--resume", action="store_true", help="go on with the same run that was stopped")
+    start = run.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on with the same run that was stopped")
+    start.add_argument("--force", action="store_true", help=_FORCE)
     over = commands.add_parser(
         "sweep", help="an experiment at several values of one option: one table, one figure; goes on if stopped"
     )
     _add_options(over, "results/NAME-over-OPTION", explained)
+    over.add_argument("--force", action="store_true", help=_FORCE)
     over.add_argument("--over", required=True, metavar="OPTION=V1,V2,...", help="for example gamma=-3,-2,0")
     return parser
+
+
+def _options_of(command: str) -> list[str]:
+    own = {"run": ["--resume"], "sweep": ["--over"]}.get(command)
+    shared = [*(f"--{name}" for name in KINDS), "--precision", "--no-compilation-cache", "--out", "--force"]
+    return ["--help"] if own is None else ["--help", *shared, *own]
 
 
 def _add_options(parser: argparse.ArgumentParser, folder: str, explained: Experiment | None) -> None:

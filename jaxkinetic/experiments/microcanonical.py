@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import initial
-from .._checks import refuse
+from .._checks import did_you_mean, refuse
 from ..diagnostics import wasserstein
 from ..landau import Kac, Microcanonical, PowerLaw, exact
 from ..states import Particles
@@ -197,7 +197,8 @@ def _theory(law: str, gamma: float, epsilons: np.ndarray, signal: np.ndarray, di
 def _adapt(options: Options, given: frozenset[str]) -> Options:
     law = "heat_kernel" if options.law is None else options.law
     if law not in _EPSILON:
-        raise refuse("--law", f"be one of {', '.join(_EPSILON)}", f"is {law!r}", "choose one")
+        sentence = refuse("--law", f"be one of {', '.join(_EPSILON)}", f"is {law!r}", "choose one")
+        raise did_you_mean(sentence, law, _EPSILON)
     if law == "fixed_angle" and (options.gamma is None or options.gamma < 0):
         was = "is not given, and -3 is the default" if "gamma" not in given else f"is {options.gamma:g}"
         raise refuse(

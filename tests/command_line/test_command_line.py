@@ -320,7 +320,9 @@ def test_failed_run_keeps_earlier_results(capsys, tmp_path):
     old = {name: (tmp_path / name) for name in ("result.npz", "result.json", "figure.png")}
     for path in old.values():
         path.write_text("old")
-    status = cli.main(["run", "conservation", *TINY, "--steps", "400", "--dt", "1e9", "--out", str(tmp_path)])
+    status = cli.main(
+        ["run", "conservation", *TINY, "--steps", "400", "--dt", "1e9", "--force", "--out", str(tmp_path)]
+    )
     assert status == 2
     assert "The state became NaN or infinite in step" in capsys.readouterr().err
     assert all(path.read_text() == "old" for path in old.values())

@@ -48,7 +48,7 @@ sys.exit(pytest.main(["--collect-only", "-qq", *sys.argv[1:]], plugins=[Printer(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0], allow_abbrev=False)
     parser.add_argument("names", nargs="*", help="names of mutations, or shell patterns; default: all")
     parser.add_argument("--slow", action="store_true", help="those that only slow tests detect")
     parser.add_argument("--list", action="store_true", help="print names and mistakes, run nothing")

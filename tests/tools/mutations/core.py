@@ -55,8 +55,8 @@ MUTATIONS = [
         "program-for-every-chunk",
         "The step number is part of the program: every chunk of a run is compiled anew.",
         "jaxkinetic/_simulate.py",
-        "dataclasses.replace(start, step=0, origin=None)",
-        "dataclasses.replace(start, origin=None)",
+        "dataclasses.replace(start, step=0, origin=None, result=None)",
+        "dataclasses.replace(start, origin=None, result=None)",
         tests("core/test_simulate.py", "test_continuing_does_not_recompile"),
     ),
     Mutation(
