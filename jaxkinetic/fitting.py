@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Real
 from ._checks import check_finite, check_scalar, describe, is_traced, known_as, numbers, real_array, refuse
 from ._decay_fit import DecayFit as DecayFit
 from ._decay_fit import least_squares, padded
-from ._host import in_double_precision
+from ._double_precision import in_double_precision
 from ._reductions import Moments
 from ._types import RealScalarLike
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from ._checks import check_finite, check_scalar, describe, is_traced, known_as, numbers, real_array, refuse
 from ._decay_fit import padded
-from ._host import in_double_precision
+from ._double_precision import in_double_precision
 from ._implicit import implicit
 from ._printing import Printed
 from ._residuals import total
