@@ -12,6 +12,7 @@ from ._checks import cast_floating, check_integer, describe, is_traced, refuse
 from ._fingerprint import Remembered
 from ._reductions import AbstractReduction
 from ._save import Save
+from ._sharding import automatic, automatic_mesh, explicit_context
 from ._simulate import check_start, run_words, simulate
 from ._solution import Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem
@@ -53,7 +54,9 @@ def ensemble(
     - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the
     observed (and,
       with `save.state`, of the states) alone, batch by batch: memory does not grow with `replicas`.
-    - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number.
+    - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number. Axes may
+      be Explicit, as those of `jax.make_mesh` are, or Auto; the results have Auto axes. (Inside `jax.set_mesh` of a mesh with
+      Explicit axes every device gets a copy of the results.)
     - the others as in `simulate`.
 
     **Returns:** a `Solution` whose leaves have the replica as leading axis but for `times`, (T,). With `reduce`,
@@ -72,6 +75,9 @@ def ensemble(
     if reduce is not None and not (save.observe or save.state):
         raise refuse("reduce", "have something to reduce", "`save` observes nothing", "pass jk.Save(observe={...})")
     devices = _num_devices(mesh, replicas)
+    system, init, key, scheme, dt, t0, save = automatic((system, init, key, scheme, dt, t0, save))
+    if mesh is not None and not explicit_context():
+        mesh = automatic_mesh(mesh)
     if mesh is not None and reduce is not None and type(reduce).merge is AbstractReduction.merge:
         raise refuse("reduce", "have a `merge` on a mesh", f"is {type(reduce).__name__}, without", "add one")
     example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
@@ -177,10 +183,16 @@ def _run(
         first = count * jnp.arange(mesh.size, dtype=jnp.int32)
         here, everywhere = jax.sharding.PartitionSpec(mesh.axis_names[0]), jax.sharding.PartitionSpec()
         arrays, static = eqx.partition(run, eqx.is_array)
-        shared = jax.shard_map(
-            lambda arrays, first: on_one_device(eqx.combine(arrays, static), first),
-            mesh=mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False,
-        )  # fmt: skip
+        inside = explicit_context()
+
+        def shared(arrays: PyTree, first: Array) -> tuple[PyTree, PyTree]:
+            return jax.shard_map(
+                lambda arrays, first: on_one_device(eqx.combine(arrays, static), first),
+                mesh=None if inside else mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False,
+            )(arrays, first)  # fmt: skip
+
+        if inside:
+            shared = jax.sharding.auto_axes(shared, out_sharding=everywhere)
         kept, total = shared(arrays, first)
     static = statics[0] if reduce is None else _without_values(statics[0])
     kept = eqx.combine(kept, static)
@@ -211,6 +223,10 @@ def _num_devices(mesh: Any, replicas: int) -> int:
     if not isinstance(mesh, jax.sharding.Mesh) or len(mesh.axis_names) != 1:
         raise refuse(
             "mesh", "be a Mesh with one axis", f"is {describe(mesh)}", 'pass jax.make_mesh((n,), ("replica",))'
+        )
+    if explicit_context() and mesh.abstract_mesh != jax.sharding.get_abstract_mesh():
+        raise refuse(
+            "mesh", "be the one of `jax.set_mesh`", f"is {mesh}", "pass that one, or leave the block of `jax.set_mesh`"
         )
     if replicas % mesh.size:
         raise refuse("replicas", f"divide by the {mesh.size} devices of the mesh", f"is {replicas}", "change it")

@@ -28,6 +28,7 @@ from ._checks import (
 )
 from ._fingerprint import Remembered, difference
 from ._save import Context, Contextual, Save
+from ._sharding import automatic
 from ._solution import Result, Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem, Fault, Finite
 from ._types import Array, Key, PyTree, RealScalar, RealScalarLike, State, Words
@@ -53,7 +54,8 @@ def simulate(
     **Arguments:**
 
     - `system`: the physics. Its floating leaves are cast to the state's real dtype and may be traced.
-    - `state_or_checkpoint`: where to start; with a `Checkpoint` the key, t0 and dt come from it.
+    - `state_or_checkpoint`: where to start; with a `Checkpoint` the key, t0 and dt come from it. Arrays may be sharded over
+      the devices of a mesh: the run is, too. Explicit axes become Auto.
     - `scheme`: default `system.default_scheme()`.
     - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step,
       idents): nothing is stored, and a continued, chunked or differentiated run sees the same.
@@ -72,6 +74,8 @@ def simulate(
         raise refuse("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
     if not isinstance(adjoint, AbstractAdjoint):
         raise refuse("adjoint", "be an adjoint", f"is {describe(adjoint)}", "pass jk.Checkpointed() or jk.Direct()")
+    given = system, state_or_checkpoint, scheme, key, dt, t0, save
+    system, state_or_checkpoint, scheme, key, dt, t0, save = automatic(given)
     fresh = not isinstance(state_or_checkpoint, Checkpoint)
     if fresh:
         start = _fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)

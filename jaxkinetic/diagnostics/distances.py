@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._checks import check_integer, check_scalar, refuse
+from .._sharding import on_any_mesh
 from .._types import Key, RealScalar
 from ..states import Particles
 from .entropy import knn_entropy
@@ -20,6 +21,7 @@ _GAUSS = np.polynomial.legendre.leggauss(12)
 _NODES, _WEIGHTS = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
 
 
+@on_any_mesh
 def relative_entropy(
     state: Particles,
     log_density: Callable[[Float[Array, "N d"]], Float[Array, " N"]] | None = None,
@@ -47,6 +49,7 @@ def relative_entropy(
     return h - state.mean(values)
 
 
+@on_any_mesh
 def wasserstein(
     state: Particles, other: Particles | Callable[[Float[Array, " N"]], Float[Array, " N"]], *, order: float = 2
 ) -> RealScalar:
@@ -91,6 +94,7 @@ def wasserstein(
     return _root(_assigned(state, other, order), order)
 
 
+@on_any_mesh
 def sliced_wasserstein(
     state: Particles, other: Particles, *, order: float = 2, num_directions: int = 128, key: Key | None = None
 ) -> RealScalar:

@@ -13,10 +13,12 @@ from jaxtyping import Array, Float
 from jaxkinetic_kernels import kth_nearest
 
 from .._checks import check_integer, is_traced, refuse
+from .._sharding import on_any_mesh
 from .._types import Key, RealScalar, RealScalarLike
 from ..states import Particles
 
 
+@on_any_mesh
 def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> RealScalar:
     r"""Kozachenko and Leonenko's estimator of $H = \int f \log f$ from distances to the k-th neighbour,
 

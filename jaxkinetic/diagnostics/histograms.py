@@ -11,11 +11,13 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._checks import check_integer, check_scalar, describe, is_traced, refuse
+from .._sharding import on_any_mesh
 from .._types import RealScalar, RealScalarLike
 from ..states import Particles
 from ._counted import counted
 
 
+@on_any_mesh
 def speed(state: Particles) -> Float[Array, " N"]:
     """|v_i|: what `histogram` and `marginal_l1` count by default."""
     square = jnp.sum(state.live_velocity**2, axis=1)
@@ -23,6 +25,7 @@ def speed(state: Particles) -> Float[Array, " N"]:
     return jnp.where(still, jnp.zeros_like(square), jnp.sqrt(jnp.where(still, jnp.ones_like(square), square)))
 
 
+@on_any_mesh
 def histogram(
     state: Particles, *, edges: Real[ArrayLike, " edges"], of: Callable[[Particles], Float[Array, " N"]] = speed
 ) -> Float[Array, "edges-1"]:
@@ -39,6 +42,7 @@ def histogram(
     return _shares(state, edges, of, "histogram") / jnp.diff(edges)
 
 
+@on_any_mesh
 def marginal_l1(
     state: Particles,
     cdf: Callable[[Float[Array, " edges"]], Float[Array, " edges"]],
@@ -73,6 +77,7 @@ def marginal_l1_floor(
     return jnp.sum(jnp.sqrt(2 * p * (1 - p) / (math.pi * num)))
 
 
+@on_any_mesh
 def grid_entropy(
     state: Particles, *, bins: int = 32, halfwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
 ) -> RealScalar:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float
 from jaxkinetic_kernels import map_rows, once, row_sums
 
 from .._checks import check_scalar, refuse
+from .._sharding import on_any_mesh
 from .._types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
 from ..states import Particles
@@ -26,6 +27,7 @@ _AREA = 1 << 17
 _ENOUGH = 3.0
 
 
+@on_any_mesh
 def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0) -> RealScalar:
     r"""H = int f log f by $\hat H = \frac1N \sum_i \log \hat f_i$, the leave-one-out estimate at the particles.
 
@@ -48,6 +50,7 @@ def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bi
     return state.mean(log_density) - jnp.asarray(bias, state.velocity.dtype)
 
 
+@on_any_mesh
 def fisher_information(
     state: Particles, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
 ) -> RealScalar:
