@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._checks import check_integer, check_scalar, refuse
+from .._host import on_host
 from .._sharding import on_any_mesh
 from .._types import Key, RealScalar
 from ..states import Particles
@@ -215,11 +216,10 @@ def _to_quantile(x: Array, alive: Array, quantile: Callable[[Array], Array], ord
 def _assigned(state: Particles, other: Particles, order: float) -> Array:
     """W_p^p by the best assignment, which is found on the host."""
     v, w, num = state.live_velocity, other.live_velocity, state.num_alive
-    partner = jax.pure_callback(
+    partner = on_host(
         partial(_assignment, order=order),
         jax.ShapeDtypeStruct((state.num_slots,), jnp.int32),
         *jax.lax.stop_gradient((v, state.alive, w, other.alive)),
-        vmap_method="sequential",
     )
     square = jnp.sum(jnp.where(state.alive[:, None], v - w[partner], jnp.zeros((), v.dtype)) ** 2, axis=1)
     cost = square if order == 2 else _root(square, 2 / order)
