@@ -13,7 +13,7 @@ from ._fingerprint import Remembered
 from ._reductions import AbstractReduction
 from ._save import Save
 from ._sharding import automatic, automatic_mesh, explicit_context
-from ._simulate import check_start, run_words, simulate
+from ._simulate import check_start, run_words, same_in_batches, simulate
 from ._solution import Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, RealScalarLike, State
@@ -48,7 +48,9 @@ def ensemble(
       `jax.tree_util.Partial` or a module: a fresh lambda compiles anew at each call.
     - `key`: replica r uses `jax.random.fold_in(key, r)`, split once for its initial state and its noise: its path does not
     depend
-      on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ).
+      on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ). A key of another kind than
+      JAX's default ("rbg", "unsafe_rbg") draws the initial states one after another: JAX's draws for many such keys at once
+      depend on how many there are.
     - `batch`: replicas that advance together; None is as many as 2^18/N^2, at least one. Batches
       follow one another, so memory is that of one batch and of what is kept.
     - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the
@@ -122,8 +124,7 @@ class _Replica(eqx.Module):
         ours, noise = jax.random.split(jax.random.fold_in(self.key, index))
         return (self.init(ours) if callable(self.init) else self.init), noise
 
-    def __call__(self, index: Array) -> Solution:
-        state, key = self.start(index)
+    def __call__(self, state: State, key: Key) -> Solution:
         run = simulate(
             self.system,
             state,
@@ -147,8 +148,8 @@ def _run(
     """(solutions, totals with a leading axis of devices), `count` replicas on each device in `batches` of `batch`."""
     statics: list[Any] = []
 
-    def arrays_of(run: _Replica, index: Array) -> PyTree:
-        arrays, static = eqx.partition(run(index), eqx.is_array)
+    def arrays_of(run: _Replica, state: State, key: Key) -> PyTree:
+        arrays, static = eqx.partition(run(state, key), eqx.is_array)
         statics.append(static)
         return arrays
 
@@ -156,9 +157,11 @@ def _run(
         def one_batch(total: PyTree, places: Array) -> tuple[PyTree, PyTree]:
             index = first[0] + jnp.minimum(places, count - 1)
             if batch == 1:
-                kept = jax.tree.map(lambda x: x[None], arrays_of(run, index[0]))
+                kept = jax.tree.map(lambda x: x[None], arrays_of(run, *run.start(index[0])))
+            elif same_in_batches(run.key):
+                kept = jax.vmap(lambda index: arrays_of(run, *run.start(index)))(index)
             else:
-                kept = jax.vmap(lambda index: arrays_of(run, index))(index)
+                kept = jax.vmap(lambda start: arrays_of(run, *start))(jax.lax.map(run.start, index))
             if reduce is None:
                 return total, kept
             parts = ((kept.observed, kept.states)[which] for which in range(len(total[0])))
@@ -167,7 +170,7 @@ def _run(
 
         total: PyTree = None
         if reduce is not None:
-            example = jax.eval_shape(lambda index: arrays_of(run, index), first[0])
+            example = jax.eval_shape(lambda index: arrays_of(run, *run.start(index)), first[0])
             times = jnp.zeros(example.times.shape, example.times.dtype)
             # What is observed, and by itself what is saved of the states.
             total = tuple(reduce.start(x) for x in (example.observed, example.states)[: 1 + run.save.state]), times

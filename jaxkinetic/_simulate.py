@@ -257,14 +257,26 @@ def run_words(key: Any) -> Words:
     if isinstance(key, np.ndarray) and key.dtype == np.uint32:
         key = jnp.asarray(key)
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
-    legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32 and key.shape == (2,)
-    if not (typed or legacy):
+    legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32
+    if not (typed or (legacy and key.shape == jax.eval_shape(lambda: jax.random.PRNGKey(0)).shape)):
         raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass key=jax.random.key(seed)")
-    return _bits(key)
+    return _bits(key) if same_in_batches(key) else _bits_one_by_one(key)
+
+
+def same_in_batches(key: Key) -> bool:
+    """Whether `jax.vmap` over keys draws what each of them draws alone, which JAX promises for its default kind alone: "rbg"
+    draws for all of them from the first one."""
+    return str(jax.random.key_impl(key)) == "threefry2x32"
 
 
 @jax.jit
 def _bits(key: Key) -> Words:
+    return jax.random.bits(key, (2,), jnp.uint32)
+
+
+@jax.jit
+@jax.custom_batching.sequential_vmap
+def _bits_one_by_one(key: Key) -> Words:
     return jax.random.bits(key, (2,), jnp.uint32)
 
 

@@ -116,7 +116,7 @@ def sliced_wasserstein(
     _same_dim(state, other)
     if state.dim == 1:
         return wasserstein(state, other, order=order)
-    key = jax.random.key(0) if key is None else key
+    key = jax.random.key(0, impl="threefry2x32") if key is None else key
     v = jax.random.normal(key, (num_directions, state.dim), state.velocity.dtype)
     directions = v / jnp.linalg.norm(v, axis=1, keepdims=True)
 
