@@ -13,8 +13,8 @@ from ._types import Array
 def on_host(fn: Callable[..., np.ndarray], out: jax.ShapeDtypeStruct, *args: Array) -> Array:
     """`fn(*args)` of NumPy arrays, one array like `out`, evaluated on the host while the program runs. No derivative.
 
-    On a CPU `fn` reads the program's own memory. `jax.pure_callback` would first copy large arguments to a JAX array, in a thread
-    of the pool whose threads run the program: with as many devices as threads, or one thread, all of them wait for ever.
+    On a CPU `fn` reads the program's own memory. `jax.pure_callback` would first copy large arguments to a JAX array, in a
+    thread of the pool whose threads run the program: with as many devices as threads, all of them would wait for ever.
     """
 
     def in_place(_: Any, out: Any, *args: Any) -> None:

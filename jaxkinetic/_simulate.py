@@ -63,7 +63,9 @@ def simulate(
     - `save`: what to keep and when. `adjoint`: what the backward pass stores.
     - `throw`: raise when a run fails (False: see `Solution.result`; the program then holds no host callback).
 
-    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`.
+    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`. The same run, or its continuation, is
+    bitwise the same on the same machine. On a CPU with another number of cores it differs by round-off: XLA divides sums over
+    more than about 10^4 numbers among its threads.
 
     **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
     NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after

@@ -164,7 +164,7 @@ def _unless_broken(value: Array, *sides: tuple[Array, Array]) -> Array:
 
 def _sorted(x: Array, alive: Array) -> Array:
     """The alive ones in order, then the dead."""
-    return jnp.sort(jnp.where(alive, x, jnp.full((), jnp.inf, x.dtype)))
+    return jnp.sort(jnp.where(alive, x, np.asarray(np.inf, x.dtype)))
 
 
 @partial(jax.jit, static_argnums=4)

@@ -118,7 +118,7 @@ def _estimate(
     def block(rows: Rows) -> tuple[Array, Array]:
         def exponents(rows: Rows, columns: Slots, h: Array) -> Array:
             r2 = sum(z * z for z in differences(rows, columns))
-            far = jnp.full((), -jnp.inf, v.dtype)
+            far = np.asarray(-np.inf, v.dtype)
             return jnp.where(partners(rows, columns), -r2 / (2 * h * h), far)
 
         exponent = once(exponents, rows, columns, h)
@@ -129,7 +129,7 @@ def _estimate(
         weight = once(lambda exponent, largest: jnp.exp(exponent - largest[:, None]), exponent, largest)
         total = row_sums(weight)
         total = jnp.where(alone, jnp.ones_like(total), total)
-        log_total = jnp.where(alone, jnp.full((), -jnp.inf, v.dtype), largest + jnp.log(total))
+        log_total = jnp.where(alone, np.asarray(-np.inf, v.dtype), largest + jnp.log(total))
         if not curvature:
             return log_total, jnp.zeros_like(log_total)
         z = differences(rows, columns)
@@ -143,6 +143,6 @@ def _estimate(
     norm = jnp.log(state.num_alive - 1) + dim * (jnp.log(h) + 0.5 * jnp.log(2 * jnp.pi).astype(v.dtype))
     zero = jnp.zeros((), v.dtype)
     fine = (state.num_alive > 1) & jnp.all(jnp.isfinite(v) | ~alive[:, None])
-    enough = jnp.where(fine, zero, jnp.full((), jnp.nan, v.dtype))
+    enough = jnp.where(fine, zero, np.asarray(np.nan, v.dtype))
     log_density = jnp.where(alive, log_total - norm, zero) + enough
     return log_density, jnp.where(alive, bent, zero) + enough

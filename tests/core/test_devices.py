@@ -120,7 +120,7 @@ print("context")
 
 
 def test_explicit_and_automatic_meshes():
-    """Ensembles, sharded states, chunks, checkpoints and diagnostics on meshes of one and four devices, with Explicit axes (those
-    of `jax.make_mesh`) and Auto ones, give what one device gives. Catches a gather, sort or product over an Explicit axis, and
-    results that cannot be indexed."""
+    """Ensembles, sharded states, chunks, checkpoints and diagnostics on meshes of one and four devices, with Explicit axes
+    (those of `jax.make_mesh`) and Auto ones, give what one device gives. Catches a gather, sort or product over an Explicit
+    axis, and results that cannot be indexed."""
     assert run(MESHES, timeout=55) == ["ensembles", "states", "traced", "files", "context"]

@@ -334,7 +334,7 @@ def test_replica_continues_from_the_ensemble(tmp_path):
 
 @pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
 def test_replicas_of_another_kind_of_key(impl):
-    """A replica is the single run whatever the batch, for the kinds of keys whose draws for many keys at once depend on how many
+    """A replica is the single run in a batch of 4, for the kinds of keys whose draws for many keys at once depend on how many
     there are. Catches initial states and noise drawn in a batch."""
     key = jax.random.key(3, impl=impl)
     together = ensemble(key=key, batch=4)
