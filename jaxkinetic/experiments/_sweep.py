@@ -76,9 +76,6 @@ def sweep(
         run_to_files(experiment, options, precision, own, resume=go_on, quiet=True)
         numbers.append(json.loads((own / "result.json").read_text())["results"])
     report = _summary(experiment, name, values, numbers, cells)
-    print(f"\n{report.table}\n")
-    for finding in report.findings:
-        print(f"- {finding}")
     common = identity(experiment, cells[0], precision)
     parameters = [identity(experiment, cell, precision)["parameters"] for cell in cells]
     # What every cell has; the others (the option itself, what was fitted to it) are lists in the order of `values`.
@@ -96,6 +93,9 @@ def sweep(
         "folders": folders,
     }
     paths = write(folder, report, manifest)
+    print(f"\n{report.table}\n")
+    for finding in report.findings:
+        print(f"- {finding}")
     print(f"\nWrote {', '.join(str(p) for p in paths)}")
 
 
