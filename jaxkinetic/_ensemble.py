@@ -188,12 +188,10 @@ def _run(
         arrays, static = eqx.partition(run, eqx.is_array)
         inside = explicit_context()
 
-        def shared(arrays: PyTree, first: Array) -> tuple[PyTree, PyTree]:
-            return jax.shard_map(
-                lambda arrays, first: on_one_device(eqx.combine(arrays, static), first),
-                mesh=None if inside else mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False,
-            )(arrays, first)  # fmt: skip
-
+        shared: Any = jax.shard_map(
+            lambda arrays, first: on_one_device(eqx.combine(arrays, static), first),
+            mesh=None if inside else mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False,
+        )  # fmt: skip
         if inside:
             shared = jax.sharding.auto_axes(shared, out_sharding=everywhere)
         kept, total = shared(arrays, first)

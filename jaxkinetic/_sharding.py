@@ -6,13 +6,13 @@ leave that to the compiler.
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 from jax.core import Tracer
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
-_P, _R = ParamSpec("_P"), TypeVar("_R")
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def automatic_mesh(mesh: Mesh) -> Mesh:
@@ -34,15 +34,15 @@ def automatic(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: put(leaf) if _is_explicit(leaf) else leaf, tree)
 
 
-def on_any_mesh(fn: Callable[_P, _R]) -> Callable[_P, _R]:
+def on_any_mesh(fn: _F) -> _F:
     """`fn`, for arguments with arrays sharded over Explicit axes too."""
 
     @functools.wraps(fn)
-    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
         args, kwargs = automatic((args, kwargs))
         return fn(*args, **kwargs)
 
-    return wrapped
+    return cast(_F, wrapped)
 
 
 def _is_explicit(leaf: Any) -> bool:
