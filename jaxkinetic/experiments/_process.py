@@ -50,7 +50,7 @@ def check_devices() -> None:
     try:
         jax.devices()
     except (RuntimeError, AssertionError):  # without CUDA an assertion of JAX fails
-        asked = jax.config.read("jax_platforms")
+        asked = os.environ.get("JAX_PLATFORMS")
         if not asked:
             raise
         raise refuse(
