@@ -1,5 +1,15 @@
 """`python -m jaxkinetic` is `jaxkinetic`."""
 
-from .experiments.cli import main
+from ._signals import leave_on_signals
 
-raise SystemExit(main())
+
+def main() -> int:
+    # Before JAX is imported: an interrupt during an import can be lost.
+    leave_on_signals()
+    from .experiments.cli import main as command
+
+    return command()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

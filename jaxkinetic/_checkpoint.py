@@ -100,7 +100,7 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
 
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """What `save_checkpoint` wrote: the run goes on bitwise with the same system, which `simulate` compares with the
-    fingerprint in the file.
+    fingerprint in the file, on the same machine with the same number of cores (see `simulate`).
 
     Reading runs no code and imports nothing: a scheme of your own has to be imported before. It takes no more memory than the
     file is long.

@@ -14,7 +14,8 @@ from ._printing import printed
 from ._progress import Progress, check_progress
 from ._reductions import AbstractReduction
 from ._save import Save
-from ._simulate import check_start, run_words, simulate
+from ._sharding import automatic, automatic_mesh, explicit_context
+from ._simulate import check_start, run_words, same_in_batches, simulate
 from ._solution import Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, RealScalarLike, State
@@ -50,13 +51,17 @@ def ensemble(
       `jax.tree_util.Partial` or a module: a fresh lambda compiles anew at each call.
     - `key`: replica r uses `jax.random.fold_in(key, r)`, split once for its initial state and its noise: its path does not
     depend
-      on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ).
+      on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ). A key of another kind than
+      JAX's default ("rbg", "unsafe_rbg") draws the initial states one after another: JAX's draws for many such keys at once
+      depend on how many there are.
     - `batch`: replicas that advance together; None is as many as 2^18/N^2, at least one. Batches
       follow one another, so memory is that of one batch and of what is kept.
     - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the
     observed (and,
       with `save.state`, of the states) alone, batch by batch: memory does not grow with `replicas`.
-    - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number.
+    - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number. Axes may
+      be Explicit, as those of `jax.make_mesh` are, or Auto; the results have Auto axes. (Inside `jax.set_mesh` of a mesh with
+      Explicit axes every device gets a copy of the results.)
     - `progress`: show a bar of finished replicas on standard error; it moves after every batch. Not inside a traced function.
     - the others as in `simulate`.
 
@@ -79,6 +84,9 @@ def ensemble(
     if reduce is not None and not (save.observe or save.state):
         raise refuse("reduce", "have something to reduce", "`save` observes nothing", "pass jk.Save(observe={...})")
     devices = _num_devices(mesh, replicas)
+    system, init, key, scheme, dt, t0, save = automatic((system, init, key, scheme, dt, t0, save))
+    if mesh is not None and not explicit_context():
+        mesh = automatic_mesh(mesh)
     if mesh is not None and reduce is not None and type(reduce).merge is AbstractReduction.merge:
         raise refuse("reduce", "have a `merge` on a mesh", f"is {type(reduce).__name__}, without", "add one")
     if callable(init) and not takes_one(init):
@@ -137,8 +145,7 @@ class _Replica(eqx.Module):
         ours, noise = jax.random.split(jax.random.fold_in(self.key, index))
         return (self.init(ours) if callable(self.init) else self.init), noise
 
-    def __call__(self, index: Array) -> Solution:
-        state, key = self.start(index)
+    def __call__(self, state: State, key: Key) -> Solution:
         run = simulate(
             self.system,
             state,
@@ -162,8 +169,8 @@ def _run(
     """(solutions, totals with a leading axis of devices), `count` replicas on each device in `batches` of `batch`."""
     statics: list[Any] = []
 
-    def arrays_of(run: _Replica, index: Array) -> PyTree:
-        arrays, static = eqx.partition(run(index), eqx.is_array)
+    def arrays_of(run: _Replica, state: State, key: Key) -> PyTree:
+        arrays, static = eqx.partition(run(state, key), eqx.is_array)
         statics.append(static)
         return arrays
 
@@ -171,9 +178,11 @@ def _run(
         def one_batch(total: PyTree, places: Array) -> tuple[PyTree, PyTree]:
             index = first[0] + jnp.minimum(places, count - 1)
             if batch == 1:
-                kept = jax.tree.map(lambda x: x[None], arrays_of(run, index[0]))
+                kept = jax.tree.map(lambda x: x[None], arrays_of(run, *run.start(index[0])))
+            elif same_in_batches(run.key):
+                kept = jax.vmap(lambda index: arrays_of(run, *run.start(index)))(index)
             else:
-                kept = jax.vmap(lambda index: arrays_of(run, index))(index)
+                kept = jax.vmap(lambda start: arrays_of(run, *start))(jax.lax.map(run.start, index))
             if reduce is None:
                 return total, kept
             parts = ((kept.observed, kept.states)[which] for which in range(len(total[0])))
@@ -182,7 +191,7 @@ def _run(
 
         total: PyTree = None
         if reduce is not None:
-            example = jax.eval_shape(lambda index: arrays_of(run, index), first[0])
+            example = jax.eval_shape(lambda index: arrays_of(run, *run.start(index)), first[0])
             times = jnp.zeros(example.times.shape, example.times.dtype)
             # What is observed, and by itself what is saved of the states.
             total = tuple(reduce.start(x) for x in (example.observed, example.states)[: 1 + run.save.state]), times
@@ -198,10 +207,14 @@ def _run(
         first = count * jnp.arange(mesh.size, dtype=jnp.int32)
         here, everywhere = jax.sharding.PartitionSpec(mesh.axis_names[0]), jax.sharding.PartitionSpec()
         arrays, static = eqx.partition(run, eqx.is_array)
-        shared = jax.shard_map(
+        inside = explicit_context()
+
+        shared: Any = jax.shard_map(
             lambda arrays, first: on_one_device(eqx.combine(arrays, static), first),
-            mesh=mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False,
+            mesh=None if inside else mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False,
         )  # fmt: skip
+        if inside:
+            shared = jax.sharding.auto_axes(shared, out_sharding=everywhere)
         kept, total = shared(arrays, first)
     static = statics[0] if reduce is None else _without_values(statics[0])
     kept = eqx.combine(kept, static)
@@ -252,6 +265,10 @@ def _num_devices(mesh: Any, replicas: int) -> int:
     if not isinstance(mesh, jax.sharding.Mesh) or len(mesh.axis_names) != 1:
         raise refuse(
             "mesh", "be a Mesh with one axis", f"is {describe(mesh)}", 'pass jax.make_mesh((n,), ("replica",))'
+        )
+    if explicit_context() and mesh.abstract_mesh != jax.sharding.get_abstract_mesh():
+        raise refuse(
+            "mesh", "be the one of `jax.set_mesh`", f"is {mesh}", "pass that one, or leave the block of `jax.set_mesh`"
         )
     if replicas % mesh.size:
         raise refuse("replicas", f"divide by the {mesh.size} devices of the mesh", f"is {replicas}", "change it")

@@ -30,6 +30,7 @@ from ._checks import (
 from ._fingerprint import Remembered, difference
 from ._progress import Progress, check_progress
 from ._save import Context, Contextual, Save
+from ._sharding import automatic
 from ._solution import Result, Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem, Fault, Finite
 from ._types import Array, Key, PyTree, RealScalar, RealScalarLike, State, Words
@@ -59,7 +60,8 @@ def simulate(
 
     - `system`: the physics. Its floating leaves are cast to the state's real dtype and may be traced.
     - `state_or_checkpoint`: where to start; with a `Checkpoint` the key, t0 and dt come from it, and it must be of a run that
-      did not fail, with the same system (compared by its parameters and by what its functions hold).
+      did not fail, with the same system (compared by its parameters and by what its functions hold). Arrays may be sharded over
+      the devices of a mesh: the run is, too. Explicit axes become Auto.
     - `scheme`: default `system.default_scheme()`.
     - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step,
       idents): nothing is stored, and a continued, chunked or differentiated run sees the same.
@@ -69,7 +71,9 @@ def simulate(
     - `progress`: show a bar on standard error (a widget in a notebook). The run is then made of about 100 calls of one program,
       bitwise the same run; not inside a traced function.
 
-    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`.
+    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`. The same run, or its continuation, is
+    bitwise the same on the same machine. On a CPU with another number of cores it differs by round-off: XLA divides sums over
+    more than about 10^4 numbers among its threads.
 
     **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
     NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after
@@ -81,6 +85,8 @@ def simulate(
     check_progress(progress)
     if not isinstance(adjoint, AbstractAdjoint):
         raise refuse("adjoint", "be an adjoint", f"is {describe(adjoint)}", "pass jk.Checkpointed() or jk.Direct()")
+    given = system, state_or_checkpoint, scheme, key, dt, t0, save
+    system, state_or_checkpoint, scheme, key, dt, t0, save = automatic(given)
     fresh = not isinstance(state_or_checkpoint, Checkpoint)
     if fresh:
         start = _fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
@@ -250,7 +256,7 @@ def _fresh_start(
 def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: AbstractScheme | None) -> Checkpoint:
     _check_system(system)
     ended = checkpoint.result
-    if ended is not None and not is_traced(ended) and not np.all(np.asarray(ended.ok)):
+    if ended is not None and not is_traced(ended) and not np.all(np.asarray(ended.code) == Result.FINISHED):
         raise refuse(
             "checkpoint", "be of a run that did not fail", f"that one ended so: {ended.message.rstrip('.')}",
             "continue from an earlier one",
@@ -324,10 +330,16 @@ def run_words(key: Any) -> Words:
     if isinstance(key, np.ndarray) and key.dtype == np.uint32:
         key = jnp.asarray(key)
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
-    legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32 and key.shape == (2,)
-    if not (typed or legacy):
+    legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32
+    if not (typed or (legacy and key.shape == jax.eval_shape(lambda: jax.random.PRNGKey(0)).shape)):
         raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass key=jax.random.key(seed)")
-    return _bits(key)
+    return _bits(key) if same_in_batches(key) else _bits_one_by_one(key)
+
+
+def same_in_batches(key: Key) -> bool:
+    """Whether `jax.vmap` over keys draws what each of them draws alone, which JAX promises for its default kind alone: "rbg"
+    draws for all of them from the first one."""
+    return str(jax.random.key_impl(key)) == "threefry2x32"
 
 
 @jax.jit
@@ -338,6 +350,12 @@ def _bits(key: Key) -> Words:
 def _no_result(dtype: jnp.dtype) -> Result:
     """That of a run without a fault so far."""
     return Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32), jnp.zeros(2, dtype))
+
+
+@jax.jit
+@jax.custom_batching.sequential_vmap
+def _bits_one_by_one(key: Key) -> Words:
+    return jax.random.bits(key, (2,), jnp.uint32)
 
 
 def _judged(result: Result, step: Array, carry: PyTree, info: dict[str, Any]) -> Result:

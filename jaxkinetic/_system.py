@@ -280,7 +280,7 @@ class Count(Printed):
 
 
 class Share(Printed):
-    """An `info` entry whose total is the ratio of two counts; NaN if nothing was counted."""
+    """An `info` entry whose total is the ratio of two counts; 0 if nothing was counted."""
 
     part: Count
     whole: Count
@@ -293,7 +293,7 @@ class Share(Printed):
 
     @property
     def value(self) -> Float[Array, "..."]:
-        return self.part.value / self.whole.value
+        return self.part.value / jnp.maximum(self.whole.value, 1)
 
 
 class Fault(Printed):

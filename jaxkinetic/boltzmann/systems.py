@@ -101,7 +101,7 @@ class KacWalk(AbstractPairJump):
         return None if self.cross_section.bounded else ball(state)
 
     def rate_bound(self, env: Ball | None) -> RealScalar:
-        fastest = jnp.full((), jnp.inf, self.volume.dtype) if env is None else largest_speed(env)
+        fastest = jnp.asarray(np.asarray(np.inf, self.volume.dtype)) if env is None else largest_speed(env)
         return self.cross_section.bound(fastest)
 
     def inside(self, env: Ball | None, v: Components) -> Bool[Array, "*pairs"]:

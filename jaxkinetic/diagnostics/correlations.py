@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._checks import describe, refuse
+from .._sharding import on_any_mesh
 from ..states import Particles
 
 __all__ = ["pair_correlation"]
@@ -16,6 +17,7 @@ def _velocity(state: Particles) -> Float[Array, "N d"]:
     return state.live_velocity
 
 
+@on_any_mesh
 def pair_correlation(
     state: Particles,
     *,

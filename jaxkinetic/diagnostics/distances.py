@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._checks import check_integer, check_scalar, refuse
+from .._host import on_host
+from .._sharding import on_any_mesh
 from .._types import Key, RealScalar
 from ..states import Particles
 from .entropy import knn_entropy
@@ -22,6 +24,7 @@ _GAUSS = np.polynomial.legendre.leggauss(12)
 _NODES, _WEIGHTS = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
 
 
+@on_any_mesh
 def relative_entropy(
     state: Particles,
     log_density: Callable[[Float[Array, "N d"]], Float[Array, " N"]] | None = None,
@@ -49,6 +52,7 @@ def relative_entropy(
     return h - state.mean(values)
 
 
+@on_any_mesh
 def wasserstein(
     state: Particles, other: Particles | Callable[[Float[Array, " N"]], Float[Array, " N"]], *, order: float = 2
 ) -> RealScalar:
@@ -93,6 +97,7 @@ def wasserstein(
     return _root(_assigned(state, other, order), order)
 
 
+@on_any_mesh
 def sliced_wasserstein(
     state: Particles, other: Particles, *, order: float = 2, num_directions: int = 128, key: Key | None = None
 ) -> RealScalar:
@@ -113,7 +118,7 @@ def sliced_wasserstein(
     _same_dim(state, other)
     if state.dim == 1:
         return wasserstein(state, other, order=order)
-    key = jax.random.key(0) if key is None else key
+    key = jax.random.key(0, impl="threefry2x32") if key is None else key
     v = jax.random.normal(key, (num_directions, state.dim), state.velocity.dtype)
     directions = v / jnp.linalg.norm(v, axis=1, keepdims=True)
 
@@ -165,7 +170,7 @@ def _unless_broken(value: Array, *sides: tuple[Array, Array]) -> Array:
 
 def _sorted(x: Array, alive: Array) -> Array:
     """The alive ones in order, then the dead."""
-    return jnp.sort(jnp.where(alive, x, jnp.full((), jnp.inf, x.dtype)))
+    return jnp.sort(jnp.where(alive, x, np.asarray(np.inf, x.dtype)))
 
 
 @partial(jax.jit, static_argnums=4)
@@ -217,11 +222,10 @@ def _to_quantile(x: Array, alive: Array, quantile: Callable[[Array], Array], ord
 def _assigned(state: Particles, other: Particles, order: float) -> Array:
     """W_p^p by the best assignment, which is found on the host."""
     v, w, num = state.live_velocity, other.live_velocity, state.num_alive
-    partner = jax.pure_callback(
+    partner = on_host(
         partial(_assignment, order=order),
         jax.ShapeDtypeStruct((state.num_slots,), jnp.int32),
         *jax.lax.stop_gradient((v, state.alive, w, other.alive)),
-        vmap_method="sequential",
     )
     square = jnp.sum(jnp.where(state.alive[:, None], v - w[partner], jnp.zeros((), v.dtype)) ** 2, axis=1)
     cost = square if order == 2 else _root(square, 2 / order)

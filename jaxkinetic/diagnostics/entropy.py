@@ -1,7 +1,6 @@
 """Estimators of the entropy H = int f log f from particles."""
 
 import math
-import os
 from collections.abc import Callable
 from functools import partial
 
@@ -13,12 +12,15 @@ from jaxtyping import Array, Float
 from jaxkinetic_kernels import kth_nearest
 
 from .._checks import check_integer, is_traced, refuse
+from .._host import on_host
+from .._sharding import on_any_mesh
 from .._types import Key, RealScalar, RealScalarLike
 from ..states import Particles
 
 __all__ = ["entropy_bias", "knn_entropy", "knn_entropy_bias", "mean_on_maxwellians"]
 
 
+@on_any_mesh
 def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> RealScalar:
     r"""Kozachenko and Leonenko's estimator of $H = \int f \log f$ from distances to the k-th neighbour,
 
@@ -31,8 +33,8 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> 
     Maxwellian of the same N and do not extrapolate. That serves smooth densities; at a jump the bias is of order (k/N)^{1/d}:
     -.29, -.18, -.11 on a uniform ball in d = 3 at N = 250, 1000, 4000, so corrected. One run scatters by about 1.3/sqrt(N).
 
-    Neighbours are found outside the derivative: on a CPU by a k-d tree on the host, O(N log N), elsewhere (and under
-    `jit` in a process of one thread) by tiles of running minima on the device, O(N^2). Distances are recomputed in JAX, so
+    Neighbours are found outside the derivative: on a CPU by a k-d tree on the host, O(N log N), elsewhere by tiles
+    of running minima on the device, O(N^2). Distances are recomputed in JAX, so
     the gradient is that of the estimator wherever neighbours do not change rank. Particles with k coincident
     neighbours count with the smallest normal distance and have derivative 0. Memory O(N).
 
@@ -69,12 +71,7 @@ def _knn_estimate(v: Array, alive: Array, index: Array, bias: Array, k: int) -> 
 
 
 def _on_cpu(v: Array, alive: Array, *, k: int) -> Array:
-    # With one thread a large argument of the callback waits for the program that waits for the callback.
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if threads == 1:
-        return kth_nearest(v, alive, k)
-    shape = jax.ShapeDtypeStruct(alive.shape, jnp.int32)
-    return jax.pure_callback(partial(_kth_neighbour, k=k), shape, v, alive, vmap_method="sequential")
+    return on_host(partial(_kth_neighbour, k=k), jax.ShapeDtypeStruct(alive.shape, jnp.int32), v, alive)
 
 
 def _kth_neighbour(velocity: Array, alive: Array, *, k: int) -> np.ndarray:

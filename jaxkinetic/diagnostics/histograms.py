@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 from jaxkinetic_kernels import square_root
 
 from .._checks import check_integer, check_scalar, describe, is_traced, refuse
+from .._sharding import on_any_mesh
 from .._types import RealScalar, RealScalarLike
 from ..states import Particles
 from ._counted import counted
@@ -20,11 +21,13 @@ from ._counted import counted
 __all__ = ["grid_entropy", "histogram", "marginal_l1", "marginal_l1_floor", "speed"]
 
 
+@on_any_mesh
 def speed(state: Particles) -> Float[Array, " N"]:
     """|v_i|: what `histogram` and `marginal_l1` count by default. Derivative 0 where v_i = 0."""
     return square_root(jnp.sum(state.live_velocity**2, axis=1))
 
 
+@on_any_mesh
 def histogram(
     state: Particles, *, edges: Real[ArrayLike, " edges"], of: Callable[[Particles], Float[Array, " N"]] = speed
 ) -> Float[Array, "edges-1"]:
@@ -41,6 +44,7 @@ def histogram(
     return _shares(state, edges, of, "histogram") / jnp.diff(edges)
 
 
+@on_any_mesh
 def marginal_l1(
     state: Particles,
     cdf: Callable[[Float[Array, " edges"]], Float[Array, " edges"]],
@@ -75,6 +79,7 @@ def marginal_l1_floor(
     return jnp.sum(square_root(jnp.maximum(2 * p * (1 - p) / (math.pi * num), 0)))
 
 
+@on_any_mesh
 def grid_entropy(
     state: Particles, *, bins: int = 32, halfwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
 ) -> RealScalar:

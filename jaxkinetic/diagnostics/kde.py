@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float
 from jaxkinetic_kernels import map_rows, once, row_sums
 
 from .._checks import check_scalar, refuse
+from .._sharding import on_any_mesh
 from .._types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
 from ..states import Particles
@@ -28,6 +29,7 @@ _AREA = 1 << 17
 _ENOUGH = 3.0
 
 
+@on_any_mesh
 def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0) -> RealScalar:
     r"""H = int f log f by $\hat H = \frac1N \sum_i \log \hat f_i$, the leave-one-out estimate at the particles.
 
@@ -50,6 +52,7 @@ def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bi
     return state.mean(log_density) - jnp.asarray(bias, state.velocity.dtype)
 
 
+@on_any_mesh
 def fisher_information(
     state: Particles, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
 ) -> RealScalar:
@@ -117,7 +120,7 @@ def _estimate(
     def block(rows: Rows) -> tuple[Array, Array]:
         def exponents(rows: Rows, columns: Slots, h: Array) -> Array:
             r2 = sum(z * z for z in differences(rows, columns))
-            far = jnp.full((), -jnp.inf, v.dtype)
+            far = np.asarray(-np.inf, v.dtype)
             return jnp.where(partners(rows, columns), -r2 / (2 * h * h), far)
 
         exponent = once(exponents, rows, columns, h)
@@ -128,7 +131,7 @@ def _estimate(
         weight = once(lambda exponent, largest: jnp.exp(exponent - largest[:, None]), exponent, largest)
         total = row_sums(weight)
         total = jnp.where(alone, jnp.ones_like(total), total)
-        log_total = jnp.where(alone, jnp.full((), -jnp.inf, v.dtype), largest + jnp.log(total))
+        log_total = jnp.where(alone, np.asarray(-np.inf, v.dtype), largest + jnp.log(total))
         if not curvature:
             return log_total, jnp.zeros_like(log_total)
         z = differences(rows, columns)
@@ -142,6 +145,6 @@ def _estimate(
     norm = jnp.log(state.num_alive - 1) + dim * (jnp.log(h) + 0.5 * jnp.log(2 * jnp.pi).astype(v.dtype))
     zero = jnp.zeros((), v.dtype)
     fine = (state.num_alive > 1) & jnp.all(jnp.isfinite(v) | ~alive[:, None])
-    enough = jnp.where(fine, zero, jnp.full((), jnp.nan, v.dtype))
+    enough = jnp.where(fine, zero, np.asarray(np.nan, v.dtype))
     log_density = jnp.where(alive, log_total - norm, zero) + enough
     return log_density, jnp.where(alive, bent, zero) + enough

@@ -8,22 +8,26 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from .._checks import describe, refuse
+from .._sharding import on_any_mesh
 from .._types import RealScalar
 from ..states import Particles
 
 __all__ = ["energy", "mode", "moment", "momentum", "stress", "temperature"]
 
 
+@on_any_mesh
 def momentum(state: Particles) -> Float[Array, " d"]:
     """(1/N) sum_i v_i: momentum per particle."""
     return state.mean(state.velocity)
 
 
+@on_any_mesh
 def energy(state: Particles) -> RealScalar:
     """(1/2N) sum_i |v_i|^2: kinetic energy per particle."""
     return state.mean(jnp.sum(state.live_velocity**2, axis=1)) / 2
 
 
+@on_any_mesh
 def moment(state: Particles, *, order: int = 4, centred: bool = False) -> RealScalar:
     """(1/N) sum_i |v_i|^order, or of |v_i - u|^order with u the mean velocity (`centred`).
 
@@ -38,6 +42,7 @@ def moment(state: Particles, *, order: int = 4, centred: bool = False) -> RealSc
     return state.mean(jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
 
 
+@on_any_mesh
 def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float]) -> Complex[Array, ""]:
     r"""$\rho_k = \frac1N \sum_i e^{-i k \cdot v_i}$, the Fourier mode of the empirical measure; k = `wavevector`, (d,).
 
@@ -53,6 +58,7 @@ def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float
     return jax.lax.complex(state.mean(jnp.cos(phase)), -state.mean(jnp.sin(phase)))
 
 
+@on_any_mesh
 def stress(state: Particles) -> Float[Array, "d d"]:
     """The pressure tensor (1/N) sum_i (v_i - u)(v_i - u)^T, u the mean velocity: d T is its trace."""
     v = _centred(state)
@@ -60,6 +66,7 @@ def stress(state: Particles) -> Float[Array, "d d"]:
     return jnp.einsum("ni,nj->ij", v, v, precision=jax.lax.Precision.HIGHEST) / state.num_alive
 
 
+@on_any_mesh
 def temperature(state: Particles) -> RealScalar:
     """tr(stress)/d = (1/(d N)) sum_i |v_i - u|^2."""
     return moment(state, order=2, centred=True) / state.dim

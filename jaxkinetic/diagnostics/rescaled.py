@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._checks import check_scalar, refuse
+from .._sharding import on_any_mesh
 from .._types import RealScalar, RealScalarLike
 from ..states import Particles
 from .moments import momentum, temperature
@@ -17,11 +18,13 @@ from .moments import momentum, temperature
 __all__ = ["SelfSimilar", "rescaled_density", "rescaled_f1", "rescaled_f2", "self_similar", "self_similar_time"]
 
 
+@on_any_mesh
 def rescaled_density(state: Particles, *, volume: RealScalarLike) -> RealScalar:
     """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles."""
     return state.num_alive / _volume(volume, state)
 
 
+@on_any_mesh
 def rescaled_f1(
     state: Particles, *, volume: RealScalarLike, of: Callable[[Particles], Float[Array, " N"] | Float[Array, "N m"]]
 ) -> RealScalar | Float[Array, " m"]:
@@ -33,6 +36,7 @@ def rescaled_f1(
     return jnp.sum(_of_alive(state, of), axis=0) / _volume(volume, state)
 
 
+@on_any_mesh
 def rescaled_f2(
     state: Particles, *, volume: RealScalarLike, of: Callable[[Particles], Float[Array, " N"] | Float[Array, "N m"]]
 ) -> RealScalar | Float[Array, "m m"]:
@@ -59,6 +63,7 @@ class SelfSimilar(NamedTuple):
     xi: Float[Array, "N d"]
 
 
+@on_any_mesh
 def self_similar(state: Particles, *, volume: RealScalarLike) -> SelfSimilar:
     r"""(LNP 6.5) $f = n (2T)^{-d/2} \psi(\tau, (v-u)/\sqrt{2T})$: n, T, u and the particles of psi, $\int |\xi|^2 \psi = d/2$.
 

@@ -42,7 +42,7 @@ def flow(options: AmplitudeOptions, num_steps: int) -> MeanFieldFlow:
 
 
 def sampled(options: AmplitudeOptions, num_particles: int, mean: MeanFieldFlow, *, swaps: int = 1) -> Counting:
-    key = jax.random.fold_in(jax.random.key(options.seed), num_particles)
+    key = jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), num_particles)
     return sampled_counting(key, mean, num_particles, samples=options.replicas, swaps=swaps)
 
 

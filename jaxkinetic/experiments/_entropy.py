@@ -30,7 +30,7 @@ def excess_entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:
     groups = np.array_split(velocities, min(_GROUPS, len(velocities)))
     k = min(5, min(len(g) for g in groups) * options.particles - 1)
     at_unit = float(exact.maxwellian_entropy(options.dim))
-    bias_key = jax.random.fold_in(jax.random.key(options.seed), options.replicas)
+    bias_key = jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), options.replicas)
     sizes = {len(g) * options.particles for g in groups}
     biases = {size: knn_entropy_bias(bias_key, size, options.dim, k=k, replicas=_bias_replicas(size)) for size in sizes}
     bias_stderr = max(stderr for _, stderr in biases.values())
@@ -70,7 +70,7 @@ def fisher_excess(velocities: np.ndarray, options: Options) -> tuple[np.ndarray,
     """(I T/d - 1, its standard error, M) at every time: Fisher's information of the first M <= 8192 particles of every run over
     that of the Maxwellian of their temperature, by the same estimator on Maxwellians of M particles. 0 in equilibrium."""
     num, dim = min(_FISHER_PARTICLES, velocities.shape[2]), velocities.shape[3]
-    key = jax.random.fold_in(jax.random.key(options.seed), options.replicas + 1)
+    key = jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), options.replicas + 1)
     bias, bias_stderr = fisher_information_bias(key, num, dim, replicas=8)
     relative = np.empty(velocities.shape[:2])
     for r, run in enumerate(velocities):

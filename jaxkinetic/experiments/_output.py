@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from .._checks import refuse
+from .._signals import held_signals
 from ._experiment import Report
 from ._partial import differing
 
@@ -78,7 +79,7 @@ def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
         lambda file: figure.savefig(file, format="png"),
         lambda file: file.write(text.encode() + b"\n"),
     )
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
+    with held_signals(), tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
         for name, fill in zip(FILES, fills, strict=True):
             with open(Path(temporary) / name, "wb") as file:
                 fill(file)

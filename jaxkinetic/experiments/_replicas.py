@@ -57,7 +57,7 @@ def run_replicas(
     # The host gets a say (an interrupt, a part on disk) between parts.
     size = 1 if few else batch * max(1, options.replicas // (_PARTS * batch))
     parts = -(-options.replicas // size)
-    keys = jax.random.split(jax.random.key(options.seed), parts * size)
+    keys = jax.random.split(jax.random.key(options.seed, impl="threefry2x32"), parts * size)
     with Progress(label, parts * size * len(steps), shown=watch.progress) as bar:
         save = Save(steps=steps, state=state, observe=observe)
         if few:

@@ -81,11 +81,12 @@ def _run(
         "seconds": round(elapsed, 2),
         "resumed": resume,
     }
+    # Written before anything is printed: the reader of a pipe may have left.
+    paths = write(folder, report, manifest)
+    partial.clear()
     if not quiet:
         print(f"\n{report.table}\n")
         for finding in report.findings:
             print(f"- {finding}")
-    paths = write(folder, report, manifest)
-    partial.clear()
     print(f"\n{elapsed:.0f} s. Wrote {', '.join(str(p) for p in paths)}", flush=True)
     return report

@@ -124,9 +124,6 @@ def _sweep(
         run_to_files(experiment, options, precision, own, resume=go_on, force=force, quiet=True)
         numbers.append(json.loads((own / "result.json").read_text())["results"])
     report = _summary(experiment, name, values, numbers, cells)
-    print(f"\n{report.table}\n")
-    for finding in report.findings:
-        print(f"- {finding}")
     common = identity(experiment, cells[0], precision)
     parameters = [identity(experiment, cell, precision)["parameters"] for cell in cells]
     # What every cell has; the others (the option itself, what was fitted to it) are lists in the order of `values`.
@@ -144,6 +141,9 @@ def _sweep(
         "folders": folders,
     }
     paths = write(folder, report, manifest)
+    print(f"\n{report.table}\n")
+    for finding in report.findings:
+        print(f"- {finding}")
     print(f"\nWrote {', '.join(str(p) for p in paths)}")
 
 

@@ -14,6 +14,7 @@ import jax
 from .. import __version__
 from .._checks import did_you_mean, refuse
 from .._files import as_path
+from .._signals import STOPPED, leave_on_signals
 from .._solution import SimulationError
 from ..plotting import need_matplotlib
 from . import CATALOGUE
@@ -21,6 +22,7 @@ from ._allowed import options_of
 from ._compilation_cache import cache_folder
 from ._experiment import KINDS, Experiment
 from ._output import prepare
+from ._process import check_devices, outlive_readers
 from ._run import run_to_files
 from ._sweep import parse_over, sweep
 
@@ -64,17 +66,18 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0, or 2 with one sentence on standard error."""
+    """Exit status 0, or 2 with one sentence on standard error. Ctrl-C: 130, SIGTERM: 143. With `arguments` None, which means
+    those of the process, both end the process at once."""
+    if arguments is None:
+        outlive_readers()
+        leave_on_signals()
     try:
         return _main(arguments)
     except (ValueError, SimulationError, OSError, ImportError) as error:
         print(f"jaxkinetic: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(
-            "jaxkinetic: stopped; earlier results were left as they are. `run ... --resume`, or the same `sweep`, goes on.",
-            file=sys.stderr,
-        )
+        print(STOPPED, file=sys.stderr)
         return 130
 
 
@@ -129,6 +132,7 @@ def _set_up(bits: int, compilation_cache: bool) -> None:
                 jax.config.update(f"jax_persistent_cache_{name}", least)
     else:
         jax.config.update("jax_enable_compilation_cache", False)
+    check_devices()
 
 
 def _explained(words: Sequence[str]) -> Experiment | None:

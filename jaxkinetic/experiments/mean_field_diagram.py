@@ -150,7 +150,7 @@ def _at_points(options: AmplitudeOptions, pseudo: Wave) -> tuple[np.ndarray, np.
 
 def _weak_distance(options: AmplitudeOptions, f: Density, dt: jax.Array) -> tuple[np.ndarray, np.ndarray]:
     """Means over N particles less those of f, and their standard errors over independent systems of N."""
-    num, key = options.particles, jax.random.fold_in(jax.random.key(options.seed), 1)
+    num, key = options.particles, jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), 1)
     runs = max(16, options.replicas // 16)
     start = (c.reshape(runs, num) for c in datum(options).sample(key, runs * num, dt.dtype))
     x, v = nbody_characteristics(potential(), *start, dt=dt, num_steps=options.steps)

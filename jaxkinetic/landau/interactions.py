@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from jaxkinetic_kernels import positive_power
@@ -329,7 +330,7 @@ class PowerLaw(AbstractRadial):
         least, most = least * least, most * most
         unbounded = (self.gamma < 0) & (least + self.softening.astype(least.dtype) ** 2 == 0)
         largest = jnp.maximum(self.psi(least), self.psi(most))
-        return jnp.where(unbounded, jnp.full((), jnp.inf, least.dtype), largest)
+        return jnp.where(unbounded, np.asarray(np.inf, least.dtype), largest)
 
 
 def vectors(argument: str, z: Any, dim: int | None = None) -> Float[Array, "*batch d"]:

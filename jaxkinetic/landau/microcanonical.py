@@ -226,13 +226,13 @@ class Microcanonical(AbstractPairJump):
     def _constant(self, dtype: jnp.dtype) -> RealScalar:
         """1/h; NaN unless h is positive. One expression for the rate and its bound."""
         h = self.epsilon.astype(dtype)
-        return 1 / jnp.where(h > 0, h, jnp.full((), jnp.nan, dtype))
+        return 1 / jnp.where(h > 0, h, np.asarray(np.nan, dtype))
 
     def _half_angle(self, dtype: jnp.dtype) -> RealScalar:
         """sin^2(epsilon/2) of the fixed angle; NaN if that is none."""
         angle = self.epsilon.astype(dtype)
         fine = (angle > 0) & (angle <= _PI)
-        return jnp.where(fine, jnp.sin(angle / 2) ** 2, jnp.full((), jnp.nan, dtype))
+        return jnp.where(fine, jnp.sin(angle / 2) ** 2, np.asarray(np.nan, dtype))
 
     def _turned(self, psi: Array, dim: int) -> Array:
         """sin^2(theta/2) of a law whose angle is a number."""
@@ -253,7 +253,7 @@ def _least(floor: RealScalar | None, dtype: jnp.dtype) -> RealScalar:
     if floor is None:
         return jnp.zeros((), dtype)
     floor = floor.astype(dtype)
-    return jnp.where(floor >= 0, floor, jnp.full((), jnp.nan, dtype))
+    return jnp.where(floor >= 0, floor, np.asarray(np.nan, dtype))
 
 
 def check_angle(epsilon: RealScalarLike) -> None:

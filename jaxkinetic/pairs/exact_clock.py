@@ -40,7 +40,8 @@ class ExactClock(AbstractScheme):
     The law does not depend on it, and where rates are constant and nobody dies neither does the path. `max_windows` (of an
     interval), `max_waves` (of a window): None, or integers, which reverse mode needs; running out ends the run with a sentence.
 
-    `stats`: `windows`, `waves`, `candidates`, `collisions` (all events that happened), `acceptance` (collisions/candidates).
+    `stats`: `windows`, `waves`, `candidates`, `collisions` (all events that happened), `acceptance` (collisions/candidates,
+    0 without candidates).
 
     Cost of a window: a few passes over its capacity, one a wave of a memory fill over N, and, unless rates are bounded, one
     over the particles; an interval has at least one window. Memory O(N + capacity). Derivatives in what rates do not depend

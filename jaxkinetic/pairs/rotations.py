@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import cos_sin, materialise, normals, square_root, uniform
@@ -44,7 +45,7 @@ def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components)
     # Materialised: otherwise every kernel that reads tau evaluates psi again.
     tau = materialise(jnp.clip(tau, jnp.asarray(1e-30, dtype), jnp.asarray(LATEST, dtype)))
     turned = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
-    rest = jnp.where(wrong, jnp.full((), jnp.nan, dtype), jnp.zeros((), dtype))
+    rest = jnp.where(wrong, np.asarray(np.nan, dtype), jnp.zeros((), dtype))
     return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
 
 
@@ -62,7 +63,7 @@ def rotation(words: PairWords, x: Float[Array, "*#pairs"], z: Components) -> Com
     wrong = ~((x >= 0) & (x <= 1))
     x = jnp.where(moving & ~wrong, x, jnp.full((), 0.5, dtype))
     turned = _turned(words, x, z)
-    rest = jnp.where(wrong, jnp.full((), jnp.nan, dtype), jnp.zeros((), dtype))
+    rest = jnp.where(wrong, np.asarray(np.nan, dtype), jnp.zeros((), dtype))
     return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
 
 

@@ -163,4 +163,4 @@ def _scan(residual: Callable[[Array], Array], *sizes: Array) -> Array:
     good = (errors < tolerance) & jnp.isfinite(roots.real) & (roots.real > -1e-9 * jnp.maximum(jnp.abs(roots), 1))
     height = jnp.where(good, roots.imag, -jnp.inf)
     best = jnp.argmax(height)
-    return jnp.where(good.any(), roots[best], jnp.asarray(complex(math.nan, math.nan), roots.dtype))
+    return jnp.where(good.any(), roots[best], np.asarray(complex(np.nan, np.nan), roots.dtype))

@@ -10,6 +10,7 @@ from jaxtyping import Array, Complex, Float
 
 from .. import spectral
 from .._checks import check_integer, describe, refuse
+from .._sharding import on_any_mesh
 from .._types import RealScalar
 from ..states import Density, Particles, Wave, square_modulus, volume_element
 from .potentials import AbstractPotential
@@ -23,6 +24,7 @@ State = Density | Wave
 AnyState = Density | Wave | Particles
 
 
+@on_any_mesh
 def phase_space_density(state: State) -> Float[Array, "*grid"]:
     """f(x, v), on the grid."""
     if isinstance(state, Density):
@@ -33,12 +35,14 @@ def phase_space_density(state: State) -> Float[Array, "*grid"]:
     return alpha.real**2 + alpha.imag**2
 
 
+@on_any_mesh
 def density(state: State) -> Float[Array, "*places"]:
     """rho(x) = int f dv."""
     f, d = phase_space_density(state), state.grid.half
     return jnp.sum(f, tuple(range(d, 2 * d))) * volume_element(state.grid.axes[d:])
 
 
+@on_any_mesh
 def density_mode(state: State, *, number: int = 1) -> Complex[Array, ""]:
     r"""$\int \rho\,e^{-ik(x_1 - x_0)} dx$, k = 2 pi number/length along the first direction, x_0 the start of the axis."""
     rho, d = density(state), state.grid.half
@@ -48,6 +52,7 @@ def density_mode(state: State, *, number: int = 1) -> Complex[Array, ""]:
     return jnp.fft.fft(line)[number]
 
 
+@on_any_mesh
 def magnetisation(state: AnyState) -> Complex[Array, ""]:
     r"""$M = \int \rho\,e^{ix_1} dx$, of particles their mean of $e^{ix_1}$: the order parameter of the HMF model, whose
     field energy is -strength |M|^2/2 (of N particles, -strength (N |M|^2 - 1)/(2 (N - 1)))."""
@@ -60,6 +65,7 @@ def magnetisation(state: AnyState) -> Complex[Array, ""]:
     return jax.lax.complex(jnp.sum(rho * jnp.cos(x)) * cell, jnp.sum(rho * jnp.sin(x)) * cell)
 
 
+@on_any_mesh
 def momentum(state: AnyState) -> Float[Array, " d"]:
     """int v f, d components; of particles the mean of v. Kept by the dynamics, and by every step of it, on a torus."""
     if isinstance(state, Particles):
@@ -68,6 +74,7 @@ def momentum(state: AnyState) -> Float[Array, " d"]:
     return jnp.stack([jnp.sum(f * v) for v in grid.mesh[grid.half :]]) * grid.cell
 
 
+@on_any_mesh
 def kinetic_energy(state: AnyState) -> RealScalar:
     """int |v|^2 f/2; of particles the mean of |v|^2/2."""
     if isinstance(state, Particles):
@@ -76,6 +83,7 @@ def kinetic_energy(state: AnyState) -> RealScalar:
     return sum((jnp.sum(f * v * v) for v in grid.mesh[grid.half :]), start=jnp.zeros((), f.dtype)) * grid.cell / 2
 
 
+@on_any_mesh
 def potential_energy(state: AnyState, potential: AbstractPotential) -> RealScalar:
     """(1/2) int rho Gamma * rho: the energy of the field. That of a cosine perturbation of rho goes as its square. Of N
     particles the mean over ordered pairs of Gamma/2: their energy divided by N."""
@@ -86,6 +94,7 @@ def potential_energy(state: AnyState, potential: AbstractPotential) -> RealScala
     return jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2
 
 
+@on_any_mesh
 def energy(state: AnyState, potential: AbstractPotential) -> RealScalar:
     """H(f), or H_N/N of particles: kinetic and potential. Kept by the dynamics; by a scheme to its order."""
     return kinetic_energy(state) + potential_energy(state, potential)
@@ -97,6 +106,7 @@ def _positions(state: Particles) -> Array:
     return state.position
 
 
+@on_any_mesh
 def casimir(state: State, fn: Callable[[Float[Array, "*grid"]], Float[Array, "*grid"]]) -> RealScalar:
     """int fn(f) over phase space. Kept by the dynamics for every fn; of a `Density` int f^2 by every step on the grid too."""
     if not callable(fn):
@@ -104,6 +114,7 @@ def casimir(state: State, fn: Callable[[Float[Array, "*grid"]], Float[Array, "*g
     return jnp.sum(fn(phase_space_density(state))) * state.grid.cell
 
 
+@on_any_mesh
 def hamiltonian(wave: Wave, potential: AbstractPotential) -> RealScalar:
     r"""$H_{Vl} = H_{Ht} = \frac{1}{2i}\int (\tfrac{v^2}{2} + \Gamma*|\alpha|^2)[\bar\alpha, \alpha]
     = \frac12\Big(\int k\cdot v\,|\alpha_k(v)|^2 - \int E\cdot M\Big)$, E = grad Gamma * rho, $M = \int \xi |\hat\alpha|^2 d\xi$

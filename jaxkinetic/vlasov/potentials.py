@@ -299,7 +299,7 @@ class Poisson(AbstractPotential):
         return False
 
     def bound(self, dim: int) -> RealScalar:
-        return jnp.full((), jnp.inf, self.strength.dtype)
+        return jnp.asarray(np.asarray(np.inf, self.strength.dtype))
 
 
 class Harmonic(AbstractPotential):
@@ -368,7 +368,7 @@ class Harmonic(AbstractPotential):
         return False
 
     def bound(self, dim: int) -> RealScalar:
-        return jnp.full((), jnp.inf, self.stiffness.dtype)
+        return jnp.asarray(np.asarray(np.inf, self.stiffness.dtype))
 
 
 class Custom(AbstractPotential):

@@ -48,12 +48,12 @@ def _half_integer(x: jax.Array, exponent: jax.Array) -> jax.Array:
     power = jnp.where(exponent == 0, jnp.ones_like(x), x * root)
     for half, value in ((-0.5, root), (-1.0, root * root), (-1.5, root * root * root)):
         power = jnp.where(exponent == half, value, power)
-    return jnp.where(x < jnp.inf, power, jnp.full((), jnp.nan, x.dtype))
+    return jnp.where(x < jnp.inf, power, math.nan)
 
 
 def _general(x: jax.Array, exponent: jax.Array) -> jax.Array:
     if x.dtype != jnp.float32:
-        return jnp.exp(exponent * jnp.log(jnp.where(x < jnp.inf, x, jnp.full((), jnp.nan, x.dtype))))
+        return jnp.exp(exponent * jnp.log(jnp.where(x < jnp.inf, x, math.nan)))
     bits = jax.lax.bitcast_convert_type(x, jnp.int32)
     k = (bits - jnp.int32(_SQRT_HALF)) >> 23
     m = jax.lax.bitcast_convert_type(bits - (k << 23), jnp.float32)
@@ -64,7 +64,7 @@ def _general(x: jax.Array, exponent: jax.Array) -> jax.Array:
     # 2^n as two factors: one alone cannot reach the subnormals or infinity.
     n = jnp.clip(n, -252, 254).astype(jnp.int32)
     power = power * _exponential(n >> 1) * _exponential(n - (n >> 1))
-    return jnp.where(x < jnp.inf, power, jnp.full((), jnp.nan, jnp.float32))
+    return jnp.where(x < jnp.inf, power, math.nan)
 
 
 def _exponential(n: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ import pytest
 from helpers import count_traces
 
 import jaxkinetic as jk
+from jaxkinetic._simulate import run_words
 from jaxkinetic_kernels import fold_in
 
 pytestmark = pytest.mark.newest
@@ -329,3 +330,30 @@ def test_replica_continues_from_the_ensemble(tmp_path):
         )
         rest = jk.simulate(KAC, one, num_steps=3).final.velocity
         np.testing.assert_allclose(rest, whole.final.velocity[3], rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+def test_replicas_of_another_kind_of_key(impl):
+    """A replica is the single run in a batch of 4, for the kinds of keys whose draws for many keys at once depend on how many
+    there are. Catches initial states and noise drawn in a batch."""
+    key = jax.random.key(3, impl=impl)
+    together = ensemble(key=key, batch=4)
+    for r in (0, 5, 6):
+        start, noise = jax.random.split(jax.random.fold_in(key, r))
+        alone = jk.simulate(KAC, initial(start), key=noise, dt=0.01, num_steps=7, save=SAVE)
+        np.testing.assert_allclose(together.observed["M4"][r], alone.observed["M4"], rtol=1e-12)
+
+
+def test_words_of_a_key_in_a_batch():
+    """The words of a run under `jax.vmap` are those of the run alone for every kind of key, raw ones included. Catches words
+    that are drawn for the batch."""
+    many = [jax.random.split(jax.random.key(0, impl=impl), 3) for impl in ("threefry2x32", "rbg", "unsafe_rbg")]
+    many.append(jax.random.split(jax.random.PRNGKey(0), 3))
+    for keys in many:
+        np.testing.assert_array_equal(jax.vmap(run_words)(keys)[2], run_words(keys[2]))
+    with jax.default_prng_impl("rbg"):
+        keys = jax.random.split(jax.random.PRNGKey(0), 3)
+        assert keys.shape == (3, 4)
+        np.testing.assert_array_equal(jax.vmap(run_words)(keys)[2], run_words(keys[2]))
+        with pytest.raises(ValueError, match="`key` must be one JAX key"):
+            run_words(jnp.zeros(2, jnp.uint32))

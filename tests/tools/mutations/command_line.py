@@ -15,8 +15,8 @@ MUTATIONS = [
         "cli-seed",
         "The seed of an experiment is not used.",
         EXPERIMENTS + "_replicas.py",
-        "jax.random.split(jax.random.key(options.seed), parts * size)",
-        "jax.random.split(jax.random.key(0), parts * size)",
+        'jax.random.key(options.seed, impl="threefry2x32"), parts * size)',
+        'jax.random.key(0, impl="threefry2x32"), parts * size)',
         tests("command_line/test_command_line.py", "test_seed_determines_the_table"),
     ),
     Mutation(

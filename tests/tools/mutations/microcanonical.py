@@ -47,7 +47,7 @@ MUTATIONS = [
         "mbc-negative-floor",
         "A traced negative floor acts like its absolute value.",
         LANDAU + "microcanonical.py",
-        "return jnp.where(floor >= 0, floor, jnp.full((), jnp.nan, dtype))",
+        "return jnp.where(floor >= 0, floor, np.asarray(np.nan, dtype))",
         "return floor",
         tests("laws/test_microcanonical_limits.py", "test_invalid_traced_floor_stops_the_run[heat_kernel]"),
     ),

@@ -1,0 +1,68 @@
+"""Arrays and meshes whose axes are Explicit, which is the default of `jax.make_mesh`: to Auto axes.
+
+With Explicit axes every gather, sort and contraction over a sharded axis has to name the sharding of its result. Programs here
+leave that to the compiler.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import jax
+from jax.core import Tracer
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def automatic_mesh(mesh: Mesh) -> Mesh:
+    """The same devices and names, all axes Auto."""
+    return Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,) * len(mesh.axis_names))
+
+
+def explicit_context() -> bool:
+    """Whether the code runs inside `jax.set_mesh` of a mesh with Explicit axes."""
+    return bool(jax.sharding.get_abstract_mesh().explicit_axes)
+
+
+def automatic(tree: Any) -> Any:
+    """The tree with its arrays on the same devices in the same parts, and no axis Explicit. Inside `jax.set_mesh` of a mesh
+    with Explicit axes, where Auto ones are not allowed: with a copy of each array on every device."""
+    if not any(_is_explicit(leaf) for leaf in jax.tree.leaves(tree)):
+        return tree
+    put = _copied if explicit_context() else _automatic
+    return jax.tree.map(lambda leaf: put(leaf) if _is_explicit(leaf) else leaf, tree)
+
+
+def on_any_mesh(fn: _F) -> _F:
+    """`fn`, for arguments with arrays sharded over Explicit axes too."""
+
+    @functools.wraps(fn)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = automatic((args, kwargs))
+        return fn(*args, **kwargs)
+
+    return cast(_F, wrapped)
+
+
+def _is_explicit(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and bool(jax.typeof(leaf).sharding.mesh.explicit_axes)
+
+
+def _automatic(array: jax.Array) -> jax.Array:
+    if isinstance(array, Tracer):
+        return _automatic_in_trace(array)
+    sharding: Any = array.sharding
+    return jax.device_put(array, NamedSharding(automatic_mesh(sharding.mesh), sharding.spec))
+
+
+# Jitted: under `jax.grad` alone a tracer does not know its devices.
+@jax.jit
+def _automatic_in_trace(array: jax.Array) -> jax.Array:
+    sharding = jax.typeof(array).sharding
+    mesh = AbstractMesh(sharding.mesh.axis_sizes, sharding.mesh.axis_names)
+    return jax.device_put(array, NamedSharding(mesh, sharding.spec))  # pyright: ignore[reportArgumentType]
+
+
+def _copied(array: jax.Array) -> jax.Array:
+    return jax.sharding.reshard(array, PartitionSpec())

@@ -1,0 +1,189 @@
+"""Several devices: meshes with Explicit and Auto axes, sharded states, callbacks to the host. Each set of cases is one process,
+in which the CPU stands for four devices."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.newest
+
+
+def run(code, *, timeout, **environment):
+    """What a process prints that sees four devices. It is killed after `timeout` seconds."""
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+    given = {**os.environ, "XLA_FLAGS": flags, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", **environment}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=given, timeout=timeout)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.split()
+
+
+COMMON = """
+import tempfile
+import jax, jax.numpy as jnp, numpy as np
+import jaxkinetic as jk
+jax.config.update("jax_enable_x64", True)
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+def initial(key):
+    return jk.initial.bkw(key, 8, 3, beta=0.4)
+
+def same(x, y):
+    np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-11, atol=1e-13)
+
+KEY = jax.random.key(1)
+save = jk.Save(every=2, observe={"M4": jk.diagnostics.moment})
+of_all = dict(key=KEY, replicas=8, dt=0.01, num_steps=4, batch=2, save=save)
+of_one = dict(key=KEY, dt=0.01, num_steps=4, save=save)
+kac = jk.landau.Kac(jk.landau.Maxwell())
+wanted = jk.ensemble(kac, initial, **of_all).observed["M4"]
+start = initial(KEY)
+explicit = jax.make_mesh((4,), ("replica",))
+assert explicit.axis_types == (AxisType.Explicit,), "the default"
+over = NamedSharding(explicit, PartitionSpec("replica"))
+state = jax.device_put(start, over)
+
+def check_ensemble(mesh):
+    shared = jk.ensemble(kac, initial, mesh=mesh, **of_all)
+    same(shared.observed["M4"], wanted)
+    same(shared.observed["M4"][3], wanted[3])
+    assert len(shared.observed["M4"].sharding.device_set) == mesh.size
+"""
+
+QUICK = """
+check_ensemble(explicit)
+alone, shared = (jk.simulate(kac, s, scheme=jk.pairs.RandomMatching(), **of_one) for s in (start, state))
+same(shared.final.velocity, alone.final.velocity)
+same(shared.observed["M4"][1], alone.observed["M4"][1])
+assert len(shared.final.velocity.sharding.device_set) == 4
+same(jk.diagnostics.knn_entropy(state), jk.diagnostics.knn_entropy(start))
+same(jk.diagnostics.stress(state), jk.diagnostics.stress(start))
+print("fine")
+"""
+
+ALL = """
+schemes = jk.EulerMaruyama(), jk.pairs.RandomMatching(), jk.pairs.Sweep()
+alone = [jk.simulate(kac, start, scheme=scheme, **of_one) for scheme in schemes]
+walk = jk.boltzmann.KacWalk(jk.boltzmann.HardSphere(), 8.0, annihilation=0.3)
+walked = [jk.simulate(walk, start, scheme=s, **of_one) for s in (jk.pairs.ExactClock(), jk.pairs.TauLeap())]
+density = jk.vlasov.perturbed(
+    jk.vlasov.Maxwellian(length=2 * np.pi),
+    jk.Grid(jk.Axis(0.0, 2 * np.pi, 16), jk.Axis(-6.0, 12.0, 32, periodic=False)), 0.1,
+)
+vlasov = jk.vlasov.Vlasov(jk.vlasov.Cosine())
+flow = jk.simulate(vlasov, density, dt=0.1, num_steps=2).final.f
+
+def energy_after(velocity, at):
+    state = jk.Particles(velocity, alive=at.alive, ident=at.ident)
+    return jk.diagnostics.moment(jk.simulate(kac, state, key=KEY, dt=0.01, num_steps=2, throw=False).final)
+
+slope = jax.grad(energy_after)(start.velocity, start)
+one = jax.make_mesh((1,), ("replica",))
+automatic = jax.make_mesh((4,), ("replica",), axis_types=(AxisType.Auto,))
+for mesh in (explicit, one, automatic):
+    check_ensemble(mesh)
+    reduced = jk.ensemble(kac, initial, mesh=mesh, reduce=jk.MeanVar(), **of_all).observed["M4"]
+    same(reduced.mean, wanted.mean(0))
+    same(reduced.var, np.var(wanted, 0, ddof=1))
+print("ensembles")
+
+for mesh in (explicit, automatic):
+    parts = NamedSharding(mesh, PartitionSpec("replica"))
+    state = jax.device_put(start, parts)
+    for scheme, ref in zip(schemes, alone):
+        got = jk.simulate(kac, state, scheme=scheme, **of_one)
+        same(got.final.velocity, ref.final.velocity)
+        same(got.observed["M4"][1], ref.observed["M4"][1])
+    for ref in walked:
+        got = jk.simulate(walk, state, scheme=ref.checkpoint.scheme, **of_one)
+        same(got.final.velocity, ref.final.velocity)
+    assert len(got.final.velocity.sharding.device_set) == 4
+    for name in ("stress", "knn_entropy", "kde_entropy", "temperature", "fisher_information", "pair_correlation"):
+        observe = getattr(jk.diagnostics, name)
+        same(observe(state), observe(start))
+    for p in (1, 2):
+        same(jk.diagnostics.wasserstein(state, state, order=p), 0)
+        same(jk.diagnostics.sliced_wasserstein(state, start, order=p), 0)
+    f = jax.tree.map(lambda x: jax.device_put(x, parts) if x.ndim == 2 else x, density)
+    same(jk.simulate(vlasov, f, dt=0.1, num_steps=2).final.f, flow)
+    same(jk.vlasov.momentum(f), jk.vlasov.momentum(density))
+print("states")
+
+state = jax.device_put(start, over)
+same(jax.grad(energy_after)(state.velocity, state), slope)
+same(jax.jit(jax.grad(energy_after))(state.velocity, state), slope)
+same(jax.jit(jk.diagnostics.knn_entropy)(state), jk.diagnostics.knn_entropy(start))
+print("traced")
+
+with tempfile.TemporaryDirectory() as folder:
+    for part in jk.iterate(kac, state, chunk=2, num_steps=2, path=folder, scheme=schemes[0], key=KEY, dt=0.01, save=save):
+        pass
+    at = jk.load_checkpoint(folder + "/checkpoint.npz")
+    same(jk.simulate(kac, at, num_steps=2).final.velocity, alone[0].final.velocity)
+    put = jax.tree.map(lambda x: jax.device_put(x, over) if x.ndim and x.shape[0] == 8 else x, at)
+    same(jk.simulate(kac, put, num_steps=2).final.velocity, alone[0].final.velocity)
+    same(jk.simulate(kac, part.checkpoint, num_steps=2).final.velocity, alone[0].final.velocity)
+print("files")
+
+with jax.set_mesh(explicit):
+    inside = jk.ensemble(kac, initial, mesh=explicit, **of_all).observed["M4"]
+    same(inside[3], wanted[3])
+    same(jk.simulate(kac, state, scheme=schemes[1], **of_one).final.velocity, alone[1].final.velocity)
+    same(jk.diagnostics.knn_entropy(state), jk.diagnostics.knn_entropy(start))
+    try:
+        jk.ensemble(kac, initial, mesh=one, **of_all)
+    except ValueError as error:
+        assert "`mesh` must be the one of `jax.set_mesh`" in str(error)
+    else:
+        raise AssertionError
+print("context")
+"""
+
+
+@pytest.mark.timeout(120)
+def test_explicit_mesh():
+    """An ensemble on four devices, and a state sharded over them, with the Explicit axes that `jax.make_mesh` gives, are those
+    of one device. Catches a gather, sort or product over an Explicit axis, and results that cannot be indexed."""
+    assert run(COMMON + QUICK, timeout=100) == ["fine"]
+
+
+@pytest.mark.slow
+def test_explicit_and_automatic_meshes():
+    """Ensembles, sharded states, gradients, chunks, checkpoints and diagnostics on meshes of one and four devices, with
+    Explicit and Auto axes, inside `jax.set_mesh` and outside, give what one device gives. Catches what the test above does."""
+    assert run(COMMON + ALL, timeout=250) == ["ensembles", "states", "traced", "files", "context"]
+
+
+HOST = """
+import os
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:2]))  # fewer threads than devices, on every machine
+import jax, numpy as np
+import jaxkinetic as jk
+
+def initial(key):
+    return jk.initial.maxwellian(key, 20_000, 3)
+
+def assigned(state):
+    wide = state.velocity.reshape(-1, 300)[:128]
+    return jk.diagnostics.wasserstein(jk.Particles(wide), jk.Particles(wide[::-1]))
+
+mesh = jax.make_mesh((4,), ("replica",))
+save = jk.Save(observe={"H": jk.diagnostics.knn_entropy, "W": assigned}, steps=(0, 1))
+options = dict(scheme=jk.pairs.RandomMatching(), key=jax.random.key(0), dt=0.01, num_steps=1, save=save)
+runs = jk.ensemble(jk.landau.Kac(jk.landau.Maxwell()), initial, replicas=8, batch=2, mesh=mesh, **options)
+for r in (0, 7):
+    start = initial(jax.random.split(jax.random.fold_in(jax.random.key(0), r))[0])
+    np.testing.assert_allclose(runs.observed["H"][r, 0], jk.diagnostics.knn_entropy(start), rtol=1e-5)
+np.testing.assert_allclose(runs.observed["W"], 0, atol=1e-5)
+print("fine")
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the number of threads cannot be limited")
+def test_host_functions_on_many_devices():
+    """Neighbours and assignments of large arrays are found on the host while programs on four devices run in two threads.
+    Catches a callback that waits for a thread while every thread waits for a callback: such a run never ends."""
+    assert run(HOST, timeout=100) == ["fine"]

@@ -1,0 +1,121 @@
+"""Devices, callbacks, keys of other kinds, NaN on purpose, signals and pipes."""
+
+from .mutation import EXPERIMENTS, Mutation, tests
+
+_DEVICES, _ENSEMBLE, _NANS = "core/test_devices.py", "core/test_ensemble.py", "core/test_debug_nans.py"
+_PROCESS = "command_line/test_process.py"
+
+MUTATIONS = [
+    Mutation(
+        "mesh-stays-explicit",
+        "An ensemble uses the Explicit axes of its mesh.",
+        "jaxkinetic/_ensemble.py",
+        "mesh = automatic_mesh(mesh)",
+        "pass",
+        tests(_DEVICES, "test_explicit_mesh"),
+    ),
+    Mutation(
+        "state-stays-explicit",
+        "A run uses the Explicit axes of its state.",
+        "jaxkinetic/_simulate.py",
+        "save = automatic(given)",
+        "save = given",
+        tests(_DEVICES, "test_explicit_mesh"),
+    ),
+    Mutation(
+        "observable-stays-explicit",
+        "A diagnostic uses the Explicit axes of its state.",
+        "jaxkinetic/_sharding.py",
+        "args, kwargs = automatic((args, kwargs))",
+        "pass",
+        tests(_DEVICES, "test_explicit_mesh"),
+    ),
+    Mutation(
+        "host-function-by-copies",
+        "On a CPU the arguments of a host function are copied in a thread that may be waiting.",
+        "jaxkinetic/_host.py",
+        "cpu=on_cpu",
+        "cpu=elsewhere",
+        tests(_DEVICES, "test_host_functions_on_many_devices"),
+    ),
+    Mutation(
+        "start-drawn-in-a-batch",
+        "Initial states are drawn for a batch at once, whatever the kind of key.",
+        "jaxkinetic/_ensemble.py",
+        "elif same_in_batches(run.key):",
+        "elif True:",
+        tests(_ENSEMBLE, "test_replicas_of_another_kind_of_key[rbg]"),
+    ),
+    Mutation(
+        "words-drawn-in-a-batch",
+        "The words of runs are drawn for a batch at once, whatever the kind of key.",
+        "jaxkinetic/_simulate.py",
+        "return _bits(key) if same_in_batches(key) else _bits_one_by_one(key)",
+        "return _bits(key)",
+        tests(_ENSEMBLE, "test_words_of_a_key_in_a_batch"),
+    ),
+    Mutation(
+        "share-of-nothing",
+        "The acceptance of no candidates is 0/0.",
+        "jaxkinetic/_system.py",
+        "jnp.maximum(self.whole.value, 1)",
+        "self.whole.value",
+        tests(_NANS, "test_healthy_call[no_candidates]"),
+    ),
+    Mutation(
+        "nan-by-an-operation",
+        "A NaN for bad parameters is made by an operation, which JAX_DEBUG_NANS reports for good ones.",
+        "jaxkinetic/landau/microcanonical.py",
+        "jnp.where(h > 0, h, np.asarray(np.nan, dtype))",
+        "jnp.where(h > 0, h, jnp.full((), jnp.nan, dtype))",
+        tests(_NANS, "test_no_nan_in_an_operation_of_its_own"),
+    ),
+    Mutation(
+        "signal-as-an-exception",
+        "A signal raises KeyboardInterrupt instead of ending the process.",
+        "jaxkinetic/_signals.py",
+        "    else:\n        _leave(number)",
+        "    else:\n        raise KeyboardInterrupt",
+        tests(_PROCESS, "test_stopped_command[15-143]"),
+    ),
+    Mutation(
+        "signal-between-files",
+        "A signal ends the process between files that belong together.",
+        "jaxkinetic/_signals.py",
+        "    if _Held.blocks:\n",
+        "    if False:\n",
+        tests(_PROCESS, "test_signal_waits_for_files"),
+    ),
+    Mutation(
+        "signal-during-imports",
+        "Signals are listened to only after JAX is imported.",
+        "jaxkinetic/__main__.py",
+        "    leave_on_signals()\n    from",
+        "    from",
+        tests(_PROCESS, "test_stopped_while_starting"),
+    ),
+    Mutation(
+        "reader-ends-the-run",
+        "A run ends when the reader of its output leaves.",
+        EXPERIMENTS + "cli.py",
+        "        outlive_readers()\n",
+        "        pass\n",
+        tests(_PROCESS, "test_reader_that_leaves"),
+    ),
+    Mutation(
+        "table-before-results",
+        "The table is printed before the results are written.",
+        EXPERIMENTS + "_run.py",
+        "    paths = write(folder, report, manifest)\n",
+        '    print(f"{report.table}")\n    paths = write(folder, report, manifest)\n',
+        tests(_PROCESS, "test_results_before_the_table"),
+    ),
+    Mutation(
+        "missing-platform",
+        "A platform that is not there gives a traceback.",
+        EXPERIMENTS + "cli.py",
+        "    check_devices()\n",
+        "    pass\n",
+        tests(_PROCESS, "test_missing_platform"),
+    ),
+]
