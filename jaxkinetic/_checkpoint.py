@@ -21,6 +21,7 @@ class Checkpoint(eqx.Module):
     """The end of a run: `simulate(system, solution.checkpoint, num_steps=...)` continues it bitwise.
 
     `carry`, `aux`: the scheme's. `key`: the run's two words. `step`: absolute, a Python integer. `t0`, `dt`.
+    `clock`: t0 and dt in double precision, from which the times of saves are made; None where one of them was traced.
     `scheme`: the one that ran, and the default of the continuation. `origin`: the system that ran, or, read from a file,
     what it was in text; a run that goes on with another is refused.
     """
@@ -33,6 +34,7 @@ class Checkpoint(eqx.Module):
     dt: Float[Array, "*runs"]
     scheme: Any
     origin: Remembered | Fingerprint | None = None
+    clock: tuple[float, float] | None = eqx.field(static=True, default=None)
 
 
 def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
@@ -58,6 +60,7 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
         checkpoint.t0,
         checkpoint.dt,
         checkpoint.scheme,
+        clock=checkpoint.clock,
     )
     header = {
         "format": _FORMAT,
@@ -80,6 +83,8 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """
     header, named = read_arrays(path, _FORMAT, _VERSION)
     try:
+        # Files of version 0.1 have no clock: the times of their continuation are those of t0 and dt in the state's dtype.
+        header["tree"]["fields"].setdefault("clock", {"value": None})
         checkpoint = decode(header["tree"], [named[f"array_{i}"] for i in range(len(named))])
         own = Fingerprint(tuple((place, text) for place, text in header["system"])) if header["system"] else None
     except (KeyError, IndexError, TypeError, AttributeError) as error:
@@ -90,5 +95,5 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
         raise refuse("path", f"name a {_FORMAT} file", f"{str(path)!r} holds something else", "use another file")
     return Checkpoint(
         checkpoint.carry, checkpoint.aux, checkpoint.key, checkpoint.step, checkpoint.t0, checkpoint.dt, checkpoint.scheme,
-        own,
+        own, checkpoint.clock,
     )  # fmt: skip

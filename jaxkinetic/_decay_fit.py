@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from ._checks import is_traced
+from ._sums import time_since
 
 _RATES, _GOLDEN_STEPS, _CORRELATIONS = 256, 60, 50
 _STRETCHES, _LEAST_STRETCH, _MOST_STRETCH = 33, 0.05, 4.0
@@ -39,13 +40,14 @@ class DecayFit(eqx.Module):
     shape_stderr: Float[Array, ""]
     r2: Float[Array, ""]
     correlation_time: Float[Array, ""]
-    first_time: Float[Array, ""]
+    first_time: Float[Array, ""] | np.float64
     first_value: Float[Array, ""]
     model: str = eqx.field(static=True)
 
     def __call__(self, times: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-        elapsed = jnp.asarray(times) - self.first_time
-        clock = _clock(self.model, elapsed, self.first_time, self.shape)
+        dtype = self.first_value.dtype
+        elapsed = time_since(times, self.first_time, dtype)
+        clock = _clock(self.model, elapsed, jnp.asarray(self.first_time, dtype), self.shape)
         return self.first_value * jnp.exp(-self.rate * clock) + self.floor
 
     def __str__(self) -> str:

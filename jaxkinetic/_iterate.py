@@ -14,7 +14,7 @@ from ._checkpoint import Checkpoint, save_checkpoint
 from ._checks import check_integer, refuse
 from ._files import read_arrays, write_arrays
 from ._save import Save
-from ._simulate import simulate
+from ._simulate import simulate, times_of
 from ._solution import Solution
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Key, RealScalarLike, State
@@ -102,7 +102,7 @@ def _chunks(
                         file.unlink()
                 write_chunk(folder, solution)
             bar.update(size)
-            bar.set_postfix_str(f"t = {float(at.t0 + done * at.dt):.4g}", refresh=False)
+            bar.set_postfix_str(f"t = {float(times_of(at, np.asarray(done))):.4g}", refresh=False)
             yield solution
             if not bool(solution.result.ok):
                 return

@@ -10,13 +10,15 @@ import numpy as np
 from jaxtyping import Array, Int32
 
 from ._checks import check_integer, refuse
+from ._laws import hashable
 from ._types import Key, Observable, PyTree, RealScalar, State
 
 
 class Context(eqx.Module):
     """What a `Contextual` observable sees.
 
-    `t`, `dt`: scalars. `step`: absolute, int32. `system`, `state`. `key`: a JAX key of this observable's own, different
+    `t`, `dt`: scalars, in the state's dtype (late times in float32 are coarse: `step` tells them apart). `step`: absolute,
+    int32. `system`, `state`. `key`: a JAX key of this observable's own, different
     at every step and for every name, and independent of the noise of the run.
     """
 
@@ -36,7 +38,7 @@ class Contextual(eqx.Module):
     def __init__(self, fn: Observable):
         if not callable(fn):
             raise refuse("fn", "be a function of a Context", f"is {fn!r}", "pass `jk.Contextual(my_function)`")
-        self.fn = fn
+        self.fn = hashable(fn)
 
 
 class Save(eqx.Module):
@@ -51,7 +53,8 @@ class Save(eqx.Module):
 
     With neither `every` nor `steps`: the last step, or every step when `observe` is given. Saving and observing never
     change the path. Name observables with module-level functions, `jax.tree_util.Partial` or modules: a fresh lambda
-    compiles anew at each call.
+    compiles anew at each call. Of an object with `__call__` that is no module, a run sees the content that it had when it was
+    first observed.
     """
 
     every: int | None = eqx.field(static=True)
@@ -90,6 +93,7 @@ class Save(eqx.Module):
                     f"is {fn!r}",
                     "pass a function or `jk.Contextual`",
                 )
+            self.observe[name] = hashable(fn)
 
     def plan(self, first: int, last: int, fresh: bool) -> np.ndarray:
         """The absolute steps to be saved in a run from step `first` to step `last`."""

@@ -65,12 +65,14 @@ class Result(eqx.Module):
 class Solution(eqx.Module):
     """The outcome of `simulate`.
 
-    - `times`: (T,) of the saves. `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
+    - `times`: (T,) of the saves, t0 + step dt in NumPy's float64 whatever the state's dtype; traced if t0 or dt is, and rounded
+      to JAX's default dtype where a jitted function returns them.
+    - `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
     - `final`: the state after the last step. `checkpoint`: from which the run goes on.
     - `stats`: totals over the steps. `result`: how it ended.
     """
 
-    times: Float[Array, "*runs T"]
+    times: Float[Array, "*runs T"] | Float[np.ndarray, " T"]
     observed: dict[str, PyTree]
     states: State | None
     final: State

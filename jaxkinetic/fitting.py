@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -102,7 +103,8 @@ def fit_decay(
     first = t[0] if known_times is None else known_times[0]
     origin, elapsed, fixed, shape = known_as(runs.dtype, first, elapsed, fixed, shape)
     series = padded(elapsed, runs)
-    return least_squares(origin, series, fixed, shape, model, fitted_floor, fitted_shape, replicated)
+    fit = least_squares(origin, series, fixed, shape, model, fitted_floor, fitted_shape, replicated)
+    return fit if known_times is None else eqx.tree_at(lambda fit: fit.first_time, fit, known_times[0])
 
 
 def decay_window(

@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from ._checks import check_finite, check_scalar, is_traced, real_array, refuse
 from ._implicit import implicit
+from ._sums import time_since
 from ._types import RealScalarLike
 
 _LEAST, _ITERATIONS = 12, 40
@@ -27,14 +28,14 @@ class OscillationFit(eqx.Module):
     amplitude: Float[Array, ""]
     phase: Float[Array, ""]
     r2: Float[Array, ""]
-    first_time: Float[Array, ""]
+    first_time: Float[Array, ""] | np.float64
 
     @property
     def omega(self) -> Complex[Array, ""]:
         return jax.lax.complex(self.frequency, self.growth)
 
     def __call__(self, times: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-        elapsed = jnp.asarray(times) - self.first_time
+        elapsed = time_since(times, self.first_time, self.amplitude.dtype)
         return self.amplitude * jnp.exp(self.growth * elapsed) * jnp.cos(self.frequency * elapsed + self.phase)
 
     def __str__(self) -> str:
@@ -69,29 +70,32 @@ def fit_oscillation(
         raise refuse("values", f"have {t.shape[0]} entries, one a time", f"has shape {y.shape}", "pass one series")
     check_finite("times", t)
     check_finite("values", y)
+    known_times = None if is_traced(t) else np.asarray(times, float)
     if window is not None:
-        if is_traced(t, window):
+        if known_times is None or is_traced(window):
             raise refuse("window", "be None when `times` is traced", f"is {window}", "cut the series before")
         for bound in window:
             check_scalar("window", bound)
-        keep = np.flatnonzero((np.asarray(t) >= window[0]) & (np.asarray(t) <= window[1]))
-        t, y = t[keep], y[keep]
+        keep = np.flatnonzero((known_times >= window[0]) & (known_times <= window[1]))
+        known_times, t, y = known_times[keep], t[keep], y[keep]
     if t.shape[0] < _LEAST:
         raise refuse("values", f"hold at least {_LEAST} points", f"holds {t.shape[0]}", "save more, or widen `window`")
-    if not is_traced(t):
-        steps = np.diff(np.asarray(t, float))
-        if np.any(steps <= 0) or np.ptp(steps) > 1e-3 * steps.mean():
-            raise refuse("times", "be equidistant and increase", "does not", "save every so many steps")
-    return _fitted(t, y)
+    if known_times is None:
+        return _fitted(t - t[0], y, t[0])
+    steps = np.diff(known_times)
+    if np.any(steps <= 0) or np.ptp(steps) > 1e-3 * steps.mean():
+        raise refuse("times", "be equidistant and increase", "does not", "save every so many steps")
+    fit = _fitted(time_since(known_times, known_times[0], t.dtype), y, t[0])
+    return eqx.tree_at(lambda fit: fit.first_time, fit, known_times[0])
 
 
 @jax.jit
 @jax.default_matmul_precision("highest")
-def _fitted(t: Array, values: Array) -> OscillationFit:
-    span = t[-1] - t[0]
+def _fitted(elapsed: Array, values: Array, first_time: Array) -> OscillationFit:
+    span = elapsed[-1]
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(values)))
     size = jnp.where(size > 0, size, jnp.ones_like(size))
-    s, y = ((t - t[0]) / span).astype(values.dtype), values / size
+    s, y = (elapsed / span).astype(values.dtype), values / size
     still = jax.lax.stop_gradient
     start = _refined(_predicted(still(s), still(y)), still(s), still(y))
     p = implicit(lambda p: jax.grad(_loss)(p, s, y), start)
@@ -108,7 +112,7 @@ def _fitted(t: Array, values: Array) -> OscillationFit:
         amplitude=size * jnp.sqrt(a * a + b * b),
         phase=-jnp.arctan2(sign * b, a),
         r2=1 - jnp.sum(rest**2) / jnp.sum(y**2),
-        first_time=t[0],
+        first_time=first_time,
     )
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Shaped, U
 
 from ._batches import in_blocks
 from ._checks import cast_floating, check_integer, check_scalar, describe, is_traced, known_array, real_array, refuse
+from ._sums import count_true
 from ._types import RealScalar, RealScalarLike
 
 
@@ -83,8 +84,8 @@ class Particles(eqx.Module):
 
     @property
     def num_alive(self) -> RealScalar:
-        """How many particles are alive, in the dtype of the velocities."""
-        return jnp.sum(self.alive, dtype=self.velocity.dtype)
+        """How many particles are alive: counted exactly, then rounded to the dtype of the velocities."""
+        return count_true(self.alive, self.velocity.dtype)
 
     @property
     def live_velocity(self) -> Float[Array, "N d"]:

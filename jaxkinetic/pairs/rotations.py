@@ -1,13 +1,16 @@
 """Rotating a vector z by an angle or by the spherical heat flow, as an increment, so that a small angle loses no digit."""
 
 import math
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import cos_sin, materialise, normals, square_root, uniform
 
+from .._checks import describe, refuse
 from .._types import Components, PairWords
 from ._table import stored
 from .sphere import LATEST, quantile
@@ -30,6 +33,7 @@ def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components)
     N(0, 2 tau). |z'| = |z| to round-off, without bias; z = 0 stays. **Arguments:** `words`: `num_words(d)` uint32 arrays;
     `tau`: not negative (else the result is NaN); `z`: d component arrays. Differentiable in tau and z at fixed words.
     """
+    check_rotation(words, z)
     dtype = z[0].dtype
     r2 = sum((c * c for c in z[1:]), z[0] * z[0])
     # A time that is no time (negative, NaN) turns by NaN, which ends the run, and not by nothing.
@@ -43,6 +47,16 @@ def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components)
     turned = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
     rest = jnp.where(wrong, jnp.full((), jnp.nan, dtype), jnp.zeros((), dtype))
     return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
+
+
+def check_rotation(words: Any, z: Any) -> None:
+    """**Raises:** `ValueError` for what are not the words and the components of one rotation."""
+    components = isinstance(z, (tuple, list)) and len(z) > 1 and all(eqx.is_inexact_array(c) for c in z)
+    if not components:
+        raise refuse("z", "be a tuple of d >= 2 floating arrays", f"is {describe(z)}", "pass one array a component")
+    wanted = num_words(len(z))
+    if not isinstance(words, (tuple, list)) or len(words) < wanted:
+        raise refuse("words", f"be {wanted} uint32 arrays for d = {len(z)}", f"is {describe(words)}", "pass a tuple")
 
 
 def rotation(words: PairWords, x: Float[Array, "*#pairs"], z: Components) -> Components:

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 FAMILIES = ("landau", "boltzmann", "vlasov")
 # From the bottom up; modules of one line may import each other.
 LAYERS = (
-    ("_types", "_checks", "_batches", "_implicit", "_files", "_guard", "_bkw", "_fingerprint", "_trees", "_memory"),
+    ("_types", "_checks", "_batches", "_implicit", "_files", "_guard", "_bkw", "_fingerprint", "_trees", "_memory",
+     "_sums", "_laws", "_inputs"),
     ("states", "_system"),
     ("_save", "_adjoint", "_checkpoint", "_solution", "_progress", "_simulate", "_ensemble", "_iterate", "_reductions",
      "random", "spectral", "schemes",

@@ -15,8 +15,8 @@ MUTATIONS = [
         "stress-n-minus-one",
         "The pressure tensor is divided by N - 1 instead of N.",
         DIAGNOSTICS + "moments.py",
-        "precision=jax.lax.Precision.HIGHEST) / state.num_alive",
-        "precision=jax.lax.Precision.HIGHEST) / (state.num_alive - 1)",
+        "return gram(v) / state.num_alive",
+        "return gram(v) / (state.num_alive - 1)",
         tests("measuring/test_diagnostics.py", "test_moments_by_hand"),
     ),
     Mutation(
@@ -127,8 +127,8 @@ MUTATIONS = [
         "distance-tail",
         "In float32 the last quantile of a law is infinite.",
         DIAGNOSTICS + "distances.py",
-        "u = jnp.minimum(jnp.where(counts, (rank + node) / num, 0.5), last)",
-        "u = jnp.where(counts, (rank + node) / num, 0.5)",
+        "u = jnp.minimum(jnp.where(counts, (rank.astype(dtype) + node) / num, 0.5), last)",
+        "u = jnp.where(counts, (rank.astype(dtype) + node) / num, 0.5)",
         tests("measuring/test_estimators.py", "test_wasserstein_to_a_law_in_single_precision"),
     ),
     Mutation(
