@@ -128,7 +128,7 @@ def describe(value: Any) -> str:
         return f"a traced value of shape {value.shape}"
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{type(value).__name__} {text[:57]}..."
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -31,7 +32,7 @@ def check_function(argument: str, fn: Any, returns: str) -> None:
 
 
 def of_every_particle(state: Particles, of: Callable[[Particles], Any], *, columns: bool) -> Float[Array, "N *m"]:
-    """of(state) as a real array (N,), or also (N, m) with `columns`; whole numbers become floats."""
+    """of(state) as a real array (N,), or also (N, m) with `columns`; in the state's dtype unless it is a floating JAX array."""
     shape = "(N,) or (N, m)" if columns else "(N,)"
     check_function("of", of, f"shape {shape}")
     values = of(state)
@@ -43,7 +44,8 @@ def of_every_particle(state: Particles, of: Callable[[Particles], Any], *, colum
         raise refuse("of", "return real numbers", f"returns {phi.dtype}", "return the real and the imaginary part")
     if phi.ndim not in ((1, 2) if columns else (1,)) or phi.shape[0] != state.num_slots:
         raise refuse("of", f"return shape {shape}", f"returns shape {phi.shape}", "return one row a particle")
-    return phi if jnp.issubdtype(phi.dtype, jnp.floating) else phi.astype(state.velocity.dtype)
+    kept = isinstance(values, jax.Array) and jnp.issubdtype(phi.dtype, jnp.floating)
+    return phi if kept else phi.astype(state.velocity.dtype)
 
 
 def check_finite_array(argument: str, value: Any) -> None:

@@ -3,7 +3,7 @@ Lods, Nota and Pezzotti (1.12), $f_\ell(V_\ell) = \sum_N \frac{\varepsilon^\ell}
 dv_N$, and the self-similar variables (6.5). Nondimensional; cost N."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -92,8 +92,13 @@ def self_similar_time(
             raise refuse(name, f"have one entry a time, {np.shape(times)[-1]}, and one row a run", was, "reshape it")
     speed = jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
     middle = (speed[..., 1:] + speed[..., :-1]) / 2
-    pieces = jnp.broadcast_to(time_since(times[1:], times[:-1], middle.dtype), middle.shape) * middle
+    pieces = jnp.broadcast_to(_gaps(times, middle.dtype), middle.shape) * middle
     return jnp.concatenate([jnp.zeros_like(pieces[..., :1]), jnp.cumsum(pieces, axis=-1)], axis=-1)
+
+
+def _gaps(times: Any, dtype: jnp.dtype) -> Array:
+    times = times if is_traced(times) else np.asarray(times, float)
+    return time_since(times[1:], times[:-1], dtype)
 
 
 def _volume(volume: RealScalarLike, state: Particles) -> RealScalar:

@@ -172,7 +172,8 @@ def _broadcast(name: str, value: Array, tau: Array) -> tuple[Array, Array, jnp.d
     except ValueError:
         shapes = f"have shapes {value.shape} and {tau.shape}"
         raise refuse(name, "broadcast against `tau`", f"the two {shapes}", "reshape one of them") from None
-    return *jnp.broadcast_arrays(value.astype(dtype), tau.astype(dtype)), dtype
+    value, tau = jnp.broadcast_arrays(value.astype(dtype), tau.astype(dtype))
+    return value, tau, dtype
 
 
 def _time(tau: ArrayLike) -> Array:
