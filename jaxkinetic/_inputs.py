@@ -14,8 +14,8 @@ _ROUNDING = 1e-9
 
 def check_key(argument: str, key: Any) -> None:
     """One JAX key: typed, or the two uint32 words of an old one. **Raises:** `ValueError`."""
-    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
-    typed = isinstance(key, jax.Array) and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
+    dtype, shape = getattr(key, "dtype", np.dtype(object)), getattr(key, "shape", None)
+    typed = isinstance(key, jax.Array) and jax.numpy.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
     if not typed and not (isinstance(key, (jax.Array, np.ndarray)) and dtype == np.uint32 and shape == (2,)):
         raise refuse(argument, "be one JAX key", f"is {describe(key)}", "pass jax.random.key(seed)")
 

@@ -51,10 +51,11 @@ def on_host(argument: str, fn: Callable[[Any], Any], x: Any) -> np.ndarray:
     try:
         try:
             values = np.asarray(fn(x))
-            fits = values.shape == x.shape
         except (TypeError, ValueError):
-            fits = False
-        values = np.asarray(values if fits else np.vectorize(fn, otypes=[float])(x), float)
+            values = None
+        if values is None or values.shape != x.shape:
+            values = np.vectorize(fn, otypes=[float])(x)
+        values = np.asarray(values, float)
     except (TypeError, ValueError) as error:
         raise refuse(
             argument, "map numbers to numbers, elementwise", f"fails with {type(error).__name__}: {error}",

@@ -220,7 +220,7 @@ def _to_law(x: Array, alive: Array, quantile: Callable[[Any], Any], order: float
     traceable = is_traceable(quantile, x.dtype)
     if not traceable and not is_traced(x, alive):
         return jnp.asarray(_to_quantile_on_host(np.asarray(x), np.asarray(alive), quantile, order), x.dtype)
-    distance = _to_quantile if cached_by_jit(quantile) and traceable else _to_quantile.__wrapped__
+    distance = _jitted_to_quantile if cached_by_jit(quantile) and traceable else _to_quantile
     return distance(x, alive, quantile, order, traceable)
 
 
@@ -235,7 +235,6 @@ def _to_quantile_on_host(x: np.ndarray, alive: np.ndarray, quantile: Callable[[A
     return total
 
 
-@eqx.filter_jit
 def _to_quantile(
     x: Array, alive: Array, quantile: Callable[[Array], Array], order: float, traceable: bool = True
 ) -> Array:
@@ -267,6 +266,9 @@ def _to_quantile(
 
     nodes, weights = (jnp.asarray(a, dtype) for a in (_NODES, _WEIGHTS))
     return _unless_broken(jnp.sum(jax.lax.map(jax.checkpoint(at), (nodes, weights))), side)
+
+
+_jitted_to_quantile = eqx.filter_jit(_to_quantile)
 
 
 @partial(jax.jit, static_argnums=2)

@@ -133,7 +133,7 @@ def grid_entropy(
 
 def _edges(edges: ArrayLike | None, dtype: jnp.dtype, *, infinite: bool = False) -> Array:
     """(bins + 1,) in `dtype`, in which they must still increase. `infinite`: the first and the last may be."""
-    if np.ndim(edges) != 1 or np.shape(edges)[0] < 2:
+    if edges is None or np.ndim(edges) != 1 or np.shape(edges)[0] < 2:
         raise refuse("edges", "have shape (bins + 1,)", f"is {describe(edges)}", "pass `jnp.linspace(0, 5, 51)`, say")
     if is_traced(edges):
         return jnp.asarray(edges).astype(dtype)

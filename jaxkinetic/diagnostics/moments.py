@@ -1,6 +1,7 @@
 """Averages over the alive particles; nondimensional, unit mass. All differentiable, cost N."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +55,7 @@ def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float
     """
     check_state(state)
     v = state.live_velocity
-    if np.shape(wavevector) != (state.dim,):
+    if wavevector is None or np.shape(cast("ArrayLike", wavevector)) != (state.dim,):
         raise refuse("wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one k a component")
     check_finite_array("wavevector", wavevector)
     phase = jnp.matmul(v, jnp.asarray(wavevector, v.dtype), precision=jax.lax.Precision.HIGHEST)

@@ -262,8 +262,8 @@ MUTATIONS = [
         "checkpoint-step-of-the-chunk",
         "A continued run's checkpoint counts steps from where that run began.",
         "jaxkinetic/_simulate.py",
-        "end = Checkpoint(loop.carry, loop.aux, start.key, last,",
-        "end = Checkpoint(loop.carry, loop.aux, start.key, num_steps,",
+        "loop.carry, loop.aux, start.key, last, start.t0",
+        "loop.carry, loop.aux, start.key, num_steps, start.t0",
         tests("core/test_checkpoints.py", "test_chunks_equal_one_run[save4-4]"),
     ),
     Mutation(
