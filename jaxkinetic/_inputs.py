@@ -45,7 +45,8 @@ def known_numbers(
             wanted = "be one number" if shape == () else f"have shape ({wanted}{',' * (len(shape) == 1)})"
             raise refuse(argument, wanted, f"has shape {array.shape}", "reshape it")
     if finite and not np.isfinite(array).all():
-        raise refuse(argument, "be finite", f"is {describe(value)}", "pass finite numbers")
+        must = "be finite" if shape == () else "hold finite numbers"
+        raise refuse(argument, must, f"is {describe(value)}", "pass finite numbers")
     if positive and np.any(array <= 0):
         raise refuse(argument, "be positive", f"holds {array.min():g}", "pass numbers above 0")
     if nonnegative and np.any(array < 0):

@@ -31,19 +31,19 @@ def check_function(argument: str, fn: Any, returns: str) -> None:
         raise refuse(argument, "be a function of the state", f"is {describe(fn)}", f"pass one that returns {returns}")
 
 
-def of_every_particle(state: Particles, of: Callable[[Particles], Any], *, columns: bool) -> Float[Array, "N *m"]:
-    """of(state) as a real array (N,), or also (N, m) with `columns`; in the state's dtype unless it is a floating JAX array."""
-    shape = "(N,) or (N, m)" if columns else "(N,)"
-    check_function("of", of, f"shape {shape}")
+def of_every_particle(state: Particles, of: Callable[[Particles], Any], returns: str) -> Float[Array, "N *m"]:
+    """of(state) as a real array (N,), or also (N, m) if `returns` says so; in the state's dtype unless it is a floating JAX
+    array. `returns`: what the sentence of an error says that it must return."""
+    check_function("of", of, returns)
     values = of(state)
     try:
         phi = jnp.asarray(values)
     except (TypeError, ValueError):
-        raise refuse("of", f"return an array {shape}", f"returns {describe(values)}", "return numbers") from None
+        raise refuse("of", f"return {returns}", f"returns {describe(values)}", "return numbers") from None
     if jnp.issubdtype(phi.dtype, jnp.complexfloating):
         raise refuse("of", "return real numbers", f"returns {phi.dtype}", "return the real and the imaginary part")
-    if phi.ndim not in ((1, 2) if columns else (1,)) or phi.shape[0] != state.num_slots:
-        raise refuse("of", f"return shape {shape}", f"returns shape {phi.shape}", "return one row a particle")
+    if phi.ndim not in ((1, 2) if "(N, m)" in returns else (1,)) or phi.shape[0] != state.num_slots:
+        raise refuse("of", f"return {returns}", f"returns shape {phi.shape}", "return one row a particle")
     kept = isinstance(values, jax.Array) and jnp.issubdtype(phi.dtype, jnp.floating)
     return phi if kept else phi.astype(state.velocity.dtype)
 

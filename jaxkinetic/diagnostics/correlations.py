@@ -35,7 +35,7 @@ def pair_correlation(
     ensemble. Cost N m^2. Differentiable. **Raises:** `ValueError` for shapes that do not fit; NaN for fewer than 2 alive.
     """
     check_state(state)
-    phi = of_every_particle(state, of, columns=True)
+    phi = of_every_particle(state, of, "(N, m) or (N,)")
     phi = phi[:, None] if phi.ndim == 1 else phi
     phi = jnp.where(state.alive[:, None], phi, jnp.zeros((), phi.dtype))
     num = state.num_alive

@@ -154,7 +154,7 @@ def _shares(
     state: Particles, edges: Array, of: Callable[[Particles], Array], name: str, *, outside: bool = False
 ) -> Array:
     """The share of the alive particles in every bin; with `outside` also below the first and above the last edge."""
-    values = counted(name, of_every_particle(state, of, columns=False)).astype(edges.dtype)
+    values = counted(name, of_every_particle(state, of, "one number a particle")).astype(edges.dtype)
     place = jnp.searchsorted(edges, values, side="right")
     # Not counted where dead.
     place = jnp.where(state.alive, place, edges.shape[0] + 1)

@@ -108,6 +108,6 @@ def _volume(volume: RealScalarLike, state: Particles) -> RealScalar:
 
 def _of_alive(state: Particles, of: Callable[[Particles], Array]) -> Float[Array, "N *m"]:
     check_state(state)
-    phi = of_every_particle(state, of, columns=True)
+    phi = of_every_particle(state, of, "(N,) or (N, m)")
     alive = state.alive.reshape(-1, *[1] * (phi.ndim - 1))
     return jnp.where(alive, phi, jnp.zeros((), phi.dtype))

@@ -54,9 +54,9 @@ def ornstein_uhlenbeck(key: Key, state: Particles, t: RealScalarLike) -> Particl
 
     **Raises:** `ValueError` for t < 0.
     """
+    check_scalar("t", t, nonnegative=True)
     check_key("key", key)
     check_particles(state, 1)
-    check_scalar("t", t, nonnegative=True)
     v = state.velocity
     decay = jnp.exp(-(state.dim - 1) * jnp.asarray(t, v.dtype))
     noise = jax.random.normal(key, v.shape, v.dtype)
