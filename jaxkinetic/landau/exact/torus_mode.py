@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, Integer, Real
 
 from ..._checks import check_integer, check_scalar, describe, is_traced, refuse
-from ..._inputs import known_numbers, known_times
+from ..._inputs import known_numbers
 from ..._types import Values, ValuesLike
 from ..trigonometric import Trigonometric
 
@@ -38,13 +38,21 @@ def torus_mode_amplitude(
 ) -> Values:
     r"""$A e^{-\lambda_m t}$; the mode of f itself is $\mathbb E\,e^{-i m \cdot v} = \frac12 A e^{-\lambda_m t + i \varphi}$.
 
-    **Raises:** `ValueError` for |A| > 1, here and below.
+    **Raises:** `ValueError` for |A| > 1 at 0 or at t, here and below.
     """
-    rate, t, amplitude = torus_mode_rate(interaction, mode), known_times(t), known_numbers("amplitude", amplitude)
+    rate, t, amplitude = (
+        torus_mode_rate(interaction, mode),
+        known_numbers("t", t, finite=False),
+        known_numbers("amplitude", amplitude),
+    )
     largest = np.abs(amplitude).max()
     if not largest <= 1:
         raise refuse("amplitude", "lie in [-1, 1]", f"is {largest:g} in size", "lower it: the density is negative")
-    return amplitude * np.exp(-rate * t)
+    now = amplitude * np.exp(-rate * t)
+    if np.any(np.abs(now) > 1):
+        was = f"the amplitude is {np.abs(now).max():g} at t = {t.min():g}"
+        raise refuse("t", "be a time at which the density is not negative, |A(t)| <= 1", was, "start later")
+    return now
 
 
 def torus_mode_amplitude_euler(
