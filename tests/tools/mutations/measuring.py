@@ -266,7 +266,7 @@ MUTATIONS = [
         "The entropy of the nearest neighbours has log r^2 instead of log r.",
         DIAGNOSTICS + "entropy.py",
         "log_distance = jnp.log(largest) + 0.5 * jnp.log(",
-        "log_distance = jnp.log(largest) + jnp.log(",
+        "log_distance = 2 * jnp.log(largest) + jnp.log(",
         tests("measuring/test_estimators.py", "test_entropy_estimate_by_hand[1]"),
     ),
     Mutation(
