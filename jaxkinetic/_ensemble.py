@@ -99,7 +99,8 @@ def ensemble(
     if clock is not None:
         # Inside the program t0 and dt are traced: the times are made here, as `simulate` makes them.
         times = clock[0] + save.plan(0, num_steps, True) * clock[1]
-        kept = eqx.tree_at(lambda s: s.times, kept, times)
+        if not is_traced(kept.result):
+            kept = eqx.tree_at(lambda s: s.times, kept, times)
         if reduce is None:
             end = dataclasses.replace(kept.checkpoint, clock=clock)
             kept = eqx.tree_at(lambda s: s.checkpoint, kept, end, is_leaf=lambda x: x is kept.checkpoint)

@@ -123,7 +123,7 @@ def simulate(
         loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, Remembered(system), start.clock
     )  # fmt: skip
     stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
-    solution = Solution(times_of(start, saved), observed, states, final, end, stats, loop.result)
+    solution = Solution(times_of(start, saved, loop.carry), observed, states, final, end, stats, loop.result)
     message = (
         "The state became NaN or infinite during `simulate`, or its scheme gave up; `Solution.result` of a run with "
         "`throw=False` says which."
@@ -136,13 +136,15 @@ def clock_of(t0: Any, dt: Any) -> tuple[float, float] | None:
     return None if is_traced(t0, dt) else (float(t0), float(dt))
 
 
-def times_of(start: Checkpoint, steps: np.ndarray) -> Array | np.ndarray:
-    """t0 + step dt: of known t0 and dt by NumPy in float64. In float32 the times of dt = .01 after t0 = 1e6 coincide."""
+def times_of(start: Checkpoint, steps: np.ndarray, carry: PyTree = None) -> Array | np.ndarray:
+    """t0 + step dt: of known t0 and dt by NumPy in float64. In float32 the times of dt = .01 after t0 = 1e6 coincide.
+    Rounded to the state's dtype where `carry` is traced: what leaves a trace is no array of the host."""
     clock = clock_of(start.t0, start.dt) if start.clock is None else start.clock
     if clock is None:
         return start.t0 + jnp.asarray(steps, start.dt.dtype) * start.dt
     t0, dt = clock
-    return t0 + steps * dt
+    times = t0 + steps * dt
+    return jnp.asarray(times.astype(start.dt.dtype)) if is_traced(carry) else times
 
 
 @partial(jax.jit, static_argnums=(1, 2))

@@ -65,8 +65,8 @@ class Result(eqx.Module):
 class Solution(eqx.Module):
     """The outcome of `simulate`.
 
-    - `times`: (T,) of the saves, t0 + step dt in NumPy's float64 whatever the state's dtype; traced if t0 or dt is, and rounded
-      to JAX's default dtype where a jitted function returns them.
+    - `times`: (T,) of the saves, t0 + step dt in NumPy's float64 whatever the state's dtype; inside `jit`, `grad` and `vmap`
+      in the state's dtype, where `checkpoint.clock` still has t0 and dt in double precision.
     - `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
     - `final`: the state after the last step. `checkpoint`: from which the run goes on.
     - `stats`: totals over the steps. `result`: how it ended.

@@ -106,7 +106,7 @@ def test_times_of_late_saves(tmp_path):
         other = jk.simulate(PLAIN, state, num_steps=10, **(given | {"dt": 0.02}))
     assert "_run" not in programs
     np.testing.assert_allclose(np.diff(other.times), 0.02, atol=1e-9)
-    # Traced, they are t0 + step dt in the state's dtype; known ones survive in the checkpoint that `jit` returns.
+    # Inside `jit` they are rounded to the dtype of the state; the checkpoint that it returns has both in full.
     jitted = jax.jit(lambda state: jk.simulate(PLAIN, state, num_steps=10, **given))(state)
     assert jitted.checkpoint.clock == (t0, dt)
     slope = jax.jacfwd(lambda dt: jk.simulate(PLAIN, state, num_steps=10, **(given | {"dt": dt})).times)(0.01)
