@@ -9,7 +9,8 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float
 
-from ._checks import refuse
+from ._checks import check_integer, check_scalar, refuse
+from ._inputs import known_numbers
 from ._types import Values, ValuesLike
 
 _RADIUS, _NODES = 16.0, 600
@@ -17,6 +18,7 @@ _RADIUS, _NODES = 16.0, 600
 
 def width(decay: ValuesLike, dim: int, beta: float) -> Values:
     """K = 1 - beta decay. **Raises:** `ValueError` for beta outside [0, 2/(d+2)]."""
+    check_scalar("beta", beta)
     if not 0 <= beta <= 2 / (dim + 2) * (1 + 1e-12):
         raise refuse("beta", f"lie in [0, 2/(d+2)] = [0, {2 / (dim + 2):.4g}]", f"is {beta}", "lower it")
     return 1 - beta * np.asarray(decay, float)
@@ -24,15 +26,15 @@ def width(decay: ValuesLike, dim: int, beta: float) -> Values:
 
 def density(speed: ValuesLike, k: Float[np.ndarray, "*#shape"] | np.float64, dim: int) -> Values:
     """g_K at |v| = `speed`."""
-    square = np.asarray(speed, float) ** 2
+    square = known_numbers("speed", speed, nonnegative=True, finite=False) ** 2
     bracket = ((dim + 2) * k - dim) / (2 * k) + (1 - k) * square / (2 * k * k)
     return (2 * math.pi * k) ** (-dim / 2) * np.exp(-square / (2 * k)) * bracket
 
 
 def moment(k: Values, order: int, dim: int) -> Values:
     r"""$\int |v|^{2m} g_K = K^m (1 + m (1-K)/K) \prod_{l<m} (d + 2l)$, for even `order` = 2m."""
-    if order % 2 or order < 0:
-        raise refuse("order", "be even and not negative", f"is {order}", "pass 2, 4, 6, ...")
+    if check_integer("order", order, minimum=0) % 2:
+        raise refuse("order", "be even", f"is {order}", "pass 2, 4, 6, ...")
     m = order // 2
     return math.prod(dim + 2 * l for l in range(m)) * (k**m + m * (1 - k) * k ** (m - 1) if m else np.ones_like(k))
 

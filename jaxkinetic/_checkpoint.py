@@ -20,13 +20,14 @@ from ._types import PyTree
 
 _FORMAT, _VERSION = "jaxkinetic checkpoint", 1
 # Of the tree in a file.
-_FIELDS = frozenset({"carry", "aux", "key", "step", "t0", "dt", "scheme", "origin"})
+_FIELDS = frozenset({"carry", "aux", "key", "step", "t0", "dt", "scheme", "origin", "clock"})
 
 
 class Checkpoint(Printed):
     """The end of a run: `simulate(system, solution.checkpoint, num_steps=...)` continues it bitwise.
 
     `carry`, `aux`: the scheme's. `key`: the run's two words. `step`: absolute, a Python integer. `t0`, `dt`.
+    `clock`: t0 and dt in double precision, from which the times of saves are made; None where one of them was traced.
     `scheme`: the one that ran, and the default of the continuation. `origin`: the system that ran, or, read from a file,
     what it was in text; a run that goes on with another is refused. `result`: how the run ended; one that failed does not
     continue.
@@ -41,6 +42,7 @@ class Checkpoint(Printed):
     scheme: Any
     origin: Remembered | Fingerprint | None = None
     result: Any = None
+    clock: tuple[float, float] | None = eqx.field(static=True, default=None)
 
     def __repr__(self) -> str:
         state = f"carry={summary(self.carry)}, aux={summary(self.aux)}"
@@ -81,6 +83,7 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
         checkpoint.t0,
         checkpoint.dt,
         checkpoint.scheme,
+        clock=checkpoint.clock,
     )
     tree = encode(bare, arrays)
     # Not in the tree, whose fields are those of version 0.1.0: earlier files and these are read alike.
@@ -114,6 +117,8 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     try:
         arrays = [named[f"array_{i}"] for i in range(len(named))]
         fields = header["tree"]["fields"]
+        # Files of version 0.1 have no clock: the times of their continuation are those of t0 and dt in the state's dtype.
+        fields.setdefault("clock", {"value": None})
         if header["tree"]["class"] != f"{Checkpoint.__module__}:{Checkpoint.__qualname__}" or set(fields) != _FIELDS:
             raise TypeError("it holds no checkpoint")
         found = {name: decode(child, arrays) for name, child in fields.items()}

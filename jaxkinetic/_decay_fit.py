@@ -15,6 +15,7 @@ from ._checks import describe, is_traced, refuse
 from ._printing import Printed
 from ._residuals import covariance_of_one_run, total
 from ._student import student_interval
+from ._sums import time_since
 
 # Numbers that the search for a rate handles at once.
 _AT_ONCE = 1 << 22
@@ -48,7 +49,7 @@ class DecayFit(Printed):
     shape_stderr: Float[Array, ""]
     r2: Float[Array, ""]
     correlation_time: Float[Array, ""]
-    first_time: Float[Array, ""]
+    first_time: Float[Array, ""] | np.float64
     first_value: Float[Array, ""]
     model: str = eqx.field(static=True)
     degrees_of_freedom: float = eqx.field(static=True, default=math.inf)
@@ -63,8 +64,9 @@ class DecayFit(Printed):
         return student_interval(getattr(self, of), getattr(self, f"{of}_stderr"), self.degrees_of_freedom, level)
 
     def __call__(self, times: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-        elapsed = jnp.asarray(times) - self.first_time
-        clock = _clock(self.model, elapsed, self.first_time, self.shape)
+        dtype = self.first_value.dtype
+        elapsed = time_since(times, self.first_time, dtype)
+        clock = _clock(self.model, elapsed, jnp.asarray(self.first_time, dtype), self.shape)
         return self.first_value * jnp.exp(-self.rate * clock) + self.floor
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """Replicas of a run: independent draws, in batches that fit in memory, kept or reduced."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -10,12 +11,13 @@ import jax.numpy as jnp
 from ._adjoint import AbstractAdjoint, Checkpointed
 from ._checks import cast_floating, check_integer, describe, is_traced, refuse, takes_one
 from ._fingerprint import Remembered
+from ._laws import hashable
 from ._printing import printed
 from ._progress import Progress, check_progress
 from ._reductions import AbstractReduction
 from ._save import Save
 from ._sharding import automatic, automatic_mesh, explicit_context
-from ._simulate import check_start, run_words, same_in_batches, simulate
+from ._simulate import check_start, clock_of, run_words, same_in_batches, simulate
 from ._solution import Solution, raise_or_mark
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, RealScalarLike, State
@@ -72,7 +74,7 @@ def ensemble(
     Differentiable as `simulate` is; the backward pass recomputes batch by batch. **Raises:** as `simulate`, and `ValueError`
     for bad numbers, an `init` that is neither, a reduction without anything observed. `SimulationError` if a replica fails.
     """
-    replicas = check_integer("replicas", replicas, minimum=1)
+    replicas, init = check_integer("replicas", replicas, minimum=1), hashable(init)
     check_progress(progress)
     run_words(key)
     if key is None:
@@ -104,6 +106,7 @@ def ensemble(
     # As even as they come: the fewest places of the last batch are idle.
     batches = -(-(replicas // devices) // batch)
     batch = -(-(replicas // devices) // batches)
+    clock = clock_of(t0, dt)
     # Arrays: another number is the same program.
     dt, t0 = (x if is_traced(x) else jnp.asarray(x, jnp.result_type(float)) for x in cast("tuple", (dt, t0)))
     run = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps)
@@ -125,6 +128,14 @@ def ensemble(
     else:
         origin = Remembered(cast_floating(system, kept.checkpoint.dt.dtype))
         kept = eqx.tree_at(lambda s: s.checkpoint.origin, kept, origin, is_leaf=lambda x: x is None)
+    if clock is not None:
+        # Inside the program t0 and dt are traced: the times are made here, as `simulate` makes them.
+        times = clock[0] + save.plan(0, num_steps, True) * clock[1]
+        if not is_traced(kept.result):
+            kept = eqx.tree_at(lambda s: s.times, kept, times)
+        if reduce is None:
+            end = dataclasses.replace(kept.checkpoint, clock=clock)
+            kept = eqx.tree_at(lambda s: s.checkpoint, kept, end, is_leaf=lambda x: x is kept.checkpoint)
     return raise_or_mark(kept, "ensemble") if throw else kept
 
 

@@ -21,7 +21,7 @@ from ._fingerprint import data_entries
 from ._lock import folder_lock
 from ._progress import Progress, check_progress
 from ._save import Save
-from ._simulate import simulate
+from ._simulate import simulate, times_of
 from ._solution import Solution
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Key, RealScalarLike, State
@@ -107,7 +107,7 @@ def _chunks(
             at, done = solution.checkpoint, done + size
             options = {"adjoint": options["adjoint"], "throw": options["throw"]}
             bar.advance(size)
-            bar.note(f"t = {float(at.t0 + done * at.dt):.4g}")
+            bar.note(f"t = {float(times_of(at, np.asarray(done))):.4g}")
             yield solution
             if not bool(solution.result.ok):
                 return

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Inexact, Int32
 from ._checks import refuse
 from ._printing import Printed
 from ._student import student_interval
+from ._sums import compensated
 from ._types import PyTree
 
 
@@ -65,12 +66,16 @@ class _Total(eqx.Module):
     count: Int32[Array, ""]
     mean: Inexact[Array, "*value"]
     square: Float[Array, "*value"]  # sum of |x - mean|^2
+    # What rounding took from the two: after many replicas one more changes neither of them by an ulp.
+    mean_low: Inexact[Array, "*value"]
+    square_low: Float[Array, "*value"]
 
 
 class MeanVar(AbstractReduction):
     """Mean, variance and standard error over replicas, for every leaf: `observed[name].mean .var .stderr .count`.
 
-    By the update of Chan, Golub and LeVeque (1983): no cancellation, whatever the mean. Integers and booleans count as floats;
+    By the update of Chan, Golub and LeVeque (1983), with compensated sums: no cancellation, whatever the mean, and no replica
+    is lost to rounding, however many there are. Integers and booleans count as floats;
     for complex numbers the variance is E|x - mean|^2. One replica has an infinite variance.
     """
 
@@ -79,9 +84,8 @@ class MeanVar(AbstractReduction):
             if jnp.issubdtype(x.dtype, jax.dtypes.extended):
                 raise refuse("observe", "give numbers", f"gives {x.dtype}", "keep keys out of what is reduced")
             dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.result_type(float)
-            return _Total(
-                jnp.zeros((), jnp.int32), jnp.zeros(x.shape, dtype), jnp.zeros(x.shape, jnp.finfo(dtype).dtype)
-            )
+            nothing, real = jnp.zeros(x.shape, dtype), jnp.zeros(x.shape, jnp.finfo(dtype).dtype)
+            return _Total(jnp.zeros((), jnp.int32), nothing, real, nothing, real)
 
         return jax.tree.map(empty, example)
 
@@ -93,7 +97,8 @@ class MeanVar(AbstractReduction):
             at_least_one = jnp.maximum(num, 1).astype(x.dtype)
             mean = jnp.sum(jnp.where(kept, x, jnp.zeros((), x.dtype)), axis=0) / at_least_one
             distance = jnp.where(kept, x - mean[None], jnp.zeros((), x.dtype))
-            return _merged(total, _Total(num, mean, jnp.sum(_square(distance), axis=0)))
+            square = jnp.sum(_square(distance), axis=0)
+            return _merged(total, _Total(num, mean, square, jnp.zeros_like(mean), jnp.zeros_like(square)))
 
         return jax.tree.map(one, total, values, is_leaf=_is_total)
 
@@ -125,7 +130,7 @@ def _merged(a: _Total, b: _Total) -> _Total:
     count = a.count + b.count
     real = a.square.dtype
     n, m, both = (jnp.maximum(x, 0).astype(real) for x in (a.count, b.count, jnp.maximum(count, 1)))
-    gap = b.mean - a.mean
-    return _Total(
-        count, a.mean + gap * (m / both).astype(gap.dtype), a.square + b.square + _square(gap) * (n * m / both)
-    )
+    gap = (b.mean - a.mean) + (b.mean_low - a.mean_low)
+    mean, mean_low = compensated(a.mean, a.mean_low, gap * (m / both).astype(gap.dtype))
+    square, square_low = compensated(a.square, a.square_low, b.square + b.square_low + _square(gap) * (n * m / both))
+    return _Total(count, mean, square, mean_low, square_low)

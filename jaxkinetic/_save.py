@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Int32
 
 from ._checks import check_bool, check_integer, describe, refuse, takes_one
+from ._laws import hashable
 from ._printing import Printed, printed
 from ._types import Key, Observable, PyTree, RealScalar, State
 
@@ -17,7 +18,8 @@ from ._types import Key, Observable, PyTree, RealScalar, State
 class Context(Printed):
     """What a `Contextual` observable sees.
 
-    `t`, `dt`: scalars. `step`: absolute, int32. `system`, `state`. `key`: a JAX key of this observable's own, different
+    `t`, `dt`: scalars, in the state's dtype (late times in float32 are coarse: `step` tells them apart). `step`: absolute,
+    int32. `system`, `state`. `key`: a JAX key of this observable's own, different
     at every step and for every name, and independent of the noise of the run.
     """
 
@@ -39,7 +41,7 @@ class Contextual(Printed):
             raise refuse("fn", "be a function of a Context", f"is {describe(fn)}", "pass `jk.Contextual(my_function)`")
         if not takes_one(fn):
             raise refuse("fn", "take a Context alone", f"{printed(fn)} does not", _BIND)
-        self.fn = fn
+        self.fn = hashable(fn)
 
 
 class Save(Printed):
@@ -54,7 +56,8 @@ class Save(Printed):
 
     With neither `every` nor `steps`: the last step, or every step when `observe` is given. Saving and observing never
     change the path. Name observables with module-level functions, `jax.tree_util.Partial` or modules: a fresh lambda
-    compiles anew at each call.
+    compiles anew at each call. Of an object with `__call__` that is no module, a run sees the content that it had when it was
+    first observed.
     """
 
     every: int | None = eqx.field(static=True)
@@ -95,6 +98,7 @@ class Save(Printed):
                 )
             if not isinstance(fn, Contextual) and not takes_one(fn):
                 raise refuse(f"observe[{name!r}]", "take the state alone", f"{printed(fn)} does not", _BIND)
+            self.observe[name] = hashable(fn)
 
     def plan(self, first: int, last: int, fresh: bool) -> np.ndarray:
         """The absolute steps to be saved in a run from step `first` to step `last`."""

@@ -65,7 +65,8 @@ def simulate(
     - `scheme`: default `system.default_scheme()`.
     - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step,
       idents): nothing is stored, and a continued, chunked or differentiated run sees the same.
-    - `dt`: the step, nondimensional. `num_steps`: a Python integer.
+    - `dt`: the step, nondimensional. `num_steps`: a Python integer. A step sees t, t0 and dt in the state's dtype; the times
+      of the saves, `Solution.times`, are float64.
     - `save`: what to keep and when. `adjoint`: what the backward pass stores.
     - `throw`: raise when a run fails (False: see `Solution.result`; the program then holds no host callback).
     - `progress`: show a bar on standard error (a widget in a notebook). The run is then made of about 100 calls of one program,
@@ -128,8 +129,8 @@ def simulate(
     run = _without_forward_mode if adjoint.reversible else _run
     run = partial(_in_parts, run) if progress else run
     loop, kept, final, stats = run(
-        system, dataclasses.replace(start, step=0, origin=None, result=None), np.asarray(start.step, np.int32), counts, wanted,
-        rounded_up(int(counts.max())), bare, adjoint, throw if adjoint.reversible else True,
+        system, dataclasses.replace(start, step=0, origin=None, result=None, clock=None), np.asarray(start.step, np.int32),
+        counts, wanted, rounded_up(int(counts.max())), bare, adjoint, throw if adjoint.reversible else True,
     )  # fmt: skip
     if not progress and not wanted.all():
         kept = _cut(kept, int(wanted.argmax()), saved.size)
@@ -138,17 +139,28 @@ def simulate(
     if not fresh and is_traced(start.result):
         # That the run had failed before is known after compilation only: then it stays so.
         result = jax.tree.map(partial(jnp.where, start.result.ok), result, start.result)
-    origin = Remembered(system)
-    end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, origin, result)
+    end = Checkpoint(
+        loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, Remembered(system), result, start.clock
+    )  # fmt: skip
     stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
-    solution = Solution(_times(start, saved), observed, states, final, end, stats, result)
+    solution = Solution(times_of(start, saved, loop.carry), observed, states, final, end, stats, result)
     return raise_or_mark(solution, "simulate") if throw else solution
 
 
-def _times(start: Checkpoint, steps: np.ndarray) -> Array:
-    """t0 + step dt; by NumPy if both are concrete, which saves compiling three small programs."""
-    t0, dt = (x if is_traced(x) else np.asarray(x) for x in (start.t0, start.dt))
-    return jnp.asarray(t0 + steps.astype(dt.dtype) * dt)
+def clock_of(t0: Any, dt: Any) -> tuple[float, float] | None:
+    """t0 and dt in double precision, None if one of them is traced."""
+    return None if is_traced(t0, dt) else (float(t0), float(dt))
+
+
+def times_of(start: Checkpoint, steps: np.ndarray, carry: PyTree = None) -> Array | np.ndarray:
+    """t0 + step dt: of known t0 and dt by NumPy in float64. In float32 the times of dt = .01 after t0 = 1e6 coincide.
+    Rounded to the state's dtype where `carry` is traced: what leaves a trace is no array of the host."""
+    clock = clock_of(start.t0, start.dt) if start.clock is None else start.clock
+    if clock is None:
+        return start.t0 + jnp.asarray(steps, start.dt.dtype) * start.dt
+    t0, dt = clock
+    times = t0 + steps * dt
+    return jnp.asarray(times.astype(start.dt.dtype)) if is_traced(carry) else times
 
 
 def _in_parts(
@@ -242,7 +254,7 @@ def _fresh_start(
 ) -> Checkpoint:
     scheme = check_start(system, state, scheme, key, dt, t0)
     dtype = real_dtype(state)
-    words = run_words(key)
+    words, clock = run_words(key), clock_of(t0, dt)
     dt, t0 = (jnp.asarray(x) for x in known_as(dtype, dt, t0))
     # Once more: a small number may be 0 in this dtype.
     check_scalar("dt", dt, positive=True)
@@ -250,7 +262,7 @@ def _fresh_start(
     if not is_traced(dt) and float(dt) < float(jnp.finfo(dtype).tiny):
         raise refuse("dt", f"be a normal number of {dtype}", f"is {float(dt):g}", "raise it: arithmetic takes it for 0")
     carry, aux = _init(scheme, words, cast_floating(system, dtype), state, dt)
-    return Checkpoint(carry, aux, words, 0, t0, dt, scheme)
+    return Checkpoint(carry, aux, words, 0, t0, dt, scheme, clock=clock)
 
 
 def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: AbstractScheme | None) -> Checkpoint:

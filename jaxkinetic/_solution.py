@@ -78,12 +78,14 @@ class Result(Printed):
 class Solution(Printed):
     """The outcome of `simulate`.
 
-    - `times`: (T,) of the saves. `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
+    - `times`: (T,) of the saves, t0 + step dt in NumPy's float64 whatever the state's dtype; inside `jit`, `grad` and `vmap`
+      in the state's dtype, where `checkpoint.clock` still has t0 and dt in double precision.
+    - `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
     - `final`: the state after the last step. `checkpoint`: from which the run goes on.
     - `stats`: totals over the steps. `result`: how it ended.
     """
 
-    times: Float[Array, "*runs T"]
+    times: Float[Array, "*runs T"] | Float[np.ndarray, " T"]
     observed: dict[str, PyTree]
     states: State | None
     final: State

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int32, Integer, Num, Real, UInt32
 
 from ._checks import real_dtype
 from ._printing import Printed
+from ._sums import compensated
 from ._types import Components, PairWords, PyTree, RealScalar, RealScalarLike, State, Words
 
 
@@ -230,15 +231,20 @@ class AbstractSplit(AbstractSystem):
 
 
 class Sum(Printed):
-    """An `info` entry whose total over the steps is a sum."""
+    """An `info` entry whose total over the steps is a sum; of floating numbers a compensated one."""
 
     value: Num[Array, "..."]
+    low: Num[Array, "..."] | None = None
 
     def start(self) -> "Sum":
-        return Sum(jnp.zeros(self.value.shape, self.value.dtype))
+        zero = jnp.zeros(self.value.shape, self.value.dtype)
+        return Sum(zero, zero)
 
     def merge(self, other: "Sum") -> "Sum":
-        return Sum(self.value + other.value)
+        low = jnp.zeros_like(self.value) if self.low is None else self.low
+        if not jnp.issubdtype(self.value.dtype, jnp.inexact):
+            return Sum(self.value + other.value, low)
+        return Sum(*compensated(self.value, low, other.value))
 
 
 class Max(Printed):

@@ -141,6 +141,8 @@ def fit_decay(
     entries = fit(*given, model, fitted_floor, fitted_shape, replicated)
     if replicated:
         entries["correlation_time"] = np.asarray(np.nan, runs.dtype)
+    if known_times is not None:
+        entries["first_time"] = known_times[0]
     return DecayFit(**entries, model=model, degrees_of_freedom=degrees_of_freedom)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Integer, Real
 from jaxkinetic_kernels import wrap
 
 from ._checks import check_integer, check_scalar, describe, is_traced, known_as, refuse
+from ._inputs import check_key, known_numbers
 from ._types import Key, RealScalarLike
 from .states import Particles
 
@@ -44,8 +45,8 @@ def maxwellian(
     check_scalar("temperature", temperature, nonnegative=True)
     if jnp.shape(mean) not in ((), (dim,)):
         raise refuse("mean", f"be a scalar or of shape ({dim},)", f"is {describe(mean)}", "reshape it")
-    if not is_traced(mean) and not np.isfinite(np.asarray(mean, float)).all():
-        raise refuse("mean", "hold finite numbers", f"is {describe(mean)}", "pass finite numbers")
+    if not is_traced(mean):
+        known_numbers("mean", mean)
     spread, centre = known_as(dtype, temperature, mean)
     return Particles(_maxwellian(key, spread, centre, (num_particles, dim)))
 
@@ -62,15 +63,17 @@ def bimaxwellian(
     num_particles: int,
     dim: int,
     *,
-    perpendicular: RealScalarLike,
-    parallel: RealScalarLike,
+    perpendicular: RealScalarLike | None = None,
+    parallel: RealScalarLike | None = None,
     dtype: DTypeLike | None = None,
 ) -> Particles:
     """Centred Gaussian with temperature `parallel` along the last axis and `perpendicular` along the others.
 
-    T = ((d-1) perpendicular + parallel) / d. Differentiable in both.
+    T = ((d-1) perpendicular + parallel) / d, d >= 2. Both must be given. Differentiable in both.
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
+    if dim < 2:
+        raise refuse("dim", "be at least 2: there are two temperatures", f"is {dim}", "use `maxwellian`")
     check_scalar("perpendicular", perpendicular, nonnegative=True)
     check_scalar("parallel", parallel, nonnegative=True)
     return Particles(_bimaxwellian(key, *known_as(dtype, perpendicular, parallel), (num_particles, dim)))
@@ -213,8 +216,7 @@ def _kepler_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> 
 
 
 def sizes(key: Key, num_particles: int, dim: int, dtype: DTypeLike | None) -> tuple[int, int, jnp.dtype]:
-    if not hasattr(key, "dtype"):
-        raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass jax.random.key(seed)")
+    check_key("key", key)
     num_particles = check_integer("num_particles", num_particles, minimum=1)
     dim = check_integer("dim", dim, minimum=1)
     return num_particles, dim, floating(dtype)
@@ -222,7 +224,10 @@ def sizes(key: Key, num_particles: int, dim: int, dtype: DTypeLike | None) -> tu
 
 def floating(dtype: DTypeLike | None) -> jnp.dtype:
     """The dtype asked for, or the widest in use. **Raises:** `ValueError` for one that is not real, or not to be had."""
-    dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
+    try:
+        dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
+    except TypeError:
+        raise refuse("dtype", "be a real floating dtype", f"is {dtype!r}", "pass jnp.float32 or jnp.float64") from None
     if not jnp.issubdtype(dtype, jnp.floating):
         raise refuse("dtype", "be a real floating dtype", f"is {dtype}", "pass jnp.float32 or jnp.float64")
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:

@@ -17,6 +17,7 @@ from ._implicit import implicit
 from ._printing import Printed
 from ._residuals import total
 from ._student import student_interval
+from ._sums import time_since
 from ._types import RealScalarLike
 
 __all__ = ["OscillationFit", "fit_oscillation"]
@@ -43,7 +44,7 @@ class OscillationFit(Printed):
     amplitude: Float[Array, ""]
     phase: Float[Array, ""]
     r2: Float[Array, ""]
-    first_time: Float[Array, ""]
+    first_time: Float[Array, ""] | np.float64
     degrees_of_freedom: float = eqx.field(static=True, default=math.inf)
 
     def interval(
@@ -59,7 +60,7 @@ class OscillationFit(Printed):
         return jax.lax.complex(self.frequency, self.growth)
 
     def __call__(self, times: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-        elapsed = jnp.asarray(times) - self.first_time
+        elapsed = time_since(times, self.first_time, self.amplitude.dtype)
         return self.amplitude * jnp.exp(self.growth * elapsed) * jnp.cos(self.frequency * elapsed + self.phase)
 
     def __str__(self) -> str:
@@ -124,13 +125,11 @@ def fit_oscillation(
         if np.any(steps <= 0) or np.ptp(steps) > 1e-3 * steps.mean():
             raise refuse("times", "be equidistant and increase", "does not", "save every so many steps")
     elapsed, first = (t - t[0], t[0]) if known is None else (known - known[0], known[0])
-    first, elapsed = known_as(runs.dtype, first, elapsed)
+    (elapsed,) = known_as(runs.dtype, elapsed)
     series = padded(elapsed, runs)
     fit = _fitted if is_traced(series) else in_double_precision(_fitted)
     degrees_of_freedom = runs.shape[0] - 1.0 if replicated else t.shape[0] - 4.0
-    return OscillationFit(
-        **fit(series, replicated), first_time=jnp.asarray(first), degrees_of_freedom=degrees_of_freedom
-    )
+    return OscillationFit(**fit(series, replicated), first_time=first, degrees_of_freedom=degrees_of_freedom)
 
 
 @partial(jax.jit, static_argnames="replicated")

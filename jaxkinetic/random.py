@@ -1,33 +1,20 @@
 """Noise for those who write their own systems: functions of (key words, identities, stream), on every device the same.
 
-A step hands a system two uint32 words as `key`. No JAX key is ever split per pair.
+A step hands a system two uint32 words as `key`. No JAX key is ever split per pair. Words, keys and identities are uint32: other
+dtypes raise `ValueError`, because rounding or wrapping them would give two particles the same noise.
 """
 
+from collections.abc import Sequence
+from functools import wraps
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Real, UInt32
 
-from jaxkinetic_kernels import (
-    fold_in as fold_in,
-)
-from jaxkinetic_kernels import (
-    normals as normals,
-)
-from jaxkinetic_kernels import (
-    pair_normals as pair_normals,
-)
-from jaxkinetic_kernels import (
-    pair_words as pair_words,
-)
-from jaxkinetic_kernels import (
-    particle_normals as particle_normals,
-)
-from jaxkinetic_kernels import (
-    philox_4x32 as philox_4x32,
-)
-from jaxkinetic_kernels import (
-    uniform as uniform,
-)
+import jaxkinetic_kernels as _kernels
 
+from ._checks import check_integer, describe, is_traced, refuse
 from ._guard import undifferentiated
 
 __all__ = [
@@ -43,13 +30,129 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
     """True with `probability`, to 2^-32 (in float32 2^-25): never for 0, always for 1. `word`: uint32, broadcasts against it.
 
     A derivative in `probability` is refused with `ValueError`: at fixed noise the outcome does not change, and what would be
-    returned, 0, is not the derivative of the law.
+    returned, 0, is not the derivative of the law. **Raises:** `ValueError` also for a word that is not uint32 and for a known
+    probability outside [0, 1].
     """
-    p = jnp.asarray(probability)
+    _check_words("word", word)
+    try:
+        p = jnp.asarray(probability)
+        real = not jnp.issubdtype(p.dtype, jnp.complexfloating)
+    except (TypeError, ValueError):
+        p, real = jnp.zeros(()), False
+    if not real:
+        raise refuse("probability", "be a real number", f"is {describe(probability)}", "pass a number from 0 to 1")
+    if not is_traced(probability) and not np.all((np.asarray(probability) >= 0) & (np.asarray(probability) <= 1)):
+        raise refuse("probability", "lie in [0, 1]", f"is {describe(probability)}", "correct it")
     p = p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.result_type(float))
     p = undifferentiated(
         "The outcome of `jk.random.bernoulli` depends on a parameter through its probability, and the derivative at fixed "
         "noise misses that; differentiate in another parameter, or use finite differences of averages over many runs.",
         p,
     )
-    return uniform(word, p.dtype) <= p
+    return _kernels.uniform(word, p.dtype) <= p
+
+
+@wraps(_kernels.fold_in)
+def fold_in(key: Array, *data: Any, **tag: Any) -> Array:
+    _check_key(key)
+    if len(data) > 3:
+        raise refuse("data", "be at most three numbers", f"are {len(data)}", "fold in twice")
+    for number in data:
+        _check_number("data", number)
+    return _kernels.fold_in(key, *data, **tag)
+
+
+@wraps(_kernels.uniform)
+def uniform(word: Array, dtype: Any) -> Array:
+    _check_words("word", word)
+    return _kernels.uniform(word, _floating(dtype))
+
+
+@wraps(_kernels.normals)
+def normals(words: Sequence[Array], dtype: Any) -> tuple[Array, ...]:
+    if not isinstance(words, (tuple, list)) or len(words) % 2:
+        was = f"holds {len(words)}" if isinstance(words, (tuple, list)) else f"is {describe(words)}"
+        raise refuse("words", "be an even number of uint32 arrays", was, "pass a tuple")
+    for word in words:
+        _check_words("words", word)
+    return _kernels.normals(words, _floating(dtype))
+
+
+@wraps(_kernels.pair_words)
+def pair_words(key: Array, ident_i: Array, ident_j: Array, count: int, *, stream: Any = 0) -> tuple[Array, ...]:
+    count = _check_pair(key, ident_i, ident_j, count, stream)
+    return _kernels.pair_words(key, ident_i, ident_j, count, stream=stream)
+
+
+@wraps(_kernels.pair_normals)
+def pair_normals(
+    key: Array, ident_i: Array, ident_j: Array, count: int, dtype: Any, *, stream: Any = 0
+) -> tuple[Array, ...]:
+    count = _check_pair(key, ident_i, ident_j, count, stream)
+    return _kernels.pair_normals(key, ident_i, ident_j, count, _floating(dtype), stream=stream)
+
+
+@wraps(_kernels.particle_normals)
+def particle_normals(key: Array, ident: Array, count: int, dtype: Any, *, stream: int = 0) -> tuple[Array, ...]:
+    count = _check_pair(key, ident, ident, count, stream)
+    return _kernels.particle_normals(key, ident, count, _floating(dtype), stream=stream)
+
+
+@wraps(_kernels.philox_4x32)
+def philox_4x32(counter: Sequence[Array], key: Array | Sequence[Array]) -> tuple[Array, ...]:
+    for name, words, num in (("counter", counter, 4), ("key", key, 2)):
+        try:
+            fits = not isinstance(words, str) and len(words) == num
+        except TypeError:
+            fits = False
+        if not fits:
+            raise refuse(name, f"hold {num} uint32 words", f"is {describe(words)}", "pass a tuple of them")
+        for i in range(num):
+            _check_number(name, words[i], scalar=False)
+    return _kernels.philox_4x32(counter, key)
+
+
+def _check_pair(key: Any, ident_i: Any, ident_j: Any, count: Any, stream: Any) -> int:
+    _check_key(key)
+    _check_words("ident", ident_i)
+    _check_words("ident", ident_j)
+    _check_number("stream", stream)
+    if not is_traced(stream) and int(stream) >= 1 << 16:
+        raise refuse("stream", "be below 2^16", f"is {int(stream)}", "fold the rest into the key")
+    return check_integer("count", count, minimum=1)
+
+
+def _check_key(key: Any) -> None:
+    if getattr(key, "dtype", None) != jnp.uint32 or getattr(key, "shape", None) != (2,):
+        raise refuse(
+            "key", "be two uint32 words", f"is {describe(key)}",
+            "pass what a step is given, or jax.random.bits(key, (2,), jnp.uint32)",
+        )  # fmt: skip
+
+
+def _check_words(argument: str, word: Any) -> None:
+    if getattr(word, "dtype", None) != jnp.uint32:
+        raise refuse(argument, "have dtype uint32", f"is {describe(word)}", "pass a jnp.uint32 array")
+
+
+def _check_number(argument: str, number: Any, *, scalar: bool = True) -> None:
+    """A whole number from 0 to 2^32 - 1, or a uint32 array; of another integer dtype if its values are known."""
+    dtype, shape = getattr(number, "dtype", None), getattr(number, "shape", ())
+    fits = not scalar or shape == ()
+    if dtype is None:
+        fits &= isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << 32
+    elif dtype != jnp.uint32:
+        known = jnp.issubdtype(dtype, jnp.integer) and not is_traced(number)
+        fits &= known and bool(np.all((np.asarray(number) >= 0) & (np.asarray(number) < 1 << 32)))
+    if not fits:
+        raise refuse(argument, "hold whole numbers from 0 to 2^32 - 1", f"is {describe(number)}", "pass uint32 numbers")
+
+
+def _floating(dtype: Any) -> Any:
+    try:
+        fits = jnp.dtype(dtype) in (jnp.float32, jnp.float64)
+    except TypeError:
+        fits = False
+    if not fits:
+        raise refuse("dtype", "be float32 or float64", f"is {dtype!r}", "pass the dtype of the state")
+    return dtype

@@ -2,14 +2,18 @@
 
 import math
 from functools import partial
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact, Shaped
 
 from jaxkinetic_kernels import cos_sin
 from jaxkinetic_kernels.once import once
 
+from ._checks import check_integer, describe, refuse
 from ._types import RealScalar
 from .states import Axis
 
@@ -23,13 +27,20 @@ def __dir__() -> list[str]:
     return __all__
 
 
+def _check_axis(axis: Any) -> None:
+    if not isinstance(axis, Axis):
+        raise refuse("axis", "be an Axis", f"is {describe(axis)}", "pass jk.Axis(0.0, 1.0, 64), say")
+
+
 def unit_wavenumber(axis: Axis) -> RealScalar:
     """The smallest wavenumber but 0, 2 pi/length."""
+    _check_axis(axis)
     return 2 * math.pi / axis.length
 
 
 def wavenumbers(axis: Axis) -> Float[Array, " num"]:
     """k_j = 2 pi j/length in the order of the FFT; 0 at Nyquist's frequency, whose sine no grid knows."""
+    _check_axis(axis)
     signed = [j if 2 * j < axis.num else j - axis.num for j in range(axis.num)]
     whole = [0 if 2 * j == -axis.num else j for j in signed]
     return 2 * math.pi * jnp.asarray(whole, axis.length.dtype) / axis.length
@@ -37,6 +48,7 @@ def wavenumbers(axis: Axis) -> Float[Array, " num"]:
 
 def half_wavenumbers(axis: Axis) -> Float[Array, " half"]:
     """Those of a real transform: j = 0 .. num/2."""
+    _check_axis(axis)
     whole = [j if 2 * j < axis.num else 0 for j in range(axis.num // 2 + 1)]
     return 2 * math.pi * jnp.asarray(whole, axis.length.dtype) / axis.length
 
@@ -112,6 +124,8 @@ def along(x: Shaped[Array, " num"], axis: int, ndim: int) -> Shaped[Array, "..."
 
 def tail(f: Inexact[Array, "*grid"], axis: int) -> RealScalar:
     """The share of the square norm that lies in the upper third of the wavenumbers of one axis: 0 for resolved data."""
+    if not eqx.is_array(f) or not -f.ndim <= check_integer("axis", axis, minimum=-np.ndim(f)) < f.ndim:
+        raise refuse("f", "be an array that has the axis", f"is {describe(f)}, axis {axis}", "pass values on a grid")
     hat = jnp.fft.fft(f, axis=axis)
     num = f.shape[axis]
     high = jnp.asarray([3 * min(j, num - j) > num for j in range(num)])

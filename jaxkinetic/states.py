@@ -26,6 +26,7 @@ from ._checks import (
     refuse,
 )
 from ._printing import Printed, summary
+from ._sums import count_true
 from ._types import RealScalar, RealScalarLike
 
 __all__ = [
@@ -114,8 +115,8 @@ class Particles(Printed):
 
     @property
     def num_alive(self) -> RealScalar:
-        """How many particles are alive, in the dtype of the velocities."""
-        return jnp.sum(self.alive, dtype=self.velocity.dtype)
+        """How many particles are alive: counted exactly, then rounded to the dtype of the velocities."""
+        return count_true(self.alive, self.velocity.dtype)
 
     @property
     def live_velocity(self) -> Float[Array, "N d"]:

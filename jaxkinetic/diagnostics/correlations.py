@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._checks import describe, refuse
 from .._sharding import on_any_mesh
+from .._sums import gram
 from ..states import Particles
+from ._checked import check_finite_array, check_state, of_every_particle
 
 __all__ = ["pair_correlation"]
 
@@ -37,10 +38,9 @@ def pair_correlation(
     C vanishes as N grows if chaos propagates: it is O(1/N), and one state's noise is O(1/N) too, so average it over an
     ensemble. Cost N m^2. Differentiable. **Raises:** `ValueError` for shapes that do not fit; NaN for fewer than 2 alive.
     """
-    phi = of(state)
+    check_state(state)
+    phi = of_every_particle(state, of, "(N, m) or (N,)")
     phi = phi[:, None] if phi.ndim == 1 else phi
-    if phi.ndim != 2 or phi.shape[0] != state.num_slots:
-        raise refuse("of", "return (N, m) or (N,)", f"returns shape {phi.shape}", "return one row a particle")
     phi = jnp.where(state.alive[:, None], phi, jnp.zeros((), phi.dtype))
     num = state.num_alive
     if second_moment is None:
@@ -50,6 +50,7 @@ def pair_correlation(
         if jnp.shape(second_moment) != (phi.shape[1],) * 2:
             shape = (phi.shape[1],) * 2
             raise refuse("second_moment", f"have shape {shape}", f"is {describe(second_moment)}", "pass E[phi phi^T]")
+        check_finite_array("second_moment", second_moment)
         square = num * jnp.asarray(second_moment).astype(phi.dtype)
-    own = jnp.einsum("ni,nj->ij", phi, phi, precision=jax.lax.Precision.HIGHEST)
+    own = gram(phi)
     return (square - own) / (num * (num - 1))

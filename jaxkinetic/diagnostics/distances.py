@@ -3,17 +3,22 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import check_integer, check_scalar, refuse
+from .._checks import check_integer, check_scalar, describe, is_traced, refuse
 from .._host import on_host
+from .._inputs import check_key
+from .._laws import LOG_DENSITY, QUANTILE, by_numpy, cached_by_jit, function_of, is_traceable, values_of
 from .._sharding import on_any_mesh
 from .._types import Key, RealScalar
 from ..states import Particles
+from ._checked import check_function, check_state
 from .entropy import knn_entropy
 from .moments import temperature
 
@@ -27,39 +32,57 @@ _NODES, _WEIGHTS = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
 @on_any_mesh
 def relative_entropy(
     state: Particles,
-    log_density: Callable[[Float[Array, "N d"]], Float[Array, " N"]] | None = None,
+    log_density: Callable[[Float[Array, "N d"]], Float[Array, " N"]] | Any | None = None,
     *,
     entropy: Callable[[Particles], RealScalar] = knn_entropy,
 ) -> RealScalar:
     r"""$H(f \mid g) = \int f \log(f/g)$ by $\hat H - \frac1N \sum_i \log g(v_i)$.
 
-    **Arguments:** `log_density`: v (N, d) -> log g (N,). None: g is the Maxwellian with the sample's own mean and temperature
-    T; then H(f|g) = H + (d/2) log(2 pi e T). `entropy`: the estimator of H, with its options and bias bound by
-    `jax.tree_util.Partial(jk.diagnostics.knn_entropy, k=5, bias=...)`.
+    **Arguments:** `log_density`: v (N, d) -> log g (N,), a function, an `eqx.Module` or other object with `__call__`, or a
+    distribution with `logpdf` or `log_prob` (of scipy only outside of `jit` and `grad`). None: g is the Maxwellian with the
+    sample's own mean and temperature T; then H(f|g) = H + (d/2) log(2 pi e T). `entropy`: the estimator of H, with its options
+    and bias bound by `jax.tree_util.Partial(jk.diagnostics.knn_entropy, k=5, bias=...)`.
 
     Bias: that of `entropy`; with the sample's own T also that of (d/2) log T, -(d + 1)/(2N) for a Maxwellian.
     It can come out negative by the noise of the estimator. Differentiable as the estimator is; cost that of `entropy`.
 
     **Raises:** `ValueError` if `log_density` does not give one number a particle.
     """
+    check_state(state)
+    check_function("entropy", entropy, "H, one number")
     h = entropy(state)
     if log_density is None:
         return h + state.dim / 2 * jnp.log(2 * math.pi * math.e * temperature(state))
     v = state.live_velocity
-    values = log_density(v)
-    if jnp.shape(values) != (state.num_slots,):
-        raise refuse("log_density", "return shape (N,)", f"returns {jnp.shape(values)}", "sum over the components")
-    return h - state.mean(values)
+    fn = function_of("log_density", log_density, LOG_DENSITY, "map velocities (N, d) to log g (N,)")
+    try:
+        values = jnp.asarray(fn(v))
+    except TypeError as error:
+        if is_traced(v):
+            must = "be a function that JAX can trace, inside `jit`, `grad` and a run"
+        else:
+            must = "map velocities (N, d) to log g (N,)"
+        was = f"fails with {type(error).__name__}"
+        raise refuse("log_density", must, was, "write it with jax.numpy, as one function of v") from error
+    if values.shape == (state.num_slots, 1) and state.dim == 1:  # a distribution of one number
+        values = values[:, 0]
+    if values.shape != (state.num_slots,):
+        raise refuse("log_density", "return shape (N,)", f"returns {values.shape}", "sum over the components")
+    return h - state.mean(values.astype(v.dtype))
 
 
 @on_any_mesh
 def wasserstein(
-    state: Particles, other: Particles | Callable[[Float[Array, " N"]], Float[Array, " N"]], *, order: float = 2
+    state: Particles, other: Particles | Callable[[Float[Array, " N"]], Float[Array, " N"]] | Any, *, order: float = 2
 ) -> RealScalar:
     r"""$W_p = \big(\inf_\pi \int |v - w|^p \, d\pi\big)^{1/p}$ between two empirical measures, or (d = 1) one and a law; p
     >= 1.
 
-    **Arguments:** `other`: `Particles` of the same d, or for d = 1 a quantile function u -> F^{-1}(u), elementwise. `order`: p.
+    **Arguments:** `other`: `Particles` of the same d, or for d = 1 a law: its quantile function u -> F^{-1}(u), elementwise, or
+    a distribution with a method `ppf`, `icdf`, `inv_cdf` or `quantile` (scipy.stats, frozen). Functions are those that JAX can
+    trace, `eqx.Module`s and other objects with `__call__`, functions of NumPy, and functions of one number. What JAX cannot
+    trace is called on the host, also inside `jit`. Gradients in the particles exist for all of them, gradients in the
+    parameters of the law for a module. `order`: p.
 
     d = 1: exact for any two numbers of particles, $\int_0^1 |F^{-1} - G^{-1}|^p du$ piece by piece; against a quantile
     function by 12 nodes of Gauss in every 1/N, those that round to 1 (float32, N > 1e5) at 1 - 2^-24. Cost N log N. d > 1:
@@ -74,13 +97,16 @@ def wasserstein(
     **Raises:** `ValueError` for different d, p < 1, d > 1 with unequal or too many particles. NaN if (d > 1) the numbers of
     alive particles differ, nobody is alive, or somebody alive is not finite.
     """
+    check_state(state)
     order = _order(order)
     if not isinstance(other, Particles):
-        if not callable(other) or state.dim != 1:
+        must = "be Particles, or for d = 1 a quantile function or a distribution"
+        quantile = function_of("other", other, QUANTILE, must)
+        if state.dim != 1:
             raise refuse(
-                "other", "be Particles, or for d = 1 a quantile function", f"is {type(other).__name__}", "pass one of the two"
-            )  # fmt: skip
-        return _root(_to_quantile(state.velocity[:, 0], state.alive, other, order), order)
+                "other", must, f"is {describe(other)} for d = {state.dim}", "pass Particles drawn from that law"
+            )
+        return _root(_to_law(state.velocity[:, 0], state.alive, quantile, order), order)
     _same_dim(state, other)
     if state.dim == 1:
         return _root(_between(state.velocity[:, 0], state.alive, other.velocity[:, 0], other.alive, order), order)
@@ -114,11 +140,13 @@ def sliced_wasserstein(
 
     **Raises:** `ValueError` for different d, p < 1, L < 1.
     """
+    check_state(state)
     order, num_directions = _order(order), check_integer("num_directions", num_directions, minimum=1)
     _same_dim(state, other)
     if state.dim == 1:
         return wasserstein(state, other, order=order)
     key = jax.random.key(0, impl="threefry2x32") if key is None else key
+    check_key("key", key)
     v = jax.random.normal(key, (num_directions, state.dim), state.velocity.dtype)
     directions = v / jnp.linalg.norm(v, axis=1, keepdims=True)
 
@@ -198,24 +226,60 @@ def _between(x: Array, alive_x: Array, y: Array, alive_y: Array, order: float) -
     return _unless_broken(jax.lax.cond(num_x == num_y, rank_by_rank, piece_by_piece, x, y), *sides)
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _to_quantile(x: Array, alive: Array, quantile: Callable[[Array], Array], order: float) -> Array:
-    """W_p^p in d = 1 between (N,) particles and a law, Gauss's nodes in every 1/N."""
-    side = x, alive
-    x, num = _sorted(x, alive), jnp.sum(alive, dtype=x.dtype)
-    rank = jnp.arange(x.shape[0], dtype=x.dtype)
+def _to_law(x: Array, alive: Array, quantile: Callable[[Any], Any], order: float) -> Array:
+    """W_p^p in d = 1 between (N,) particles and a law."""
+    traceable = is_traceable(quantile, x.dtype)
+    if not traceable and not is_traced(x, alive):
+        return jnp.asarray(_to_quantile_on_host(np.asarray(x), np.asarray(alive), quantile, order), x.dtype)
+    distance = _jitted_to_quantile if cached_by_jit(quantile) and traceable else _to_quantile
+    return distance(x, alive, quantile, order, traceable)
+
+
+def _to_quantile_on_host(x: np.ndarray, alive: np.ndarray, quantile: Callable[[Any], Any], order: float) -> float:
+    """`_to_quantile` of known particles, by NumPy: a callback would gain nothing."""
+    if not alive.any() or not np.isfinite(x[alive]).all():
+        return math.nan
+    x, total = np.sort(x[alive].astype(float)), 0.0
+    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+        u = (np.arange(x.size) + node) / x.size
+        total += weight * float(np.mean(np.abs(x - by_numpy("other", quantile, u)) ** order))
+    return total
+
+
+def _to_quantile(
+    x: Array, alive: Array, quantile: Callable[[Array], Array], order: float, traceable: bool = True
+) -> Array:
+    """W_p^p in d = 1 between (N,) particles and a law, Gauss's nodes in every 1/N. A quantile function that JAX cannot trace
+    is called on the host, which is told two numbers: a large argument of a callback may wait for the program that waits for
+    the callback."""
+    side, dtype, slots = (x, alive), x.dtype, x.shape[0]
+    x, whole = _sorted(x, alive), jnp.sum(alive, dtype=jnp.int32)
+    rank, num = jnp.arange(slots, dtype=jnp.int32), whole.astype(dtype)
     # The last nodes may round to 1, where a quantile is infinite.
-    last = 1 - jnp.finfo(x.dtype).epsneg
-    counts = rank < num
+    last = 1 - jnp.finfo(dtype).epsneg
+    counts = rank < whole
+
+    def host(whole: Any, node: Any) -> np.ndarray:
+        alive = max(int(whole), 1)
+        u = (np.minimum(np.arange(slots), alive - 1) + float(node)) / alive
+        return by_numpy("other", quantile, u).astype(dtype)
 
     def at(node_and_weight: tuple[Array, Array]) -> Array:
         node, weight = node_and_weight
-        u = jnp.minimum(jnp.where(counts, (rank + node) / num, 0.5), last)
-        difference = jnp.where(counts, x, 0) - jnp.where(counts, jnp.asarray(quantile(u)).astype(x.dtype), 0)
+        if traceable:
+            u = jnp.minimum(jnp.where(counts, (rank.astype(dtype) + node) / num, 0.5), last)
+            values = values_of("other", quantile, u)
+        else:
+            shape = jax.ShapeDtypeStruct((slots,), dtype)
+            values = jax.pure_callback(host, shape, whole, node, vmap_method="sequential")
+        difference = jnp.where(counts, x, 0) - jnp.where(counts, values, 0)
         return weight * jnp.sum(_power(difference, order)) / num
 
-    nodes, weights = (jnp.asarray(a, x.dtype) for a in (_NODES, _WEIGHTS))
+    nodes, weights = (jnp.asarray(a, dtype) for a in (_NODES, _WEIGHTS))
     return _unless_broken(jnp.sum(jax.lax.map(jax.checkpoint(at), (nodes, weights))), side)
+
+
+_jitted_to_quantile = eqx.filter_jit(_to_quantile)
 
 
 @partial(jax.jit, static_argnums=2)

@@ -13,9 +13,14 @@ from jaxkinetic_kernels import kth_nearest
 
 from .._checks import check_integer, is_traced, refuse
 from .._host import on_host
+from .._inputs import check_key
 from .._sharding import on_any_mesh
 from .._types import Key, RealScalar, RealScalarLike
 from ..states import Particles
+from ._checked import check_function, check_state, checked_bias
+
+# Exponents of 2: squares of coordinates up to 2^500 and down to 2^-511 are normal numbers of float64.
+_LARGEST, _SMALLEST = 500, 2.0**-900
 
 __all__ = ["entropy_bias", "knn_entropy", "knn_entropy_bias", "mean_on_maxwellians"]
 
@@ -42,7 +47,8 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> 
     value is NaN.
     Source: Kozachenko and Leonenko, Probl. Inf. Transm. 23 (1987).
     """
-    k = check_integer("k", k, minimum=1)
+    check_state(state)
+    k, bias = check_integer("k", k, minimum=1), checked_bias(bias, state.velocity.dtype)
     v, alive = state.velocity, state.alive
     if k >= state.num_slots:
         raise refuse("k", f"be below the number of particles, {state.num_slots}", f"is {k}", "lower it")
@@ -52,16 +58,21 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> 
         )
     else:
         index = jnp.asarray(_kth_neighbour(v, alive, k=k))
-    return _knn_estimate(v, alive, index, jnp.asarray(bias, v.dtype), k)
+    return _knn_estimate(v, alive, index, bias, k)
 
 
 @partial(jax.jit, static_argnames="k")
 def _knn_estimate(v: Array, alive: Array, index: Array, bias: Array, k: int) -> Array:
     state, dim = Particles(v, alive=alive), v.shape[1]
     live = state.live_velocity
-    distance2 = jnp.sum((live - live[index]) ** 2, axis=1)
-    tiny = jnp.finfo(v.dtype).tiny
-    mean_log = state.mean(0.5 * jnp.log(jnp.where(distance2 > tiny, distance2, tiny)))
+    z = live - live[index]
+    # Relative to the largest component: the square of a distance overflows, or vanishes, long before the distance.
+    largest, tiny = jax.lax.stop_gradient(jnp.max(jnp.abs(z), axis=1)), jnp.finfo(v.dtype).tiny
+    apart = largest >= tiny
+    largest = jnp.where(apart, largest, jnp.ones_like(largest))
+    ratio2 = jnp.sum((z / largest[:, None]) ** 2, axis=1)
+    log_distance = jnp.log(largest) + 0.5 * jnp.log(jnp.where(apart, ratio2, jnp.ones_like(ratio2)))
+    mean_log = state.mean(jnp.where(apart, log_distance, math.log(tiny)))
     num = state.num_alive
     log_ball = dim / 2 * math.log(math.pi) - math.lgamma(dim / 2 + 1)
     psi_k = sum(1 / j for j in range(1, k)) - np.euler_gamma
@@ -79,9 +90,10 @@ def _kth_neighbour(velocity: Array, alive: Array, *, k: int) -> np.ndarray:
     out = np.arange(len(v), dtype=np.int32)
     where = np.flatnonzero(np.asarray(alive))
     if len(where) > k and np.isfinite(v[where]).all():
-        # Coordinates in [1, 2]: XLA's threads flush subnormal numbers, and the tree's splits next to 0 would be one.
-        low, span = v[where].min(), np.ptp(v[where])
-        points = 1 + (v[where] - low) / (span if span > 0 else 1.0)
+        # Scaled by a power of 2, which rounds nothing: squares neither overflow nor, down to 1e-300 of the largest coordinate,
+        # vanish. XLA's threads flush subnormal numbers, and a split of the tree next to 0 would be one: 0 is moved.
+        points = np.ldexp(v[where], _LARGEST - int(np.frexp(np.abs(v[where]).max())[1]))
+        points[np.abs(points) < _SMALLEST] = _SMALLEST
         # The point itself is the nearest, or ties with one that coincides: number k + 1 is the k-th either way.
         from scipy.spatial import KDTree
 
@@ -110,6 +122,8 @@ def entropy_bias(
     2 replicas.
     """
 
+    check_function("estimator", estimator, "H, one number")
+
     def error(v: Array) -> float:
         mean_square = float(np.mean(np.sum(np.asarray(v, float) ** 2, axis=1)))
         return float(estimator(Particles(v))) + dim / 2 * math.log(2 * math.pi) + mean_square / 2
@@ -122,6 +136,9 @@ def mean_on_maxwellians(
 ) -> tuple[float, float]:
     """Mean and standard error of a function of (N, d) standard normal velocities, host loop over `replicas` draws."""
     replicas = check_integer("replicas", replicas, minimum=2)
+    num_particles = check_integer("num_particles", num_particles, minimum=1)
+    dim = check_integer("dim", dim, minimum=1)
+    check_key("key", key)
     keys = jax.random.split(key, replicas)
     # By index: to iterate over an array of keys is to compile a program with an output for each.
     values = [function(jax.random.normal(keys[r], (num_particles, dim))) for r in range(replicas)]

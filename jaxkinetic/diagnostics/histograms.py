@@ -3,8 +3,9 @@
 import itertools
 import math
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,9 +14,13 @@ from jaxtyping import Array, ArrayLike, Float, Real
 from jaxkinetic_kernels import square_root
 
 from .._checks import check_integer, check_scalar, describe, is_traced, refuse
+from .._inputs import known_numbers
+from .._laws import CDF, cached_by_jit, function_of, is_traceable, values_of
 from .._sharding import on_any_mesh
+from .._sums import deposit
 from .._types import RealScalar, RealScalarLike
 from ..states import Particles
+from ._checked import check_state, checked_bias, of_every_particle
 from ._counted import counted
 
 __all__ = ["grid_entropy", "histogram", "marginal_l1", "marginal_l1_floor", "speed"]
@@ -24,12 +29,16 @@ __all__ = ["grid_entropy", "histogram", "marginal_l1", "marginal_l1_floor", "spe
 @on_any_mesh
 def speed(state: Particles) -> Float[Array, " N"]:
     """|v_i|: what `histogram` and `marginal_l1` count by default. Derivative 0 where v_i = 0."""
+    check_state(state)
     return square_root(jnp.sum(state.live_velocity**2, axis=1))
 
 
 @on_any_mesh
 def histogram(
-    state: Particles, *, edges: Real[ArrayLike, " edges"], of: Callable[[Particles], Float[Array, " N"]] = speed
+    state: Particles,
+    *,
+    edges: Real[ArrayLike, " edges"] | None = None,
+    of: Callable[[Particles], Float[Array, " N"]] = speed,
 ) -> Float[Array, "edges-1"]:
     """The density of a scalar of the particles over bins: shares of the particles over widths, a bin open on its right.
 
@@ -37,9 +46,11 @@ def histogram(
     in no bin but count in N, so the sum of density times width is the share inside.
 
     Unbiased for a bin's mean density; variance p (1 - p)/(N width^2), p the bin's probability. Cost N log bins, memory O(N).
-    No derivative: asking for one raises, also for that of something else in
-    the same run; observe it through `jax.lax.stop_gradient` then. **Raises:** `ValueError` for edges that do not increase.
+    No derivative: asking for one raises, also for that of something else in the same run; observe it through
+    `jax.lax.stop_gradient` then. **Raises:** `ValueError` for edges that are missing, infinite, or do not increase in the
+    state's dtype.
     """
+    check_state(state)
     edges = _edges(edges, state.velocity.dtype)
     return _shares(state, edges, of, "histogram") / jnp.diff(edges)
 
@@ -47,9 +58,9 @@ def histogram(
 @on_any_mesh
 def marginal_l1(
     state: Particles,
-    cdf: Callable[[Float[Array, " edges"]], Float[Array, " edges"]],
+    cdf: Callable[[Float[Array, " edges"]], Float[Array, " edges"]] | Any,
     *,
-    edges: Real[ArrayLike, " edges"],
+    edges: Real[ArrayLike, " edges"] | None = None,
     of: Callable[[Particles], Float[Array, " N"]] = speed,
 ) -> RealScalar:
     r"""$\sum_b |\hat m_b - p_b|$, the L^1 distance of the one-particle marginal to a law, seen through bins.
@@ -57,25 +68,27 @@ def marginal_l1(
     \hat m_b is the share of the particles in bin b, p_b = cdf(right) - cdf(left); what lies outside the edges makes one more
     bin on each side, so that the distance is between 0 and 2 and never above that of the densities.
 
-    **Arguments:** `cdf`: the distribution function of `of` under the law, elementwise. `edges`, `of`: as in `histogram`.
+    **Arguments:** `cdf`: the distribution function of `of` under the law, elementwise, or a distribution with the method `cdf`
+    (scipy.stats, frozen). Functions of every kind, as in `wasserstein`. `edges`, `of`: as in `histogram`.
 
     Noise floor for N i.i.d. particles: mean $\sum_b \sqrt{2 p_b (1 - p_b)/(\pi N)}$ (`marginal_l1_floor`), so a smaller
     distance is not seen. Cost N log bins. No derivative: asking for one raises.
     """
-    edges = _edges(edges, state.velocity.dtype)
+    check_state(state)
+    edges = _edges(edges, state.velocity.dtype, infinite=True)
     inner, probabilities = _shares(state, edges, of, "marginal_l1", outside=True), _probabilities(cdf, edges)
     return jnp.sum(jnp.abs(inner - probabilities))
 
 
 def marginal_l1_floor(
-    cdf: Callable[[Float[Array, " edges"]], Float[Array, " edges"]],
+    cdf: Callable[[Float[Array, " edges"]], Float[Array, " edges"]] | Any,
     num_particles: int,
     *,
-    edges: Real[ArrayLike, " edges"],
+    edges: Real[ArrayLike, " edges"] | None = None,
 ) -> RealScalar:
     """The mean of `marginal_l1` over N i.i.d. draws of the law itself, in the normal approximation of every bin."""
     num = check_integer("num_particles", num_particles, minimum=1)
-    p = _probabilities(cdf, _edges(edges, jnp.result_type(float)))
+    p = _probabilities(cdf, _edges(edges, jnp.result_type(float), infinite=True))
     return jnp.sum(square_root(jnp.maximum(2 * p * (1 - p) / (math.pi * num), 0)))
 
 
@@ -96,6 +109,8 @@ def grid_entropy(
 
     **Raises:** `ValueError` for fewer than 2 bins, a half width that is not positive, more than 2^26 nodes.
     """
+    check_state(state)
+    bias = checked_bias(bias, state.velocity.dtype)
     bins, dim, v = check_integer("bins", bins, minimum=2), state.dim, state.live_velocity
     if (bins + 1) ** dim > 2**26:
         raise refuse("bins", f"give at most 2^26 nodes in d = {dim}", f"gives {(bins + 1) ** dim}", "lower it")
@@ -110,42 +125,67 @@ def grid_entropy(
     place = jnp.clip((centred + width) / spacing, 0, bins)
     cell = jnp.clip(jnp.floor(jax.lax.stop_gradient(place)), 0, bins - 1)
     fraction, cell = place - cell, cell.astype(jnp.int32)
-    share = state.alive.astype(v.dtype) / state.num_alive
-    mass = jnp.zeros((bins + 1) ** dim, v.dtype)
+    alive, mass = state.alive.astype(v.dtype), jnp.zeros((bins + 1) ** dim, v.dtype)
     for corner in itertools.product((0, 1), repeat=dim):
-        weight, index = share, jnp.zeros(state.num_slots, jnp.int32)
+        weight, index = alive, jnp.zeros(state.num_slots, jnp.int32)
         for axis, upper in enumerate(corner):
             weight = weight * (fraction[:, axis] if upper else 1 - fraction[:, axis])
             index = index * (bins + 1) + cell[:, axis] + upper
-        mass = mass.at[index].add(weight)
+        mass = deposit(mass, index, weight)
+    mass = mass / state.num_alive
     occupied = mass > 0
     log_mass = jnp.log(jnp.where(occupied, mass, jnp.ones((), v.dtype)))
-    return jnp.sum(mass * log_mass) - dim * jnp.log(spacing) - jnp.asarray(bias, v.dtype)
+    return jnp.sum(mass * log_mass) - dim * jnp.log(spacing) - bias
 
 
-def _edges(edges: ArrayLike, dtype: jnp.dtype) -> Array:
-    if np.ndim(edges) != 1 or np.shape(edges)[0] < 2:
+def _edges(edges: ArrayLike | None, dtype: jnp.dtype, *, infinite: bool = False) -> Array:
+    """(bins + 1,) in `dtype`, in which they must still increase. `infinite`: the first and the last may be."""
+    if edges is None or np.ndim(edges) != 1 or np.shape(edges)[0] < 2:
         raise refuse("edges", "have shape (bins + 1,)", f"is {describe(edges)}", "pass `jnp.linspace(0, 5, 51)`, say")
-    if not is_traced(edges) and not np.all(np.diff(np.asarray(edges)) > 0):
+    if is_traced(edges):
+        return jnp.asarray(edges).astype(dtype)
+    known = known_numbers("edges", edges, finite=False)
+    if np.isnan(known).any() or not (infinite or np.isfinite(known).all()):
+        raise refuse("edges", "be finite", f"are {describe(edges)}", "end where the particles do")
+    if not np.all(known[1:] > known[:-1]):
         raise refuse("edges", "increase", "do not", "sort them")
-    return jnp.asarray(edges).astype(dtype)
+    rounded = known.astype(dtype)
+    if not np.all(rounded[1:] > rounded[:-1]):
+        raise refuse(
+            "edges", f"increase in the dtype of the state, {jnp.dtype(dtype)}", "coincide there", "widen the bins"
+        )
+    return jnp.asarray(rounded)
 
 
 def _shares(
     state: Particles, edges: Array, of: Callable[[Particles], Array], name: str, *, outside: bool = False
 ) -> Array:
     """The share of the alive particles in every bin; with `outside` also below the first and above the last edge."""
-    values = counted(name, of(state)).astype(edges.dtype)
-    if values.shape != (state.num_slots,):
-        raise refuse("of", "return one number a particle", f"returns shape {values.shape}", "return shape (N,)")
+    values = counted(name, of_every_particle(state, of, "one number a particle")).astype(edges.dtype)
     place = jnp.searchsorted(edges, values, side="right")
     # Not counted where dead.
     place = jnp.where(state.alive, place, edges.shape[0] + 1)
-    counts = jnp.zeros(edges.shape[0] + 1, edges.dtype).at[place].add(jnp.ones((), edges.dtype), mode="drop")
-    return (counts if outside else counts[1:-1]) / state.num_alive
+    # In integers: a float32 counter stops at 2^24.
+    counts = jnp.zeros(edges.shape[0] + 1, jnp.uint32).at[place].add(jnp.ones((), jnp.uint32), mode="drop")
+    return (counts if outside else counts[1:-1]).astype(edges.dtype) / state.num_alive
 
 
-@partial(jax.jit, static_argnums=0)
-def _probabilities(cdf: Callable[[Array], Array], edges: Array) -> Array:
-    below = jnp.asarray(cdf(edges)).astype(edges.dtype)
+def _probabilities(cdf: Any, edges: Array) -> Array:
+    fn = function_of("cdf", cdf, CDF, "be a distribution function, or a distribution")
+    values = _jitted_values if cached_by_jit(fn) and is_traceable(fn, edges.dtype) else _values
+    below = values(fn, edges)
+    if not is_traced(below):
+        known, eps = np.asarray(below), 8 * float(jnp.finfo(edges.dtype).eps)
+        if np.any(known < -eps) or np.any(known > 1 + eps) or np.any(np.diff(known) < -eps):
+            raise refuse(
+                "cdf", "increase from 0 to 1", f"gives {known.min():.4g} to {known.max():.4g} at the edges",
+                "pass the distribution function of `of`, not its density",
+            )  # fmt: skip
     return jnp.diff(jnp.concatenate([jnp.zeros(1, edges.dtype), below, jnp.ones(1, edges.dtype)]))
+
+
+def _values(cdf: Callable[[Array], Array], edges: Array) -> Array:
+    return values_of("cdf", cdf, edges)
+
+
+_jitted_values = eqx.filter_jit(_values)

@@ -19,6 +19,7 @@ from .._sharding import on_any_mesh
 from .._types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
 from ..states import Particles
+from ._checked import check_state, checked_bias
 from .entropy import mean_on_maxwellians
 from .moments import temperature
 
@@ -47,9 +48,10 @@ def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bi
 
     **Raises:** `ValueError` for a bandwidth that is not positive.
     """
-    h = _bandwidth(state, bandwidth, 2)
+    check_state(state)
+    h, bias = _bandwidth(state, bandwidth, 2), checked_bias(bias, state.velocity.dtype)
     log_density, _ = _estimate(state.velocity, state.alive, h, False)
-    return state.mean(log_density) - jnp.asarray(bias, state.velocity.dtype)
+    return state.mean(log_density) - bias
 
 
 @on_any_mesh
@@ -78,10 +80,11 @@ def fisher_information(
 
     **Raises:** `ValueError` for a bandwidth that is not positive.
     """
-    h = _bandwidth(state, bandwidth, 4)
+    check_state(state)
+    h, bias = _bandwidth(state, bandwidth, 4), checked_bias(bias, state.velocity.dtype)
     _, curvature = _estimate(state.velocity, state.alive, h, True)
     estimate = state.mean(curvature)
-    return estimate - jnp.asarray(bias, estimate.dtype) / temperature(state)
+    return estimate - bias / temperature(state)
 
 
 def fisher_information_bias(
@@ -100,11 +103,11 @@ def fisher_information_bias(
 
 def _bandwidth(state: Particles, given: RealScalarLike | None, extra: int) -> RealScalar:
     """h, or the normal-reference rule sqrt(T) (4/((d + extra) N))^{1/(d + 2 + extra)}."""
+    if state.num_slots < 2:
+        raise refuse("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")
     if given is not None:
         check_scalar("bandwidth", given, positive=True)
         return jnp.asarray(given).astype(state.velocity.dtype)
-    if state.num_slots < 2:
-        raise refuse("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")
     dim = state.dim
     return jnp.sqrt(temperature(state)) * (4 / ((dim + extra) * state.num_alive)) ** (1 / (dim + 2 + extra))
 

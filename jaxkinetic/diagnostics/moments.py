@@ -1,16 +1,19 @@
 """Averages over the alive particles; nondimensional, unit mass. All differentiable, cost N."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
-from .._checks import describe, refuse
+from .._checks import check_scalar, describe, is_traced, refuse
 from .._sharding import on_any_mesh
+from .._sums import gram
 from .._types import RealScalar
 from ..states import Particles
+from ._checked import check_finite_array, check_state
 
 __all__ = ["energy", "mode", "moment", "momentum", "stress", "temperature"]
 
@@ -18,42 +21,50 @@ __all__ = ["energy", "mode", "moment", "momentum", "stress", "temperature"]
 @on_any_mesh
 def momentum(state: Particles) -> Float[Array, " d"]:
     """(1/N) sum_i v_i: momentum per particle."""
+    check_state(state)
     return state.mean(state.velocity)
 
 
 @on_any_mesh
 def energy(state: Particles) -> RealScalar:
     """(1/2N) sum_i |v_i|^2: kinetic energy per particle."""
+    check_state(state)
     return state.mean(jnp.sum(state.live_velocity**2, axis=1)) / 2
 
 
 @on_any_mesh
-def moment(state: Particles, *, order: int = 4, centred: bool = False) -> RealScalar:
+def moment(state: Particles, *, order: float = 4, centred: bool = False) -> RealScalar:
     """(1/N) sum_i |v_i|^order, or of |v_i - u|^order with u the mean velocity (`centred`).
 
     Maxwellian of temperature 1 in d = 3: 3, 15, 105 at orders 2, 4, 6. Even orders are polynomials of v.
+
+    **Raises:** `ValueError` for an order that is negative, not a number, or traced.
     """
+    check_state(state)
+    order = _order(order)
     v = _centred(state) if centred else state.live_velocity
     square = jnp.sum(v**2, axis=1)
     if order % 2 == 0:
-        return state.mean(square ** (order // 2))
+        return state.mean(square ** int(order // 2))
     # |v| has no derivative at 0: it counts as 0.
     still = square == 0
     return state.mean(jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
 
 
 @on_any_mesh
-def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float]) -> Complex[Array, ""]:
+def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float] | None = None) -> Complex[Array, ""]:
     r"""$\rho_k = \frac1N \sum_i e^{-i k \cdot v_i}$, the Fourier mode of the empirical measure; k = `wavevector`, (d,).
 
     Complex: `.real`, `.imag` and `jnp.abs(...)**2` are real and differentiable. On a torus of period 2 pi the components of
     k are integers. i.i.d. particles: $N\,\mathbb E|\rho_k|^2 = 1 + (N-1)\,|\mathbb E e^{-i k \cdot v}|^2$.
 
-    **Raises:** `ValueError` for a wavevector that has not d components.
+    **Raises:** `ValueError` for a wavevector that is missing, has not d components, or is not finite.
     """
+    check_state(state)
     v = state.live_velocity
-    if np.shape(wavevector) != (state.dim,):
+    if wavevector is None or np.shape(cast("ArrayLike", wavevector)) != (state.dim,):
         raise refuse("wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one k a component")
+    check_finite_array("wavevector", wavevector)
     phase = jnp.matmul(v, jnp.asarray(wavevector, v.dtype), precision=jax.lax.Precision.HIGHEST)
     return jax.lax.complex(state.mean(jnp.cos(phase)), -state.mean(jnp.sin(phase)))
 
@@ -61,15 +72,23 @@ def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float
 @on_any_mesh
 def stress(state: Particles) -> Float[Array, "d d"]:
     """The pressure tensor (1/N) sum_i (v_i - u)(v_i - u)^T, u the mean velocity: d T is its trace."""
+    check_state(state)
     v = _centred(state)
     v = jnp.where(state.alive[:, None], v, jnp.zeros((), v.dtype))
-    return jnp.einsum("ni,nj->ij", v, v, precision=jax.lax.Precision.HIGHEST) / state.num_alive
+    return gram(v) / state.num_alive
 
 
 @on_any_mesh
 def temperature(state: Particles) -> RealScalar:
     """tr(stress)/d = (1/(d N)) sum_i |v_i - u|^2."""
     return moment(state, order=2, centred=True) / state.dim
+
+
+def _order(order: float) -> float:
+    if isinstance(order, bool) or is_traced(order):
+        raise refuse("order", "be a number known while tracing", f"is {describe(order)}", "pass 2, 4 or 6, say")
+    check_scalar("order", order, nonnegative=True)
+    return float(order)
 
 
 def _centred(state: Particles) -> Float[Array, "N d"]:

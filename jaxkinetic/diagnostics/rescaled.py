@@ -3,16 +3,19 @@ Lods, Nota and Pezzotti (1.12), $f_\ell(V_\ell) = \sum_N \frac{\varepsilon^\ell}
 dv_N$, and the self-similar variables (6.5). Nondimensional; cost N."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._checks import check_scalar, refuse
+from .._checks import check_scalar, is_traced, refuse
+from .._inputs import known_numbers
 from .._sharding import on_any_mesh
+from .._sums import gram, time_since
 from .._types import RealScalar, RealScalarLike
 from ..states import Particles
+from ._checked import check_state, of_every_particle
 from .moments import momentum, temperature
 
 __all__ = ["SelfSimilar", "rescaled_density", "rescaled_f1", "rescaled_f2", "self_similar", "self_similar_time"]
@@ -21,6 +24,7 @@ __all__ = ["SelfSimilar", "rescaled_density", "rescaled_f1", "rescaled_f2", "sel
 @on_any_mesh
 def rescaled_density(state: Particles, *, volume: RealScalarLike) -> RealScalar:
     """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles."""
+    check_state(state)
     return state.num_alive / _volume(volume, state)
 
 
@@ -49,7 +53,7 @@ def rescaled_f2(
     phi = _of_alive(state, of)
     flat = phi.reshape(phi.shape[0], -1)
     total = jnp.sum(flat, axis=0)
-    own = jnp.einsum("na,nb->ab", flat, flat, precision=jax.lax.Precision.HIGHEST)
+    own = gram(flat)
     pairs = (total[:, None] * total[None, :] - own) / _volume(volume, state) ** 2
     return pairs.reshape(phi.shape[1:] * 2)
 
@@ -69,6 +73,7 @@ def self_similar(state: Particles, *, volume: RealScalarLike) -> SelfSimilar:
 
     tau by `self_similar_time`. Differentiable in the velocities; NaN if nobody is alive or T = 0.
     """
+    check_state(state)
     mean, warmth = momentum(state), temperature(state)
     xi = (state.live_velocity - mean[None, :]) / jnp.sqrt(2 * warmth)
     xi = jnp.where(state.alive[:, None], xi, jnp.zeros((), xi.dtype))
@@ -79,11 +84,28 @@ def self_similar_time(
     times: Real[ArrayLike, " T"], density: Real[ArrayLike, "*runs T"], temperature: Real[ArrayLike, "*runs T"]
 ) -> Float[Array, "*runs T"]:
     r"""$\tau(t) = \int_0^t n \sqrt{2T}\,ds$ at the saves, by the trapezoidal rule, 0 at the first; leading axes of `density`
-    and `temperature` (..., T) are replicas. At T = 0 the derivative in T is infinite."""
-    times, speed = jnp.asarray(times), jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
+    and `temperature` (..., T) are replicas. At T = 0 the derivative in T is infinite.
+
+    **Raises:** `ValueError` for shapes that do not fit, times that do not increase, and negative n or T."""
+    if not is_traced(times):
+        known = known_numbers("times", times, shape=(None,))
+        if np.any(np.diff(known) <= 0):
+            raise refuse("times", "increase", "do not", "sort the series")
+    for name, values in (("density", density), ("temperature", temperature)):
+        if not is_traced(values):
+            known_numbers(name, values, nonnegative=True, finite=False)
+        if not np.ndim(values) or np.shape(values)[-1] != np.shape(times)[-1] or np.shape(values) != np.shape(density):
+            was = f"has shape {np.shape(values)}"
+            raise refuse(name, f"have one entry a time, {np.shape(times)[-1]}, and one row a run", was, "reshape it")
+    speed = jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
     middle = (speed[..., 1:] + speed[..., :-1]) / 2
-    pieces = jnp.broadcast_to(jnp.diff(times), middle.shape) * middle
+    pieces = jnp.broadcast_to(_gaps(times, middle.dtype), middle.shape) * middle
     return jnp.concatenate([jnp.zeros_like(pieces[..., :1]), jnp.cumsum(pieces, axis=-1)], axis=-1)
+
+
+def _gaps(times: Any, dtype: jnp.dtype) -> Array:
+    times = times if is_traced(times) else np.asarray(times, float)
+    return time_since(times[1:], times[:-1], dtype)
 
 
 def _volume(volume: RealScalarLike, state: Particles) -> RealScalar:
@@ -92,8 +114,7 @@ def _volume(volume: RealScalarLike, state: Particles) -> RealScalar:
 
 
 def _of_alive(state: Particles, of: Callable[[Particles], Array]) -> Float[Array, "N *m"]:
-    phi = of(state)
-    if phi.ndim not in (1, 2) or phi.shape[0] != state.num_slots:
-        raise refuse("of", "return (N,) or (N, m)", f"returns shape {phi.shape}", "return one row a particle")
+    check_state(state)
+    phi = of_every_particle(state, of, "(N,) or (N, m)")
     alive = state.alive.reshape(-1, *[1] * (phi.ndim - 1))
     return jnp.where(alive, phi, jnp.zeros((), phi.dtype))

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import map_rows
 
+from .._sums import gram
 from .._types import Components, RealScalar
 from ..pairs.sums import Rows, differences, partners, rows_of, slots, symmetric
 from ..states import Particles
@@ -83,7 +84,8 @@ def uniform_moments(weight: RealScalar, state: Particles) -> Moments:
     """Moments of the same w for every pair of alive particles, in O(N)."""
     u = centred(state)
     alive = state.alive.astype(u.dtype) * weight
-    first, second = jnp.sum(u, axis=0), jnp.einsum("ni,nj->ij", u, u, precision=_HIGHEST)
+    # A large block: up to it the sums, and so the paths, are bitwise those of one product.
+    first, second = jnp.sum(u, axis=0), gram(u, block=1 << 16)
     return Moments(u, alive * state.num_alive, alive[:, None] * first[None], alive[:, None, None] * second[None])
 
 

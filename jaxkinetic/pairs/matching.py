@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxkinetic_kernels import materialise, random_matching
 
 from .._adjoint import recomputed
+from .._sums import count_true
 from .._system import AbstractPairFlow, AbstractScheme
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
@@ -61,7 +62,7 @@ class RandomMatching(AbstractScheme):
     def _matched(self, key: Words, system: AbstractPairFlow, dt: RealScalar, table: Table, rest: Particles) -> Table:
         num = rest.alive.shape[0]
         even = num + num % 2
-        s = system.clock(jnp.sum(rest.alive, dtype=dt.dtype)) * dt * (even - 1)
+        s = system.clock(count_true(rest.alive, dt.dtype)) * dt * (even - 1)
         # Materialised: LLVM hangs when it compiles a gather together with a bijection of few bits.
         partners = materialise(random_matching(key, even))
         before = matched(table, partners)

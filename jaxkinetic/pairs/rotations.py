@@ -1,7 +1,9 @@
 """Rotating a vector z by an angle or by the spherical heat flow, as an increment, so that a small angle loses no digit."""
 
 import math
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import cos_sin, materialise, normals, square_root, uniform
 
+from .._checks import describe, refuse
 from .._types import Components, PairWords
 from ._table import stored
 from .sphere import LATEST, quantile
@@ -35,6 +38,7 @@ def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components)
     there is no derivative, z' - z counts as constant: in tau at tau = 0 (a square root), in z at z = 0 for d > 2 (a cone; for
     d = 2 a rotation is linear in z).
     """
+    check_rotation(words, z)
     dtype = z[0].dtype
     # A negative or NaN tau gives NaN, which stops the run.
     moving = _turns_something(z) & (tau != 0)
@@ -47,6 +51,16 @@ def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components)
     turned = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
     rest = jnp.where(wrong, np.asarray(np.nan, dtype), jnp.zeros((), dtype))
     return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
+
+
+def check_rotation(words: Any, z: Any) -> None:
+    """**Raises:** `ValueError` for what are not the words and the components of one rotation."""
+    components = isinstance(z, (tuple, list)) and len(z) > 1 and all(eqx.is_inexact_array(c) for c in z)
+    if not components:
+        raise refuse("z", "be a tuple of d >= 2 floating arrays", f"is {describe(z)}", "pass one array a component")
+    wanted = num_words(len(z))
+    if not isinstance(words, (tuple, list)) or len(words) < wanted:
+        raise refuse("words", f"be {wanted} uint32 arrays for d = {len(z)}", f"is {describe(words)}", "pass a tuple")
 
 
 def rotation(words: PairWords, x: Float[Array, "*#pairs"], z: Components) -> Components:

@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 from jaxkinetic_kernels import materialise, uniform
 
 from .._checks import check_integer, describe, is_traced, known_array, refuse
+from .._inputs import check_key
 from .._types import Key
 from . import _heat_circle, _heat_law, _heat_sphere
 
@@ -47,8 +48,7 @@ def spherical_heat_quantile(
     """
     dim = check_integer("dim", dim, minimum=2)
     u, tau = _in_unit("u", u), _time(tau)
-    dtype = jnp.result_type(u, tau)
-    u, tau = jnp.broadcast_arrays(u.astype(dtype), tau.astype(dtype))
+    u, tau, _ = _broadcast("u", u, tau)
     return _jitted_quantile(_inside(u), _later(tau), dim)
 
 
@@ -56,6 +56,7 @@ def spherical_heat_kernel(key: Key, tau: Real[ArrayLike, "*shape"], dim: int) ->
     """A draw of x = sin^2(theta/2) for every entry of `tau`: `spherical_heat_quantile` at uniform u, for d = 2 the rotation
     by N(0, 2 tau). Pathwise differentiable in tau. **Raises:** as the quantile."""
     dim, tau = check_integer("dim", dim, minimum=2), _time(tau)
+    check_key("key", key)
     shape = jnp.shape(tau)
     if dim == 2:
         xi = jax.random.normal(key, shape, tau.dtype)
@@ -70,8 +71,7 @@ def spherical_heat_cdf(
     closed form, else by quadrature. **Raises:** as the quantile, for x outside [0, 1]."""
     dim = check_integer("dim", dim, minimum=2)
     x, tau = _in_unit("x", x), _time(tau)
-    dtype = jnp.result_type(x, tau)
-    x, tau = jnp.broadcast_arrays(x.astype(dtype), tau.astype(dtype))
+    x, tau, _ = _broadcast("x", x, tau)
     return _jitted_cdf(x, _later(tau), dim)
 
 
@@ -217,6 +217,17 @@ def _solve(u: Array, tau: Array, dim: int) -> Array:
     turns = 16 if jnp.finfo(u.dtype).bits <= 32 else 24
     place, _, _ = jax.lax.fori_loop(0, turns, step, (start, low, high))
     return 2 * jnp.arctan(jnp.exp(place))
+
+
+def _broadcast(name: str, value: Array, tau: Array) -> tuple[Array, Array, jnp.dtype]:
+    dtype = jnp.result_type(value, tau)
+    try:
+        jnp.broadcast_shapes(value.shape, tau.shape)
+    except ValueError:
+        shapes = f"have shapes {value.shape} and {tau.shape}"
+        raise refuse(name, "broadcast against `tau`", f"the two {shapes}", "reshape one of them") from None
+    value, tau = jnp.broadcast_arrays(value.astype(dtype), tau.astype(dtype))
+    return value, tau, dtype
 
 
 def _time(tau: ArrayLike) -> Array:

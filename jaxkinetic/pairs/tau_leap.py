@@ -10,6 +10,7 @@ from jaxkinetic_kernels import materialise, materialise_words, pair_words, rando
 
 from .._adjoint import recomputed
 from .._solution import Result
+from .._sums import count_true
 from .._system import AbstractPairJump, AbstractScheme, Count, Fault
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
@@ -60,7 +61,7 @@ class TauLeap(AbstractScheme):
         num, dtype = ident.shape[0], dt.dtype
         dim = len(unpack(table)) - 1
         even = num + num % 2
-        num_alive = jnp.sum(unpack(table)[-1] > 0, dtype=dtype)
+        num_alive = count_true(unpack(table)[-1] > 0, dtype)
         # Materialised: LLVM hangs when it compiles a gather together with a bijection of few bits.
         partners = materialise(random_matching(key, even))
         before = matched(table, partners)

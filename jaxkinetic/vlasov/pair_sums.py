@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from jaxkinetic_kernels import cos_sin, structure_factors, trigonometric_series
 from jaxkinetic_kernels.once import once, row_sums
 
+from .._sums import count_true
 from .._types import RealScalar
 from ..pairs.sums import direct_sum
 from ..states import Particles
@@ -97,7 +98,7 @@ def series_sum(series: Series, x: Float[Array, "N d"], mask: Bool[Array, " N"]) 
     else:
         both = [[row_sums(wave[None])[0] for wave in _waves(x, mask, m)] for m in modes]
         cosines, sines = (jnp.stack(part) for part in zip(*both, strict=True))
-    return jnp.sum(coefficients * (cosines**2 + sines**2 - jnp.sum(mask, dtype=x.dtype)))
+    return jnp.sum(coefficients * (cosines**2 + sines**2 - count_true(mask, x.dtype)))
 
 
 def _waves(x: Array, mask: Array, m: Array) -> tuple[Array, Array]:

@@ -20,6 +20,7 @@ from jaxkinetic_kernels import trigonometric_series
 
 from .._checks import cast_floating, check_scalar, describe, is_traced, known_array, refuse, takes_one
 from .._printing import Printed, printed
+from .._sums import count_true
 from .._types import RealScalar, RealScalarLike
 from ..spectral import along, filtered, imaginary, unit_wavenumber, wavenumbers
 from ..states import Axis, volume_element
@@ -158,7 +159,7 @@ def _volume(axes: Axes) -> Array:
 
 def _centred(x: Array, mask: Array) -> tuple[Array, Array]:
     """x_i less the mean, 0 outside the mask; the number inside it."""
-    num = jnp.sum(mask, dtype=x.dtype)
+    num = count_true(mask, x.dtype)
     x = jnp.where(mask[:, None], x, 0)
     return jnp.where(mask[:, None], x - jnp.sum(x, 0, keepdims=True) / num, 0), num
 

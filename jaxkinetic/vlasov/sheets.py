@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .._guard import undifferentiated
+from .._sums import count_true
 from .._types import RealScalar
 
 __all__ = ["sheet_gradient", "sheet_sum"]
@@ -58,7 +59,7 @@ def sheet_sum(x: Float[Array, " N"], mask: Bool[Array, " N"], length: RealScalar
 
 def _count(x: Array, mask: Array) -> Array:
     """N; 1 instead of 0, by which one divides."""
-    return jnp.maximum(jnp.sum(mask, dtype=x.dtype), 1)
+    return jnp.maximum(count_true(mask, x.dtype), 1)
 
 
 def _ranks(y: Array) -> tuple[Array, Array]:

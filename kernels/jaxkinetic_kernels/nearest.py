@@ -17,6 +17,7 @@ def kth_nearest(points: jax.Array, alive: jax.Array, k: int, *, lanes: int = _LA
     are all that is in memory, k times. Cost N^2 (d + 2 k); no derivative. For accelerators: a tree is faster on a CPU.
     """
     num = points.shape[0]
+    points = _scaled(points, alive)
     lanes = min(lanes, num)
     tiles = -(-num // lanes)
     padding = tiles * lanes - num
@@ -48,6 +49,17 @@ def kth_nearest(points: jax.Array, alive: jax.Array, k: int, *, lanes: int = _LA
         return jax.lax.sort(both, num_keys=1)[1][:, k - 1]
 
     return map_rows(block, (tuple(points.T), index), lanes, area=area)
+
+
+def _scaled(points: jax.Array, alive: jax.Array) -> jax.Array:
+    """Times a power of 2, so that the squares of small distances do not vanish, nor those of large ones overflow."""
+    largest = jnp.max(jnp.where(alive[:, None] & jnp.isfinite(points), jnp.abs(points), 0))
+    most = 60 if jnp.finfo(points.dtype).bits == 32 else 500
+    exponent = jnp.frexp(jnp.where(largest > 0, largest, 1))[1]
+    # In two factors, each of which is a normal number.
+    shift = most - exponent
+    half = shift // 2
+    return jnp.ldexp(jnp.ldexp(points, half), shift - half)
 
 
 def _insert(registers, distance2: jax.Array, index: jax.Array):

@@ -7,7 +7,8 @@ $K = 1 - \beta e^{-(d-1)t/(4d)}$. The temperature stays 1. Source: MATH section 
 import numpy as np
 
 from ... import _bkw
-from ..._checks import check_scalar, refuse
+from ..._checks import check_integer, check_scalar, refuse
+from ..._inputs import known_times
 from ..._types import Values, ValuesLike
 
 __all__ = ["bkw_density", "bkw_entropy", "bkw_moment", "checked_alpha", "maxwell_density"]
@@ -22,11 +23,11 @@ def checked_alpha(alpha: float) -> float:
 
 def maxwell_density(t: ValuesLike, alpha: float) -> Values:
     """n(t) = 1/(1 + alpha t), the limit of N/Lambda. **Raises:** `ValueError` for alpha outside [0, 1]."""
-    return 1 / (1 + checked_alpha(alpha) * np.asarray(t, float))
+    return 1 / (1 + checked_alpha(alpha) * known_times(t))
 
 
 def _width(t: ValuesLike, dim: int, beta: float, alpha: float) -> Values:
-    t, alpha = np.asarray(t, float), checked_alpha(alpha)
+    t, alpha, dim = known_times(t), checked_alpha(alpha), check_integer("dim", dim, minimum=1)
     # log(1 + alpha t)/alpha, the mean number of meetings of a particle, by its limit t at 0.
     meetings = t if alpha == 0 else np.log1p(alpha * t) / alpha
     return _bkw.width(np.exp(-(1 - alpha) * (dim - 1) / (4 * dim) * meetings), dim, beta)

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..._checks import check_integer, check_scalar, refuse
+from ..._inputs import known_times
 from ..._types import Values, ValuesLike
 from .bkw import checked_alpha
 
@@ -20,7 +21,7 @@ def death_moments(t: ValuesLike, num: int, volume: float, alpha: float) -> tuple
     section 3.
     """
     num, rate = check_integer("num", num, minimum=1), _rate(volume, alpha)
-    t, m = np.asarray(t, float)[..., None], num - 1
+    t, m = known_times(t)[..., None], num - 1
     l = np.arange(m % 2, m + 1, 2)
     # From their ratios and their sum, which is 1: log m! would cost the digits that the variance needs.
     below = l[:-1]

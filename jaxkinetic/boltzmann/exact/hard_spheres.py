@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from ..._checks import check_integer, check_scalar, describe, refuse
+from ..._inputs import known_times
 from ..._types import Values, ValuesLike
-from ...states import Particles
+from ...states import Particles, check_particles
 from ..cross_sections import AbstractCrossSection
 from .bkw import checked_alpha
 
@@ -20,6 +22,7 @@ __all__ = ["hard_sphere_density", "hard_sphere_temperature", "initial_rates", "m
 
 def mean_relative_speed(dim: int) -> float:
     """c_d = E|v - v_*| of two Maxwellians of temperature 1: 4/sqrt(pi) in d = 3."""
+    dim = check_integer("dim", dim, minimum=1)
     return 2 * gamma((dim + 1) / 2) / gamma(dim / 2)
 
 
@@ -27,7 +30,7 @@ def hard_sphere_density(t: ValuesLike, dim: int, alpha: float) -> Values:
     r"""n(t) = $(1 + \frac{4d+1}{4d} \alpha c_d t)^{-4d/(4d+1)}$: exact as alpha -> 0 with alpha t fixed, when collisions
     keep the gas Maxwellian. n = T = 1 at t = 0. For larger alpha the exponent at long times is .9225 (alpha = .1), .9213
     (.25), .9146 (.75) in d = 3, instead of 12/13 = .9231."""
-    clock = checked_alpha(alpha) * mean_relative_speed(dim) * np.asarray(t, float)
+    clock = checked_alpha(alpha) * mean_relative_speed(dim) * known_times(t)
     return (1 + (4 * dim + 1) / (4 * dim) * clock) ** (-4 * dim / (4 * dim + 1))
 
 
@@ -38,6 +41,7 @@ def hard_sphere_temperature(t: ValuesLike, dim: int, alpha: float) -> Values:
 
 def initial_rates(dim: int, alpha: float, temperature: float = 1.0) -> tuple[float, float]:
     r"""(n', T') at t = 0 from a Maxwellian with n = 1, every alpha: $n' = -\alpha c_d \sqrt T$, $T' = T n'/(2d)$."""
+    check_scalar("temperature", temperature, nonnegative=True)
     slope = -checked_alpha(alpha) * mean_relative_speed(dim) * float(temperature) ** 0.5
     return slope, float(temperature) * slope / (2 * dim)
 
@@ -46,6 +50,11 @@ def pressure_rate(cross_section: AbstractCrossSection, volume: float, state: Par
     r"""d/dt E dev sum_i v_i v_i^T given the state, alpha = 0, z' uniform, every N and cross section:
 
     $-\frac1{2\Lambda} \sum_{i<j} \Sigma(r_{ij})\,\mathrm{dev}(z_{ij} z_{ij}^T)$; (d, d). Cost N^2."""
+    if not isinstance(cross_section, AbstractCrossSection):
+        must, do = "be a cross section", "pass jk.boltzmann.HardSphere(), say"
+        raise refuse("cross_section", must, f"is {describe(cross_section)}", do)
+    check_particles(state, 1)
+    check_scalar("volume", volume, positive=True)
     v = np.asarray(state.velocity, float)[np.asarray(state.alive)]
     first, second = np.triu_indices(len(v), 1)
     z = v[first] - v[second]

@@ -14,9 +14,10 @@ from jaxtyping import ArrayLike, Float, Real
 from numpy.polynomial import Polynomial
 
 from ... import _bkw
-from ..._checks import check_scalar
+from ..._checks import check_integer, check_scalar, refuse
+from ..._inputs import check_key, known_numbers, known_times
 from ..._types import Key, RealScalarLike, Values, ValuesLike
-from ...states import Particles
+from ...states import Particles, check_particles
 
 __all__ = [
     "bkw_density", "bkw_entropy", "bkw_moment", "isotropic_moments_euler", "maxwellian_entropy", "ornstein_uhlenbeck",
@@ -24,11 +25,12 @@ __all__ = [
 
 
 def _width(t: ValuesLike, dim: int, beta: float) -> Values:
-    return _bkw.width(np.exp(-2 * (dim - 1) * np.asarray(t, float)), dim, beta)
+    dim = check_integer("dim", dim, minimum=1)
+    return _bkw.width(np.exp(-2 * (dim - 1) * known_times(t)), dim, beta)
 
 
 def bkw_density(speed: ValuesLike, t: ValuesLike, dim: int, beta: float) -> Values:
-    """f(t, v) at |v| = `speed`. **Raises:** `ValueError` for beta outside [0, 2/(d+2)]."""
+    """f(t, v) at |v| = `speed`. **Raises:** `ValueError` for beta outside [0, 2/(d+2)], negative times and speeds."""
     return _bkw.density(speed, _width(t, dim, beta), dim)
 
 
@@ -44,7 +46,8 @@ def bkw_entropy(t: ValuesLike, dim: int, beta: float) -> Values:
 
 def maxwellian_entropy(dim: int, temperature: ValuesLike = 1.0) -> Values:
     r"""$\int M \log M = -\frac d2 (1 + \log 2\pi T)$, the smallest H at temperature T."""
-    return -dim / 2 * (1 + np.log(2 * math.pi * np.asarray(temperature, float)))
+    dim = check_integer("dim", dim, minimum=1)
+    return -dim / 2 * (1 + np.log(2 * math.pi * known_numbers("temperature", temperature, positive=True)))
 
 
 def ornstein_uhlenbeck(key: Key, state: Particles, t: RealScalarLike) -> Particles:
@@ -57,6 +60,8 @@ def ornstein_uhlenbeck(key: Key, state: Particles, t: RealScalarLike) -> Particl
     **Raises:** `ValueError` for t < 0.
     """
     check_scalar("t", t, nonnegative=True)
+    check_key("key", key)
+    check_particles(state, 1)
     v = state.velocity
     decay = jnp.exp(-(state.dim - 1) * jnp.asarray(t, v.dtype))
     noise = jax.random.normal(key, v.shape, v.dtype)
@@ -73,7 +78,12 @@ def isotropic_moments_euler(
     One step of a particle of velocity v in a bath of <|v|^2> = e: it shrinks to c v, c = 1 - 2 (d-1) dt, and gets
     Gaussian noise of variance 2 dt k along v and 2 dt (|v|^2 + k) across, k = e (d-1)/d. The law stays isotropic.
     """
-    out = [np.asarray(moments, float)]
+    num_steps, dim = check_integer("num_steps", num_steps, minimum=0), check_integer("dim", dim, minimum=1)
+    check_scalar("dt", dt, positive=True)
+    m2, m4, m6 = start = known_numbers("moments", moments, shape=(3,), nonnegative=True)
+    if m4 < m2**2 * (1 - 1e-9) or m2 * m6 < m4**2 * (1 - 1e-9):
+        raise refuse("moments", "be those of a law", f"is {start.tolist()}", "<|v|^4> is at least <|v|^2>^2, and so on")
+    out = [start]
     c, q = 1 - 2 * (dim - 1) * dt, Polynomial([0.0, 1.0])
     for _ in range(num_steps):
         bath = out[-1][0] * (dim - 1) / dim

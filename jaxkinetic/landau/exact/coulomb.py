@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import ArrayLike, Real
 
-from ..._checks import check_scalar, refuse
+from ..._checks import check_scalar, describe, refuse
+from ..._inputs import known_numbers
 
 __all__ = [
     "coulomb_entropy_rate", "coulomb_isotropization_rate", "coulomb_isotropization_rate_matching",
@@ -20,6 +21,7 @@ def coulomb_isotropization_rate(perpendicular: float, parallel: float) -> float:
     $\nu = \pi^{-1/2} T_\parallel^{-3/2} A^{-2} [-3 + (A + 3) \arctan(\sqrt A)/\sqrt A]$, A = T_perp/T_par - 1 (A < 0: artanh).
     Exact at the initial time only: the solution leaves the bi-Maxwellians.
     """
+    perpendicular, parallel = _temperatures(perpendicular, parallel)
     a = perpendicular / parallel - 1
     if abs(a) < 0.05:
         bracket = sum((-a) ** k * (3 / (2 * k + 5) - 1 / (2 * k + 3)) for k in range(12))
@@ -35,7 +37,8 @@ def coulomb_isotropization_rate_matching(perpendicular: float, parallel: float, 
     $\frac14 E[(1 - e^{-6\tau})((z_1^2 + z_2^2)/2 - z_3^2)] / (dt\,(T_\perp - T_\parallel))$, tau = 4 dt/r^3, z the difference
     of two bi-Maxwellian velocities: a matched pair forgets the quadratic harmonic of its direction by e^{-6 tau}.
     """
-    return _by_pairs(perpendicular, parallel, lambda r: -np.expm1(-24 * dt / r**3)) / dt
+    check_scalar("dt", dt, positive=True)
+    return _by_pairs(perpendicular, parallel, lambda r: -np.expm1(-24 * float(dt) / r**3)) / float(dt)
 
 
 def coulomb_isotropization_rate_microcanonical(perpendicular: float, parallel: float, law: str, h: float) -> float:
@@ -63,6 +66,12 @@ def coulomb_isotropization_rate_microcanonical(perpendicular: float, parallel: f
 
 def _by_pairs(perpendicular: float, parallel: float, forgotten: Callable[[np.ndarray], np.ndarray]) -> float:
     """E[forgotten(r) ((z_1^2 + z_2^2)/2 - z_3^2)]/4 over T_perp - T_par, z the difference of two bi-Maxwellian velocities."""
+    perpendicular, parallel = _temperatures(perpendicular, parallel)
+    if perpendicular == parallel:
+        raise refuse(
+            "parallel", "differ from `perpendicular`", f"both are {parallel:g}",
+            "use `coulomb_isotropization_rate`, which has the limit",
+        )  # fmt: skip
     cosine, weight = np.polynomial.legendre.leggauss(64)
     r = np.concatenate([np.linspace(0, 0.5, 4001)[1:], np.linspace(0.5, 30, 8001)[1:]])[None, :]
     exponent = (1 - cosine**2) / (2 * perpendicular) + cosine**2 / (2 * parallel)
@@ -76,14 +85,35 @@ def _by_pairs(perpendicular: float, parallel: float, forgotten: Callable[[np.nda
     return float(mean / (4 * (perpendicular - parallel)))
 
 
-def isotropic_entropy(speed: Float[np.ndarray, " num"], density: Float[np.ndarray, " num"]) -> float:
+def _temperatures(perpendicular: float, parallel: float) -> tuple[float, float]:
+    check_scalar("perpendicular", perpendicular, positive=True)
+    check_scalar("parallel", parallel, positive=True)
+    return float(perpendicular), float(parallel)
+
+
+def _on_speeds(speed: ArrayLike, density: ArrayLike, least: int) -> tuple[np.ndarray, np.ndarray]:
+    speed = known_numbers("speed", speed, shape=(None,), nonnegative=True)
+    density = known_numbers("density", density, shape=(None,), nonnegative=True)
+    if len(speed) < least or np.any(np.diff(speed) <= 0):
+        raise refuse("speed", f"increase, with at least {least} entries", f"is {describe(speed)}", "sort it")
+    if density.shape != speed.shape:
+        raise refuse(
+            "density", f"have {len(speed)} entries, one a speed", f"has {len(density)}", "pass f at the speeds"
+        )
+    if not np.any(density * speed > 0):
+        raise refuse("density", "have a mass", "vanishes", "pass f at the speeds")
+    return speed, density
+
+
+def isotropic_entropy(speed: Real[ArrayLike, " num"], density: Real[ArrayLike, " num"]) -> float:
     """H = int f log f of an isotropic f(|v|) in d = 3 on a grid of speeds, normalised by the grid."""
+    speed, density = _on_speeds(speed, density, 2)
     shell = 4 * math.pi * speed**2
     f = density / np.trapezoid(shell * density, speed)
     return float(np.trapezoid(shell * f * np.log(np.maximum(f, 1e-300)), speed))
 
 
-def coulomb_entropy_rate(speed: Float[np.ndarray, " num"], density: Float[np.ndarray, " num"]) -> float:
+def coulomb_entropy_rate(speed: Real[ArrayLike, " num"], density: Real[ArrayLike, " num"]) -> float:
     r"""dH/dt of an isotropic f(|v|), gamma = -3, d = 3, on a grid of speeds from 0: $-\int 4\pi f'/f\,J\,dv$.
 
     $\partial_t f = v^{-2}\,\partial_v J$, $J = v^2 D f' + 8\pi f \int_0^v u^2 f$,
@@ -91,6 +121,7 @@ def coulomb_entropy_rate(speed: Float[np.ndarray, " num"], density: Float[np.nda
     """
     from scipy.integrate import cumulative_trapezoid
 
+    speed, density = _on_speeds(speed, density, 3)
     f = density / np.trapezoid(4 * math.pi * speed**2 * density, speed)
     slope = np.gradient(f, speed, edge_order=2)
     inner2 = cumulative_trapezoid(speed**2 * f, speed, initial=0)

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
 
+from ..._checks import check_integer, check_scalar, refuse
+from ..._inputs import known_matrix, known_numbers
+
 __all__ = ["kac_quartic", "kac_quartic_euler", "quartic_start"]
 
 
@@ -18,7 +21,7 @@ def quartic_start(
     **Arguments:** `covariance`: (d, d) of a Gaussian. `fourth_moment`: E|v|^4, if the law is isotropic and not Gaussian:
     then the fourth cumulant it leaves enters through the diagonal of the centring projection alone.
     """
-    sigma = np.asarray(covariance, float)
+    sigma, num_particles = known_matrix("covariance", covariance, positive=True), _number(num_particles)
     n, big = num_particles - 1, num_particles
     t1, t2 = np.trace(sigma), np.trace(sigma @ sigma)
     start = np.array([
@@ -27,6 +30,10 @@ def quartic_start(
         (n * (n + 1) * t2 + n * t1**2) / big**2,
     ])  # fmt: skip
     if fourth_moment is not None:
+        check_scalar("fourth_moment", fourth_moment)
+        if fourth_moment < t1**2 * (1 - 1e-9):
+            was = f"is {fourth_moment:g}"
+            raise refuse("fourth_moment", f"be at least (tr covariance)^2 = {t1**2:g}", was, "pass E|v|^4")
         excess = fourth_moment - (t1**2 + 2 * t2)
         single = excess * (1 - 1 / big) ** 2 / big
         start = start + np.array([excess * ((1 - 1 / big) ** 4 + n / big**4), single, single])
@@ -40,20 +47,28 @@ def kac_quartic(
     D = d - 1, e constant."""
     from scipy.linalg import expm
 
-    d, big = dim - 1, num_particles
+    d, big = check_integer("dim", dim, minimum=1) - 1, _number(num_particles)
+    check_scalar("t", t, nonnegative=True)
     rates = np.array([
         [-4 * d, 4 * (dim + 1), -8],
         [0, 0, 0],
         [4 * d / big, 8 + 4 * d / big, -8 * dim + 8 * d / big],
     ])  # fmt: skip
-    return expm(t * rates) @ np.asarray(start, float)
+    return expm(float(t) * rates) @ known_numbers("start", start, shape=(3,), nonnegative=True)
 
 
 def kac_quartic_euler(
     num_steps: int, dt: float, start: Real[ArrayLike, "3"] | Sequence[float], num_particles: int, dim: int
 ) -> Float[np.ndarray, "3"]:
     """E (Q4, e^2, T2) after `num_steps` Euler-Maruyama steps of size dt: the exact law of the discrete scheme."""
-    return np.linalg.matrix_power(_euler_matrix(dt, num_particles, dim), num_steps) @ np.asarray(start, float)
+    num_steps, dim = check_integer("num_steps", num_steps, minimum=0), check_integer("dim", dim, minimum=1)
+    check_scalar("dt", dt, positive=True)
+    step = _euler_matrix(float(dt), _number(num_particles), dim)
+    return np.linalg.matrix_power(step, num_steps) @ known_numbers("start", start, shape=(3,), nonnegative=True)
+
+
+def _number(num_particles: int) -> int:
+    return check_integer("num_particles", num_particles, minimum=2)
 
 
 def _euler_matrix(h: float, big: int, dim: int) -> Float[np.ndarray, "3 3"]:

@@ -7,7 +7,8 @@ Source: MATH section 6; the discrete recursions follow from one step's condition
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
 
-from ..._checks import refuse
+from ..._checks import check_integer, check_scalar, refuse
+from ..._inputs import known_matrix
 
 __all__ = ["euler_heating", "second_moments", "second_moments_euler"]
 
@@ -28,8 +29,9 @@ def second_moments(
     **Arguments:** `noise`: "kac" (FW 1.6), "independent" (FW 1.7) or "matrix_sqrt" (FW 1.8), the last two alike.
     i.i.d. data of mean m and covariance A: p0 = A + m m^T, c0 = m m^T.
     """
-    n = num_particles
-    p0, c0 = np.asarray(p0, float), np.asarray(c0, float)
+    check_scalar("t", t, nonnegative=True)
+    t = float(t)
+    n, p0, c0 = _checked(num_particles, p0, c0)
     d = len(p0)
     x0 = p0 - c0
     sphere = np.trace(x0) / d * np.eye(d)
@@ -53,8 +55,8 @@ def second_moments_euler(
     noise: str = "kac",
 ) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d d"]]:
     """(P, C) after `num_steps` Euler-Maruyama steps of size dt: the exact law of the discrete scheme."""
-    n, h = num_particles, dt
-    p, c = np.asarray(p0, float), np.asarray(c0, float)
+    num_steps, h = check_integer("num_steps", num_steps, minimum=0), _step(dt)
+    n, p, c = _checked(num_particles, p0, c0)
     d = len(p)
     shared = 1.0 if _conservative(noise) else 0.0
     for _ in range(num_steps):
@@ -71,5 +73,22 @@ def euler_heating(dt: float, dim: int, num_particles: int, noise: str = "kac") -
 
     Kac: 1 + 4 (d-1)^2 dt^2. Independent and matrix square root: that less 4 (d-1) dt / N, which the mean velocity gains.
     """
+    dt, dim = _step(dt), check_integer("dim", dim, minimum=1)
+    num_particles = check_integer("num_particles", num_particles, minimum=2)
     heating = 1 + 4 * (dim - 1) ** 2 * dt**2
     return heating if _conservative(noise) else heating - 4 * (dim - 1) * dt / num_particles
+
+
+def _step(dt: float) -> float:
+    check_scalar("dt", dt, positive=True)
+    return float(dt)
+
+
+def _checked(num_particles: int, p0: ArrayLike, c0: ArrayLike) -> tuple[int, np.ndarray, np.ndarray]:
+    p0 = known_matrix("p0", p0, positive=True)
+    c0 = known_matrix("c0", c0, positive=False, dim=len(p0))
+    difference = np.linalg.eigvalsh(p0 - c0)[0]
+    if difference < -1e-9 * np.abs(p0).max():
+        must = "leave p0 - c0, half the covariance of v_1 - v_2, without a negative eigenvalue"
+        raise refuse("c0", must, f"gives {difference:g}", "pass E[v_1 v_2^T]")
+    return check_integer("num_particles", num_particles, minimum=2), p0, c0

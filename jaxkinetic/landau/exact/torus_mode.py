@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike, Float, Integer, Real
 
-from ..._checks import describe, is_traced, refuse
+from ..._checks import check_integer, check_scalar, describe, is_traced, refuse
+from ..._inputs import known_numbers
 from ..._types import Values, ValuesLike
 from ..trigonometric import Trigonometric
 
@@ -42,12 +43,21 @@ def torus_mode_amplitude(
 ) -> Values:
     r"""$A e^{-\lambda_m t}$; the mode of f itself is $\mathbb E\,e^{-i m \cdot v} = \frac12 A e^{-\lambda_m t + i \varphi}$.
 
-    **Raises:** `ValueError` for |A| > 1, here and below.
+    **Raises:** `ValueError` for |A| > 1 at 0 or at t, here and below.
     """
-    largest = np.abs(np.asarray(amplitude, float)).max()
+    rate, t, amplitude = (
+        torus_mode_rate(interaction, mode),
+        known_numbers("t", t, finite=False),
+        known_numbers("amplitude", amplitude),
+    )
+    largest = np.abs(amplitude).max()
     if not largest <= 1:
         raise refuse("amplitude", "lie in [-1, 1]", f"is {largest:g} in size", "lower it: the density is negative")
-    return np.asarray(amplitude, float) * np.exp(-torus_mode_rate(interaction, mode) * np.asarray(t, float))
+    now = amplitude * np.exp(-rate * t)
+    if np.any(np.abs(now) > 1):
+        was = f"the amplitude is {np.abs(now).max():g} at t = {t.min():g}"
+        raise refuse("t", "be a time at which the density is not negative, |A(t)| <= 1", was, "start later")
+    return now
 
 
 def torus_mode_amplitude_euler(
@@ -62,6 +72,8 @@ def torus_mode_amplitude_euler(
     A density that depends on $\theta = m \cdot v$ alone keeps doing so, because a * f sees only the multiples of m; one step
     is $\theta' = \theta + 2 dt\, m \cdot (b * f) + (2 dt\, m^T (a * f) m)^{1/2} \xi$. Quadrature on 64 nodes of theta.
     """
+    num_steps = check_integer("num_steps", num_steps, minimum=0)
+    check_scalar("dt", dt, positive=True)
     k = _wavevector(interaction, mode)
     matrices, modes = _matrices(interaction), np.asarray(interaction.modes)
     theta = 2 * np.pi * np.arange(_NODES) / _NODES
@@ -93,7 +105,11 @@ def torus_mode_density(
 ) -> Values:
     """f(t, v) for `velocity` (..., d); integral 1 over the torus."""
     k = _wavevector(interaction, mode)
-    wave = np.cos(np.asarray(velocity, float) @ k + phase)
+    v = known_numbers("velocity", velocity, finite=False)
+    if v.ndim == 0 or v.shape[-1] != k.size:
+        raise refuse("velocity", f"have shape (..., {k.size})", f"has shape {v.shape}", "pass one entry a component")
+    check_scalar("phase", phase)
+    wave = np.cos(v @ k + float(phase))
     return (1 + torus_mode_amplitude(t, interaction, mode, amplitude) * wave) / (2 * np.pi) ** k.size
 
 

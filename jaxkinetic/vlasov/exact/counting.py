@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Complex, Float, Real
 
 from ..._checks import check_integer, check_scalar, refuse
+from ..._inputs import known_numbers
 from ..._types import Rows
 
 __all__ = ["harmonic_overlap"]
@@ -69,7 +70,7 @@ def harmonic_overlap(
 
 
 def _symmetric(name: str, matrix: Any) -> Float[np.ndarray, "2 2"]:
-    out = np.asarray(matrix, float)
+    out = known_numbers(name, matrix, finite=False)
     if out.shape != (2, 2) or not np.isfinite(out).all() or not np.allclose(out, out.T):
         raise refuse(name, "be a symmetric (2, 2) matrix", f"is {out.tolist()}", "order it as (x, v)")
     return out

@@ -221,8 +221,8 @@ MUTATIONS = [
         "bernoulli-misses-at-one",
         "An event of probability 1 is missed where the uniform number rounds to 1.",
         "jaxkinetic/random.py",
-        "return uniform(word, p.dtype) <= p",
-        "return uniform(word, p.dtype) < p",
+        "return _kernels.uniform(word, p.dtype) <= p",
+        "return _kernels.uniform(word, p.dtype) < p",
         tests("laws/test_exact_clock.py", "test_bernoulli"),
     ),
     Mutation(

@@ -23,8 +23,8 @@ MUTATIONS = [
         "time-restarts",
         "The times of a continued run begin at its start.",
         "jaxkinetic/_simulate.py",
-        "return jnp.asarray(t0 + steps.astype(dt.dtype) * dt)",
-        "return jnp.asarray(t0 + (steps - start.step).astype(dt.dtype) * dt)",
+        "times = t0 + steps * dt",
+        "times = t0 + (steps - start.step) * dt",
         tests("core/test_simulate.py", "test_saved_steps"),
     ),
     Mutation(
@@ -55,8 +55,8 @@ MUTATIONS = [
         "program-for-every-chunk",
         "The step number is part of the program: every chunk of a run is compiled anew.",
         "jaxkinetic/_simulate.py",
-        "dataclasses.replace(start, step=0, origin=None, result=None)",
-        "dataclasses.replace(start, origin=None, result=None)",
+        "dataclasses.replace(start, step=0, origin=None, result=None, clock=None)",
+        "dataclasses.replace(start, origin=None, result=None, clock=None)",
         tests("core/test_simulate.py", "test_continuing_does_not_recompile"),
     ),
     Mutation(
@@ -127,8 +127,8 @@ MUTATIONS = [
         "dtype-of-the-number-alive",
         "An array is made without the dtype of the state.",
         "jaxkinetic/states.py",
-        "return jnp.sum(self.alive, dtype=self.velocity.dtype)",
-        "return jnp.sum(self.alive, dtype=float)",
+        "return count_true(self.alive, self.velocity.dtype)",
+        "return count_true(self.alive, float)",
         tests("contract/test_contract.py", "test_dtype_is_kept[kac-power-float32]"),
     ),
     Mutation(
@@ -263,8 +263,8 @@ MUTATIONS = [
         "checkpoint-step-of-the-chunk",
         "A continued run's checkpoint counts steps from where that run began.",
         "jaxkinetic/_simulate.py",
-        "end = Checkpoint(loop.carry, loop.aux, start.key, last,",
-        "end = Checkpoint(loop.carry, loop.aux, start.key, num_steps,",
+        "loop.carry, loop.aux, start.key, last, start.t0",
+        "loop.carry, loop.aux, start.key, num_steps, start.t0",
         tests("core/test_checkpoints.py", "test_chunks_equal_one_run[save4-4]"),
     ),
     Mutation(

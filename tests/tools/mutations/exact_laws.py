@@ -7,8 +7,8 @@ MUTATIONS = [
         "exact-bkw-rate",
         "K of the BKW solution relaxes at half its rate.",
         LANDAU_EXACT + "bkw.py",
-        "np.exp(-2 * (dim - 1) * np.asarray(t, float))",
-        "np.exp(-(dim - 1) * np.asarray(t, float))",
+        "np.exp(-2 * (dim - 1) * known_times(t))",
+        "np.exp(-(dim - 1) * known_times(t))",
         tests("laws/test_exact.py", "test_bkw_moments_and_entropy_decay[3]"),
     ),
     Mutation(
@@ -127,8 +127,8 @@ MUTATIONS = [
         "exact-coulomb-matching",
         "The rate of the first random matching has exp(-3 tau) instead of exp(-6 tau).",
         LANDAU_EXACT + "coulomb.py",
-        "-np.expm1(-24 * dt / r**3)",
-        "-np.expm1(-12 * dt / r**3)",
+        "-np.expm1(-24 * float(dt) / r**3)",
+        "-np.expm1(-12 * float(dt) / r**3)",
         tests("laws/test_coulomb.py", "test_rate_limits"),
     ),
     Mutation(
@@ -231,8 +231,8 @@ MUTATIONS = [
         "exact-maxwell-density",
         "The density of annihilating Maxwell molecules falls twice too fast.",
         BOLTZMANN + "exact/bkw.py",
-        "return 1 / (1 + checked_alpha(alpha) * np.asarray(t, float))",
-        "return 1 / (1 + 2 * checked_alpha(alpha) * np.asarray(t, float))",
+        "return 1 / (1 + checked_alpha(alpha) * known_times(t))",
+        "return 1 / (1 + 2 * checked_alpha(alpha) * known_times(t))",
         tests("laws/test_boltzmann_exact.py", "test_death_chain_known_values_and_limit"),
     ),
     Mutation(

@@ -39,7 +39,7 @@ MUTATIONS = [
         "nbody-series-with-itself",
         "In a sum over modes a particle is its own partner.",
         VLASOV + "pair_sums.py",
-        "jnp.sum(coefficients * (cosines**2 + sines**2 - jnp.sum(mask, dtype=x.dtype)))",
+        "jnp.sum(coefficients * (cosines**2 + sines**2 - count_true(mask, x.dtype)))",
         "jnp.sum(coefficients * (cosines**2 + sines**2))",
         tests("laws/test_nbody.py", "test_forces_and_energy[series-1]"),
     ),

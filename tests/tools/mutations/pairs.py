@@ -23,7 +23,7 @@ MUTATIONS = [
         "matching-counts-slots",
         "The time of a matched pair is divided by the number of slots instead of live particles.",
         PAIRS + "matching.py",
-        "system.clock(jnp.sum(rest.alive, dtype=dt.dtype))",
+        "system.clock(count_true(rest.alive, dt.dtype))",
         "system.clock(jnp.asarray(num, dt.dtype))",
         tests("laws/test_pairs.py", "test_dead_particles_are_not_paired"),
     ),

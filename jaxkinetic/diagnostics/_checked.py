@@ -1,0 +1,54 @@
+"""Arguments that several diagnostics take."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._checks import check_scalar, describe, is_traced, refuse
+from .._types import RealScalar, RealScalarLike
+from ..states import Particles
+
+
+def check_state(*states: Any, argument: str = "state") -> None:
+    """**Raises:** `ValueError` for what is not `Particles`."""
+    for state in states:
+        if not isinstance(state, Particles):
+            raise refuse(argument, "be Particles", f"is {describe(state)}", "pass jk.Particles(velocity)")
+
+
+def checked_bias(bias: RealScalarLike, dtype: jnp.dtype) -> RealScalar:
+    """One finite number, in `dtype`."""
+    check_scalar("bias", bias)
+    return jnp.asarray(bias).astype(dtype)
+
+
+def check_function(argument: str, fn: Any, returns: str) -> None:
+    if not callable(fn):
+        raise refuse(argument, "be a function of the state", f"is {describe(fn)}", f"pass one that returns {returns}")
+
+
+def of_every_particle(state: Particles, of: Callable[[Particles], Any], returns: str) -> Float[Array, "N *m"]:
+    """of(state) as a real array (N,), or also (N, m) if `returns` says so; in the state's dtype unless it is a floating JAX
+    array. `returns`: what the sentence of an error says that it must return."""
+    check_function("of", of, returns)
+    values = of(state)
+    try:
+        phi = jnp.asarray(values)
+    except (TypeError, ValueError):
+        raise refuse("of", f"return {returns}", f"returns {describe(values)}", "return numbers") from None
+    if jnp.issubdtype(phi.dtype, jnp.complexfloating):
+        raise refuse("of", "return real numbers", f"returns {phi.dtype}", "return the real and the imaginary part")
+    if phi.ndim not in ((1, 2) if "(N, m)" in returns else (1,)) or phi.shape[0] != state.num_slots:
+        raise refuse("of", f"return {returns}", f"returns shape {phi.shape}", "return one row a particle")
+    kept = isinstance(values, jax.Array) and jnp.issubdtype(phi.dtype, jnp.floating)
+    return phi if kept else phi.astype(state.velocity.dtype)
+
+
+def check_finite_array(argument: str, value: Any) -> None:
+    """**Raises:** `ValueError` if a known array of numbers holds a NaN or an infinity."""
+    if not is_traced(value) and not np.isfinite(np.asarray(value, float)).all():
+        raise refuse(argument, "hold finite numbers", f"is {describe(value)}", "remove the NaN or infinity")
