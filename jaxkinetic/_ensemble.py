@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ._adjoint import AbstractAdjoint, Checkpointed
-from ._checks import cast_floating, check_integer, describe, is_traced, refuse
+from ._checks import cast_floating, check_integer, checks_done, describe, is_traced, refuse
 from ._fingerprint import Remembered
 from ._reductions import AbstractReduction
 from ._save import Save
@@ -84,7 +84,7 @@ def ensemble(
     batch = -(-(replicas // devices) // batches)
     # Arrays: another number is the same program.
     dt, t0 = (x if is_traced(x) else jnp.asarray(x, jnp.result_type(float)) for x in cast("tuple", (dt, t0)))
-    run = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps)
+    run = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps, not is_traced(system, init, dt, t0))
     kept, total = _run(run, reduce, batches, batch, replicas // devices, mesh)
     if reduce is not None:
         # One total a device.
@@ -111,6 +111,8 @@ class _Replica(eqx.Module):
     save: Save
     adjoint: AbstractAdjoint
     num_steps: int = eqx.field(static=True)
+    # Whether all parameters are known outside of the program, and so have been checked there.
+    checked: bool = eqx.field(static=True, default=False)
 
     def start(self, index: Array | int) -> tuple[State, Key]:
         ours, noise = jax.random.split(jax.random.fold_in(self.key, index))
@@ -118,18 +120,19 @@ class _Replica(eqx.Module):
 
     def __call__(self, index: Array) -> Solution:
         state, key = self.start(index)
-        run = simulate(
-            self.system,
-            state,
-            scheme=self.scheme,
-            key=key,
-            dt=self.dt,
-            num_steps=self.num_steps,
-            t0=self.t0,
-            save=self.save,
-            adjoint=self.adjoint,
-            throw=False,
-        )
+        with checks_done(self.checked):
+            run = simulate(
+                self.system,
+                state,
+                scheme=self.scheme,
+                key=key,
+                dt=self.dt,
+                num_steps=self.num_steps,
+                t0=self.t0,
+                save=self.save,
+                adjoint=self.adjoint,
+                throw=False,
+            )
         # One for all, not one a replica.
         return eqx.tree_at(lambda s: s.checkpoint.origin, run, None)
 

@@ -19,7 +19,9 @@ from ._checks import (
     cast_floating,
     check_finite,
     check_integer,
+    check_parameters,
     check_scalar,
+    deferred_checks,
     describe,
     is_traced,
     known_as,
@@ -65,7 +67,7 @@ def simulate(
 
     **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
     NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after
-    the loop).
+    the loop). A traced parameter that is out of range ends the run with a fault that names it.
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     if not isinstance(save, Save):
@@ -73,9 +75,7 @@ def simulate(
     if not isinstance(adjoint, AbstractAdjoint):
         raise refuse("adjoint", "be an adjoint", f"is {describe(adjoint)}", "pass jk.Checkpointed() or jk.Direct()")
     fresh = not isinstance(state_or_checkpoint, Checkpoint)
-    if fresh:
-        start = _fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
-    else:
+    if not fresh:
         default_t0 = isinstance(t0, (int, float)) and t0 == 0
         for name, value in (("key", key), ("dt", dt), ("t0", None if default_t0 else t0)):
             if value is not None:
@@ -85,7 +85,11 @@ def simulate(
                     f"is {describe(value)}",
                     "it comes from there",
                 )
-        start = _continued_start(system, state_or_checkpoint, scheme)
+    with deferred_checks() as checks:
+        if fresh:
+            start = _fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
+        else:
+            start = _continued_start(system, state_or_checkpoint, scheme)
     if adjoint.reversible and "reversible" not in start.scheme.gradients:
         raise refuse(
             "adjoint", f"store states for {type(start.scheme).__name__}, which cannot run backwards", "is Reversible",
@@ -120,7 +124,8 @@ def simulate(
     observed, states = kept
     end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, Remembered(system))
     stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
-    solution = Solution(_times(start, saved), observed, states, final, end, stats, loop.result)
+    result = loop.result.after_checks(checks.values(), start.step)
+    solution = Solution(_times(start, saved), observed, states, final, end, stats, result)
     message = (
         "The state became NaN or infinite during `simulate`, or its scheme gave up; `Solution.result` of a run with "
         "`throw=False` says which."
@@ -152,6 +157,7 @@ def check_start(
 ) -> AbstractScheme:
     """The scheme of a fresh run, after every check that needs no program. **Raises:** `ValueError`."""
     _check_system(system)
+    check_parameters(system, state)
     system.check(state)
     system.check_start(state)
     real_dtype(state)
@@ -193,7 +199,9 @@ def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abs
             raise refuse("scheme", "be the checkpoint's", other, "leave it out, or start from its state")
         checkpoint = eqx.tree_at(lambda c: c.scheme, checkpoint, scheme)
     state = _view(checkpoint.scheme, checkpoint.carry, checkpoint.aux)
+    check_parameters(system, state)
     system.check(state)
+    check_scalar("dt", checkpoint.dt, positive=True)
     system.check_step(state, checkpoint.dt)
     check_finite("checkpoint", checkpoint.carry)
     _check_scheme(system, checkpoint.scheme, state)

@@ -1,6 +1,6 @@
 """What a run returns."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -11,6 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from ._checkpoint import Checkpoint
+from ._checks import Deferred
 from ._types import PyTree, State
 
 
@@ -20,13 +21,19 @@ class SimulationError(RuntimeError):
 
 class Result(eqx.Module):
     """How a run ended. `code`: 0 finished, 1 the state became NaN or infinite, or one of `FAULTS`. `step`: the first bad
-    step, or -1. `detail`: two numbers that the sentence of a fault names."""
+    step, or -1. `detail`: two numbers that the sentence of a fault names.
+
+    A parameter that is traced cannot be checked before the run. One that is out of range ends the run with `OUT_OF_RANGE`, or
+    with the fault that it led to, and is named in `message`. `parameter`: which of `checks`, the sentences of all such checks,
+    failed first, or -1; None if no parameter was traced."""
 
     code: Int[Array, "*runs"]
     step: Int[Array, "*runs"]
     detail: Float[Array, "*runs 2"]
+    parameter: Int[Array, "*runs"] | None = None
+    checks: tuple[str, ...] = eqx.field(static=True, default=())
 
-    FINISHED, NOT_FINITE, ABOVE_BOUND, BAD_CLOCK, BAD_RATE, MANY_WINDOWS, MANY_WAVES = range(7)
+    FINISHED, NOT_FINITE, ABOVE_BOUND, BAD_CLOCK, BAD_RATE, MANY_WINDOWS, MANY_WAVES, OUT_OF_RANGE = range(8)
     FAULTS: ClassVar[Mapping[int, str]] = {
         NOT_FINITE: "The state became NaN or infinite in step {step}; lower `dt`, soften the interaction, or look at what "
         "precedes it with `throw=False`.",
@@ -38,6 +45,7 @@ class Result(eqx.Module):
         "system's `rate`, or the `sigma` of its cross section.",
         MANY_WINDOWS: "More than {0:.0f} windows are needed in step {step}; raise `max_windows`, or lower `dt`.",
         MANY_WAVES: "More than {0:.0f} waves are needed in a window of step {step}; raise `max_waves`, or lower `capacity`.",
+        OUT_OF_RANGE: "{parameter}",
     }
 
     @property
@@ -54,7 +62,27 @@ class Result(eqx.Module):
         first = np.unravel_index(failed[0], codes.shape)
         which = "" if codes.size == 1 else f" ({failed.size} of {codes.size} runs)"
         detail = np.asarray(self.detail, float).reshape(-1, 2)[failed[0]]
+        broken = -1 if self.parameter is None else int(np.atleast_1d(np.asarray(self.parameter))[first])
+        if broken >= 0:
+            return self.checks[broken].format(*detail) + which
         return self.FAULTS[int(codes[first])].format(*detail, step=f"{int(steps[first])}{which}")
+
+    def after_checks(self, checks: Collection[Deferred], step: int) -> "Result":
+        """This result of a run from `step` on, and of the checks of its traced parameters."""
+        if not checks:
+            return self
+        broken = ~jnp.stack([jnp.asarray(check.holds) for check in checks])
+        values = jnp.stack([jnp.asarray(check.value).astype(self.detail.dtype) for check in checks])
+        first, any_broken = jnp.argmax(broken), jnp.any(broken)
+        detail = jnp.stack([values[first], jnp.zeros((), values.dtype)])
+        only = any_broken & self.ok
+        return Result(
+            jnp.where(only, self.OUT_OF_RANGE, self.code).astype(self.code.dtype),
+            jnp.where(only, step, self.step).astype(self.step.dtype),
+            jnp.where(any_broken, detail, self.detail),
+            jnp.where(any_broken, first, -1).astype(jnp.int32),
+            tuple(check.sentence for check in checks),
+        )
 
     def __str__(self) -> str:
         if isinstance(self.code, Tracer):
@@ -106,6 +134,10 @@ def raise_or_mark(solution: Solution, message: str) -> Solution:
         if np.any(np.asarray(solution.result.code) != Result.FINISHED):
             raise SimulationError(solution.result.message)
         return solution
-    bad = jnp.any(~solution.result.ok)
+    result = solution.result
+    bad = jnp.any(~result.ok)
     arrays, rest = eqx.partition(solution, eqx.is_array)
-    return eqx.combine(eqx.error_if(arrays, bad, message), rest)
+    if result.parameter is None:
+        return eqx.combine(eqx.error_if(arrays, bad, message), rest)
+    messages = [message, *(sentence.replace("{0:g}", "a traced value out of range") for sentence in result.checks)]
+    return eqx.combine(eqx.branched_error_if(arrays, bad, jnp.max(result.parameter) + 1, messages), rest)

@@ -1,9 +1,9 @@
 """The pytrees that flow."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,7 +12,19 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Shaped, UInt32
 
 from ._batches import in_blocks
-from ._checks import cast_floating, check_integer, check_scalar, describe, is_traced, known_array, real_array, refuse
+from ._checks import (
+    FINITE,
+    POSITIVE,
+    Range,
+    cast_floating,
+    check_integer,
+    check_scalar,
+    describe,
+    is_traced,
+    known_array,
+    real_array,
+    refuse,
+)
 from ._types import RealScalar, RealScalarLike
 
 
@@ -133,6 +145,7 @@ class Axis(eqx.Module):
     """`num` equidistant points start + j length/num of an interval [start, start + length). `num` is static, the other two are
     leaves. `periodic`: whether what lives here repeats, or decays towards both ends."""
 
+    ranges: ClassVar[Mapping[str, Range]] = {"start": FINITE, "length": POSITIVE}
     start: RealScalar
     length: RealScalar
     num: int = eqx.field(static=True)

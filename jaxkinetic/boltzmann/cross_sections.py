@@ -1,6 +1,7 @@
 """How often two particles of relative velocity z = v_i - v_j collide, and where z goes: nondimensional, unit masses."""
 
 import abc
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import positive_power, square_root
 
-from .._checks import check_scalar, is_traced, known_array, refuse
+from .._checks import POSITIVE, Range, check_scalar, known_array, refuse
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import directions
 
@@ -26,6 +27,7 @@ class AbstractCrossSection(eqx.Module):
     radius r unless you override `scatter`, with `num_words` and, for `generator`, `outgoing`. Choices in it whose probability
     depends on a parameter or on z go through `jk.random.bernoulli`; parameters enter `sigma` differentiably, not by a
     comparison alone. `constant = True` says that Sigma does not depend on r: then a derivative in the velocities passes.
+    `ranges` maps the names of parameters to their ranges; a run checks them.
     """
 
     bounded: ClassVar[bool] = False
@@ -59,6 +61,10 @@ class AbstractCrossSection(eqx.Module):
         return square_root(jnp.sum(z * z)) * jnp.asarray(nodes, z.dtype), weights
 
 
+_STRENGTH: Mapping[str, Range] = {"strength": POSITIVE}
+_EXPONENT = Range("be in [0, 2]", "pass the exponent of Sigma = r^gamma", low=0.0, high=2.0)
+
+
 def _positive(name: str, value: Any) -> RealScalar:
     check_scalar(name, value, positive=True)
     return known_array(value)
@@ -70,6 +76,7 @@ class Maxwell(AbstractCrossSection):
 
     bounded: ClassVar[bool] = True
     constant: ClassVar[bool] = True
+    ranges: ClassVar[Mapping[str, Range]] = _STRENGTH
     strength: RealScalar
 
     def __init__(self, strength: RealScalarLike = 1.0):
@@ -86,6 +93,7 @@ class Maxwell(AbstractCrossSection):
 class HardSphere(AbstractCrossSection):
     """Sigma = strength r, any d: hard spheres; in d = 3 with B = |z.n|/(2 pi). **Raises:** `ValueError` unless strength > 0."""
 
+    ranges: ClassVar[Mapping[str, Range]] = _STRENGTH
     strength: RealScalar
 
     def __init__(self, strength: RealScalarLike = 1.0):
@@ -102,15 +110,12 @@ class VariableHardSphere(AbstractCrossSection):
     """Sigma = strength r^gamma, 0 <= gamma <= 2: `Maxwell` at 0, `HardSphere` at 1. **Raises:** `ValueError` otherwise; below 0
     the rate of a pair has no bound."""
 
+    ranges: ClassVar[Mapping[str, Range]] = {"gamma": _EXPONENT, **_STRENGTH}
     gamma: RealScalar
     strength: RealScalar
 
     def __init__(self, gamma: RealScalarLike, strength: RealScalarLike = 1.0):
-        check_scalar("gamma", gamma)
-        if not is_traced(gamma) and not 0 <= np.asarray(gamma).item() <= 2:
-            raise refuse(
-                "gamma", "be in [0, 2]", f"is {np.asarray(gamma).item():g}", "pass the exponent of Sigma = r^gamma"
-            )
+        check_scalar("gamma", gamma, within=_EXPONENT)
         self.gamma, self.strength = known_array(gamma), _positive("strength", strength)
 
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import map_rows, once, row_sums
 
-from .._checks import check_scalar, refuse
+from .._checks import refuse, scalar_or_nan
 from .._types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
 from ..states import Particles
@@ -41,7 +41,7 @@ def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bi
     fewer than two particles are alive or one of them is not finite, not finite where all coincide and the bandwidth is that
     of their temperature, 0.
 
-    **Raises:** `ValueError` for a bandwidth that is not positive.
+    **Raises:** `ValueError` for a bandwidth that is not positive; a traced one gives NaN.
     """
     h = _bandwidth(state, bandwidth, 2)
     log_density, _ = _estimate(state.velocity, state.alive, h, False)
@@ -71,7 +71,7 @@ def fisher_information(
     Cost and memory as `kde_entropy`, with d + 1 more sums. Differentiable but where a particle gains its third
     neighbour.
 
-    **Raises:** `ValueError` for a bandwidth that is not positive.
+    **Raises:** `ValueError` for a bandwidth that is not positive; a traced one gives NaN.
     """
     h = _bandwidth(state, bandwidth, 4)
     _, curvature = _estimate(state.velocity, state.alive, h, True)
@@ -96,8 +96,7 @@ def fisher_information_bias(
 def _bandwidth(state: Particles, given: RealScalarLike | None, extra: int) -> RealScalar:
     """h, or the normal-reference rule sqrt(T) (4/((d + extra) N))^{1/(d + 2 + extra)}."""
     if given is not None:
-        check_scalar("bandwidth", given, positive=True)
-        return jnp.asarray(given).astype(state.velocity.dtype)
+        return jnp.asarray(scalar_or_nan("bandwidth", given, positive=True)).astype(state.velocity.dtype)
     if state.num_slots < 2:
         raise refuse("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")
     dim = state.dim

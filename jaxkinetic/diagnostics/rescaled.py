@@ -9,14 +9,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._checks import check_scalar, refuse
+from .._checks import refuse, scalar_or_nan
 from .._types import RealScalar, RealScalarLike
 from ..states import Particles
 from .moments import momentum, temperature
 
 
 def rescaled_density(state: Particles, *, volume: RealScalarLike) -> RealScalar:
-    """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles."""
+    """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles.
+
+    Here and below a traced volume that is not positive gives NaN."""
     return state.num_alive / _volume(volume, state)
 
 
@@ -80,8 +82,7 @@ def self_similar_time(
 
 
 def _volume(volume: RealScalarLike, state: Particles) -> RealScalar:
-    check_scalar("volume", volume, positive=True)
-    return jnp.asarray(volume).astype(state.velocity.dtype)
+    return jnp.asarray(scalar_or_nan("volume", volume, positive=True)).astype(state.velocity.dtype)
 
 
 def _of_alive(state: Particles, of: Callable[[Particles], Array]) -> Float[Array, "N *m"]:

@@ -221,7 +221,7 @@ def test_stats_of_an_unresolved_grid(system):
 
 def start(**changes):
     g = changes.pop("grid", grid())
-    return V.perturbed(V.Maxwellian(1.0, 2 * math.pi), g, 0.1)
+    return V.perturbed(V.Maxwellian(), g, 0.1)
 
 
 @pytest.mark.parametrize(

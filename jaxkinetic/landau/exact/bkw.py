@@ -14,7 +14,7 @@ from jaxtyping import ArrayLike, Float, Real
 from numpy.polynomial import Polynomial
 
 from ... import _bkw
-from ..._checks import check_scalar
+from ..._checks import scalar_or_nan
 from ..._types import Key, RealScalarLike, Values, ValuesLike
 from ...states import Particles
 
@@ -49,9 +49,9 @@ def ornstein_uhlenbeck(key: Key, state: Particles, t: RealScalarLike) -> Particl
     $v_t = e^{-(d-1)t} v_0 + \sqrt{1 - e^{-2(d-1)t}}\,\xi$, xi standard normal: for Maxwell molecules the collision
     operator acts on isotropic f of temperature 1 as that of an Ornstein-Uhlenbeck process. Differentiable in t > 0.
 
-    **Raises:** `ValueError` for t < 0.
+    **Raises:** `ValueError` for t < 0; a traced one gives NaN.
     """
-    check_scalar("t", t, nonnegative=True)
+    t = scalar_or_nan("t", t, nonnegative=True)
     v = state.velocity
     decay = jnp.exp(-(state.dim - 1) * jnp.asarray(t, v.dtype))
     noise = jax.random.normal(key, v.shape, v.dtype)
