@@ -109,6 +109,7 @@ class Amplitude(eqx.Module):
     hat: Complex[Array, "*grid"]
     grid: Grid
     picture: str = eqx.field(static=True)
+    num_particles: int = eqx.field(static=True)
 
 
 class WaveFlows(_GridFlows):
@@ -126,15 +127,19 @@ class WaveFlows(_GridFlows):
         self.phases = tuple((only.turned_over(),) for (only,) in phases) if self.at_once else phases
 
     def enter(self, state: Wave) -> Amplitude:
-        return Amplitude(state.spectrum(), state.grid, state.picture)
+        return Amplitude(state.spectrum(), state.grid, state.picture, self._particles(state))
 
     def leave(self, carry: Amplitude) -> Wave:
-        return Wave.from_spectrum(carry.hat, carry.grid, carry.picture)
+        return Wave.from_spectrum(carry.hat, carry.grid, carry.picture, carry.num_particles)
+
+    @staticmethod
+    def _particles(state: Wave) -> int:
+        return state.num_particles
 
     def move(self, part: int, share: float, t: RealScalar, carry: Amplitude) -> tuple[Amplitude, Info]:
         stream = self._stream_at_once if self.at_once else self._stream
         hat, info = (stream if part == 0 else self._turn)(share, carry)
-        return Amplitude(hat, carry.grid, carry.picture), info
+        return Amplitude(hat, carry.grid, carry.picture, carry.num_particles), info
 
     def _stream_at_once(self, share: float, state: Amplitude) -> tuple[Array, Info]:
         hat = jnp.fft.fft2(state.hat)

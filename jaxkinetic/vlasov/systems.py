@@ -39,6 +39,11 @@ class MeanField(AbstractSplit):
     _state: ClassVar[type]
     _prepared: ClassVar[Callable[..., Flows]]
 
+    @property
+    def _particle_numbers(self) -> tuple[int, ...]:
+        """Of the waves that it moves."""
+        return (1,)
+
     def default_scheme(self) -> AbstractScheme:
         return Strang()
 
@@ -47,6 +52,11 @@ class MeanField(AbstractSplit):
         if not isinstance(state, self._state):
             name = self._state.__name__
             raise refuse("state", f"be a {name}", f"is a {type(state).__name__}", f"pass jk.{name}(values, grid)")
+        if isinstance(state, Wave) and state.num_particles not in self._particle_numbers:
+            raise refuse(
+                "state", "be the wave of one particle" if self._particle_numbers == (1,) else "have the N of its system",
+                f"is that of {state.num_particles} particles", "take jk.vlasov.PseudoSchrodinger with this N",
+            )  # fmt: skip
         axes = state.grid.axes
         place, values = ("f", state.f) if isinstance(state, Density) else ("alpha", state.alpha)
         if values.shape != state.grid.shape:
@@ -238,5 +248,5 @@ def _shifted(f: Array, axis: int, angle: Array) -> Array:
 
 
 def in_picture(alpha: Complex[Array, "*grid"], like: Wave, picture: str = "velocity") -> Wave:
-    wave = Wave(alpha, like.grid, picture)
+    wave = Wave(alpha, like.grid, picture, like.num_particles)
     return wave.velocity_picture() if like.picture == "velocity" else wave.fourier_picture()

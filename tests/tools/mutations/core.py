@@ -178,7 +178,7 @@ MUTATIONS = [
         "throw-silent-in-jit",
         "A failure inside `jit` raises nothing.",
         "jaxkinetic/_solution.py",
-        "bad = jnp.any(~solution.result.ok)",
+        "bad = jnp.any(~result.ok)",
         "bad = jnp.zeros((), bool)",
         tests("core/test_simulate.py", "test_failure_inside_jit_raises"),
     ),
