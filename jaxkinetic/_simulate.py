@@ -30,7 +30,7 @@ from ._checks import (
 )
 from ._fingerprint import Remembered, difference
 from ._save import Context, Contextual, Save
-from ._solution import Result, Solution, raise_or_mark
+from ._solution import Result, Solution, raise_or_mark, warn_above
 from ._system import AbstractScheme, AbstractSystem, Fault, Finite
 from ._types import Array, Key, PyTree, RealScalar, RealScalarLike, State, Words
 
@@ -68,6 +68,9 @@ def simulate(
     **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
     NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after
     the loop). A traced parameter that is out of range ends the run with a fault that names it.
+
+    **Warns:** for a step that is far too long: of the `stats` of its scheme one is above the limit that the scheme documents
+    (outside of a trace, with `throw`).
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     if not isinstance(save, Save):
@@ -130,7 +133,10 @@ def simulate(
         "The state became NaN or infinite during `simulate`, or its scheme gave up; `Solution.result` of a run with "
         "`throw=False` says which."
     )
-    return raise_or_mark(solution, message) if throw else solution
+    if not throw:
+        return solution
+    warn_above(solution, start.scheme.limits)
+    return raise_or_mark(solution, message)
 
 
 def _times(start: Checkpoint, steps: np.ndarray) -> Array:

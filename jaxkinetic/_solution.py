@@ -1,5 +1,6 @@
 """What a run returns."""
 
+import warnings
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
@@ -126,6 +127,14 @@ def _bytes(count: int) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     raise AssertionError
+
+
+def warn_above(solution: Solution, limits: Mapping[str, tuple[float, str]]) -> None:
+    """A Python warning for each of the known `stats` that is above its limit, of the worst replica."""
+    for name, (limit, sentence) in limits.items():
+        value = solution.stats.get(name)
+        if value is not None and not isinstance(value, Tracer) and np.max(np.asarray(value)) > limit:
+            warnings.warn(sentence.format(float(np.max(np.asarray(value)))), stacklevel=3)
 
 
 def raise_or_mark(solution: Solution, message: str) -> Solution:

@@ -25,6 +25,8 @@ class AbstractScheme(eqx.Module):
     - `weak_order`: order of the law in dt; None if there is no time-step error.
     - `preserves`: what survives a step if the system conserves it: "momentum": "exact" | "mean".
     - `gradients`: the valid ones among "pathwise", "forward", "reversible", "score".
+    - `limits`: of entries of `Solution.stats`: above the number `simulate` and `ensemble` warn with the sentence, in which {0}
+      is the value.
     """
 
     requires: ClassVar[type]
@@ -32,6 +34,7 @@ class AbstractScheme(eqx.Module):
     weak_order: ClassVar[int | None]
     preserves: ClassVar[Mapping[str, str]]
     gradients: ClassVar[frozenset[str]]
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {}
 
     @abc.abstractmethod
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
