@@ -13,7 +13,7 @@ from ._fingerprint import Remembered
 from ._reductions import AbstractReduction
 from ._save import Save
 from ._simulate import check_start, run_words, simulate
-from ._solution import Solution, raise_or_mark, warn_above
+from ._solution import Solution, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, RealScalarLike, State
 
@@ -75,7 +75,7 @@ def ensemble(
     if mesh is not None and reduce is not None and type(reduce).merge is AbstractReduction.merge:
         raise refuse("reduce", "have a `merge` on a mesh", f"is {type(reduce).__name__}, without", "add one")
     example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
-    limits = check_start(system, example, scheme, key, dt, t0).limits
+    check_start(system, example, scheme, key, dt, t0)
     if batch is None:
         batch = max(1, _PAIRS // max(_rows(example), 1) ** 2)
     batch = min(check_integer("batch", batch, minimum=1), replicas // devices)
@@ -98,7 +98,7 @@ def ensemble(
     )
     if not throw:
         return kept
-    warn_above(kept, limits)
+    warn(kept)
     return raise_or_mark(kept, message)
 
 

@@ -30,7 +30,7 @@ from ._checks import (
 )
 from ._fingerprint import Remembered, difference
 from ._save import Context, Contextual, Save
-from ._solution import Result, Solution, raise_or_mark, warn_above
+from ._solution import Result, Solution, joined_limits, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem, Fault, Finite
 from ._types import Array, Key, PyTree, RealScalar, RealScalarLike, State, Words
 
@@ -69,8 +69,8 @@ def simulate(
     NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after
     the loop). A traced parameter that is out of range ends the run with a fault that names it.
 
-    **Warns:** for a step that is far too long: of the `stats` of its scheme one is above the limit that the scheme documents
-    (outside of a trace, with `throw`).
+    **Warns:** if one of the `stats` is above the limit that its scheme or system documents: a step that is far too long, a grid
+    that is too coarse or too small. Outside of a trace, with `throw`; `Solution.warnings` says the same.
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     if not isinstance(save, Save):
@@ -128,14 +128,16 @@ def simulate(
     end = Checkpoint(loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, Remembered(system))
     stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
     result = loop.result.after_checks(checks.values(), start.step)
-    solution = Solution(_times(start, saved), observed, states, final, end, stats, result)
+    stats |= system.end_stats(final, last * (start.dt if is_traced(start.dt) else np.asarray(start.dt)))
+    limits = joined_limits(start.scheme, system)
+    solution = Solution(_times(start, saved), observed, states, final, end, stats, result, limits)
     message = (
         "The state became NaN or infinite during `simulate`, or its scheme gave up; `Solution.result` of a run with "
         "`throw=False` says which."
     )
     if not throw:
         return solution
-    warn_above(solution, start.scheme.limits)
+    warn(solution)
     return raise_or_mark(solution, message)
 
 

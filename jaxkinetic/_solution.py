@@ -96,7 +96,7 @@ class Solution(eqx.Module):
 
     - `times`: (T,) of the saves. `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
     - `final`: the state after the last step. `checkpoint`: from which the run goes on.
-    - `stats`: totals over the steps. `result`: how it ended.
+    - `stats`: totals over the steps. `result`: how it ended. `limits`: (name, limit, sentence) of entries of `stats`.
     """
 
     times: Float[Array, "*runs T"]
@@ -106,9 +106,20 @@ class Solution(eqx.Module):
     checkpoint: Checkpoint
     stats: dict[str, Array]
     result: Result
+    limits: tuple[tuple[str, float, str], ...] = eqx.field(static=True, default=())
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each of the known `stats` that is above its limit, in the worst replica."""
+        out = []
+        for name, limit, sentence in self.limits:
+            value = self.stats.get(name)
+            if value is not None and not isinstance(value, Tracer) and np.max(np.asarray(value)) > limit:
+                out.append(sentence.format(float(np.max(np.asarray(value)))))
+        return out
 
     def __str__(self) -> str:
-        lines = [f"Solution: {self.result}"]
+        lines = [f"Solution: {self.result}", *(f"  Warning: {sentence}" for sentence in self.warnings)]
         for name in ("times", "observed", "states", "final", "stats"):
             value: Any = getattr(self, name)
             leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(value, eqx.is_array))
@@ -129,12 +140,15 @@ def _bytes(count: int) -> str:
     raise AssertionError
 
 
-def warn_above(solution: Solution, limits: Mapping[str, tuple[float, str]]) -> None:
-    """A Python warning for each of the known `stats` that is above its limit, of the worst replica."""
-    for name, (limit, sentence) in limits.items():
-        value = solution.stats.get(name)
-        if value is not None and not isinstance(value, Tracer) and np.max(np.asarray(value)) > limit:
-            warnings.warn(sentence.format(float(np.max(np.asarray(value)))), stacklevel=3)
+def joined_limits(*owners: Any) -> tuple[tuple[str, float, str], ...]:
+    """Those of a scheme and a system."""
+    return tuple((name, *limit) for owner in owners for name, limit in owner.limits.items())
+
+
+def warn(solution: Solution) -> None:
+    """`Solution.warnings` as Python's."""
+    for sentence in solution.warnings:
+        warnings.warn(sentence, stacklevel=3)
 
 
 def raise_or_mark(solution: Solution, message: str) -> Solution:

@@ -64,10 +64,12 @@ class AbstractScheme(eqx.Module):
 class AbstractSystem(eqx.Module):
     """Physics alone: no dt, no key, no N. Floating leaves are the parameters, and every one is differentiable.
 
-    `conserves` says what the exact dynamics keeps: "momentum": "exact" (on every path) | "mean".
+    `conserves` says what the exact dynamics keeps: "momentum": "exact" (on every path) | "mean". `limits`: as of a
+    scheme, for `stats` that the system adds.
     """
 
     conserves: ClassVar[Mapping[str, str]]
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {}
 
     @abc.abstractmethod
     def check(self, state: State) -> None:
@@ -78,6 +80,10 @@ class AbstractSystem(eqx.Module):
 
     def check_step(self, state: State, dt: RealScalarLike) -> None:
         """Raise `ValueError` if the time step makes no sense for this system. Called before a run; dt may be traced."""
+
+    def end_stats(self, state: State, elapsed: RealScalarLike) -> dict[str, Any]:
+        """More entries of `Solution.stats`: numbers that follow from the last state and the time since t0."""
+        return {}
 
     def supports(self, scheme: AbstractScheme, state: State) -> bool:
         """Whether `scheme` can drive this system from this state; finer than the protocol where a system says so."""
@@ -200,6 +206,10 @@ class Flows(eqx.Module):
     def move(self, part: int, share: float, t: RealScalar, carry: PyTree) -> tuple[PyTree, dict[str, Any]]:
         """(carry after share dt of `system.flows[part]`, info)."""
         return self.system.flows[part](share * self.dt, t, carry), {}
+
+    def finished(self, info: dict[str, Any]) -> dict[str, Any]:
+        """The `info` of a step, from that of its moves."""
+        return info
 
 
 class AbstractSplit(AbstractSystem):

@@ -103,7 +103,7 @@ class _Composition(AbstractScheme):
         for part, share in self._moves(len(system.system.flows)):
             carry, found = system.move(part, share, t, carry)
             info |= {name: info[name].merge(entry) if name in info else entry for name, entry in found.items()}
-        return carry, aux, info
+        return carry, aux, system.finished(info)
 
     def reverse(
         self, key: Words, system: Flows, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree

@@ -26,8 +26,8 @@ class RandomMatching(AbstractScheme):
 
     q = N - 1 for an even number of slots, N for an odd one (one sits out): a pair meets with probability 1/q, so that its
     mean time is right. Weak order 1, once dt is so small that few pairs turn by more than a radian in a step: see `turn`
-    (singular laws: those closer than (4 q C dt/N)^{1/|gamma|} have turned as far as they can). What a pair flow keeps (momentum,
-    energy) is kept to round-off at every dt.
+    (singular laws: those closer than (4 q C dt/N)^{1/|gamma|} have turned as far as they can). What a pair flow keeps
+    (momentum, energy) is kept to round-off at every dt.
 
     `stats`: `turn`, the largest over the steps of the root mean square over pairs of 2 sin(theta/2), theta the angle by which
     the relative velocity of a pair turns (of the first 8192 pairs of the matching). It must be well below 1; above, the run

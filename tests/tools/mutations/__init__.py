@@ -10,6 +10,7 @@ from . import (
     core,
     ensemble,
     exact_laws,
+    faults_systems,
     files,
     initial,
     kernels,
@@ -40,6 +41,7 @@ MUTATIONS: list[Mutation] = [
         measuring,
         initial,
         command_line,
+        faults_systems,
     )
     for mutation in part.MUTATIONS
 ]
