@@ -49,8 +49,9 @@ class EulerMaruyama(AbstractScheme):
         self, key: Words, system: AbstractDiffusion, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         drift, noise = system.drift_and_noise(key, t, dt, carry)
-        moves = isinstance(carry, Particles) and drift.velocity is not None
-        info = {"largest_drift": Max(_relative(drift.velocity, dt, carry))} if moves else {}
+        info = {}
+        if isinstance(carry, Particles) and drift.velocity is not None:
+            info["largest_drift"] = Max(_relative(drift.velocity, dt, carry))
         drift = jax.tree.map(lambda rate: rate * dt, drift)
         return system.retract(eqx.apply_updates(eqx.apply_updates(carry, drift), noise)), aux, info
 

@@ -54,6 +54,7 @@ def evolve(
     """f_0 (1 + sign A cos kx) on one wavelength and |v| < reach, run in two halves."""
     if options.steps < 2:
         raise refuse("--steps", "be at least 2", f"is {options.steps}", "raise it")
+    assert f0.length is not None
     grid = Grid(Axis(0.0, float(f0.length), options.nx), Axis(-reach, 2 * reach, options.nv, periodic=False))
     dtype = jnp.result_type(float)
     density = perturbed(f0, grid, jnp.asarray(sign * options.amplitude, dtype))

@@ -138,7 +138,7 @@ class Trigonometric(AbstractInteraction):
         noise = 2 * np.linalg.norm(matrices, 2, axis=(1, 2)).sum()
         drift = 2 * np.linalg.norm(np.einsum("mij,mj->mi", matrices, modes), axis=1).sum()
         largest = (PERIOD / (math.sqrt(noise) + math.sqrt(noise + 4 * math.pi * drift))) ** 2
-        step = dt if is_traced(dt) else np.asarray(dt).item()
+        step: Any = dt if is_traced(dt) else np.asarray(dt).item()
         require("dt", step < largest, step, f"be below {largest:.4g}, or one step may go around the torus", "lower it")
 
     def _check_traced_step(self, dt: RealScalarLike) -> None:

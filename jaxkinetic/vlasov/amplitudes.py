@@ -118,6 +118,7 @@ class PerturbedAmplitude(AbstractAmplitude):
         self.f0, self.amplitude, self.twist = f0, known_array(amplitude), known_array(twist)
 
     def log(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
+        assert self.f0.length is not None
         k = 2 * math.pi / self.f0.length.astype(x.dtype)
         size = jnp.log(self.f0(v) * (1 + self.amplitude.astype(x.dtype) * jnp.cos(k * x))) / 2
         return jax.lax.complex(size, self.twist.astype(x.dtype) * v * jnp.sin(k * x))

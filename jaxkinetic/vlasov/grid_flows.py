@@ -86,7 +86,7 @@ class DensityFlows(_GridFlows):
         d = state.grid.half
         over_x, phases = _last(d), self._kinetic(share)
 
-        def streamed(f: Array, first: KineticPhase) -> tuple[Array, Array]:
+        def streamed(f: Array, first: KineticPhase) -> tuple[Array, tuple[Array, Array]]:
             hat = jnp.fft.rfftn(f, axes=over_x)
             turned = _times(hat, (first, *phases[1:]))
             tails = _high(hat, d, real=True), _waves(hat, d, real=True)
