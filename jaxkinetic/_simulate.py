@@ -165,8 +165,9 @@ def check_start(
 ) -> AbstractScheme:
     """The scheme of a fresh run, after every check that needs no program. **Raises:** `ValueError`."""
     _check_system(system)
-    check_parameters(system, state)
+    check_parameters(system)
     system.check(state)
+    check_parameters(state)
     system.check_start(state)
     real_dtype(state)
     check_finite("state", state)
@@ -207,8 +208,9 @@ def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abs
             raise refuse("scheme", "be the checkpoint's", other, "leave it out, or start from its state")
         checkpoint = eqx.tree_at(lambda c: c.scheme, checkpoint, scheme)
     state = _view(checkpoint.scheme, checkpoint.carry, checkpoint.aux)
-    check_parameters(system, state)
+    check_parameters(system)
     system.check(state)
+    check_parameters(state)
     check_scalar("dt", checkpoint.dt, positive=True)
     system.check_step(state, checkpoint.dt)
     check_finite("checkpoint", checkpoint.carry)

@@ -4,8 +4,8 @@ A step streams, e^{-i tau k.v} in (k, v), and turns, e^{i tau (xi.E - kappa)} in
 kinetic phase is a product over the directions of tables (v_i, k_i), made once for a run.
 """
 
-import functools
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -57,10 +57,10 @@ class _GridFlows(Flows):
         tails = ("spectral_tail_x", "spectral_tail_v")
         return info | {name: Max(info[name].value / waves) for name in tails if name in info}
 
-    def _boundary(self, mass: Array, d: int, grid: Grid, whole: Array) -> Info:
-        """What lies in the outer sixteenths of the axes of position that are not periodic; `mass`: over x, or x and v."""
-        open_axes = tuple(i for i, axis in enumerate(grid.axes[:d]) if not axis.periodic)
-        return {"boundary_mass_x": Max(_edge(mass, open_axes) / whole)} if open_axes else {}
+    def _boundary(self, values: Array, grid: Grid, size: Callable[[Array], Array], whole: Array) -> Info:
+        """Of size(values), over x and v or xi, what lies in the outer sixteenths of the open axes of position."""
+        open_axes = tuple(i for i, axis in enumerate(grid.axes[: grid.half]) if not axis.periodic)
+        return {"boundary_mass_x": Max(_edge(_still(values), open_axes, size) / whole)} if open_axes else {}
 
     @property
     def _potential(self) -> AbstractPotential:
@@ -120,11 +120,8 @@ class DensityFlows(_GridFlows):
             return jnp.fft.irfftn(turned, s=f.shape[d:], axes=over_v), tails
 
         out, (high, means) = in_blocks(accelerated, f, *field)
-        size = jnp.abs(_still(f))
-        info = {
-            "boundary_mass": Max(_edge(size, _last(d)) / self.mass),
-            **self._boundary(size, d, state.grid, self.mass),
-        }
+        edge = Max(_edge(jnp.abs(_still(f)), _last(d)) / self.mass)
+        info = {"boundary_mass": edge, **self._boundary(f, state.grid, jnp.abs, self.mass)}
         tail = self._share(_without_mean(high, means, f.shape, real=True), math.prod(f.shape[d:]))
         return out, {"spectral_tail_v": tail} | info
 
@@ -219,12 +216,11 @@ class WaveFlows(_GridFlows):
             return hat
 
         hat = state.hat
-        high = _without_mean(_high(hat, d, real=False), _high_means(hat, d, real=False), hat.shape, real=False)
-        square = _over_velocities(square_modulus(_still(hat)), d)
-        return turned(hat), {
-            "spectral_tail_v": self._share(high, 1),
-            **self._boundary(square, d, state.grid, self.norm),
-        }
+        high = _high(hat, d, real=False)
+        if d == 1:  # for d > 1 the sums over x change the fusions of the step, and its path by round-off
+            high = _without_mean(high, _high_means(hat, d, real=False), hat.shape, real=False)
+        boundary = self._boundary(hat, state.grid, square_modulus, self.norm)
+        return turned(hat), {"spectral_tail_v": self._share(high, 1), **boundary}
 
     def _forces(self, hat: Array, grid: Grid) -> tuple[tuple[Array, ...], Array | None]:
         """E, d components, and kappa, over x."""
@@ -311,11 +307,13 @@ def _high(hat: Array, d: int, *, real: bool) -> Array:
 
 def _waves(hat: Array, d: int, *, real: bool) -> Array:
     """Of a transform over x, the last d axes: the square norm of k != 0, (1, 1)."""
-    square = square_modulus(_still(hat))
-    if d == 1:
-        return _counted(square[..., 1:], real=real, from_zero=False)[None, None]
-    zero = functools.reduce(jnp.logical_and, (along(jnp.arange(hat.shape[a]) == 0, a, hat.ndim) for a in _last(d)))
-    return _counted(jnp.where(zero, 0, square), real=real, from_zero=True)[None, None]
+    hat, total = _still(hat), jnp.zeros((), hat.real.dtype)
+    for axis in _last(d):
+        # Wavenumber 0 along the axes before it, not along it: slices, which leave the fusions of the step alone.
+        part = jax.lax.slice_in_dim(hat, 1, hat.shape[axis], axis=axis)
+        total = total + _counted(square_modulus(part), real=real, from_zero=axis != 2 * d - 1)
+        hat = jax.lax.slice_in_dim(hat, 0, 1, axis=axis)
+    return total[None, None]
 
 
 def _high_means(hat: Array, d: int, *, real: bool) -> tuple[Array, ...]:
@@ -338,12 +336,12 @@ def _total(x: Array) -> Array:
     return jnp.sum(row_sums(x.reshape(x.shape[0], -1)))
 
 
-def _edge(mass: Array, axes: tuple[int, ...]) -> Array:
-    """What lies in the outer sixteenths of some axes."""
-    out = jnp.zeros((), mass.dtype)
+def _edge(mass: Array, axes: tuple[int, ...], size: Callable[[Array], Array] = lambda x: x) -> Array:
+    """What of size(mass) lies in the outer sixteenths of some axes."""
+    out = jnp.zeros((), mass.real.dtype)
     for axis in axes:
         num = mass.shape[axis]
         width = max(num // 16, 1)
         for start in (0, num - width):
-            out = out + _total(jax.lax.slice_in_dim(mass, start, start + width, axis=axis))
+            out = out + _total(size(jax.lax.slice_in_dim(mass, start, start + width, axis=axis)))
     return out

@@ -7,8 +7,9 @@ leaves alone. [F, G] = F_x G_v - F_v G_x; unit masses; nondimensional.
 `Solution.stats` of a run hold the largest values over its steps of
 
 - `spectral_tail_x`, `spectral_tail_v`: of the square norm of the perturbation (all waves with k_x != 0, of f or alpha) the
-  share in the upper third of the wavenumbers, for the worst direction: filamentation; small for resolved data. The mean over x
-  is left out: a small perturbation may be lost while its share of the whole is small;
+  share in the upper third of the wavenumbers, for the worst direction: filamentation; small for resolved data. The mean over
+  x is left out: a small perturbation may be lost while its share of the whole is small (of waves in d > 1 `spectral_tail_v`
+  counts it);
 - `boundary_mass`: the share of the mass in the outer sixteenths of the velocity axes; `boundary_mass_x`: the same of the axes
   of position that are not periodic, over whose ends mass comes back on the other side. Above 1e-2 a run warns.
 
@@ -82,11 +83,6 @@ class MeanField(AbstractSplit):
         if not isinstance(state, self._state):
             name = self._state.__name__
             raise refuse("state", f"be a {name}", f"is a {type(state).__name__}", f"pass jk.{name}(values, grid)")
-        if isinstance(state, Wave) and state.num_particles not in self._particle_numbers:
-            raise refuse(
-                "state", "be the wave of one particle" if self._particle_numbers == (1,) else "have the N of its system",
-                f"is that of {state.num_particles} particles", "take jk.vlasov.PseudoSchrodinger with this N",
-            )  # fmt: skip
         axes = state.grid.axes
         place, values = ("f", state.f) if isinstance(state, Density) else ("alpha", state.alpha)
         if values.shape != state.grid.shape:
@@ -97,6 +93,11 @@ class MeanField(AbstractSplit):
         if len(axes) % 2:
             raise refuse("grid", "have as many axes of velocity as of position", f"has {len(axes)} axes", "add one")
         self.check_axes(state.grid)
+        if isinstance(state, Wave) and state.num_particles not in self._particle_numbers:
+            raise refuse(
+                "state", "be the wave of one particle" if self._particle_numbers == (1,) else "have the N of its system",
+                f"is that of {state.num_particles} particles", "take jk.vlasov.PseudoSchrodinger with this N",
+            )  # fmt: skip
 
     def check_axes(self, grid: Grid) -> None:
         """**Raises:** `ValueError` where the grid does not fit."""

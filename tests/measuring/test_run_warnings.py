@@ -146,7 +146,7 @@ def test_energies_of_the_wave_of_two_particles():
             a, b = along(m), along(2 + m)
             bracket = bracket + np.conj(a) * b - np.conj(b) * a
         known = (np.sum(hamiltonian * bracket) * cell / 2j).real
-        np.testing.assert_allclose(V.hamiltonian(wave, potential), known, atol=1e-6)
+        np.testing.assert_allclose(V.hamiltonian(wave, potential), known, atol=2e-5)
     np.testing.assert_allclose(V.hamiltonian(end, potential), V.hamiltonian(start, potential), atol=1e-5)
     assert abs(float(V.hamiltonian(end, potential))) > 1e-3
 

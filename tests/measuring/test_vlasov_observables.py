@@ -203,7 +203,8 @@ def test_stats_of_an_unresolved_grid(system):
         return jk.simulate(system(V.Cosine(0.0)), state, dt=t / 10, num_steps=10).stats
 
     early, late = stats(2.0), stats(15.0)
-    assert early["spectral_tail_v"] < 1e-9 < 1e-3 < late["spectral_tail_v"] < 1
+    # Of alpha the perturbation is a thirtieth.
+    assert early["spectral_tail_v"] < (1e-9 if system is V.Vlasov else 3e-8) < 1e-3 < late["spectral_tail_v"] < 1
     assert late["spectral_tail_x"] < 1e-8
     assert early["boundary_mass"] < 1e-5
     if system is V.Vlasov:
