@@ -1,5 +1,7 @@
 """Traced parameters out of range: a run ends with a fault that names the parameter, other functions give NaN."""
 
+import logging
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -84,7 +86,7 @@ def test_traced_parameter_out_of_range_is_named(name):
         raise AssertionError(str(failed))
 
 
-def test_traced_step_and_several_runs():
+def test_traced_step_and_several_runs(caplog):
     """dt, and one replica of three under `vmap`; with `throw` the error names the parameter. Catches a check that is made for
     parameters of the system alone, and an error that does not say which."""
     make = CASES["annihilation"][0]
@@ -93,6 +95,8 @@ def test_traced_step_and_several_runs():
     several = jax.vmap(run)(jnp.asarray([0.1, 1.5, 0.2]))
     assert several.code.tolist() == [0, jk.Result.OUT_OF_RANGE, 0]
     assert "but is 1.5; it is a probability. (1 of 3 runs)" in str(several)
+    # JAX logs the error too.
+    caplog.set_level(logging.CRITICAL, logger="jax._src.callback")
     with pytest.raises(Exception, match="`annihilation` must be in"):
         result(make)(1.5)
 
