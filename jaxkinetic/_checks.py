@@ -1,11 +1,14 @@
 """Bad input in one clear sentence: which argument, what it must be, what it was, what to do."""
 
+import dataclasses
 import difflib
 import inspect
 import math
 import operator
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -44,8 +47,104 @@ def check_integer(argument: str, value: Any, *, minimum: int) -> int:
     return integer
 
 
-def check_scalar(argument: str, value: Any, *, positive: bool = False, nonnegative: bool = False) -> None:
-    """A real, finite scalar of the sign asked for. A traced value is checked for its shape alone."""
+class Range(NamedTuple):
+    """Where a parameter may lie: low <= x <= high, or low < x < high if `open`; always finite. `must` and `do` are words of
+    the error."""
+
+    must: str = "be finite"
+    do: str = "pass a finite number"
+    low: float = -math.inf
+    high: float = math.inf
+    open: bool = False
+
+    def holds(self, x: Any) -> Any:
+        """Whether x is inside: of a number a bool, of a traced one a traced bool."""
+        inside = (x > self.low) & (x < self.high) if self.open else (x >= self.low) & (x <= self.high)
+        return inside & (abs(x) < math.inf)
+
+
+FINITE = Range()
+POSITIVE = Range("be positive", "pass a number above 0", low=0.0, open=True)
+NONNEGATIVE = Range("not be negative", "pass a number not below 0", low=0.0)
+PROBABILITY = Range("be in [0, 1]", "it is a probability", low=0.0, high=1.0)
+
+
+def same_length(one: Any, other: Any) -> Any:
+    """Whether two lengths are equal to rounding in float32; traced if one of them is."""
+    if is_traced(one, other):
+        return jnp.abs(jnp.asarray(one) / jnp.asarray(other).astype(jnp.result_type(one)) - 1) <= 1e-6
+    return abs(float(one) / float(other) - 1) <= 1e-6
+
+
+class Deferred(NamedTuple):
+    """A check of a traced value: whether it holds, the value, and the error's sentence with {0} for the value."""
+
+    holds: Any
+    value: Any
+    sentence: str
+
+
+_deferred: ContextVar[dict[str, Deferred] | None] = ContextVar("deferred", default=None)
+_done: ContextVar[bool] = ContextVar("done", default=False)
+
+
+@contextmanager
+def deferred_checks() -> Iterator[dict[str, Deferred]]:
+    """Collects the checks of traced values that are made inside: `simulate` makes faults of them. By sentence; the last one of
+    a parameter that is checked twice counts."""
+    found: dict[str, Deferred] = {}
+    token = _deferred.set(None if _done.get() else found)
+    try:
+        yield found
+    finally:
+        _deferred.reset(token)
+
+
+@contextmanager
+def checks_done(done: bool) -> Iterator[None]:
+    """`deferred_checks` inside collect nothing if `done`: what is traced there was checked outside of the trace."""
+    token = _done.set(done)
+    try:
+        yield
+    finally:
+        _done.reset(token)
+
+
+def require(argument: str, holds: Any, value: Any, must: str, do: str, was: str = "is") -> None:
+    """Raise unless `holds`. If that is traced, leave it to the run: see `deferred_checks`."""
+    if is_traced(holds, value):
+        found = _deferred.get()
+        if found is not None:
+            sentence = str(refuse(argument, must, was + " {0:g}", do))
+            found[sentence] = Deferred(holds, jax.lax.stop_gradient(value), sentence)
+    elif not holds:
+        raise refuse(argument, must, f"{was} {float(np.asarray(value)):g}", do)
+
+
+def check_parameters(*trees: Any) -> None:
+    """Check the parameters of every module in the trees against the `ranges` of its class. **Raises:** `ValueError` for a known
+    one that is out of range; a traced one is left to the run."""
+    for tree in trees:
+        if isinstance(tree, eqx.Module):
+            for name, range_ in getattr(type(tree), "ranges", {}).items():
+                if getattr(tree, name) is not None:
+                    check_scalar(name, getattr(tree, name), within=range_)
+            check_parameters(*(value for name, value in vars(tree).items() if name not in _static_fields(type(tree))))
+        elif isinstance(tree, (tuple, list)):
+            check_parameters(*tree)
+        elif isinstance(tree, dict):
+            check_parameters(*tree.values())
+
+
+def _static_fields(module: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(module) if field.metadata.get("static", False)}
+
+
+def check_scalar(
+    argument: str, value: Any, *, positive: bool = False, nonnegative: bool = False, within: Range = FINITE
+) -> None:
+    """A real, finite scalar of the sign asked for, or in a range. Of a traced value the shape is checked at once, the rest in
+    the run: see `require`."""
     try:
         shape, dtype = jnp.shape(value), jnp.result_type(value)
         real = jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
@@ -53,15 +152,27 @@ def check_scalar(argument: str, value: Any, *, positive: bool = False, nonnegati
         shape, real = None, False
     if value is None or shape != () or not real:
         raise refuse(argument, "be one real number", f"is {describe(value)}", "pass a float or a scalar array")
+    within = POSITIVE if positive else NONNEGATIVE if nonnegative else within
     if is_traced(value):
+        if _deferred.get() is not None:
+            require(argument, within.holds(value), value, within.must, within.do)
         return
     number = float(value)
     if not math.isfinite(number):
         raise refuse(argument, "be finite", f"is {number}", "pass a finite number")
-    if positive and number <= 0:
-        raise refuse(argument, "be positive", f"is {number:g}", "pass a number above 0")
-    if nonnegative and number < 0:
-        raise refuse(argument, "not be negative", f"is {number:g}", "pass a number not below 0")
+    require(argument, within.holds(number), number, within.must, within.do)
+
+
+def scalar_or_nan(
+    argument: str, value: Any, *, positive: bool = False, nonnegative: bool = False, within: Range = FINITE
+) -> Any:
+    """`value` after `check_scalar`; of a traced value that is out of range NaN, for functions that cannot end a run."""
+    within = POSITIVE if positive else NONNEGATIVE if nonnegative else within
+    check_scalar(argument, value, within=within)
+    if not is_traced(value):
+        return value
+    value = known_array(value)
+    return jnp.where(within.holds(value), value, jnp.full((), jnp.nan, value.dtype))
 
 
 def check_bool(argument: str, value: Any) -> bool:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ._adjoint import AbstractAdjoint, Checkpointed
-from ._checks import cast_floating, check_integer, describe, is_traced, refuse, takes_one
+from ._checks import cast_floating, check_integer, checks_done, describe, is_traced, refuse, takes_one
 from ._fingerprint import Remembered
 from ._laws import hashable
 from ._printing import printed
@@ -18,7 +18,7 @@ from ._reductions import AbstractReduction
 from ._save import Save
 from ._sharding import automatic, automatic_mesh, explicit_context
 from ._simulate import check_start, clock_of, run_words, same_in_batches, simulate
-from ._solution import Solution, raise_or_mark
+from ._solution import Solution, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, RealScalarLike, State
 
@@ -109,7 +109,7 @@ def ensemble(
     clock = clock_of(t0, dt)
     # Arrays: another number is the same program.
     dt, t0 = (x if is_traced(x) else jnp.asarray(x, jnp.result_type(float)) for x in cast("tuple", (dt, t0)))
-    run = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps)
+    run = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps, not is_traced(system, init, dt, t0))
     if progress and is_traced(system, init, key, dt, t0):
         raise refuse("progress", "be False in a traced function", "is True", "show the bar outside of `jit` and `grad`")
     with Progress(replicas, "replica", shown=progress) as bar:
@@ -136,7 +136,10 @@ def ensemble(
         if reduce is None:
             end = dataclasses.replace(kept.checkpoint, clock=clock)
             kept = eqx.tree_at(lambda s: s.checkpoint, kept, end, is_leaf=lambda x: x is kept.checkpoint)
-    return raise_or_mark(kept, "ensemble") if throw else kept
+    if not throw:
+        return kept
+    warn(kept)
+    return raise_or_mark(kept, "ensemble")
 
 
 class _Replica(eqx.Module):
@@ -151,24 +154,27 @@ class _Replica(eqx.Module):
     save: Save
     adjoint: AbstractAdjoint
     num_steps: int = eqx.field(static=True)
+    # Whether all parameters are known outside of the program, and so have been checked there.
+    checked: bool = eqx.field(static=True, default=False)
 
     def start(self, index: Array | int) -> tuple[State, Key]:
         ours, noise = jax.random.split(jax.random.fold_in(self.key, index))
         return (self.init(ours) if callable(self.init) else self.init), noise
 
     def __call__(self, state: State, key: Key) -> Solution:
-        run = simulate(
-            self.system,
-            state,
-            scheme=self.scheme,
-            key=key,
-            dt=self.dt,
-            num_steps=self.num_steps,
-            t0=self.t0,
-            save=self.save,
-            adjoint=self.adjoint,
-            throw=False,
-        )
+        with checks_done(self.checked):
+            run = simulate(
+                self.system,
+                state,
+                scheme=self.scheme,
+                key=key,
+                dt=self.dt,
+                num_steps=self.num_steps,
+                t0=self.t0,
+                save=self.save,
+                adjoint=self.adjoint,
+                throw=False,
+            )
         # One for all, not one a replica.
         return eqx.tree_at(lambda s: s.checkpoint.origin, run, None)
 

@@ -20,7 +20,9 @@ from ._checks import (
     cast_floating,
     check_finite,
     check_integer,
+    check_parameters,
     check_scalar,
+    deferred_checks,
     describe,
     is_traced,
     known_as,
@@ -31,7 +33,7 @@ from ._fingerprint import Remembered, difference
 from ._progress import Progress, check_progress
 from ._save import Context, Contextual, Save
 from ._sharding import automatic
-from ._solution import Result, Solution, raise_or_mark
+from ._solution import Result, Solution, joined_limits, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem, Fault, Finite
 from ._types import Array, Key, PyTree, RealScalar, RealScalarLike, State, Words
 
@@ -78,7 +80,10 @@ def simulate(
 
     **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
     NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after
-    the loop).
+    the loop). A traced parameter that is out of range ends the run with a fault that names it.
+
+    **Warns:** if one of the `stats` is above the limit that its scheme or system documents: a step that is far too long, a grid
+    that is too coarse or too small. Outside of a trace, with `throw`; `Solution.warnings` says the same.
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     if not isinstance(save, Save):
@@ -89,9 +94,7 @@ def simulate(
     given = system, state_or_checkpoint, scheme, key, dt, t0, save
     system, state_or_checkpoint, scheme, key, dt, t0, save = automatic(given)
     fresh = not isinstance(state_or_checkpoint, Checkpoint)
-    if fresh:
-        start = _fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
-    else:
+    if not fresh:
         default_t0 = isinstance(t0, (int, float)) and t0 == 0
         for name, value in (("key", key), ("dt", dt), ("t0", None if default_t0 else t0)):
             if value is not None:
@@ -101,7 +104,11 @@ def simulate(
                     f"is {describe(value)}",
                     "it comes from there",
                 )
-        start = _continued_start(system, state_or_checkpoint, scheme)
+    with deferred_checks() as checks:
+        if fresh:
+            start = _fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
+        else:
+            start = _continued_start(system, state_or_checkpoint, scheme)
     if adjoint.reversible and "reversible" not in start.scheme.gradients:
         raise refuse(
             "adjoint", f"store states for {type(start.scheme).__name__}, which cannot run backwards", "is Reversible",
@@ -135,16 +142,21 @@ def simulate(
     if not progress and not wanted.all():
         kept = _cut(kept, int(wanted.argmax()), saved.size)
     observed, states = kept
-    result = loop.result
+    result = loop.result.after_checks(checks.values(), start.step)
     if not fresh and is_traced(start.result):
         # That the run had failed before is known after compilation only: then it stays so.
-        result = jax.tree.map(partial(jnp.where, start.result.ok), result, start.result)
+        result = result.unless_failed(start.result)
     end = Checkpoint(
         loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, Remembered(system), result, start.clock
     )  # fmt: skip
     stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
-    solution = Solution(times_of(start, saved, loop.carry), observed, states, final, end, stats, result)
-    return raise_or_mark(solution, "simulate") if throw else solution
+    stats |= system.end_stats(final, last * (start.dt if is_traced(start.dt) else np.asarray(start.dt)))
+    limits = joined_limits(start.scheme, system)
+    solution = Solution(times_of(start, saved, loop.carry), observed, states, final, end, stats, result, limits)
+    if not throw:
+        return solution
+    warn(solution)
+    return raise_or_mark(solution, "simulate")
 
 
 def clock_of(t0: Any, dt: Any) -> tuple[float, float] | None:
@@ -233,7 +245,9 @@ def check_start(
 ) -> AbstractScheme:
     """The scheme of a fresh run, after every check that needs no program. **Raises:** `ValueError`."""
     _check_system(system)
+    check_parameters(system)
     system.check(state)
+    check_parameters(state)
     system.check_start(state)
     real_dtype(state)
     check_finite("state", state)
@@ -282,7 +296,10 @@ def _continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abs
             raise refuse("scheme", "be the checkpoint's", other, "leave it out, or start from its state")
         checkpoint = eqx.tree_at(lambda c: c.scheme, checkpoint, scheme)
     state = _view(checkpoint.scheme, checkpoint.carry, checkpoint.aux)
+    check_parameters(system)
     system.check(state)
+    check_parameters(state)
+    check_scalar("dt", checkpoint.dt, positive=True)
     system.check_step(state, checkpoint.dt)
     check_finite("checkpoint", checkpoint.carry)
     _check_scheme(system, checkpoint.scheme, state)

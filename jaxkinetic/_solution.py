@@ -2,7 +2,8 @@
 
 import logging
 import types
-from collections.abc import Mapping
+import warnings
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from ._checkpoint import Checkpoint
+from ._checks import Deferred
 from ._printing import Printed, num_bytes, printed, summary
 from ._types import PyTree, State
 
@@ -24,13 +26,19 @@ class SimulationError(RuntimeError):
 
 class Result(Printed):
     """How a run ended. `code`: 0 finished, 1 the state became NaN or infinite, or one of `FAULTS`. `step`: the first bad
-    step, or -1. `detail`: two numbers that the sentence of a fault names."""
+    step, or -1. `detail`: two numbers that the sentence of a fault names.
+
+    A parameter that is traced cannot be checked before the run. One that is out of range ends the run with `OUT_OF_RANGE`, or
+    with the fault that it led to, and is named in `message`. `parameter`: which of `checks`, the sentences of all such checks,
+    failed first, or -1; None if no parameter was traced."""
 
     code: Int[Array, "*runs"]
     step: Int[Array, "*runs"]
     detail: Float[Array, "*runs 2"]
+    parameter: Int[Array, "*runs"] | None = None
+    checks: tuple[str, ...] = eqx.field(static=True, default=())
 
-    FINISHED, NOT_FINITE, ABOVE_BOUND, BAD_CLOCK, BAD_RATE, MANY_WINDOWS, MANY_WAVES = range(7)
+    FINISHED, NOT_FINITE, ABOVE_BOUND, BAD_CLOCK, BAD_RATE, MANY_WINDOWS, MANY_WAVES, OUT_OF_RANGE = range(8)
     FAULTS: ClassVar[Mapping[int, str]] = {
         NOT_FINITE: "The state became NaN or infinite in step {step}; lower `dt`, soften the interaction, or look at what "
         "precedes it with `throw=False`.",
@@ -42,6 +50,7 @@ class Result(Printed):
         "system's `rate`, or the `sigma` of its cross section.",
         MANY_WINDOWS: "More than {0:.0f} windows are needed in step {step}; raise `max_windows`, or lower `dt`.",
         MANY_WAVES: "More than {0:.0f} waves are needed in a window of step {step}; raise `max_waves`, or lower `capacity`.",
+        OUT_OF_RANGE: "A traced parameter is out of range; pass a value in the range that its docstring states.",
     }
 
     @property
@@ -64,7 +73,37 @@ class Result(Printed):
     def sentence(self, failed: int, runs: int) -> str:
         """Of one failed run, on behalf of `failed` among `runs`."""
         which = "" if runs == 1 else f" ({failed} of {runs} runs)"
-        return self.FAULTS[int(self.code)].format(*np.asarray(self.detail, float), step=f"{int(self.step)}{which}")
+        detail = np.asarray(self.detail, float)
+        broken = -1 if self.parameter is None else int(self.parameter)
+        if broken >= 0:
+            return self.checks[broken].format(*detail) + which
+        return self.FAULTS[int(self.code)].format(*detail, step=f"{int(self.step)}{which}")
+
+    def after_checks(self, checks: Collection[Deferred], step: int) -> "Result":
+        """This result of a run from `step` on, and of the checks of its traced parameters."""
+        if not checks:
+            return self
+        broken = ~jnp.stack([jnp.asarray(check.holds) for check in checks])
+        values = jnp.stack([jnp.asarray(check.value).astype(self.detail.dtype) for check in checks])
+        first, any_broken = jnp.argmax(broken), jnp.any(broken)
+        detail = jnp.stack([values[first], jnp.zeros((), values.dtype)])
+        only = any_broken & self.ok
+        return Result(
+            jnp.where(only, self.OUT_OF_RANGE, self.code).astype(self.code.dtype),
+            jnp.where(only, step, self.step).astype(self.step.dtype),
+            jnp.where(any_broken, detail, self.detail),
+            jnp.where(any_broken, first, -1).astype(jnp.int32),
+            tuple(check.sentence for check in checks),
+        )
+
+    def unless_failed(self, before: "Result") -> "Result":
+        """This result, or that of an earlier part of the run if it failed."""
+        code, step, detail = (
+            jnp.where(before.ok.reshape(before.ok.shape + (1,) * (b.ndim - before.ok.ndim)), a, b)
+            for a, b in ((self.code, before.code), (self.step, before.step), (self.detail, before.detail))
+        )
+        parameter = None if self.parameter is None else jnp.where(before.ok, self.parameter, -1)
+        return Result(code, step, detail, parameter, self.checks)
 
     def __str__(self) -> str:
         if isinstance(self.code, Tracer):
@@ -82,7 +121,7 @@ class Solution(Printed):
       in the state's dtype, where `checkpoint.clock` still has t0 and dt in double precision.
     - `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
     - `final`: the state after the last step. `checkpoint`: from which the run goes on.
-    - `stats`: totals over the steps. `result`: how it ended.
+    - `stats`: totals over the steps. `result`: how it ended. `limits`: (name, limit, sentence) of entries of `stats`.
     """
 
     times: Float[Array, "*runs T"] | Float[np.ndarray, " T"]
@@ -92,6 +131,17 @@ class Solution(Printed):
     checkpoint: Checkpoint
     stats: dict[str, Array]
     result: Result
+    limits: tuple[tuple[str, float, str], ...] = eqx.field(static=True, default=())
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each of the known `stats` that is above its limit, in the worst replica."""
+        out = []
+        for name, limit, sentence in self.limits:
+            value = self.stats.get(name)
+            if value is not None and not isinstance(value, Tracer) and np.max(np.asarray(value)) > limit:
+                out.append(sentence.format(float(np.max(np.asarray(value)))))
+        return out
 
     def __repr__(self) -> str:
         """Three lines: how the run ended and when it saved, what was observed, the final state. `str` shows every array."""
@@ -105,7 +155,7 @@ class Solution(Printed):
         return f"Solution: {self.result}; {saves}\n  observed: {observed}{states}\n  final: {printed(self.final)}"
 
     def __str__(self) -> str:
-        lines = [f"Solution: {self.result}"]
+        lines = [f"Solution: {self.result}", *(f"  Warning: {sentence}" for sentence in self.warnings)]
         for name in ("times", "observed", "states", "final", "stats"):
             value: Any = getattr(self, name)
             leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(value, eqx.is_array))
@@ -115,6 +165,17 @@ class Solution(Printed):
                     f"  {name + jax.tree_util.keystr(path):<28} {leaf.dtype}{list(leaf.shape)}  {num_bytes(size)}"
                 )
         return "\n".join(lines)
+
+
+def joined_limits(*owners: Any) -> tuple[tuple[str, float, str], ...]:
+    """Those of a scheme and a system."""
+    return tuple((name, *limit) for owner in owners for name, limit in owner.limits.items())
+
+
+def warn(solution: Solution) -> None:
+    """`Solution.warnings` as Python's."""
+    for sentence in solution.warnings:
+        warnings.warn(sentence, stacklevel=3)
 
 
 def raise_or_mark(solution: Solution, name: str) -> Solution:

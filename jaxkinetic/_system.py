@@ -26,6 +26,8 @@ class AbstractScheme(Printed):
     - `weak_order`: order of the law in dt; None if there is no time-step error.
     - `preserves`: what survives a step if the system conserves it: "momentum": "exact" | "mean".
     - `gradients`: the valid ones among "pathwise", "forward", "reversible", "score".
+    - `limits`: of entries of `Solution.stats`: above the number `simulate` and `ensemble` warn with the sentence, in which {0}
+      is the value.
     """
 
     requires: ClassVar[type]
@@ -33,6 +35,7 @@ class AbstractScheme(Printed):
     weak_order: ClassVar[int | None]
     preserves: ClassVar[Mapping[str, str]]
     gradients: ClassVar[frozenset[str]]
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {}
 
     @abc.abstractmethod
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
@@ -62,10 +65,12 @@ class AbstractScheme(Printed):
 class AbstractSystem(Printed):
     """Physics alone: no dt, no key, no N. Floating leaves are the parameters, and every one is differentiable.
 
-    `conserves` says what the exact dynamics keeps: "momentum": "exact" (on every path) | "mean".
+    `conserves` says what the exact dynamics keeps: "momentum": "exact" (on every path) | "mean". `limits`: as of a
+    scheme, for `stats` that the system adds.
     """
 
     conserves: ClassVar[Mapping[str, str]]
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {}
 
     @abc.abstractmethod
     def check(self, state: State) -> None:
@@ -76,6 +81,10 @@ class AbstractSystem(Printed):
 
     def check_step(self, state: State, dt: RealScalarLike) -> None:
         """Raise `ValueError` if the time step makes no sense for this system. Called before a run; dt may be traced."""
+
+    def end_stats(self, state: State, elapsed: RealScalarLike) -> dict[str, Any]:
+        """More entries of `Solution.stats`: numbers that follow from the last state and the time since t0."""
+        return {}
 
     def supports(self, scheme: AbstractScheme, state: State) -> bool:
         """Whether `scheme` can drive this system from this state; finer than the protocol where a system says so."""
@@ -198,6 +207,10 @@ class Flows(Printed):
     def move(self, part: int, share: float, t: RealScalar, carry: PyTree) -> tuple[PyTree, dict[str, Any]]:
         """(carry after share dt of `system.flows[part]`, info)."""
         return self.system.flows[part](share * self.dt, t, carry), {}
+
+    def finished(self, info: dict[str, Any]) -> dict[str, Any]:
+        """The `info` of a step, from that of its moves."""
+        return info
 
 
 class AbstractSplit(AbstractSystem):

@@ -12,7 +12,17 @@ from jaxtyping import Array, ArrayLike, Float, Integer, Real
 
 from jaxkinetic_kernels import wrap
 
-from ._checks import check_integer, check_scalar, describe, is_traced, known_as, refuse
+from ._checks import (
+    NONNEGATIVE,
+    Range,
+    check_integer,
+    check_scalar,
+    describe,
+    is_traced,
+    known_as,
+    refuse,
+    scalar_or_nan,
+)
 from ._inputs import check_key, known_numbers
 from ._types import Key, RealScalarLike
 from .states import Particles
@@ -25,6 +35,8 @@ def __dir__() -> list[str]:
 
 
 _GRID = 1 << 14
+# Of 1 + A cos: a density.
+AMPLITUDE = Range("lie in [-1, 1]", "lower it: the density is negative", low=-1.0, high=1.0)
 
 
 def maxwellian(
@@ -39,10 +51,11 @@ def maxwellian(
     """N(mean, T I). **Arguments:** `mean`: a scalar or (d,). Differentiable in `mean`, and in `temperature` above 0: at 0 the
     derivative of a path in its temperature is infinite, and infinite or NaN is returned, here and below.
 
-    **Raises:** `ValueError` for a negative temperature, here and below.
+    **Raises:** `ValueError` for a negative temperature, here and below. Where a traced parameter is out of range, here and
+    below, the velocities are NaN: a run from them ends with a fault.
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
-    check_scalar("temperature", temperature, nonnegative=True)
+    temperature = scalar_or_nan("temperature", temperature, nonnegative=True)
     if jnp.shape(mean) not in ((), (dim,)):
         raise refuse("mean", f"be a scalar or of shape ({dim},)", f"is {describe(mean)}", "reshape it")
     if not is_traced(mean):
@@ -74,8 +87,8 @@ def bimaxwellian(
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     if dim < 2:
         raise refuse("dim", "be at least 2: there are two temperatures", f"is {dim}", "use `maxwellian`")
-    check_scalar("perpendicular", perpendicular, nonnegative=True)
-    check_scalar("parallel", parallel, nonnegative=True)
+    perpendicular = scalar_or_nan("perpendicular", perpendicular, nonnegative=True)
+    parallel = scalar_or_nan("parallel", parallel, nonnegative=True)
     return Particles(_bimaxwellian(key, *known_as(dtype, perpendicular, parallel), (num_particles, dim)))
 
 
@@ -95,10 +108,10 @@ def bkw(
     inside the interval; at its two ends the derivative of the path is infinite, not that of the law.
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
-    check_scalar("beta", beta, nonnegative=True)
+    check_scalar("beta", beta, within=NONNEGATIVE)
     largest = 2 / (dim + 2)
-    if not is_traced(beta) and np.asarray(beta) > largest * (1 + 1e-6):
-        raise refuse("beta", f"be at most 2/(d+2) = {largest:.4g}", f"is {np.asarray(beta):g}", "lower it")
+    within = Range(f"be at most 2/(d+2) = {largest:.4g}", "lower it", low=0.0, high=largest * (1 + 1e-6))
+    beta = scalar_or_nan("beta", beta, within=within)
     return Particles(_bkw(key, *known_as(dtype, beta), (num_particles, dim)))
 
 
@@ -132,7 +145,7 @@ def rosenbluth(
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("sharpness", sharpness, positive=True)
-    check_scalar("temperature", temperature, nonnegative=True)
+    temperature = scalar_or_nan("temperature", temperature, nonnegative=True)
     width = 1 / np.sqrt(2 * float(sharpness))
     radius = np.linspace(max(0.0, 1 - 9 * width), 1 + 9 * width, _GRID)
     density = radius ** (dim - 1) * np.exp(-float(sharpness) * (radius - 1) ** 2)
@@ -176,11 +189,8 @@ def torus_mode(
     if wavevector.ndim != 1 or not np.issubdtype(wavevector.dtype, np.integer) or not wavevector.any():
         raise refuse("mode", "be a vector of integers, not all 0", f"is {describe(mode)}", "pass [1, 0], say")
     num_particles, dim, dtype = sizes(key, num_particles, wavevector.size, dtype)
-    check_scalar("amplitude", amplitude)
-    check_scalar("phase", phase)
-    if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) > 1:
-        was = f"is {np.asarray(amplitude):g}"
-        raise refuse("amplitude", "lie in [-1, 1]", was, "lower it: the density is negative")
+    amplitude = scalar_or_nan("amplitude", amplitude, within=AMPLITUDE)
+    phase = scalar_or_nan("phase", phase)
     return Particles(_torus_mode(key, *known_as(dtype, amplitude, phase, wavevector), (num_particles, dim)))
 
 

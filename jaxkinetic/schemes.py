@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from ._checks import describe, refuse
-from ._system import AbstractDiffusion, AbstractScheme, AbstractSplit, Flows
-from ._types import PyTree, RealScalar, State, Words
+from ._system import AbstractDiffusion, AbstractScheme, AbstractSplit, Flows, Max
+from ._types import Array, PyTree, RealScalar, State, Words
+from .states import Particles
 
 __all__ = ["EulerMaruyama", "Leapfrog", "Strang", "Yoshida"]
 
@@ -26,6 +27,10 @@ class EulerMaruyama(AbstractScheme):
     system at gamma = 0 the centred energy grows by the factor 1 + 4 (d-1)^2 dt^2 a step in mean, and for a singular
     interaction (gamma <= -(d+2)/2, unsoftened) its mean after one step is infinite.
 
+    `stats` for particles: `largest_drift`, over particles and steps, of |drift| dt over the speed about the mean, or over the
+    root mean square of that where it is larger: 2 (d-1) dt for Maxwell molecules. It must be well below 1; above, a step
+    overshoots, and the run warns.
+
     Gradients are pathwise: the noise is a function of the key alone, so a derivative is that of the path at fixed
     noise. Cost of a step: one drift and one noise of the system.
     """
@@ -35,6 +40,13 @@ class EulerMaruyama(AbstractScheme):
     weak_order: ClassVar[int | None] = 1
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact"}
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {
+        "largest_drift": (
+            1.0,
+            "The step is too long for EulerMaruyama: the drift of a particle in a step is {0:.3g} of its speed "
+            "(`stats['largest_drift']`), and must be well below 1; lower `dt`, or soften the interaction.",
+        )
+    }
 
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
         return state, None
@@ -43,8 +55,20 @@ class EulerMaruyama(AbstractScheme):
         self, key: Words, system: AbstractDiffusion, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         drift, noise = system.drift_and_noise(key, t, dt, carry)
+        info = {}
+        if isinstance(carry, Particles) and drift.velocity is not None:
+            info["largest_drift"] = Max(_relative(drift.velocity, dt, carry))
         drift = jax.tree.map(lambda rate: rate * dt, drift)
-        return system.retract(eqx.apply_updates(eqx.apply_updates(carry, drift), noise)), aux, {}
+        return system.retract(eqx.apply_updates(eqx.apply_updates(carry, drift), noise)), aux, info
+
+
+def _relative(drift: Array, dt: RealScalar, state: Particles) -> RealScalar:
+    """The largest |drift| dt over the particle's speed about the mean, where that is below its root mean square over that."""
+    drift, v = jax.lax.stop_gradient((drift, state.live_velocity))
+    own = jnp.sum((v - state.mean(v)[None, :]) ** 2, 1)
+    size = jnp.maximum(own, state.mean(own))
+    share = jnp.sum(drift * drift, 1) / jnp.where(size > 0, size, jnp.ones_like(size))
+    return jnp.abs(dt) * jnp.sqrt(jnp.max(jnp.where(state.alive & (size > 0), share, jnp.zeros_like(share))))
 
 
 class _Composition(AbstractScheme):
@@ -86,7 +110,7 @@ class _Composition(AbstractScheme):
         for part, share in self._moves(len(system.system.flows)):
             carry, found = system.move(part, share, t, carry)
             info |= {name: info[name].merge(entry) if name in info else entry for name, entry in found.items()}
-        return carry, aux, info
+        return carry, aux, system.finished(info)
 
     def reverse(
         self, key: Words, system: Flows, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree

@@ -1,7 +1,7 @@
 """The pytrees that flow."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -13,6 +13,9 @@ from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Shaped, U
 
 from ._batches import in_blocks
 from ._checks import (
+    FINITE,
+    POSITIVE,
+    Range,
     as_array,
     cast_floating,
     check_bool,
@@ -165,6 +168,7 @@ class Axis(Printed):
     """`num` equidistant points start + j length/num of an interval [start, start + length). `num` is static, the other two are
     leaves. `periodic`: whether what lives here repeats, or decays towards both ends."""
 
+    ranges: ClassVar[Mapping[str, Range]] = {"start": FINITE, "length": POSITIVE}
     start: RealScalar
     length: RealScalar
     num: int = eqx.field(static=True)
@@ -252,15 +256,20 @@ class Wave(Printed):
       axes, in the order of the FFT.
 
     `velocity_picture()` and `fourier_picture()` convert; both are isometric: $\int|\alpha|^2 dv = \int|\hat\alpha|^2 d\xi$.
+
+    `num_particles`: 1, or N for the amplitude of N particles in d = 1 on a grid of N axes of position and N of velocity, as
+    `vlasov.product_wave` and `vlasov.PseudoSchrodinger` give it. Energies depend on it: on the same grid one particle in N
+    dimensions has another Hamiltonian.
     """
 
     alpha: Complex[Array, "*grid"]
     grid: Grid
     picture: str = eqx.field(static=True)
+    num_particles: int = eqx.field(static=True)
 
     _summarised: ClassVar[tuple[str, ...]] = ("alpha",)
 
-    def __init__(self, alpha: ArrayLike, grid: Grid, picture: str = "velocity"):
+    def __init__(self, alpha: ArrayLike, grid: Grid, picture: str = "velocity", num_particles: int = 1):
         alpha = _array("alpha", alpha)
         if not jnp.issubdtype(alpha.dtype, jnp.inexact) or jnp.finfo(alpha.dtype).bits < 32:
             raise refuse("alpha", "be complex or floating, of 32 or 64 bits", f"has dtype {alpha.dtype}", "cast it")
@@ -270,6 +279,11 @@ class Wave(Printed):
         _fits("alpha", self.alpha, grid)
         if len(grid.axes) % 2:
             raise refuse("grid", "have as many axes of velocity as of position", f"has {len(grid.axes)}", "add one")
+        self.num_particles = check_integer("num_particles", num_particles, minimum=1)
+        if num_particles not in (1, grid.half):
+            raise refuse(
+                "num_particles", f"be 1 or {grid.half}, the axes of position", f"is {num_particles}", "change the grid"
+            )
         self.grid = cast_floating(grid, self.alpha.real.dtype)
 
     @property
@@ -283,11 +297,15 @@ class Wave(Printed):
 
     def velocity_picture(self) -> "Wave":
         """alpha(x, v)."""
-        return self if self.picture == "velocity" else Wave.from_spectrum(self.spectrum(), self.grid, "velocity")
+        if self.picture == "velocity":
+            return self
+        return Wave.from_spectrum(self.spectrum(), self.grid, "velocity", self.num_particles)
 
     def fourier_picture(self) -> "Wave":
         """hat alpha(x, xi)."""
-        return self if self.picture == "fourier" else Wave.from_spectrum(self.spectrum(), self.grid, "fourier")
+        if self.picture == "fourier":
+            return self
+        return Wave.from_spectrum(self.spectrum(), self.grid, "fourier", self.num_particles)
 
     def spectrum(self) -> Complex[Array, "*grid"]:
         """The plain discrete transform of alpha over the velocity axes: hat alpha without the constants of the integral."""
@@ -296,13 +314,16 @@ class Wave(Printed):
         return self.alpha / self._kernel().astype(self.alpha.dtype)
 
     @staticmethod
-    def from_spectrum(spectrum: Complex[Array, "*grid"], grid: Grid, picture: str = "velocity") -> "Wave":
+    def from_spectrum(
+        spectrum: Complex[Array, "*grid"], grid: Grid, picture: str = "velocity", num_particles: int = 1
+    ) -> "Wave":
         """The wave whose `spectrum` this is."""
         _check_picture(picture)
-        out = Wave(spectrum, grid, "fourier")
+        out = Wave(spectrum, grid, "fourier", num_particles)
         if picture == "velocity":
-            return Wave(in_blocks(partial(jnp.fft.ifftn, axes=out._over_v), spectrum), grid)
-        return Wave(spectrum * out._kernel(), grid, "fourier")
+            alpha = in_blocks(partial(jnp.fft.ifftn, axes=out._over_v), spectrum)
+            return Wave(alpha, grid, "velocity", num_particles)
+        return Wave(spectrum * out._kernel(), grid, "fourier", num_particles)
 
     @property
     def _over_v(self) -> tuple[int, ...]:

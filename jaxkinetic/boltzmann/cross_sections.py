@@ -1,6 +1,7 @@
 """How often two particles of relative velocity z = v_i - v_j collide, and where z goes: nondimensional, unit masses."""
 
 import abc
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import positive_power, square_root
 
-from .._checks import check_scalar, is_traced, known_array, refuse
+from .._checks import POSITIVE, Range, check_scalar, known_array, refuse
 from .._printing import Printed
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import directions
@@ -28,6 +29,7 @@ class AbstractCrossSection(Printed):
     radius r unless you override `scatter`, with `num_words` and, for `generator`, `outgoing`. Choices in it whose probability
     depends on a parameter or on z go through `jk.random.bernoulli`; parameters enter `sigma` differentiably, not by a
     comparison alone. `constant = True` says that Sigma does not depend on r: then a derivative in the velocities passes.
+    `ranges` maps the names of parameters to their ranges; a run checks them.
     """
 
     bounded: ClassVar[bool] = False
@@ -61,6 +63,10 @@ class AbstractCrossSection(Printed):
         return square_root(jnp.sum(z * z)) * jnp.asarray(nodes, z.dtype), weights
 
 
+_STRENGTH: Mapping[str, Range] = {"strength": POSITIVE}
+_EXPONENT = Range("be in [0, 2]", "pass the exponent of Sigma = r^gamma", low=0.0, high=2.0)
+
+
 def _positive(name: str, value: Any) -> RealScalar:
     check_scalar(name, value, positive=True)
     return known_array(value)
@@ -72,6 +78,7 @@ class Maxwell(AbstractCrossSection):
 
     bounded: ClassVar[bool] = True
     constant: ClassVar[bool] = True
+    ranges: ClassVar[Mapping[str, Range]] = _STRENGTH
     strength: RealScalar
 
     def __init__(self, strength: RealScalarLike = 1.0):
@@ -89,6 +96,7 @@ class HardSphere(AbstractCrossSection):
     """Sigma = strength r, any d: hard spheres; in d = 3 with B = |z.n|/(2 pi). At r = 0, where r has no derivative, it counts
     as 0. **Raises:** `ValueError` unless strength > 0."""
 
+    ranges: ClassVar[Mapping[str, Range]] = _STRENGTH
     strength: RealScalar
 
     def __init__(self, strength: RealScalarLike = 1.0):
@@ -106,15 +114,12 @@ class VariableHardSphere(AbstractCrossSection):
     r^2 for gamma = 2, and counts as 0 for 0 < gamma < 2, where it is infinite. **Raises:** `ValueError` otherwise; below 0 the
     rate of a pair has no bound."""
 
+    ranges: ClassVar[Mapping[str, Range]] = {"gamma": _EXPONENT, **_STRENGTH}
     gamma: RealScalar
     strength: RealScalar
 
     def __init__(self, gamma: RealScalarLike, strength: RealScalarLike = 1.0):
-        check_scalar("gamma", gamma)
-        if not is_traced(gamma) and not 0 <= np.asarray(gamma).item() <= 2:
-            raise refuse(
-                "gamma", "be in [0, 2]", f"is {np.asarray(gamma).item():g}", "pass the exponent of Sigma = r^gamma"
-            )
+        check_scalar("gamma", gamma, within=_EXPONENT)
         self.gamma, self.strength = known_array(gamma), _positive("strength", strength)
 
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:

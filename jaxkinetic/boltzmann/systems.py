@@ -1,6 +1,7 @@
 """Kac's walk: pairs that collide, and annihilate, at rate Sigma(|v_i - v_j|)/Lambda (Lods, Nota and Pezzotti, equation 1.7)."""
 
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .. import random
-from .._checks import check_scalar, check_shape, describe, is_traced, known_array, refuse
+from .._checks import POSITIVE, PROBABILITY, Range, check_scalar, check_shape, describe, is_traced, known_array, refuse
 from .._system import AbstractPairJump, AbstractScheme
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock
@@ -43,6 +44,7 @@ class KacWalk(AbstractPairJump):
     alive; one, or nobody left in the course of a run, is an empty run. Traced values out of range end the run with a sentence.
     """
 
+    ranges: ClassVar[Mapping[str, Range]] = {"volume": POSITIVE, "annihilation": PROBABILITY}
     cross_section: AbstractCrossSection
     volume: RealScalar
     annihilation: RealScalar
@@ -56,11 +58,7 @@ class KacWalk(AbstractPairJump):
                 "pass jk.boltzmann.HardSphere(), say",
             )
         check_scalar("volume", volume, positive=True)
-        check_scalar("annihilation", annihilation)
-        if not is_traced(annihilation) and not 0 <= np.asarray(annihilation).item() <= 1:
-            raise refuse(
-                "annihilation", "be in [0, 1]", f"is {np.asarray(annihilation).item():g}", "it is a probability"
-            )
+        check_scalar("annihilation", annihilation, within=PROBABILITY)
         self.cross_section, self.volume = cross_section, known_array(volume)
         self.annihilation = known_array(annihilation)
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from jaxkinetic_kernels import square_root
 
-from .._checks import check_integer, check_scalar, describe, is_traced, refuse
+from .._checks import check_integer, describe, is_traced, refuse, scalar_or_nan
 from .._inputs import known_numbers
 from .._laws import CDF, cached_by_jit, function_of, is_traceable, values_of
 from .._sharding import on_any_mesh
@@ -119,8 +119,7 @@ def grid_entropy(
     if halfwidth is None:
         width = 5.5 * jnp.sqrt(state.mean(jnp.sum(centred**2, axis=1)) / dim)
     else:
-        check_scalar("halfwidth", halfwidth, positive=True)
-        width = jnp.asarray(halfwidth).astype(v.dtype)
+        width = jnp.asarray(scalar_or_nan("halfwidth", halfwidth, positive=True)).astype(v.dtype)
     spacing = 2 * width / bins
     place = jnp.clip((centred + width) / spacing, 0, bins)
     cell = jnp.clip(jnp.floor(jax.lax.stop_gradient(place)), 0, bins - 1)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import map_rows, once, row_sums
 
-from .._checks import check_scalar, refuse
+from .._checks import refuse, scalar_or_nan
 from .._sharding import on_any_mesh
 from .._types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
@@ -46,7 +46,7 @@ def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bi
     fewer than two particles are alive or one of them is not finite, not finite where all coincide and the bandwidth is that
     of their temperature, 0.
 
-    **Raises:** `ValueError` for a bandwidth that is not positive.
+    **Raises:** `ValueError` for a bandwidth that is not positive; a traced one gives NaN.
     """
     check_state(state)
     h, bias = _bandwidth(state, bandwidth, 2), checked_bias(bias, state.velocity.dtype)
@@ -78,7 +78,7 @@ def fisher_information(
     Cost and memory as `kde_entropy`, with d + 1 more sums. Differentiable but where a particle gains its third
     neighbour.
 
-    **Raises:** `ValueError` for a bandwidth that is not positive.
+    **Raises:** `ValueError` for a bandwidth that is not positive; a traced one gives NaN.
     """
     check_state(state)
     h, bias = _bandwidth(state, bandwidth, 4), checked_bias(bias, state.velocity.dtype)
@@ -106,8 +106,7 @@ def _bandwidth(state: Particles, given: RealScalarLike | None, extra: int) -> Re
     if state.num_slots < 2:
         raise refuse("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")
     if given is not None:
-        check_scalar("bandwidth", given, positive=True)
-        return jnp.asarray(given).astype(state.velocity.dtype)
+        return jnp.asarray(scalar_or_nan("bandwidth", given, positive=True)).astype(state.velocity.dtype)
     dim = state.dim
     return jnp.sqrt(temperature(state)) * (4 / ((dim + extra) * state.num_alive)) ** (1 / (dim + 2 + extra))
 

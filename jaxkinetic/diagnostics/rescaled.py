@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._checks import check_scalar, is_traced, refuse
+from .._checks import is_traced, refuse, scalar_or_nan
 from .._inputs import known_numbers
 from .._sharding import on_any_mesh
 from .._sums import gram, time_since
@@ -23,7 +23,9 @@ __all__ = ["SelfSimilar", "rescaled_density", "rescaled_f1", "rescaled_f2", "sel
 
 @on_any_mesh
 def rescaled_density(state: Particles, *, volume: RealScalarLike) -> RealScalar:
-    """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles."""
+    """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles.
+
+    Here and below a traced volume that is not positive gives NaN."""
     check_state(state)
     return state.num_alive / _volume(volume, state)
 
@@ -109,8 +111,7 @@ def _gaps(times: Any, dtype: jnp.dtype) -> Array:
 
 
 def _volume(volume: RealScalarLike, state: Particles) -> RealScalar:
-    check_scalar("volume", volume, positive=True)
-    return jnp.asarray(volume).astype(state.velocity.dtype)
+    return jnp.asarray(scalar_or_nan("volume", volume, positive=True)).astype(state.velocity.dtype)
 
 
 def _of_alive(state: Particles, of: Callable[[Particles], Array]) -> Float[Array, "N *m"]:

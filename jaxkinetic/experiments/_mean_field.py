@@ -54,6 +54,7 @@ def evolve(
     """f_0 (1 + sign A cos kx) on one wavelength and |v| < reach, run in two halves."""
     if options.steps < 2:
         raise refuse("--steps", "be at least 2", f"is {options.steps}", "raise it")
+    assert f0.length is not None
     grid = Grid(Axis(0.0, float(f0.length), options.nx), Axis(-reach, 2 * reach, options.nv, periodic=False))
     dtype = jnp.result_type(float)
     density = perturbed(f0, grid, jnp.asarray(sign * options.amplitude, dtype))
@@ -74,7 +75,7 @@ def evolve(
             bar.advance(len(part.times))
     times, series = (np.concatenate([np.asarray(part[k], float) for part in parts]) for k in (0, 1))
     mode, field, whole, norm = series.T
-    names = ("spectral_tail_x", "spectral_tail_v", "boundary_mass")
+    names = ("spectral_tail_x", "spectral_tail_v", "boundary_mass", "recurrence")
     return Evolution(
         times,
         mode,
@@ -102,11 +103,11 @@ def accuracy(evolution: Evolution) -> tuple[str, str]:
     """Sentences on the invariants and on what the grid did not resolve."""
     drifts, stats = evolution.drifts, evolution.stats
     tail = max(stats["spectral_tail_x"], stats["spectral_tail_v"])
-    poor = tail > _RESOLVED or stats["boundary_mass"] > _RESOLVED
+    poor = tail > _RESOLVED or stats["boundary_mass"] > _RESOLVED or stats["recurrence"] > 1
     return (
         f"Over the run the energy moves by {drifts['energy']:.1e} of its first value, int f^2 by {drifts['square_norm']:.1e}.",
-        f"Share of the square norm in the upper third of the wavenumbers: {tail:.1e}; of the mass near the largest velocities: "
-        f"{stats['boundary_mass']:.1e}"
+        f"Share of the perturbation's square norm in the upper third of the wavenumbers: {tail:.1e}; of the mass near the "
+        f"largest velocities: {stats['boundary_mass']:.1e}; the end is at {stats['recurrence']:.2g} of the recurrence time"
         + (": NOT resolved; take more points, or an earlier end." if poor else " (resolved)."),
     )
 

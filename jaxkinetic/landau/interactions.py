@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -12,7 +12,17 @@ from jaxtyping import Array, Float, UInt32
 
 from jaxkinetic_kernels import positive_power
 
-from .._checks import as_array, check_scalar, check_shape, describe, is_traced, known_array, refuse
+from .._checks import (
+    FINITE,
+    NONNEGATIVE,
+    Range,
+    as_array,
+    check_scalar,
+    check_shape,
+    describe,
+    known_array,
+    refuse,
+)
 from .._printing import Printed
 from .._types import Components, RealScalar, RealScalarLike
 from ..pairs.sums import direct_sum, symmetric, weighted_sum
@@ -256,9 +266,11 @@ class Maxwell(AbstractRadial):
     `sum_a` and `sum_b` cost O(N), whatever the form: psi is constant, and sum_j z_ij and sum_j z_ij z_ij^T follow from
     the moments of the velocities about their mean, to round-off (`products`).
 
-    **Arguments:** `strength`: not negative. **Raises:** `ValueError` for a negative or non-finite strength.
+    **Arguments:** `strength`: not negative. **Raises:** `ValueError` for a negative or non-finite strength; a traced one ends
+    the run with a fault that names it.
     """
 
+    ranges: ClassVar[Mapping[str, Range]] = {"strength": NONNEGATIVE}
     strength: RealScalar
 
     def __init__(self, strength: RealScalarLike = 1.0):
@@ -290,9 +302,11 @@ class PowerLaw(AbstractRadial):
 
     gamma = -3 in d = 3 is Coulomb, gamma = 0 Maxwell, gamma = 1 hard spheres. Differentiable in all three.
 
-    **Raises:** `ValueError` for a negative strength or softening, and, in a run, for gamma < -d.
+    **Raises:** `ValueError` for a negative strength or softening, and, in a run, for gamma < -d; where they are traced, these
+    end the run with a fault that names the parameter.
     """
 
+    ranges: ClassVar[Mapping[str, Range]] = {"gamma": FINITE, "strength": NONNEGATIVE, "softening": NONNEGATIVE}
     gamma: RealScalar
     strength: RealScalar
     softening: RealScalar
@@ -304,13 +318,9 @@ class PowerLaw(AbstractRadial):
 
     def check(self, dim: int) -> None:
         super().check(dim)
-        if not is_traced(self.gamma) and float(self.gamma) < -dim:
-            raise refuse(
-                "gamma",
-                f"be at least -d = {-dim}",
-                f"is {float(self.gamma):g}",
-                "raise it: the law is too singular",
-            )
+        check_scalar(
+            "gamma", self.gamma, within=Range(f"be at least -d = {-dim}", "raise it: the law is too singular", low=-dim)
+        )
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from .._checks import check_scalar, describe, is_traced, known_array, refuse
+from .._checks import POSITIVE, Range, check_scalar, describe, is_traced, known_array, refuse, require
 from .._system import AbstractPairJump, AbstractScheme
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
@@ -65,6 +65,7 @@ class Microcanonical(AbstractPairJump):
     Source: the process is that of K. Du, microcanonical binary collisions.
     """
 
+    ranges: ClassVar[Mapping[str, Range]] = {"epsilon": POSITIVE, "floor": POSITIVE}
     interaction: AbstractRadial
     law: str = eqx.field(static=True)
     epsilon: RealScalar
@@ -88,7 +89,7 @@ class Microcanonical(AbstractPairJump):
         if law not in LAWS:
             raise refuse("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {describe(law)}", "choose one")
         check_scalar("epsilon", epsilon, positive=True)
-        if law == "fixed_angle" and not is_traced(epsilon):
+        if law == "fixed_angle":
             check_angle(epsilon)
         if floor is not None:
             check_scalar("floor", floor, positive=True)
@@ -103,7 +104,16 @@ class Microcanonical(AbstractPairJump):
         check_particles(state, 2)
         check_alive(state, 2)
         self.interaction.check(state.dim)
-        if self.law == "fixed_angle" and not is_traced(self.interaction, self.floor):
+        if self.law == "fixed_angle":
+            check_angle(self.epsilon)
+        if self.law == "fixed_angle" and is_traced(self.interaction, self.floor):
+            largest = _largest_psi(self.interaction, self.floor, np.ones((), state.velocity.dtype))
+            require(
+                "floor", jnp.isfinite(largest), largest,
+                'bound psi(r) with law="fixed_angle" if psi is unbounded at r = 0', "raise it, or soften the interaction",
+                was="leads to the largest psi",
+            )  # fmt: skip
+        elif self.law == "fixed_angle":
             with jax.ensure_compile_time_eval():
                 bounded = bool(
                     np.isfinite(_largest_psi(self.interaction, self.floor, np.ones((), state.velocity.dtype)))
@@ -258,8 +268,7 @@ def _least(floor: RealScalar | None, dtype: jnp.dtype) -> RealScalar:
 
 def check_angle(epsilon: RealScalarLike) -> None:
     """**Raises:** `ValueError` above pi, but for its rounding in float32."""
-    if np.asarray(epsilon).item() > _PI:
-        raise refuse("epsilon", "be an angle in (0, pi]", f"is {np.asarray(epsilon).item():g}", "lower it")
+    check_scalar("epsilon", epsilon, within=Range("be an angle in (0, pi]", "lower it", high=_PI))
 
 
 class _Everywhere(eqx.Module):

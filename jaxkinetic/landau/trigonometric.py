@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from jaxkinetic_kernels import difference_series, trigonometric_series, wrap
 
-from .._checks import check_finite, describe, is_traced, known_array, refuse
+from .._checks import check_finite, describe, is_traced, known_array, refuse, require
 from .._types import Components, RealScalarLike
 from ..states import Particles
 from .interactions import AbstractInteraction, vectors
@@ -21,7 +21,7 @@ from .roots import symmetric_root
 __all__ = ["PERIOD", "Trigonometric"]
 
 PERIOD = 2 * math.pi
-_PER_PERIOD, _GRID_POINTS = 16, 1 << 15
+_PER_PERIOD, _GRID_POINTS, _TRACED_GRID_POINTS = 16, 1 << 15, 1 << 12
 
 
 class Trigonometric(AbstractInteraction):
@@ -48,7 +48,8 @@ class Trigonometric(AbstractInteraction):
 
     **Raises:** `ValueError` for modes that are not integers, shapes that do not fit, matrices that are not symmetric; in a
     run for another d, for an a(z) that is not positive definite (on a grid of 16 points a period of the highest mode, fewer
-    where that makes more than 2^15 points), and for a dt with which a step goes around the torus (`check_step`).
+    where that makes more than 2^15 points), and for a dt with which a step goes around the torus (`check_step`). Where they are
+    traced, these two end the run with a fault that names them (a(z) on at most 2^12 points).
 
     Source: CGJ section 1 and MATH section 5.
     """
@@ -112,6 +113,12 @@ class Trigonometric(AbstractInteraction):
                 "velocity", f"have shape (N, {self.dim}), as the modes have", f"has d = {dim}", "change one of the two"
             )
         if is_traced(self.coefficients):
+            smallest = self._traced_smallest_eigenvalue()
+            limit = 1e-12 * jnp.sum(jnp.abs(jax.lax.stop_gradient(self.coefficients)))
+            require(
+                "interaction", smallest > limit, smallest, "be elliptic", "raise the coefficient of mode 0",
+                was="a(z) has the eigenvalue",
+            )  # fmt: skip
             return
         matrices = self._concrete_matrices()
         smallest, where = _smallest_eigenvalue(np.asarray(self.modes), matrices)
@@ -127,19 +134,34 @@ class Trigonometric(AbstractInteraction):
         r"""Raise if $\sqrt{2 A\,dt} + 2 B\,dt \ge \pi$, $A = \sum_m |C_m|$, $B = \sum_m |C_m m|$: a step that may wrap.
 
         A and B bound a and b, so the two terms bound the noise of one step, one standard deviation, and its drift, whatever
-        the state; pi is half the period. Skipped for a traced dt or coefficient.
+        the state; pi is half the period. With a traced dt or coefficient the run ends with a fault.
         """
-        if is_traced(dt, self.coefficients):
+        if is_traced(self.coefficients):
+            self._check_traced_step(dt)
             return
         matrices, modes = self._concrete_matrices(), np.asarray(self.modes, float)
         noise = 2 * np.linalg.norm(matrices, 2, axis=(1, 2)).sum()
         drift = 2 * np.linalg.norm(np.einsum("mij,mj->mi", matrices, modes), axis=1).sum()
         largest = (PERIOD / (math.sqrt(noise) + math.sqrt(noise + 4 * math.pi * drift))) ** 2
-        step = np.asarray(dt).item()
-        if step >= largest:
-            raise refuse(
-                "dt", f"be below {largest:.4g}, or one step may go around the torus", f"is {step:.4g}", "lower it"
-            )
+        step: Any = dt if is_traced(dt) else np.asarray(dt).item()
+        require("dt", step < largest, step, f"be below {largest:.4g}, or one step may go around the torus", "lower it")
+
+    def _check_traced_step(self, dt: RealScalarLike) -> None:
+        matrices = jax.lax.stop_gradient(_symmetric_matrices(self.coefficients, self.dim))
+        modes = self._mode_array(matrices.dtype)
+        noise = 2 * jnp.sum(jnp.max(jnp.abs(jnp.linalg.eigvalsh(matrices)), -1))
+        drift = 2 * jnp.sum(jnp.linalg.norm(jnp.einsum("mij,mj->mi", matrices, modes), axis=1))
+        largest = (PERIOD / (jnp.sqrt(noise) + jnp.sqrt(noise + 4 * math.pi * drift))) ** 2
+        step = jax.lax.stop_gradient(jnp.asarray(dt)).astype(largest.dtype)
+        require("dt", step < largest, step, "be so small that no step can go around the torus", "lower it")
+
+    def _traced_smallest_eigenvalue(self) -> Array:
+        """Of a(z) on a grid of z, with fewer points than where the coefficients are known: it is part of the program."""
+        shape = _grid_shape(np.asarray(self.modes), _TRACED_GRID_POINTS)
+        axes = [PERIOD / num * jnp.arange(num, dtype=self.coefficients.dtype) for num in shape]
+        z = jnp.stack([c.reshape(-1) for c in jnp.meshgrid(*axes, indexing="ij")], -1)
+        a = eqx.tree_at(lambda t: t.coefficients, self, jax.lax.stop_gradient(self.coefficients)).a(z)
+        return jnp.min(a[:, 0, 0] if self.is_scalar else jnp.linalg.eigvalsh(a)[:, 0])
 
     def _scalar_root(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         return jnp.sqrt(self._series(z, cosine=self._matrices(z.dtype)[:, :1])).reshape(z.shape[:-1])
@@ -208,6 +230,11 @@ def _coefficients(coefficients: Any, count: int, dim: int) -> Array:
     return array
 
 
+def _grid_shape(modes: np.ndarray, points: int) -> tuple[int, ...]:
+    finest = int(points ** (1 / modes.shape[1]) + 0.5)
+    return tuple(max(2 * top + 1, min(_PER_PERIOD * top, finest)) for top in map(int, np.abs(modes).max(axis=0)))
+
+
 def _smallest_eigenvalue(modes: np.ndarray, matrices: np.ndarray) -> tuple[float, np.ndarray]:
     """The smallest eigenvalue of a(z) on a grid of z, and that z; where the constant part dominates, a bound below it."""
     constant = ~modes.any(axis=1)
@@ -215,11 +242,10 @@ def _smallest_eigenvalue(modes: np.ndarray, matrices: np.ndarray) -> tuple[float
         np.linalg.eigvalsh(matrices[constant].sum(axis=0))[0]
         - np.linalg.norm(matrices[~constant], 2, axis=(1, 2)).sum()
     )
-    dim, highest = modes.shape[1], np.abs(modes).max(axis=0)
+    dim = modes.shape[1]
     if bound > 0:
         return float(bound), np.zeros(dim)
-    finest = int(_GRID_POINTS ** (1 / dim) + 0.5)
-    shape = tuple(max(2 * top + 1, min(_PER_PERIOD * top, finest)) for top in highest)
+    shape = _grid_shape(modes, _GRID_POINTS)
     spectrum = np.zeros((*shape, dim, dim), complex)
     for sign in (1, -1):
         np.add.at(spectrum, tuple((sign * modes).T), matrices / 2)

@@ -30,6 +30,15 @@ def move_pairs(
     return recomputed_flow(system.pair_flow)(words, jnp.broadcast_to(s, active.shape), *velocities)
 
 
+def turned_share(before: tuple[Components, Components], after: Components, active: Bool[Array, "*pairs"]) -> Array:
+    """sin^2(theta/2) of the angle by which the relative velocity of a pair turns, 0 if it is not active. `before`: of both;
+    `after`: of the first. Not differentiated."""
+    (v_i, v_j), after = jax.lax.stop_gradient((before, after))
+    r2 = sum((p - q) ** 2 for p, q in zip(v_i, v_j, strict=True))
+    moved = sum((p - q) ** 2 for p, q in zip(after, v_i, strict=True))
+    return jnp.where(active & (r2 > 0), moved / jnp.where(r2 > 0, r2, jnp.ones_like(r2)), jnp.zeros_like(r2))
+
+
 def recomputed_flow(flow: Callable[..., Any]) -> Callable[..., Any]:
     """`flow`, of which the backward pass stores the arguments and the angles; it recomputes a few dozen other arrays."""
     policy = jax.checkpoint_policies.save_only_these_names(ANGLE)

@@ -11,23 +11,29 @@ from jaxkinetic_kernels import materialise, random_matching
 
 from .._adjoint import recomputed
 from .._sums import count_true
-from .._system import AbstractPairFlow, AbstractScheme
+from .._system import AbstractPairFlow, AbstractScheme, Max
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
-from ._move import move_pairs
+from ._move import move_pairs, turned_share
 from ._table import Table, at, matched, pack, pair_columns, spread, unpack
 from .sphere import ANGLE
 
 __all__ = ["RandomMatching"]
+# Pairs of a step whose angle is measured.
+_SAMPLE = 8192
 
 
 class RandomMatching(AbstractScheme):
     r"""One random perfect matching a step; a pair that meets flows for q dt times its share of time.
 
-    q = N - 1 for an even number of slots, N for an odd one (one sits out): a pair meets with probability 1/q, so that its mean
-    time is right. Weak order 1, once dt is so small that few pairs turn by more than a radian in a step (singular laws: those
-    closer than (4 q C dt/N)^{1/|gamma|} have turned as far as they can). What a pair flow keeps (momentum, energy) is kept to
-    round-off at every dt.
+    q = N - 1 for an even number of slots, N for an odd one (one sits out): a pair meets with probability 1/q, so that its
+    mean time is right. Weak order 1, once dt is so small that few pairs turn by more than a radian in a step: see `turn`
+    (singular laws: those closer than (4 q C dt/N)^{1/|gamma|} have turned as far as they can). What a pair flow keeps
+    (momentum, energy) is kept to round-off at every dt.
+
+    `stats`: `turn`, the largest over the steps of the root mean square over pairs of 2 sin(theta/2), theta the angle by which
+    the relative velocity of a pair turns (of the first 8192 pairs of the matching). It must be well below 1; above, the run
+    warns.
 
     Cost of a step: N/2 pair flows, no sort; memory O(N). A dead slot takes part in the matching and does nothing.
     Gradients are pathwise: at fixed noise, matchings included. Which pairs meet depends on the place in the array, so a
@@ -42,6 +48,13 @@ class RandomMatching(AbstractScheme):
     weak_order: ClassVar[int | None] = 1
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {
+        "turn": (
+            1.0,
+            "The step is too long for RandomMatching: pairs turn by {0:.3g} in a step, in the root mean "
+            "square (`stats['turn']`), and must turn by well below 1; lower `dt`.",
+        )
+    }
 
     def init(self, key: Words, system: Any, state: Particles, dt: RealScalar) -> tuple[PyTree, PyTree]:
         return (pack(tuple(state.velocity.T)), eqx.tree_at(lambda p: p.velocity, state, None)), None
@@ -56,10 +69,12 @@ class RandomMatching(AbstractScheme):
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         # The backward pass stores the states and the angles, which cost a polynomial each, and recomputes the rest.
         keep = jax.checkpoint_policies.save_only_these_names(ANGLE)
-        table = recomputed(self._matched, carry, policy=keep)(key, system, dt, *carry)
-        return (table, carry[1]), aux, {}
+        table, turn = recomputed(self._matched, carry, policy=keep)(key, system, dt, *carry)
+        return (table, carry[1]), aux, {"turn": Max(turn)}
 
-    def _matched(self, key: Words, system: AbstractPairFlow, dt: RealScalar, table: Table, rest: Particles) -> Table:
+    def _matched(
+        self, key: Words, system: AbstractPairFlow, dt: RealScalar, table: Table, rest: Particles
+    ) -> tuple[Table, RealScalar]:
         num = rest.alive.shape[0]
         even = num + num % 2
         s = system.clock(count_true(rest.alive, dt.dtype)) * dt * (even - 1)
@@ -72,5 +87,9 @@ class RandomMatching(AbstractScheme):
         masked = [jnp.where(active[None], c, 0) for c in before]
         v_i, v_j = (tuple(c[k] for c in masked) for k in (0, 1))
         moved = move_pairs(key, system, s, (v_i, v_j), (jnp.min(ident, axis=0), jnp.max(ident, axis=0)), active)
+        # Pairs are in random order: the first ones are a sample.
+        (*v_i, first), (*v_j, _), (*w_i, _) = ([c[:_SAMPLE] for c in (*v, active)] for v in (v_i, v_j, moved[0]))
+        share = turned_share((tuple(v_i), tuple(v_j)), tuple(w_i), first)
+        turn = 2 * jnp.sqrt(jnp.sum(share) / jnp.maximum(jnp.sum(first, dtype=share.dtype), 1))
         after = (jnp.where(active[None], new, old) for new, old in zip(pair_columns(*moved), before, strict=True))
-        return spread(tuple(after), partners, num)
+        return spread(tuple(after), partners, num), turn

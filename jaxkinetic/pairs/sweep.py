@@ -11,10 +11,10 @@ from jaxtyping import Array
 
 from .._adjoint import Checkpointed
 from .._checks import describe, refuse
-from .._system import AbstractPairFlow, AbstractScheme
+from .._system import AbstractPairFlow, AbstractScheme, Max
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
-from ._move import move_pairs
+from ._move import move_pairs, turned_share
 
 __all__ = ["Sweep"]
 
@@ -24,6 +24,9 @@ class Sweep(AbstractScheme):
 
     `symmetric` (default): forward, then backward through the rounds with fresh noise, each pair for half its time in each:
     weak order 2. Otherwise one pass: order 1. What a pair flow keeps (momentum, energy) is kept to round-off at every dt.
+
+    `stats`: `turn`, the largest over the steps of the root mean square over particles of 2 sin(theta/2), its squares summed
+    over the pair flows of a particle in a step. It must be well below 1; above, the run warns.
 
     Cost of a step: N^2 pair flows, half of it if not symmetric; memory O(N), O(N^{3/2}) backwards. Gradients are pathwise. The
     order of the pairs follows the place in the array: a permuted state has the same law to the scheme's order, not the same
@@ -40,6 +43,13 @@ class Sweep(AbstractScheme):
     needs_key: ClassVar[bool] = True
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {
+        "turn": (
+            1.0,
+            "The step is too long for Sweep: the pairs of a particle turn by {0:.3g} in a step, in the root mean "
+            "square (`stats['turn']`), and must turn by well below 1; lower `dt`.",
+        )
+    }
 
     @property
     def weak_order(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -57,8 +67,8 @@ class Sweep(AbstractScheme):
         s = system.clock(carry.num_alive) * dt / passes
         columns = tuple(carry.velocity.T)
 
-        def one_round(loop: tuple[Array, PyTree, PyTree]) -> tuple[Array, PyTree, PyTree]:
-            index, top, bottom = loop
+        def one_round(loop: tuple[Array, PyTree, PyTree, Array]) -> tuple[Array, PyTree, PyTree, Array]:
+            index, top, bottom, share = loop
             back = index >= rounds
             top, bottom = jax.lax.cond(back, _previous, lambda a, b: (a, b), top, bottom)
             (v_i, ident_i, alive_i), (v_j, ident_j, alive_j) = top, bottom
@@ -68,16 +78,18 @@ class Sweep(AbstractScheme):
             # Mask dead slots before the flow, so that they contribute no gradient.
             masked = jax.tree.map(lambda c: jnp.where(active, c, 0), before)
             moved = move_pairs(key, system, s, masked, idents, active, stream)
+            share = share + jnp.sum(turned_share(masked, moved[0], active))
             v_i, v_j = _swap(in_order, *jax.tree.map(partial(jnp.where, active), moved, before))
             top, bottom = (v_i, ident_i, alive_i), (v_j, ident_j, alive_j)
             top, bottom = jax.lax.cond(back, lambda a, b: (a, b), _next, top, bottom)
-            return index + 1, top, bottom
+            return index + 1, top, bottom, share
 
-        loop = (jnp.zeros((), jnp.int32), *_first((columns, carry.ident, carry.alive)))
+        loop = (jnp.zeros((), jnp.int32), *_first((columns, carry.ident, carry.alive)), jnp.zeros_like(dt))
         turns = passes * rounds
-        _, top, bottom = Checkpointed().repeat(one_round, loop, jnp.asarray(turns, jnp.int32), turns)
+        _, top, bottom, share = Checkpointed().repeat(one_round, loop, jnp.asarray(turns, jnp.int32), turns)
         columns = [_in_line(a, b)[:num] for a, b in zip(top[0], bottom[0], strict=True)]
-        return eqx.tree_at(lambda p: p.velocity, carry, jnp.stack(columns, -1)), aux, {}
+        turn = 2 * jnp.sqrt(2 * share / jnp.maximum(carry.num_alive, 1))
+        return eqx.tree_at(lambda p: p.velocity, carry, jnp.stack(columns, -1)), aux, {"turn": Max(turn)}
 
 
 def _swap(keep: Array, a: PyTree, b: PyTree) -> tuple[PyTree, PyTree]:

@@ -4,6 +4,7 @@ error."""
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 
 from jaxkinetic_kernels import materialise, materialise_words, pair_words, random_matching, uniform
@@ -11,7 +12,7 @@ from jaxkinetic_kernels import materialise, materialise_words, pair_words, rando
 from .._adjoint import recomputed
 from .._solution import Result
 from .._sums import count_true
-from .._system import AbstractPairJump, AbstractScheme, Count, Fault
+from .._system import AbstractPairJump, AbstractScheme, Count, Fault, Max
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._move import recomputed_flow
@@ -27,10 +28,11 @@ class TauLeap(AbstractScheme):
 
     q = N - 1 for an even number of slots, N for an odd one (one sits out): a pair is matched with probability 1/q, so that its
     mean rate is right. **Approximate**: weak order 1, and no particle jumps twice in a step, so dt has to be well below the
-    mean time between the jumps of one. Conservation is that of the jump, to round-off.
+    mean time between the jumps of one: see `largest_mean_jumps`. Conservation is that of the jump, to round-off.
 
     Cost of a step: N/2 pairs, no sort, one gather and one scatter; memory O(N). A dead slot takes part in the matching and does
-    nothing. No bound on the rate is needed. `stats`: `collisions`.
+    nothing. No bound on the rate is needed. `stats`: `collisions`; `largest_mean_jumps`, over matched pairs and steps the mean
+    number of jumps of a particle in a step, q clock rate dt. It must be well below 1; above, the run warns.
 
     Derivatives in what rates do not depend on, at fixed noise; one that reaches a rate or dt is refused with `ValueError`. A
     permuted state has the same law, not the same path.
@@ -41,6 +43,13 @@ class TauLeap(AbstractScheme):
     weak_order: ClassVar[int | None] = 1
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {
+        "largest_mean_jumps": (
+            1.0,
+            "The step is too long for TauLeap: a particle would jump {0:.3g} times in a step in the mean "
+            "(`stats['largest_mean_jumps']`), and can jump once; lower `dt`, or use ExactClock.",
+        )
+    }
 
     def init(self, key: Words, system: Any, state: Particles, dt: RealScalar) -> tuple[PyTree, PyTree]:
         return as_table(state.velocity, state.alive), without_table(state)
@@ -52,12 +61,12 @@ class TauLeap(AbstractScheme):
         self, key: Words, system: AbstractPairJump, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         # A backward pass keeps the state alone of every step, not what moved it.
-        table, collisions, fault = recomputed(self._matched, carry)(key, system, dt, carry, aux.ident)
-        return table, aux, {"collisions": Count(collisions), "fault": fault}
+        table, collisions, fault, most = recomputed(self._matched, carry)(key, system, dt, carry, aux.ident)
+        return table, aux, {"collisions": Count(collisions), "fault": fault, "largest_mean_jumps": Max(most)}
 
     def _matched(
         self, key: Words, system: AbstractPairJump, dt: RealScalar, table: Table, ident: Any
-    ) -> tuple[Table, Any, Fault]:
+    ) -> tuple[Table, Any, Fault, RealScalar]:
         num, dtype = ident.shape[0], dt.dtype
         dim = len(unpack(table)) - 1
         even = num + num % 2
@@ -72,7 +81,9 @@ class TauLeap(AbstractScheme):
         words = materialise_words(pair_words(key, idents[0], idents[1], 1 + system.num_words(dim)))
         rate = guarded_rate(system, v_i, v_j)
         bad = active & ~((rate >= 0) & (rate < jnp.inf))
-        mean = of_rate(system.clock(num_alive) * dt) * (even - 1) * rate
+        largest = jnp.max(jnp.where(active, jax.lax.stop_gradient(rate), 0))
+        factor = of_rate(system.clock(num_alive) * dt) * (even - 1)
+        mean = factor * rate
         happens = active & (uniform(words[0], dtype) <= of_rate(-jnp.expm1(-mean)))
         w_i, w_j, lives_i, lives_j = recomputed_flow(system.jump)(words[1:], v_i, v_j)
         moved = ((*w, lives.astype(dtype)) for w, lives in ((w_i, lives_i), (w_j, lives_j)))
@@ -80,4 +91,5 @@ class TauLeap(AbstractScheme):
         table = spread(tuple(after), partners, num)
         worst = jnp.max(jnp.where(bad, rate, -jnp.inf))
         code = jnp.where(bad.any(), Result.BAD_RATE, 0).astype(jnp.int32)
-        return table, jnp.sum(happens, dtype=jnp.int32), Fault(code, jnp.stack([worst, jnp.zeros_like(worst)]))
+        fault = Fault(code, jnp.stack([worst, jnp.zeros_like(worst)]))
+        return table, jnp.sum(happens, dtype=jnp.int32), fault, jax.lax.stop_gradient(factor) * largest

@@ -9,7 +9,18 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
-from .._checks import as_array, check_integer, check_one_key, check_scalar, describe, is_traced, known_array, refuse
+from .._checks import (
+    Range,
+    as_array,
+    check_integer,
+    check_one_key,
+    check_scalar,
+    describe,
+    is_traced,
+    known_array,
+    refuse,
+    scalar_or_nan,
+)
 from .._printing import Printed
 from .._types import Key, RealScalar, RealScalarLike, Rows
 from ..states import Grid, Wave
@@ -17,6 +28,7 @@ from .homogeneous import Maxwellian, TwoStream
 from .starts import random_start
 
 __all__ = ["AbstractAmplitude", "GaussianAmplitude", "PerturbedAmplitude", "check_amplitude"]
+_AMPLITUDE = Range("lie in (-1, 1)", "lower it: the density vanishes", low=-1.0, high=1.0, open=True)
 
 
 class AbstractAmplitude(Printed):
@@ -55,7 +67,9 @@ def check_amplitude(amplitude: object) -> None:
 class GaussianAmplitude(AbstractAmplitude):
     r"""$\alpha_0 \sim \exp(-z^T\Sigma^{-1}z/4 + i z^T B z/2)$, z = (x, v): |alpha_0|^2 is centred, with covariance Sigma.
 
-    **Arguments:** `covariance`: Sigma, (2, 2), positive. `chirp`: B, (2, 2), symmetric. Both differentiable; `sample` too."""
+    **Arguments:** `covariance`: Sigma, (2, 2), positive. `chirp`: B, (2, 2), symmetric. Both differentiable; `sample` too.
+
+    **Raises:** `ValueError` for other matrices; a traced covariance that is not positive and symmetric gives NaN."""
 
     covariance: Float[Array, "2 2"]
     chirp: Float[Array, "2 2"]
@@ -74,6 +88,8 @@ class GaussianAmplitude(AbstractAmplitude):
             if known is not None and name == "covariance" and np.linalg.eigvalsh(known).min() <= 0:
                 raise refuse(name, "be positive", f"is {known.tolist()}", "it is that of |alpha_0|^2")
         self.covariance = known_array(jnp.asarray(covariance, jnp.result_type(float)))
+        if is_traced(covariance):
+            self.covariance = jnp.where(_positive_definite(self.covariance), self.covariance, jnp.nan)
         self.chirp = known_array(jnp.asarray(chirp, jnp.result_type(float)))
 
     def log(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
@@ -96,24 +112,32 @@ class GaussianAmplitude(AbstractAmplitude):
         return x, xv / xx * x + jnp.sqrt(vv - xv * xv / xx) * b
 
 
+def _positive_definite(matrix: Float[Array, "2 2"]) -> Array:
+    (xx, xv), (vx, vv) = matrix
+    return (xx > 0) & (xx * vv > xv * xv) & (jnp.abs(xv - vx) <= 1e-5 * jnp.sqrt(xx * vv)) & jnp.isfinite(matrix).all()
+
+
 class PerturbedAmplitude(AbstractAmplitude):
     r"""$\alpha_0 = \sqrt{f_0(v)(1 + A\cos kx)}\;e^{i b v \sin kx}$, k = 2 pi/length of `f0`, on a torus. b = `twist` leaves
-    f as it is and makes K of (HVl) act. x is the coordinate itself, wherever an axis begins."""
+    f as it is and makes K of (HVl) act. x is the coordinate itself, wherever an axis begins.
+
+    **Raises:** `ValueError` for |A| >= 1 (a traced one gives NaN), and for an `f0` without a length."""
 
     f0: Maxwellian | TwoStream
     amplitude: RealScalar
     twist: RealScalar
 
     def __init__(self, f0: Maxwellian | TwoStream, amplitude: RealScalarLike = 0.0, twist: RealScalarLike = 0.0):
-        check_scalar("amplitude", amplitude)
-        check_scalar("twist", twist)
-        if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) >= 1:
+        if not hasattr(f0, "length") or f0.length is None:
             raise refuse(
-                "amplitude", "lie in (-1, 1)", f"is {np.asarray(amplitude):g}", "lower it: the density vanishes"
+                "f0", "have a length", "has none", "pass that of the torus, Maxwellian(length=2 * math.pi), say"
             )
+        amplitude = scalar_or_nan("amplitude", amplitude, within=_AMPLITUDE)
+        check_scalar("twist", twist)
         self.f0, self.amplitude, self.twist = f0, known_array(amplitude), known_array(twist)
 
     def log(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
+        assert self.f0.length is not None
         k = 2 * math.pi / self.f0.length.astype(x.dtype)
         size = jnp.log(self.f0(v) * (1 + self.amplitude.astype(x.dtype) * jnp.cos(k * x))) / 2
         return jax.lax.complex(size, self.twist.astype(x.dtype) * v * jnp.sin(k * x))

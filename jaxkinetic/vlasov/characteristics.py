@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from .._adjoint import Direct
-from .._checks import cast_floating, check_integer, check_scalar, real_array, refuse
+from .._checks import cast_floating, check_integer, real_array, refuse, scalar_or_nan
 from .._printing import Printed
 from .._save import Save
 from .._simulate import simulate
@@ -128,8 +128,8 @@ def hamilton_liouville(
     r"""log alpha_N(T, Z) of (HLv^N) from a product: $\alpha_N(T, Z) = \prod_m \alpha_0(Z_m(0; T, Z))$, at configurations x,
     v of shape (S, N): the N-body equations backwards from each. T = num_steps dt; order 4 in dt. (S,), complex.
 
-    **Raises:** `ValueError` for x and v that are not of one shape (S, N), N >= 2."""
-    check_scalar("dt", dt, positive=True)
+    **Raises:** `ValueError` for x and v that are not of one shape (S, N), N >= 2, and for dt <= 0 (a traced one gives NaN)."""
+    dt = scalar_or_nan("dt", dt, positive=True)
     check_amplitude(amplitude)
     x, v = real_array("x", x, "S N"), real_array("v", v, "S N")
     if x.shape != v.shape or x.shape[1] < 2:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
-from .._checks import check_scalar, describe, is_traced, known_array, refuse
+from .._checks import check_scalar, describe, is_traced, known_array, refuse, scalar_or_nan
 from .._implicit import implicit
 from .._types import RealScalarLike
 from ..states import Axis
@@ -40,14 +40,15 @@ def dispersion_root(
     `f0`: the homogeneous state per unit length of position, an entire function of a complex velocity that decays along the real
     axis within 14 times `scale`, written with `jnp`. `k` > 0.
     **Returns:** a complex scalar; to 1e-9 in float64 unless f0 is much narrower than `scale`. NaN if no root was found near
-    k scale or near the plasma frequency. Differentiable in k and in what `potential` and `f0` hold, in every mode and order
+    k scale or near the plasma frequency, and for a traced k that is not positive.
+    Differentiable in k and in what `potential` and `f0` hold, in every mode and order
     (implicit function theorem).
     **Raises:** `ValueError` for another k, a potential that has no such mode, an f0 that is no such function.
     """
     check_scalar("k", k, positive=True)
     check_scalar("scale", scale, positive=True)
     _check(potential, f0, k, scale)
-    k = known_array(k).astype(jnp.result_type(float))
+    k = known_array(scalar_or_nan("k", k, positive=True)).astype(jnp.result_type(float))
     if any(callable(leaf) for leaf in jax.tree.leaves((potential, f0))):
         # What a function reads from outside may change from call to call: a program of its own.
         return jax.jit(lambda k: _root(potential, f0, k, scale))(k)

@@ -5,6 +5,7 @@ kinetic phase is a product over the directions of tables (v_i, k_i), made once f
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,11 +28,15 @@ __all__ = ["Amplitude", "DensityFlows", "Info", "Phases", "WaveFlows"]
 
 Phases = tuple[KineticPhase, ...]
 Info = dict[str, Any]
+# Of eps: a perturbation of this size relative to the whole is rounding, as far as tails are concerned.
+_ROUNDING = 100
 
 
 class _GridFlows(Flows):
-    """`norm`: the square norm of what is moved, in its own sums; every flow keeps it, so that what `stats` report is a share
-    of it. `mass`: the same of f."""
+    """`norm`: the square norm of what is moved, in its own sums; every flow keeps it. `mass`: the same of f.
+
+    Moves report shares of the norm: "waves", of k_x != 0, the perturbation; the tails, of the same in the upper thirds of the
+    wavenumbers. `finished` relates these to that: the norm of a small perturbation is small, all of it may be lost unseen."""
 
     norm: RealScalar
     mass: RealScalar
@@ -46,6 +51,18 @@ class _GridFlows(Flows):
     def _share(self, high: Array, transformed: float) -> Max:
         """Of the square norm, by axes; plain transforms of so many values multiply it by their number."""
         return Max(jnp.max(jnp.sum(high, 0)) / (self.norm * transformed))
+
+    def finished(self, info: Info) -> Info:
+        waves = info.pop("waves").value
+        # Of nothing but rounding there is no tail.
+        waves = jnp.maximum(waves, (_ROUNDING * jnp.finfo(waves.dtype).eps) ** 2)
+        tails = ("spectral_tail_x", "spectral_tail_v")
+        return info | {name: Max(info[name].value / waves) for name in tails if name in info}
+
+    def _boundary(self, values: Array, grid: Grid, size: Callable[[Array], Array], whole: Array) -> Info:
+        """Of size(values), over x and v or xi, what lies in the outer sixteenths of the open axes of position."""
+        open_axes = tuple(i for i, axis in enumerate(grid.axes[: grid.half]) if not axis.periodic)
+        return {"boundary_mass_x": Max(_edge(_still(values), open_axes, size) / whole)} if open_axes else {}
 
     @property
     def _potential(self) -> AbstractPotential:
@@ -71,16 +88,19 @@ class DensityFlows(_GridFlows):
         d = state.grid.half
         over_x, phases = _last(d), self._kinetic(share)
 
-        def streamed(f: Array, first: KineticPhase) -> tuple[Array, Array]:
+        def streamed(f: Array, first: KineticPhase) -> tuple[Array, tuple[Array, Array]]:
             hat = jnp.fft.rfftn(f, axes=over_x)
             turned = _times(hat, (first, *phases[1:]))
-            return jnp.fft.irfftn(turned, s=state.grid.shape[:d], axes=over_x), _high(hat, d, real=True)
+            tails = _high(hat, d, real=True), _waves(hat, d, real=True)
+            return jnp.fft.irfftn(turned, s=state.grid.shape[:d], axes=over_x), tails
 
-        f, high = in_blocks(streamed, _swapped(state.f), phases[0])
+        f, (high, waves) = in_blocks(streamed, _swapped(state.f), phases[0])
         f = _swapped(f)
-        share_high = self._share(high, math.prod(state.grid.shape[:d]))
+        num = math.prod(state.grid.shape[:d])
+        share_high, waves = self._share(high, num), self._share(waves, num)
         # Whatever is not finite has by now been spread over all x by a transform.
-        return f, {"spectral_tail_x": share_high, "finite": Finite(jnp.isfinite(f[(0,) * d]).all())}
+        finite = Finite(jnp.isfinite(f[(0,) * d]).all())
+        return f, {"spectral_tail_x": share_high, "waves": waves, "finite": finite}
 
     def _accelerate(self, share: float, state: Density) -> tuple[Array, Info]:
         """f(x, v + tau E), E = grad Gamma * rho."""
@@ -92,17 +112,20 @@ class DensityFlows(_GridFlows):
 
         # The phases are made again in a backward pass, which would store them.
         @partial(jax.checkpoint, prevent_cse=False)
-        def accelerated(f: Array, *field: Array) -> tuple[Array, Array]:
+        def accelerated(f: Array, *field: Array) -> tuple[Array, tuple[Array, tuple[Array, ...]]]:
             hat = jnp.fft.rfftn(f, axes=over_v)
             turned = hat
             for i, axis in enumerate(axes[d:]):
                 factor = powers(tau * unit_wavenumber(axis) * field[i], axis, real=i == d - 1)
                 turned = turned * _placed(factor, d, i)
-            return jnp.fft.irfftn(turned, s=f.shape[d:], axes=over_v), _high(hat, d, real=True)
+            tails = _high(hat, d, real=True), _high_means(hat, d, real=True)
+            return jnp.fft.irfftn(turned, s=f.shape[d:], axes=over_v), tails
 
-        out, high = in_blocks(accelerated, f, *field)
-        edge = Max(_edge(jnp.abs(_still(f)), d) / self.mass)
-        return out, {"spectral_tail_v": self._share(high, math.prod(f.shape[d:])), "boundary_mass": edge}
+        out, (high, means) = in_blocks(accelerated, f, *field)
+        edge = Max(_edge(jnp.abs(_still(f)), _last(d)) / self.mass)
+        info = {"boundary_mass": edge, **self._boundary(f, state.grid, jnp.abs, self.mass)}
+        tail = self._share(_without_mean(high, means, f.shape, real=True), math.prod(f.shape[d:]))
+        return out, {"spectral_tail_v": tail} | info
 
 
 class Amplitude(eqx.Module):
@@ -111,6 +134,7 @@ class Amplitude(eqx.Module):
     hat: Complex[Array, "*grid"]
     grid: Grid
     picture: str = eqx.field(static=True)
+    num_particles: int = eqx.field(static=True)
 
 
 class WaveFlows(_GridFlows):
@@ -128,27 +152,32 @@ class WaveFlows(_GridFlows):
         self.phases = tuple((only.turned_over(),) for (only,) in phases) if self.at_once else phases
 
     def enter(self, state: Wave) -> Amplitude:
-        return Amplitude(state.spectrum(), state.grid, state.picture)
+        return Amplitude(state.spectrum(), state.grid, state.picture, self._particles(state))
 
     def leave(self, carry: Amplitude) -> Wave:
-        return Wave.from_spectrum(carry.hat, carry.grid, carry.picture)
+        return Wave.from_spectrum(carry.hat, carry.grid, carry.picture, carry.num_particles)
+
+    @staticmethod
+    def _particles(state: Wave) -> int:
+        return state.num_particles
 
     def move(self, part: int, share: float, t: RealScalar, carry: Amplitude) -> tuple[Amplitude, Info]:
         stream = self._stream_at_once if self.at_once else self._stream
         hat, info = (stream if part == 0 else self._turn)(share, carry)
-        return Amplitude(hat, carry.grid, carry.picture), info
+        return Amplitude(hat, carry.grid, carry.picture, carry.num_particles), info
 
     def _stream_at_once(self, share: float, state: Amplitude) -> tuple[Array, Info]:
         hat = jnp.fft.fft2(state.hat)
         n, m = hat.shape
         high = _total(square_modulus(_still(hat[n // 3 + 1 : n - n // 3])))
+        waves = _total(square_modulus(_still(hat[1:])))
         # v runs the other way: v_0, v_{m-1}, ..., v_1.
         width = max(m // 16, 1)
         ends = hat[:, : width + 1], hat[:, m - width + 1 :]
         edge = sum(_total(square_modulus(_still(end))) for end in ends)
         total = self.norm * (n * m)
         out = jnp.fft.ifft2(self._kinetic(share)[0].times(hat, None))
-        info = {"spectral_tail_x": Max(high / total), "boundary_mass": Max(edge / total)}
+        info = {"spectral_tail_x": Max(high / total), "waves": Max(waves / total), "boundary_mass": Max(edge / total)}
         return out, info | {"finite": Finite(jnp.isfinite(out[0]).all())}
 
     def _stream(self, share: float, state: Amplitude) -> tuple[Array, Info]:
@@ -156,18 +185,22 @@ class WaveFlows(_GridFlows):
         d, phases = state.grid.half, self._kinetic(share)
         last = _last(d)
 
-        def streamed(alpha: Array, first: KineticPhase) -> tuple[Array, Array]:
+        def streamed(alpha: Array, first: KineticPhase) -> tuple[Array, tuple[Array, Array]]:
             hat = jnp.fft.fftn(alpha, axes=last)
             turned = _times(hat, (first, *phases[1:]))
-            return jnp.fft.ifftn(turned, axes=last), _high(hat, d, real=False)
+            return jnp.fft.ifftn(turned, axes=last), (_high(hat, d, real=False), _waves(hat, d, real=False))
 
         alpha = in_blocks(lambda hat: jnp.fft.ifftn(hat, axes=last), state.hat)
         # The norm of alpha, not of its transform over v.
-        edge = _edge(square_modulus(_still(alpha)), d) * math.prod(alpha.shape[d:]) / self.norm
-        alpha, high = in_blocks(streamed, _swapped(alpha), phases[0])
+        edge = _edge(square_modulus(_still(alpha)), last) * math.prod(alpha.shape[d:]) / self.norm
+        alpha, (high, waves) = in_blocks(streamed, _swapped(alpha), phases[0])
         hat = in_blocks(lambda alpha: jnp.fft.fftn(alpha, axes=last), _swapped(alpha))
-        tail = self._share(high, 1 / math.prod(hat.shape[d:]) * math.prod(hat.shape[:d]))
-        info = {"spectral_tail_x": tail, "boundary_mass": Max(edge)}
+        scale = 1 / math.prod(hat.shape[d:]) * math.prod(hat.shape[:d])
+        info = {
+            "spectral_tail_x": self._share(high, scale),
+            "waves": self._share(waves, scale),
+            "boundary_mass": Max(edge),
+        }
         return hat, info | {"finite": Finite(jnp.isfinite(hat[(0,) * d]).all())}
 
     def _turn(self, share: float, state: Amplitude) -> tuple[Array, Info]:
@@ -184,7 +217,12 @@ class WaveFlows(_GridFlows):
                 hat = hat * _placed(powers(tau * unit_wavenumber(axis) * field[i], axis, turn), d, i)
             return hat
 
-        return turned(state.hat), {"spectral_tail_v": self._share(_high(state.hat, d, real=False), 1)}
+        hat = state.hat
+        high = _high(hat, d, real=False)
+        if d == 1:  # for d > 1 the sums over x change the fusions of the step, and its path by round-off
+            high = _without_mean(high, _high_means(hat, d, real=False), hat.shape, real=False)
+        boundary = self._boundary(hat, state.grid, square_modulus, self.norm)
+        return turned(hat), {"spectral_tail_v": self._share(high, 1), **boundary}
 
     def _forces(self, hat: Array, grid: Grid) -> tuple[tuple[Array, ...], Array | None]:
         """E, d components, and kappa, over x."""
@@ -243,33 +281,69 @@ def _still(x: Array) -> Array:
     return jax.lax.stop_gradient(x)
 
 
+def _upper(hat: Array, axis: int, *, real: bool) -> Array:
+    """The upper third of the wavenumbers of one axis."""
+    num = hat.shape[axis]
+    whole = not (real and axis == hat.ndim - 1)
+    start, stop = (num // 3 + 1, num - num // 3) if whole else (2 * (num - 1) // 3 + 1, num)
+    return jax.lax.slice_in_dim(hat, start, stop, axis=axis)
+
+
+def _counted(square: Array, *, real: bool, from_zero: bool) -> Array:
+    """The sum over a spectrum; of half of one (`real`) all but the lines at 0 and at Nyquist's frequency stand for two."""
+    total = _total(square)
+    if not real:
+        return total
+    return 2 * total - _total(square[..., -1]) - (_total(square[..., 0]) if from_zero else 0)
+
+
 def _high(hat: Array, d: int, *, real: bool) -> Array:
     """Of a transform over the last d axes: the square norm in the upper third of each of them, (1, d)."""
     hat = _still(hat)
-    out = []
+    parts = [
+        _counted(square_modulus(_upper(hat, axis, real=real)), real=real, from_zero=axis != 2 * d - 1)
+        for axis in _last(d)
+    ]
+    return jnp.stack(parts)[None]
+
+
+def _waves(hat: Array, d: int, *, real: bool) -> Array:
+    """Of a transform over x, the last d axes: the square norm of k != 0, (1, 1)."""
+    hat, total = _still(hat), jnp.zeros((), hat.real.dtype)
     for axis in _last(d):
-        num = hat.shape[axis]
-        whole = not (real and axis == 2 * d - 1)
-        start, stop = (num // 3 + 1, num - num // 3) if whole else (2 * (num - 1) // 3 + 1, num)
-        square = square_modulus(jax.lax.slice_in_dim(hat, start, stop, axis=axis))
-        total = _total(square)
-        if real:  # half of a spectrum: all but the lines at 0 and at Nyquist's frequency stand for two
-            ends = _total(square[..., -1]) + (_total(square[..., 0]) if whole else 0)
-            total = 2 * total - ends
-        out.append(total)
-    return jnp.stack(out)[None]
+        # Wavenumber 0 along the axes before it, not along it: slices, which leave the fusions of the step alone.
+        part = jax.lax.slice_in_dim(hat, 1, hat.shape[axis], axis=axis)
+        total = total + _counted(square_modulus(part), real=real, from_zero=axis != 2 * d - 1)
+        hat = jax.lax.slice_in_dim(hat, 0, 1, axis=axis)
+    return total[None, None]
+
+
+def _high_means(hat: Array, d: int, *, real: bool) -> tuple[Array, ...]:
+    """Of a transform over v, (x, xi), the sums over x in the upper third of every axis, (1, ...) each: of k_x = 0."""
+    hat = _still(hat)
+    return tuple(jnp.sum(_upper(hat, axis, real=real), tuple(range(d)))[None] for axis in _last(d))
+
+
+def _without_mean(high: Array, means: tuple[Array, ...], shape: tuple[int, ...], *, real: bool) -> Array:
+    """`_high` of a transform over v less what k_x = 0 has of it."""
+    d = len(means)
+    own = []
+    for i, mean in enumerate(means):
+        square = square_modulus(jnp.sum(mean, 0)[None]) / math.prod(shape[:d])
+        own.append(_counted(square, real=real, from_zero=i != d - 1))
+    return jnp.maximum(jnp.sum(high, 0) - jnp.stack(own), 0)[None]
 
 
 def _total(x: Array) -> Array:
     return jnp.sum(row_sums(x.reshape(x.shape[0], -1)))
 
 
-def _edge(mass: Array, d: int) -> Array:
-    """What lies in the outer sixteenths of the velocity axes, the last d."""
-    out = jnp.zeros((), mass.dtype)
-    for axis in _last(d):
+def _edge(mass: Array, axes: tuple[int, ...], size: Callable[[Array], Array] = lambda x: x) -> Array:
+    """What of size(mass) lies in the outer sixteenths of some axes."""
+    out = jnp.zeros((), mass.real.dtype)
+    for axis in axes:
         num = mass.shape[axis]
         width = max(num // 16, 1)
         for start in (0, num - width):
-            out = out + _total(jax.lax.slice_in_dim(mass, start, start + width, axis=axis))
+            out = out + _total(size(jax.lax.slice_in_dim(mass, start, start + width, axis=axis)))
     return out

@@ -1,13 +1,25 @@
 r"""Homogeneous states f_0(v) per unit length of position, d = 1, analytic in v: for `dispersion_root`, and for the grid."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
-from .._checks import check_integer, check_scalar, check_shape, describe, is_traced, known_array, refuse
+from .._checks import (
+    check_integer,
+    check_scalar,
+    check_shape,
+    describe,
+    is_traced,
+    known_array,
+    refuse,
+    require,
+    same_length,
+    scalar_or_nan,
+)
 from .._printing import Printed
 from .._types import RealScalar, RealScalarLike
 from ..states import Density, Grid
@@ -16,19 +28,19 @@ __all__ = ["Maxwellian", "TwoStream", "perturbed"]
 
 
 class Maxwellian(Printed):
-    r"""$f_0(v) = (2\pi T)^{-1/2} e^{-v^2/(2T)}/\mathrm{length}$, mass 1 on the whole length. Both parameters are
-    differentiable."""
+    r"""$f_0(v) = (2\pi T)^{-1/2} e^{-v^2/(2T)}/\mathrm{length}$, mass 1 on the whole length, that of the torus. Both parameters
+    are differentiable. `length` None: `perturbed` takes that of its grid; calling f_0 raises.
+
+    **Raises:** `ValueError` for a temperature or a length that is not positive; a traced one gives NaN."""
 
     temperature: RealScalar
-    length: RealScalar
+    length: RealScalar | None
 
-    def __init__(self, temperature: RealScalarLike = 1.0, length: RealScalarLike = 1.0):
-        check_scalar("temperature", temperature, positive=True)
-        check_scalar("length", length, positive=True)
-        self.temperature, self.length = known_array(temperature), known_array(length)
+    def __init__(self, temperature: RealScalarLike = 1.0, length: RealScalarLike | None = None):
+        self.temperature, self.length = _positive("temperature", temperature), _length(length)
 
     def __call__(self, v: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
-        t, length = self.temperature.astype(v.dtype), self.length.astype(v.dtype)
+        t, length = self.temperature.astype(v.dtype), _known(self.length).astype(v.dtype)
         return jnp.exp(-v * v / (2 * t)) / jnp.sqrt(2 * math.pi * t) / length
 
     def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -40,17 +52,16 @@ class Maxwellian(Printed):
 
 
 class TwoStream(Printed):
-    r"""Half of the mass at `drift`, half at -`drift`, both of one temperature."""
+    r"""Half of the mass at `drift`, half at -`drift`, both of one temperature; `length` and errors as of `Maxwellian`."""
 
     drift: RealScalar
     temperature: RealScalar
-    length: RealScalar
+    length: RealScalar | None
 
-    def __init__(self, drift: RealScalarLike, temperature: RealScalarLike = 1.0, length: RealScalarLike = 1.0):
+    def __init__(self, drift: RealScalarLike, temperature: RealScalarLike = 1.0, length: RealScalarLike | None = None):
         check_scalar("drift", drift)
-        check_scalar("temperature", temperature, positive=True)
-        check_scalar("length", length, positive=True)
-        self.drift, self.temperature, self.length = known_array(drift), known_array(temperature), known_array(length)
+        self.drift = known_array(drift)
+        self.temperature, self.length = _positive("temperature", temperature), _length(length)
 
     def __call__(self, v: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
         one, drift = Maxwellian(self.temperature, self.length), self.drift.astype(v.dtype)
@@ -64,10 +75,45 @@ class TwoStream(Printed):
         return thermal + jnp.where(below, -drift, drift)
 
 
+def _positive(name: str, value: RealScalarLike) -> RealScalar:
+    return known_array(scalar_or_nan(name, value, positive=True))
+
+
+def _length(value: RealScalarLike | None) -> RealScalar | None:
+    return None if value is None else _positive("length", value)
+
+
+def _known(length: RealScalar | None) -> RealScalar:
+    if length is None:
+        raise refuse(
+            "length", "be given, for f_0 is a density per unit length", "is None",
+            "pass that of the torus, length=2 * math.pi, say",
+        )  # fmt: skip
+    return length
+
+
+def _on_length(f0: Any, length: RealScalar) -> Any:
+    """f_0 on a torus of this length. **Raises:** `ValueError` if it is of another one: its mass there would not be 1."""
+    if not hasattr(f0, "length"):
+        return f0
+    if f0.length is None:
+        return eqx.tree_at(lambda f: f.length, f0, length, is_leaf=lambda x: x is None)
+    same = same_length(f0.length, length)
+    if is_traced(same):
+        return eqx.tree_at(lambda f: f.length, f0, jnp.where(same, f0.length, jnp.nan))
+    require(
+        "f0", same, f0.length, f"have the length of the grid, {float(length):g}, or its mass there is not 1",
+        "pass `length=grid.axes[0].length` to it, or leave the length out", was="has length",
+    )  # fmt: skip
+    return f0
+
+
 def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike, *, number: int = 1) -> Density:
     r"""$f = f_0(v)\,(1 + A\cos kx)$, k = 2 pi number/length of the grid; d = 1. `f0`: any function of v, per unit length.
+    One that has a `length`, as `Maxwellian`, must have that of the grid; if its length is None, it gets it.
 
-    **Raises:** `ValueError` unless the grid has one axis of position and one of velocity and resolves the wave."""
+    **Raises:** `ValueError` unless the grid has one axis of position and one of velocity and resolves the wave, and for an f0
+    of another length (where that is traced, f is NaN)."""
     check_scalar("amplitude", amplitude)
     check_integer("number", number, minimum=1)
     if not isinstance(grid, Grid) or len(grid.axes) != 2:
@@ -84,6 +130,7 @@ def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike,
             "amplitude", "lie in [-1, 1]", f"is {np.asarray(amplitude):g}", "lower it: the density is negative"
         )
     x, v = grid.mesh
+    f0 = _on_length(f0, grid.axes[0].length)
     check_shape("f0", f0, v.shape, v)
     k = 2 * math.pi * number / grid.axes[0].length
     return Density((1 + amplitude * jnp.cos(k * (x - grid.axes[0].start))) * f0(v), grid)

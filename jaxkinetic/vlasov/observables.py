@@ -1,8 +1,15 @@
 r"""Functions of a state: of `Density` or `Wave`, for |alpha|^2 = f, in either picture; means over `Particles`, which tend to
-the same as N grows where the mass is 1. Differentiable."""
+the same as N grows where the mass is 1. Differentiable.
+
+Of the `Wave` of N particles in d = 1 (`num_particles` N, as `PseudoSchrodinger` gives it) f is f_N, its energies are those of
+all N particles, and `momentum` has one component for each particle.
+
+**Raises:** all, `ValueError` for a state of another kind, for values that do not have the shape of their grid, and for
+a potential that a run from this state would refuse."""
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +19,9 @@ from .. import spectral
 from .._checks import check_integer, describe, refuse
 from .._sharding import on_any_mesh
 from .._types import RealScalar
-from ..states import Density, Particles, Wave, square_modulus, volume_element
-from .potentials import AbstractPotential
+from ..states import Density, Particles, Wave, check_particles, square_modulus, volume_element
+from .pair_tables import pair_energy, pair_field
+from .potentials import AbstractPotential, check_potential
 
 __all__ = [
     "AnyState", "State", "casimir", "density", "density_mode", "energy", "hamiltonian", "kinetic_energy",
@@ -27,12 +35,34 @@ AnyState = Density | Wave | Particles
 @on_any_mesh
 def phase_space_density(state: State) -> Float[Array, "*grid"]:
     """f(x, v), on the grid."""
+    _check_grid(state)
     if isinstance(state, Density):
         return state.f
-    if not isinstance(state, Wave):
-        raise refuse("state", "be a Density or a Wave", f"is a {type(state).__name__}", "pass one")
     alpha = state.velocity_picture().alpha
     return alpha.real**2 + alpha.imag**2
+
+
+def _check_grid(state: Any) -> None:
+    """**Raises:** `ValueError` unless f is given on a grid of phase space."""
+    if not isinstance(state, (Density, Wave)):
+        raise refuse("state", "be a Density or a Wave", f"is a {type(state).__name__}", "pass one")
+    place, values = ("f", state.f) if isinstance(state, Density) else ("alpha", state.alpha)
+    if values.shape != state.grid.shape:
+        raise refuse(
+            f"state.{place}", f"have the shape of its grid, {state.grid.shape}", f"has shape {values.shape}",
+            "use `jax.vmap` over replicas",
+        )  # fmt: skip
+    if len(state.grid.axes) % 2:
+        raise refuse(
+            "state", "be given on a grid of phase space, with as many axes of velocity as of position",
+            f"has {len(state.grid.axes)} axes", "add the positions",
+        )  # fmt: skip
+
+
+def _check_bodies(state: Particles, potential: AbstractPotential) -> None:
+    check_particles(state, 2)
+    _positions(state)
+    potential.check_particles(state.dim)
 
 
 @on_any_mesh
@@ -59,7 +89,7 @@ def magnetisation(state: AnyState) -> Complex[Array, ""]:
     if isinstance(state, Particles):
         x = _positions(state)[:, 0]
         return jax.lax.complex(state.mean(jnp.cos(x)), state.mean(jnp.sin(x)))
-    axes, rho = state.grid.axes[: state.grid.half], density(state)
+    rho, axes = density(state), state.grid.axes[: state.grid.half]
     x = spectral.along(axes[0].points, 0, len(axes))
     cell = volume_element(axes)
     return jax.lax.complex(jnp.sum(rho * jnp.cos(x)) * cell, jnp.sum(rho * jnp.sin(x)) * cell)
@@ -67,36 +97,46 @@ def magnetisation(state: AnyState) -> Complex[Array, ""]:
 
 @on_any_mesh
 def momentum(state: AnyState) -> Float[Array, " d"]:
-    """int v f, d components; of particles the mean of v. Kept by the dynamics, and by every step of it, on a torus."""
+    """int v f, d components; of particles the mean of v. Kept by the dynamics, and by every step of it, on a torus, while f is
+    resolved in v and does not reach the ends of its axes: see `systems`."""
     if isinstance(state, Particles):
         return state.mean(state.velocity)
-    grid, f = state.grid, phase_space_density(state)
+    f, grid = phase_space_density(state), state.grid
     return jnp.stack([jnp.sum(f * v) for v in grid.mesh[grid.half :]]) * grid.cell
 
 
 @on_any_mesh
 def kinetic_energy(state: AnyState) -> RealScalar:
-    """int |v|^2 f/2; of particles the mean of |v|^2/2."""
+    """int |v|^2 f/2; of particles the mean of |v|^2/2. Of the wave of N particles that of all of them."""
     if isinstance(state, Particles):
         return state.mean(jnp.sum(state.velocity**2, -1)) / 2
-    grid, f = state.grid, phase_space_density(state)
+    f, grid = phase_space_density(state), state.grid
     return sum((jnp.sum(f * v * v) for v in grid.mesh[grid.half :]), start=jnp.zeros((), f.dtype)) * grid.cell / 2
 
 
 @on_any_mesh
 def potential_energy(state: AnyState, potential: AbstractPotential) -> RealScalar:
-    """(1/2) int rho Gamma * rho: the energy of the field. That of a cosine perturbation of rho goes as its square. Of N
-    particles the mean over ordered pairs of Gamma/2: their energy divided by N."""
+    r"""(1/2) int rho Gamma * rho: the energy of the field. That of a cosine perturbation of rho goes as its square. Of N
+    particles the mean over ordered pairs of Gamma/2: their energy divided by N. Of the wave of N particles
+    $\frac{1}{2(N-1)}\sum_{m\ne n}\int\Gamma(x_m - x_n)\,|\alpha_N|^2$, not divided by N."""
+    check_potential(potential)
     if isinstance(state, Particles):
+        _check_bodies(state, potential)
         pairs = state.num_alive * (state.num_alive - 1)
         return potential.pair_sum(_positions(state), state.alive) / (2 * pairs)
-    axes, rho = state.grid.axes[: state.grid.half], density(state)
+    rho, axes = density(state), state.grid.axes[: state.grid.half]
+    if isinstance(state, Wave) and state.num_particles > 1:
+        potential.check(axes[:1])
+        return jnp.sum(rho * pair_energy(potential, axes)) * volume_element(axes)
+    potential.check(axes)
     return jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2
 
 
 @on_any_mesh
 def energy(state: AnyState, potential: AbstractPotential) -> RealScalar:
-    """H(f), or H_N/N of particles: kinetic and potential. Kept by the dynamics; by a scheme to its order."""
+    r"""H(f), or H_N/N of particles: kinetic and potential. Of the wave of N particles $\mathcal{H}_N = \int H_N
+    |\alpha_N|^2$, $H_N = \sum_m |v_m|^2/2 + \frac{1}{2(N-1)}\sum_{m\ne n}\Gamma(x_m - x_n)$ (NP, section 2): N times that of
+    one of them. Kept by the dynamics; by a scheme to its order."""
     return kinetic_energy(state) + potential_energy(state, potential)
 
 
@@ -118,18 +158,24 @@ def casimir(state: State, fn: Callable[[Float[Array, "*grid"]], Float[Array, "*g
 def hamiltonian(wave: Wave, potential: AbstractPotential) -> RealScalar:
     r"""$H_{Vl} = H_{Ht} = \frac{1}{2i}\int (\tfrac{v^2}{2} + \Gamma*|\alpha|^2)[\bar\alpha, \alpha]
     = \frac12\Big(\int k\cdot v\,|\alpha_k(v)|^2 - \int E\cdot M\Big)$, E = grad Gamma * rho, $M = \int \xi |\hat\alpha|^2 d\xi$
-    (NP, section 2).
+    (NP, section 2). Of the wave of N particles $H_{N,Vl} = \frac{1}{2i}\int H_N\,[\bar\alpha_N, \alpha_N]$, with the force of
+    the others for E.
 
     The generator of the dynamics of alpha, kept by it; 0 for real alpha. It is not the energy."""
     if not isinstance(wave, Wave):
         raise refuse("wave", "be a Wave", f"is a {type(wave).__name__}", "pass jk.Wave(alpha, grid)")
+    check_potential(potential)
+    _check_grid(wave)
+    many = wave.num_particles > 1
+    potential.check(wave.grid.axes[: 1 if many else wave.dim])
     d, axes = wave.dim, wave.grid.axes
     alpha, hat = wave.velocity_picture().alpha, wave.fourier_picture().alpha
     over_x = tuple(range(d))
     modes = square_modulus(jnp.fft.fftn(alpha, axes=over_x)) * wave.grid.cell / math.prod(alpha.shape[:d])
     cell = math.prod((2 * math.pi / v.length for v in axes[d + 1 :]), start=2 * math.pi / axes[d].length)
     square = square_modulus(hat) * cell
-    field = potential.field(jnp.sum(square, tuple(range(d, 2 * d))), axes[:d])
+    rho = jnp.sum(square, tuple(range(d, 2 * d)))
+    field = pair_field(potential, axes[:d]) if many else potential.field(rho, axes[:d])
     out = jnp.zeros((), square.dtype)
     for i, (x, v) in enumerate(zip(axes[:d], axes[d:], strict=True)):
         k, xi = spectral.along(spectral.wavenumbers(x), i, 2 * d), spectral.along(spectral.wavenumbers(v), d + i, 2 * d)

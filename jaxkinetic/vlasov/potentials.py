@@ -7,8 +7,8 @@ derivatives of order 1, 2, 3 are bounded, by C_Gamma.
 
 import abc
 import math
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, cast
 
 import equinox as eqx
 import jax
@@ -18,7 +18,20 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import trigonometric_series
 
-from .._checks import cast_floating, check_scalar, describe, is_traced, known_array, refuse, takes_one
+from .._checks import (
+    FINITE,
+    POSITIVE,
+    Range,
+    cast_floating,
+    check_scalar,
+    describe,
+    is_traced,
+    known_array,
+    refuse,
+    require,
+    same_length,
+    takes_one,
+)
 from .._printing import Printed, printed
 from .._sums import count_true
 from .._types import RealScalar, RealScalarLike
@@ -167,6 +180,7 @@ def _centred(x: Array, mask: Array) -> tuple[Array, Array]:
 class Cosine(AbstractPotential):
     """Gamma = -strength sum_i cos x_i, on a torus of lengths 2 pi: the HMF model in d = 1, attracting for strength > 0."""
 
+    ranges: ClassVar[Mapping[str, Range]] = {"strength": FINITE}
     strength: RealScalar
 
     def __init__(self, strength: RealScalarLike = 1.0):
@@ -193,11 +207,10 @@ class Cosine(AbstractPotential):
 
     def check(self, axes: Axes) -> None:
         for axis in axes:
-            if not is_traced(axis.length) and abs(float(axis.length) / (2 * math.pi) - 1) > 1e-6:
-                raise refuse(
-                    "grid", "have positions on a circle of length 2 pi for Cosine", f"has length {float(axis.length):g}",
-                    "set it so, or take Custom",
-                )  # fmt: skip
+            require(
+                "grid", same_length(axis.length, 2 * math.pi), axis.length,
+                "have positions on a circle of length 2 pi for Cosine", "set it so, or take Custom", was="has length",
+            )  # fmt: skip
 
     @property
     def regular(self) -> bool:
@@ -211,6 +224,7 @@ class Cosine(AbstractPotential):
 class Gaussian(AbstractPotential):
     """Gamma = strength exp(-|x|^2/(2 width^2)); on a torus with all its images."""
 
+    ranges: ClassVar[Mapping[str, Range]] = {"strength": FINITE, "width": POSITIVE}
     strength: RealScalar
     width: RealScalar
 
@@ -246,6 +260,7 @@ class Poisson(AbstractPotential):
     the scheme until that noise shows. Derivatives through these forces raise: they would miss the jumps. Those of the energy
     are right; where two sheets coincide it has a kink, and the mean of both sides is returned."""
 
+    ranges: ClassVar[Mapping[str, Range]] = {"length": POSITIVE, "strength": FINITE}
     length: RealScalar
     strength: RealScalar
 
@@ -289,11 +304,12 @@ class Poisson(AbstractPotential):
 
     def check(self, axes: Axes) -> None:
         for axis in axes:
-            if not is_traced(axis.length, self.length) and abs(float(axis.length) / float(self.length) - 1) > 1e-6:
-                raise refuse(
-                    "grid", f"have positions on a torus of length {float(self.length):g}, that of Poisson",
-                    f"has length {float(axis.length):g}", "pass the grid's length to Poisson",
-                )  # fmt: skip
+            ours = "its `length`" if is_traced(self.length) else f"length {float(self.length):g}"
+            require(
+                "grid", same_length(axis.length, self.length), axis.length,
+                f"have positions on a torus of {ours}, that of Poisson", "pass the grid's length to Poisson",
+                was="has length",
+            )  # fmt: skip
 
     @property
     def regular(self) -> bool:
@@ -307,6 +323,7 @@ class Harmonic(AbstractPotential):
     """Gamma = stiffness |x|^2/2, on the whole space: the box of positions must hold the data. Its derivatives of order 1
     grow, so (Pot) fails."""
 
+    ranges: ClassVar[Mapping[str, Range]] = {"stiffness": FINITE}
     stiffness: RealScalar
 
     def __init__(self, stiffness: RealScalarLike = 1.0):

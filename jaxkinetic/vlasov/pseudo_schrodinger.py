@@ -15,6 +15,7 @@ from .._system import Flows
 from .._types import RealScalar
 from ..states import Axis, Grid, Wave
 from .grid_flows import WaveFlows
+from .pair_tables import pair_field
 from .potentials import AbstractPotential, check_potential
 from .systems import MeanField, in_picture, streamed, turned
 
@@ -28,6 +29,11 @@ _SYMMETRY = 1e-5
 class PseudoFlows(WaveFlows):
     """Streaming as for one particle in N dimensions; the field on particle m is that of the others, and there is no kappa."""
 
+    @staticmethod
+    def _particles(state: Wave) -> int:
+        # A wave that does not say so is one of N particles from here on.
+        return state.dim
+
     def _forces(self, hat: Array, grid: Grid) -> tuple[tuple[Array, ...], Array | None]:
         return pair_field(self._potential, grid.axes[: grid.half]), None
 
@@ -38,7 +44,8 @@ class PseudoSchrodinger(MeanField):
 
     The velocity Fourier transform of (HLv^N), $\partial_t\alpha_N = [H_N, \alpha_N]$: a transport, so that $|\alpha_N|^2$
     solves Liouville's equation of `NBody`, and linear: there is no self-consistent phase. States are symmetric under the
-    exchange of particles, and stay so to round-off. On a torus Gamma is the one the grid sees (`field` of a point mass).
+    exchange of particles, and stay so to round-off. A solution has
+    `num_particles` N, whatever the start says. On a torus Gamma is the one the grid sees (`field` of a point mass).
 
     Conserved by every step: the norm, to round-off; on a torus the momentum too. Cost of a step: 4 N transforms along one axis
     of all num_x^N num_v^N numbers; memory about 6 times the wave's: 8.7 GiB for 24^6 numbers of 8 bytes (1.4 GiB).
@@ -61,6 +68,10 @@ class PseudoSchrodinger(MeanField):
                 "num_particles", "be 2 or 3: the grid has 2 N axes", f"is {num_particles}",
                 "take jk.vlasov.NBody, or `sampled_counting`",
             )  # fmt: skip
+
+    @property
+    def _particle_numbers(self) -> tuple[int, ...]:
+        return 1, self.num_particles
 
     def check_axes(self, grid: Grid) -> None:
         num, axes = self.num_particles, grid.axes
@@ -119,31 +130,6 @@ def _apart(axes: tuple[Axis, ...]) -> bool:
     return bool((known != known[0]).any())
 
 
-def pair_field(potential: AbstractPotential, axes: tuple[Axis, ...]) -> tuple[Float[Array, "*places"], ...]:
-    """(1/(N-1)) sum_{n != m} Gamma'(x_m - x_n) over (x_1, ..., x_N), for every m."""
-    num, axis = len(axes), axes[0]
-    if axis.periodic:
-        point = jnp.zeros(axis.num, axis.length.dtype).at[0].set(1.0) / axis.spacing
-        places = np.arange(axis.num)
-        table = potential.field(point, (axis,))[0][(places[:, None] - places[None, :]) % axis.num]
-    else:
-        x = axis.points
-        table = potential.grad((x[:, None] - x[None, :])[..., None])[..., 0]
-    # At 0 the derivative of an even function, which may be singular; a sum of waves leaves round-off.
-    table = jnp.where(np.eye(axis.num, dtype=bool), 0, table)
-    out = []
-    for m in range(num):
-        total = jnp.zeros((1,) * num, table.dtype)
-        for n in range(num):
-            if n != m:
-                pair = table if m < n else table.T
-                shape = [1] * num
-                shape[m] = shape[n] = axis.num
-                total = total + pair.reshape(shape)
-        out.append(jnp.broadcast_to(total, (axis.num,) * num) / (num - 1))
-    return tuple(out)
-
-
 def product_wave(wave: Wave, num_particles: int) -> Wave:
     """alpha(z_1) ... alpha(z_N) on the grid of N particles, from one wave in d = 1, in its picture.
 
@@ -161,11 +147,14 @@ def product_wave(wave: Wave, num_particles: int) -> Wave:
         one = [1] * (2 * num)
         one[m], one[num + m] = x.num, v.num
         out = out * wave.alpha.reshape(one)
-    return Wave(out, Grid(*[x] * num, *[v] * num), wave.picture)
+    return Wave(out, Grid(*[x] * num, *[v] * num), wave.picture, num)
 
 
 def first_marginal(wave: Wave) -> Float[Array, "num_x num_v"]:
-    """int |alpha_N|^2 over all particles but the first, (num_x, num_v)."""
+    """int |alpha_N|^2 over all particles but the first, (num_x, num_v). **Raises:** `ValueError` for a wave of one particle."""
+    if not isinstance(wave, Wave) or wave.dim < 2:
+        was = "is of one" if isinstance(wave, Wave) else f"is a {type(wave).__name__}"
+        raise refuse("wave", "be of two particles or more", was, "pass the solution of PseudoSchrodinger")
     num = wave.dim
     wave = wave.velocity_picture()
     others = tuple(m for m in range(2 * num) if m not in (0, num))

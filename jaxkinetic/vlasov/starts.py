@@ -10,9 +10,9 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from .._checks import check_integer, check_scalar, describe, is_traced, refuse
+from .._checks import check_integer, describe, refuse, scalar_or_nan
 from .._types import Key, RealScalarLike
-from ..initial import floating, kepler, sizes
+from ..initial import AMPLITUDE, floating, kepler, sizes
 from ..states import Particles
 
 __all__ = ["quiet_start", "random_start"]
@@ -30,7 +30,7 @@ def random_start(
     """Independent particles. Differentiable in the amplitude, |A| < 1, and in the parameters of `f0`.
 
     **Arguments:** `f0`: a `Maxwellian` or `TwoStream`, or an object of yours with `length` and `velocities(u)`, which maps
-    uniform numbers to velocities. **Raises:** `ValueError` for |A| > 1."""
+    uniform numbers to velocities. **Raises:** `ValueError` for |A| > 1 (a traced one gives NaN), and an f0 without length."""
     num_particles, _, dtype = sizes(key, num_particles, 1, dtype)
     u, w = jax.random.uniform(key, (2, num_particles), dtype)
     return Particles(*_mapped(f0, u, w, amplitude, number))
@@ -44,7 +44,7 @@ def quiet_start(
     Modes of the density err by O(log N/N) instead of N^{-1/2}; momentum, and the density's sine modes, vanish to round-off. A
     linear instability then grows from A, not from noise. No key. Differentiable as `random_start`; f_0 must be even.
 
-    **Raises:** `ValueError` for an odd number of particles and for |A| > 1."""
+    **Raises:** `ValueError` for an odd number of particles, for |A| > 1 (a traced one gives NaN), and an f0 without length."""
     dtype = floating(dtype)
     num = check_integer("num_particles", num_particles, minimum=2)
     if num % 2:
@@ -60,14 +60,12 @@ def _mapped(
     f0: Any, u: Float[Array, " N"], w: Float[Array, " N"], amplitude: RealScalarLike, number: int
 ) -> tuple[Float[Array, "N 1"], Float[Array, "N 1"]]:
     """(velocities, positions), (N, 1) each: u to positions in [0, length), w to velocities."""
-    check_scalar("amplitude", amplitude)
+    amplitude = scalar_or_nan("amplitude", amplitude, within=AMPLITUDE)
     check_integer("number", number, minimum=1)
     if not hasattr(f0, "velocities") or not hasattr(f0, "length"):
         raise refuse("f0", "have `length` and `velocities`", f"is {describe(f0)}", "pass jk.vlasov.Maxwellian(), say")
-    if not is_traced(amplitude) and np.abs(np.asarray(amplitude)) > 1:
-        raise refuse(
-            "amplitude", "lie in [-1, 1]", f"is {np.asarray(amplitude):g}", "lower it: the density is negative"
-        )
+    if f0.length is None:
+        raise refuse("f0", "have a length", "has none", "pass that of the torus, Maxwellian(length=2 * math.pi), say")
     theta = kepler(jnp.asarray(amplitude, u.dtype), 2 * math.pi * number * u)
     x = theta * (jnp.asarray(f0.length, u.dtype) / (2 * math.pi * number))
     return f0.velocities(w)[:, None], x[:, None]

@@ -440,7 +440,7 @@ def test_dispersion_roots_of_other_cases(potential, f0, k, scale, known):
 @pytest.mark.parametrize(
     ("potential", "f0", "sentence"),
     [
-        (V.Cosine(), V.TwoStream(10.0), r"`f0` must decay by \|v\| = 14, 14 times `scale`"),
+        (V.Cosine(), V.TwoStream(10.0, 1.0, CIRCLE), r"`f0` must decay by \|v\| = 14, 14 times `scale`"),
         (V.Cosine(), lambda v: jnp.abs(v), "`f0` must be an analytic function of a complex velocity"),
         (V.Cosine(), lambda v: np.exp(-v * v), "`f0` must be an analytic function of a complex velocity"),
         (3.0, V.Maxwellian(), "`potential` must be a potential"),

@@ -191,8 +191,9 @@ def test_bound_of_regular_potentials(potential):
 @pytest.mark.parametrize("system", [V.Vlasov, V.HamiltonVlasov, V.HamiltonHartree])
 def test_stats_of_an_unresolved_grid(system):
     """Free streaming filaments: resolved at first, lost later, in v alone; and a box that is too small in v shows at its
-    ends. The share of the norm in the upper third of the wavenumbers of v is known: f = M(v)(1 + A cos(x - v t)).
-    Catches the two axes exchanged, and a share of the final step alone."""
+    ends. Of the perturbation's norm the share in the upper third of the wavenumbers of v is known, for f = M(v) (1 + A cos(x
+    - v t)).
+    Catches the two axes exchanged, a share of the final step alone, and one of the whole norm."""
     g = grid(16, 64, 6.0)
     x, v = g.mesh
     f = (1 + 0.5 * jnp.cos(x)) * jnp.exp(-(v**2) / 2) / (2 * math.pi) ** 1.5
@@ -202,11 +203,12 @@ def test_stats_of_an_unresolved_grid(system):
         return jk.simulate(system(V.Cosine(0.0)), state, dt=t / 10, num_steps=10).stats
 
     early, late = stats(2.0), stats(15.0)
-    assert early["spectral_tail_v"] < 1e-9 < 1e-3 < late["spectral_tail_v"] < 1
+    # Of alpha the perturbation is a thirtieth.
+    assert early["spectral_tail_v"] < (1e-9 if system is V.Vlasov else 3e-8) < 1e-3 < late["spectral_tail_v"] < 1
     assert late["spectral_tail_x"] < 1e-8
     assert early["boundary_mass"] < 1e-5
     if system is V.Vlasov:
-        hat = np.fft.fft(np.asarray((1 + 0.5 * jnp.cos(x - v * 14.25)) * jnp.exp(-(v**2) / 2)), axis=1)
+        hat = np.fft.fft(np.asarray(0.5 * jnp.cos(x - v * 14.25) * jnp.exp(-(v**2) / 2)), axis=1)
         number = np.abs(np.fft.fftfreq(64, 1 / 64))
         known = np.sum(np.abs(hat[:, number * 3 > 64]) ** 2) / np.sum(np.abs(hat) ** 2)
         np.testing.assert_allclose(late["spectral_tail_v"], known, rtol=1e-6)
@@ -221,7 +223,7 @@ def test_stats_of_an_unresolved_grid(system):
 
 def start(**changes):
     g = changes.pop("grid", grid())
-    return V.perturbed(V.Maxwellian(1.0, 2 * math.pi), g, 0.1)
+    return V.perturbed(V.Maxwellian(), g, 0.1)
 
 
 @pytest.mark.parametrize(

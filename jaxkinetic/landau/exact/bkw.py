@@ -14,7 +14,7 @@ from jaxtyping import ArrayLike, Float, Real
 from numpy.polynomial import Polynomial
 
 from ... import _bkw
-from ..._checks import check_integer, check_scalar, refuse
+from ..._checks import check_integer, check_scalar, refuse, scalar_or_nan
 from ..._inputs import check_key, known_numbers, known_times
 from ..._types import Key, RealScalarLike, Values, ValuesLike
 from ...states import Particles, check_particles
@@ -57,9 +57,9 @@ def ornstein_uhlenbeck(key: Key, state: Particles, t: RealScalarLike) -> Particl
     operator acts on isotropic f of temperature 1 as that of an Ornstein-Uhlenbeck process. Differentiable in t > 0: at 0 the
     derivative of a path is infinite.
 
-    **Raises:** `ValueError` for t < 0.
+    **Raises:** `ValueError` for t < 0; a traced one gives NaN.
     """
-    check_scalar("t", t, nonnegative=True)
+    t = scalar_or_nan("t", t, nonnegative=True)
     check_key("key", key)
     check_particles(state, 1)
     v = state.velocity

@@ -6,7 +6,7 @@ MUTATIONS = [
     Mutation(
         "psqm-n",
         "The force in the N-particle equation for the amplitude is divided by N instead of N - 1.",
-        VLASOV + "pseudo_schrodinger.py",
+        VLASOV + "pair_tables.py",
         "jnp.broadcast_to(total, (axis.num,) * num) / (num - 1)",
         "jnp.broadcast_to(total, (axis.num,) * num) / num",
         tests("laws/test_pseudo_schrodinger.py", "test_solution_by_characteristics[cosine]"),
@@ -14,9 +14,9 @@ MUTATIONS = [
     Mutation(
         "psqm-pairing",
         "The force of one particle on the other has the sign of the other one.",
-        VLASOV + "pseudo_schrodinger.py",
-        "pair = table if m < n else table.T",
-        "pair = table",
+        VLASOV + "pair_tables.py",
+        "_of_pair(table if m < n else table.T, m, n, num)",
+        "_of_pair(table, m, n, num)",
         tests("laws/test_pseudo_schrodinger.py", "test_solution_by_characteristics[cosine]"),
     ),
     Mutation(

@@ -149,8 +149,8 @@ MUTATIONS = [
         "leap-even-q",
         "Tau leaping over an even number of slots uses q = N instead of N - 1.",
         PAIRS + "tau_leap.py",
-        "* (even - 1) * rate",
-        "* even * rate",
+        "factor = of_rate(system.clock(num_alive) * dt) * (even - 1)",
+        "factor = of_rate(system.clock(num_alive) * dt) * even",
         tests("laws/test_microcanonical.py", "test_tau_leaping_of_one_pair[constant_rate]"),
     ),
     Mutation(

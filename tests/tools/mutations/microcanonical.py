@@ -73,8 +73,8 @@ MUTATIONS = [
         "mbc-concrete-angle-above-pi",
         "An angle above pi is accepted.",
         LANDAU + "microcanonical.py",
-        "if np.asarray(epsilon).item() > _PI:",
-        "if False:",
+        '"be an angle in (0, pi]", "lower it", high=_PI)',
+        '"be an angle in (0, pi]", "lower it")',
         tests("laws/test_microcanonical_limits.py", "test_argument_errors"),
     ),
     Mutation(

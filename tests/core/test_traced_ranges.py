@@ -1,0 +1,147 @@
+"""Traced parameters out of range: a run ends with a fault that names the parameter, other functions give NaN."""
+
+import logging
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import CIRCLE
+
+import jaxkinetic as jk
+
+B, L, V, D = jk.boltzmann, jk.landau, jk.vlasov, jk.diagnostics
+KEY = jax.random.key(0)
+
+
+def particles(num=4, dim=3) -> jk.Particles:
+    return jk.Particles(np.random.default_rng(0).normal(size=(num, dim)))
+
+
+def bodies() -> jk.Particles:
+    return jk.Particles(np.ones((3, 1)), np.arange(3.0)[:, None])
+
+
+def grid(length=CIRCLE) -> jk.Grid:
+    return jk.Grid(jk.Axis(0.0, length, 4), jk.Axis(-5.0, 10.0, 8, periodic=False))
+
+
+def density(g: jk.Grid) -> jk.Density:
+    return jk.Density(jnp.exp(-(g.mesh[1] ** 2)), g)
+
+
+# A system and a state from a number; one that is in range, one that is not, and the sentence.
+CASES = {
+    "annihilation": (
+        lambda a: (B.KacWalk(B.Maxwell(), 5.0, a), particles()), 0.5, 2.0, r"`annihilation` must be in \[0, 1\], but is 2"
+    ),
+    "negative": (lambda a: (B.KacWalk(B.Maxwell(), 5.0, a), particles()), 0.5, -1.0, "`annihilation` .*, but is -1"),
+    "volume": (lambda a: (B.KacWalk(B.Maxwell(), a), particles()), 5.0, -5.0, "`volume` must be positive, but is -5"),
+    "vhs": (
+        lambda a: (B.KacWalk(B.VariableHardSphere(a), 5.0), particles()), 1.0, 2.5, r"`gamma` must be in \[0, 2\], but is 2.5"
+    ),
+    "hard": (lambda a: (B.KacWalk(B.HardSphere(a), 5.0), particles()), 1.0, -1.0, "`strength` must be positive"),
+    "gamma": (lambda a: (L.Kac(L.PowerLaw(a)), particles()), -3.0, -3.5, "`gamma` must be at least -d = -3, but is -3.5"),
+    "softening": (lambda a: (L.Kac(L.PowerLaw(0.0, 1.0, a)), particles()), 0.1, -0.1, "`softening` must not be negative"),
+    "nan": (lambda a: (L.Kac(L.Maxwell(a)), particles()), 1.0, np.nan, "`strength` must not be negative, but is nan"),
+    "angle": (lambda a: (L.Microcanonical(L.Maxwell(), "fixed_angle", a), particles()), 3.0, 3.5, "`epsilon` must be an angle"),
+    "floor": (
+        lambda a: (L.Microcanonical(L.PowerLaw(-1.0), "constant_rate", 0.1, a), particles()), 0.1, -0.1, "`floor` must be"
+    ),
+    "elliptic": (
+        lambda a: (L.MatrixSqrt(L.Trigonometric([[0], [1]], jnp.stack([jnp.ones_like(a), a]))), particles(4, 1)),
+        0.5, -1.5, "`interaction` must be elliptic",
+    ),
+    "width": (lambda a: (V.NBody(V.Gaussian(1.0, a)), bodies()), 1.0, -1.0, "`width` must be positive, but is -1"),
+    "poisson": (lambda a: (V.Vlasov(V.Poisson(a)), density(grid())), CIRCLE, 5.0, "`grid` must have .*, but has length 6.28"),
+    "axis": (lambda a: (V.Vlasov(V.Gaussian()), density(grid(a))), CIRCLE, -5.0, "`length` must be positive, but is -5"),
+}  # fmt: skip
+
+
+def result(make, **options):
+    """A jitted run of one step, as a function of the number."""
+
+    @jax.jit
+    def run(number, dt=0.01):
+        system, state = make(number)
+        scheme = system.default_scheme()
+        key = KEY if scheme.needs_key else None
+        return jk.simulate(system, state, key=key, dt=dt, num_steps=1, **options).result
+
+    return run
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_traced_parameter_out_of_range_is_named(name):
+    """Catches a run with a probability of 2, or a law that is too singular, which finishes without a word because its
+    parameter was traced."""
+    make, good, bad, sentence = CASES[name]
+    run = result(make, throw=False)
+    assert str(run(good)) == "finished"
+    assert run(good).parameter == -1
+    failed = run(bad)
+    assert failed.code != jk.Result.FINISHED
+    with pytest.raises(AssertionError, match=sentence):
+        raise AssertionError(str(failed))
+
+
+def test_traced_step_and_several_runs(caplog):
+    """dt, and one replica of three under `vmap`; with `throw` the error names the parameter. Catches a check that is made for
+    parameters of the system alone, and an error that does not say which."""
+    make = CASES["annihilation"][0]
+    run = result(make, throw=False)
+    assert "`dt` must be positive, but is -0.1" in str(run(0.5, -0.1))
+    several = jax.vmap(run)(jnp.asarray([0.1, 1.5, 0.2]))
+    assert several.code.tolist() == [0, jk.Result.OUT_OF_RANGE, 0]
+    assert "but is 1.5; it is a probability. (1 of 3 runs)" in str(several)
+    # JAX logs the error too.
+    caplog.set_level(logging.CRITICAL, logger="jax._src.callback")
+    with pytest.raises(Exception, match="`annihilation` must be in"):
+        result(make)(1.5)
+
+
+def test_known_parameter_that_was_replaced():
+    """Catches a parameter that `eqx.tree_at` put out of range after the constructor's check."""
+    walk = eqx.tree_at(lambda w: w.annihilation, B.KacWalk(B.Maxwell(), 5.0), jnp.asarray(2.0))
+    with pytest.raises(ValueError, match="`annihilation` must be in"):
+        jk.simulate(walk, particles(), key=KEY, dt=0.1, num_steps=1)
+
+
+OUTSIDE = {
+    "temperature": (lambda a: jk.initial.maxwellian(KEY, 4, 2, temperature=a).velocity, 1.0, -1.0),
+    "beta": (lambda a: jk.initial.bkw(KEY, 4, 3, beta=a).velocity, 0.3, 0.9),
+    "torus": (lambda a: jk.initial.torus_mode(KEY, 4, [1], a).velocity, 0.5, 1.5),
+    "quiet": (lambda a: V.quiet_start(V.Maxwellian(1.0, CIRCLE), 4, a).position, 0.5, 1.5),
+    "twisted": (lambda a: V.PerturbedAmplitude(V.Maxwellian(1.0, CIRCLE), a)(jnp.ones(2), jnp.ones(2)).real, 0.5, 1.0),
+    "gaussian": (lambda a: V.GaussianAmplitude(a * jnp.eye(2))(jnp.ones(2), jnp.ones(2)).real, 0.5, -1.0),
+    "ou": (lambda a: L.exact.ornstein_uhlenbeck(KEY, particles(), a).velocity, 0.5, -0.5),
+    "bandwidth": (lambda a: D.kde_entropy(particles(), bandwidth=a), 0.5, -0.5),
+    "box": (lambda a: D.rescaled_density(particles(), volume=a), 0.5, -0.5),
+    "length": (lambda a: V.perturbed(V.Maxwellian(1.0, a), grid(), 0.1).f, CIRCLE, 5.0),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_functions_outside_of_runs_give_nan(name):
+    """Catches a start or a diagnostic that returns numbers for a traced parameter out of range."""
+    fn, good, bad = OUTSIDE[name]
+    fn = jax.jit(fn)
+    assert np.isfinite(fn(good)).all()
+    assert np.isnan(fn(bad)).all()
+
+
+def test_homogeneous_state_has_the_mass_of_its_grid():
+    """A `Maxwellian` without length takes that of the grid, one of another length raises, and nothing is evaluated for a length
+    that nobody gave. Catches a mass of 12.6 from a default length of 1."""
+    long = grid(2 * CIRCLE)
+    for f0 in (V.Maxwellian(0.5), V.TwoStream(1.0, 0.3)):
+        np.testing.assert_allclose(V.perturbed(f0, long, 0.1).mass, 1, rtol=0.05)
+        with pytest.raises(ValueError, match="`length` must be given"):
+            f0(jnp.ones(2))
+        with pytest.raises(ValueError, match="`f0` must have a length"):
+            V.quiet_start(f0, 4)
+    with pytest.raises(ValueError, match=r"`f0` must have the length of the grid, 12.5664, .* but has length 6.28319"):
+        V.perturbed(V.Maxwellian(0.5, CIRCLE), long, 0.1)
+    with pytest.raises(ValueError, match="`f0` must have a length"):
+        V.PerturbedAmplitude(V.Maxwellian(0.5), 0.1)
