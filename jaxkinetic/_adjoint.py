@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ._checks import check_scalar, is_traced, refuse
 from ._printing import Printed
@@ -259,7 +260,7 @@ class Reversible(Direct):
             order = jnp.clip(jnp.floor(jnp.log10(jnp.where(far, error, 1))) + 9, 0, 9)
             order = jnp.where(jnp.isfinite(error), order, 10).astype(jnp.int32)
             return eqx.branched_error_if(gradients, far, order, [_far(self.tolerance, n - 9) for n in range(11)])
-        return jax.tree.map(lambda g: jnp.where(far, jnp.full((), jnp.nan, g.dtype), g), gradients)
+        return jax.tree.map(lambda g: jnp.where(far, np.asarray(np.nan, g.dtype), g), gradients)
 
 
 def _far(tolerance: float, order: int) -> str:

@@ -172,7 +172,7 @@ def scalar_or_nan(
     if not is_traced(value):
         return value
     value = known_array(value)
-    return jnp.where(within.holds(value), value, jnp.full((), jnp.nan, value.dtype))
+    return jnp.where(within.holds(value), value, np.asarray(np.nan, value.dtype))
 
 
 def check_bool(argument: str, value: Any) -> bool:

@@ -15,9 +15,10 @@ from ._laws import hashable
 from ._printing import printed
 from ._progress import Progress, check_progress
 from ._reductions import AbstractReduction
+from ._run_words import run_words, same_in_batches
 from ._save import Save
 from ._sharding import automatic, automatic_mesh, explicit_context
-from ._simulate import check_start, clock_of, run_words, same_in_batches, simulate
+from ._simulate import check_start, clock_of, simulate
 from ._solution import Solution, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, RealScalarLike, State

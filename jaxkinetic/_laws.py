@@ -93,7 +93,7 @@ class _ByIdentity:
 
 def hashable(fn: Any) -> Any:
     """`fn`, or the same as something that a jitted function can keep its program for."""
-    if not jax.tree_util.all_leaves([fn]):
+    if not callable(fn) or not jax.tree_util.all_leaves([fn]):
         return fn
     try:
         hash(fn)

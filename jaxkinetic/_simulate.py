@@ -31,6 +31,7 @@ from ._checks import (
 )
 from ._fingerprint import Remembered, difference
 from ._progress import Progress, check_progress
+from ._run_words import run_words
 from ._save import Context, Contextual, Save
 from ._sharding import automatic
 from ._solution import Result, Solution, joined_limits, raise_or_mark, warn
@@ -352,39 +353,9 @@ def _concrete_schemes(cls: type) -> set[type]:
     return below | ({cls} if hasattr(cls, "requires") and not inspect.isabstract(cls) else set())
 
 
-def run_words(key: Any) -> Words:
-    """The two words that, with the absolute step and the idents, determine all noise of a run."""
-    if key is None:
-        return jnp.zeros(2, jnp.uint32)
-    if isinstance(key, np.ndarray) and key.dtype == np.uint32:
-        key = jnp.asarray(key)
-    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
-    legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32
-    if not (typed or (legacy and key.shape == jax.eval_shape(lambda: jax.random.PRNGKey(0)).shape)):
-        raise refuse("key", "be one JAX key", f"is {describe(key)}", "pass key=jax.random.key(seed)")
-    return _bits(key) if same_in_batches(key) else _bits_one_by_one(key)
-
-
-def same_in_batches(key: Key) -> bool:
-    """Whether `jax.vmap` over keys draws what each of them draws alone, which JAX promises for its default kind alone: "rbg"
-    draws for all of them from the first one."""
-    return str(jax.random.key_impl(key)) == "threefry2x32"
-
-
-@jax.jit
-def _bits(key: Key) -> Words:
-    return jax.random.bits(key, (2,), jnp.uint32)
-
-
 def _no_result(dtype: jnp.dtype) -> Result:
     """That of a run without a fault so far."""
     return Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32), jnp.zeros(2, dtype))
-
-
-@jax.jit
-@jax.custom_batching.sequential_vmap
-def _bits_one_by_one(key: Key) -> Words:
-    return jax.random.bits(key, (2,), jnp.uint32)
 
 
 def _judged(result: Result, step: Array, carry: PyTree, info: dict[str, Any]) -> Result:

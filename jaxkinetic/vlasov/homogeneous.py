@@ -3,6 +3,7 @@ r"""Homogeneous states f_0(v) per unit length of position, d = 1, analytic in v:
 import math
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -7,6 +7,12 @@ from jaxtyping import Array, Float
 from ..states import Axis
 from .potentials import AbstractPotential
 
+__all__ = ["pair_energy", "pair_field"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def pair_field(potential: AbstractPotential, axes: tuple[Axis, ...]) -> tuple[Float[Array, "*places"], ...]:
     """(1/(N-1)) sum_{n != m} Gamma'(x_m - x_n) over (x_1, ..., x_N), for every m."""

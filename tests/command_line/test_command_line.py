@@ -109,7 +109,7 @@ def test_run_output(name, finished):
     assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "result.json", "result.npz"]
     if name == "maxwell-bkw":
         assert "mean nothing. Take more particles or replicas." in printed
-        assert re.search(r"Entropy-decay rate: \S+ \+- \S+ fitted, \d+\.\d+ exact", printed)
+        assert re.search(r"Entropy-decay rate: \S+ \+- \S+ \(95 %: \S+ to \S+\) fitted, \d+\.\d+ exact", printed)
 
 
 @pytest.mark.timeout(240)

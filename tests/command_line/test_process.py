@@ -20,7 +20,7 @@ wait = float(sys.argv.pop())
 
 class Listing:
     def __format__(self, _):
-        return repr(sorted(os.listdir("x"))) + " " * 100_000
+        return repr(sorted(n for n in os.listdir("x") if n[0] != ".")) + " " * 100_000
 
 def run(options, watch):
     watch.partial.save("x", 0, [np.arange(3.0)])

@@ -12,7 +12,7 @@ import pytest
 from helpers import count_traces
 
 import jaxkinetic as jk
-from jaxkinetic._simulate import run_words
+from jaxkinetic._run_words import run_words
 from jaxkinetic_kernels import fold_in
 
 pytestmark = pytest.mark.newest

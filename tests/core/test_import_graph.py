@@ -19,7 +19,7 @@ FAMILIES = ("landau", "boltzmann", "vlasov")
 LAYERS = (
     ("_types", "_checks", "_batches", "_implicit", "_files", "_guard", "_bkw", "_fingerprint", "_contents",
      "_lock", "_trees", "_memory", "_printing", "_progress", "_student", "_residuals", "_double_precision", "_host",
-     "_sharding", "_signals", "_sums", "_laws", "_inputs"),
+     "_sharding", "_signals", "_sums", "_laws", "_inputs", "_run_words"),
     ("states", "_system"),
     ("_save", "_adjoint", "_checkpoint", "_solution", "_simulate", "_ensemble", "_iterate", "_reductions",
      "random", "spectral", "schemes",

@@ -165,7 +165,7 @@ def test_single_precision_and_platforms():
     state = start("cosine")
     state = jk.Wave(state.alpha.astype(jnp.complex64), state.grid, state.picture)
     out = run("cosine", state, save=jk.Save(every=2, observe={"m": V.momentum}))
-    floats = jax.tree.leaves(eqx.filter((out.final, out.observed, out.times), eqx.is_inexact_array))
+    floats = jax.tree.leaves(eqx.filter((out.final, out.observed), eqx.is_inexact_array))
     assert {x.dtype for x in floats} == {np.dtype(np.float32), np.dtype(np.complex64)}
 
     def value(strength):

@@ -326,7 +326,7 @@ MUTATIONS = [
     Mutation(
         "legacy-key",
         "A legacy key as a NumPy array raises.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_run_words.py",
         "if isinstance(key, np.ndarray) and key.dtype == np.uint32:",
         "if False:",
         tests("core/test_simulate.py", "test_unusual_input_that_is_fine"),

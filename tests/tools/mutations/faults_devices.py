@@ -49,7 +49,7 @@ MUTATIONS = [
     Mutation(
         "words-drawn-in-a-batch",
         "The words of runs are drawn for a batch at once, whatever the kind of key.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_run_words.py",
         "return _bits(key) if same_in_batches(key) else _bits_one_by_one(key)",
         "return _bits(key)",
         tests(_ENSEMBLE, "test_words_of_a_key_in_a_batch"),

@@ -94,7 +94,7 @@ MUTATIONS = [
         "failed-run-continues",
         "The checkpoint of a failed run continues and ends as finished.",
         "jaxkinetic/_simulate.py",
-        "not is_traced(ended) and not np.all(np.asarray(ended.ok)):",
+        "not is_traced(ended) and not np.all(np.asarray(ended.code) == Result.FINISHED):",
         "not is_traced(ended) and False:",
         tests(HOLDS, "test_failed_run_does_not_continue"),
     ),
