@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 # Nodes in the correlation rho; log-likelihood below its maximum that counts as 0; numbers that are handled at once.
-_NODES, _NEGLIGIBLE, _AT_ONCE = 48, 18.0, 1 << 18
+_NODES, _NEGLIGIBLE, _AT_ONCE = 47, 18.0, 1 << 18
 # Lengths up to which the nodes stay where they are, and up to which they move once to where the likelihood is large; beyond,
 # twice. In log(1 - rho) the likelihood is at least T^{-1/2} wide; a spacing of twice that width would do.
 _RESOLVED, _ONCE = 128, 8192
@@ -71,10 +71,11 @@ def covariance_of_one_run(
         return quadratic_form(steps(rho), noisy)
 
     def at_once(f, nodes: Array):
-        batch = min(_NODES, max(1, _AT_ONCE // s.shape[0]))
-        while _NODES % batch:
+        num_nodes = nodes.shape[0]
+        batch = min(num_nodes, max(1, _AT_ONCE // s.shape[0]))
+        while num_nodes % batch:
             batch -= 1
-        return jax.vmap(f)(nodes) if batch == _NODES else jax.lax.map(f, nodes, batch_size=batch)
+        return jax.vmap(f)(nodes) if batch == num_nodes else jax.lax.map(f, nodes, batch_size=batch)
 
     def narrowed(_: Array, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         """The part of the bracket in which the likelihood is not negligible, with one node more at either end."""
@@ -94,16 +95,14 @@ def covariance_of_one_run(
         rounds = 1 if s.shape[0] <= _ONCE else 2
         bracket = jax.lax.stop_gradient(jax.lax.fori_loop(0, rounds, narrowed, bracket))
     nodes = jax.lax.stop_gradient(_nodes(*bracket))
-    alone = jnp.zeros((), s.dtype)
-    (first, first_variance), first_form = log_likelihood(alone), covariance(alone)
-    (value, variance), form = at_once(lambda rho: (log_likelihood(rho), covariance(rho)), nodes)
+    # Independent residuals, then correlated ones: one copy of the program for both.
+    every = jnp.concatenate([jnp.zeros(1, s.dtype), nodes])
+    (value, variance), forms = at_once(lambda rho: (log_likelihood(rho), covariance(rho)), every)
     borders = jnp.concatenate([nodes[:1], (nodes[1:] + nodes[:-1]) / 2, nodes[-1:]])
     cells = jnp.diff(borders) / most
     prior = jnp.concatenate([jnp.ones(1, s.dtype), cells])
-    log_weights = jnp.concatenate([first[None], value]) + jnp.log(jnp.maximum(prior, jnp.finfo(s.dtype).tiny))
-    weights = jax.nn.softmax(log_weights)
-    forms = jnp.concatenate([first_form[None], form])
-    mean = jnp.tensordot(weights * jnp.concatenate([first_variance[None], variance]), forms, axes=1)
+    weights = jax.nn.softmax(value + jnp.log(jnp.maximum(prior, jnp.finfo(s.dtype).tiny)))
+    mean = jnp.tensordot(weights * variance, forms, axes=1)
     tau = jnp.where(nodes > 0, -mean_gap / jnp.log(jnp.where(nodes > 0, nodes, 0.5)), 0)
     bread = jnp.linalg.inv(normal)
     return bread @ mean @ bread, weights[1:] @ tau

@@ -194,24 +194,26 @@ def _loss(p: Array, data: _Data) -> Array:
 def _predicted(data: _Data) -> tuple[Array, Array]:
     """(growth, frequency, a, b) from y_{n+2L} = c_1 y_{n+L} + c_0 y_n, at the lag L that fits best, and whether any fits."""
     num = jnp.sum(data.counts)
-    lags = [2**k for k in range(_LAGS) if 2**k * 4 <= data.s.shape[0]]
-    found = [_at_lag(data, lag) for lag in lags]
-    losses = jnp.stack([_loss(p, data) for p, _ in found])
-    usable = jnp.stack([oscillates & (4 * lag <= num) for lag, (_, oscillates) in zip(lags, found, strict=True)])
-    usable &= jnp.isfinite(losses)
+    lags = 2 ** jnp.arange(min(_LAGS, (data.s.shape[0] // 4).bit_length()))
+    # One copy of the program for all lags.
+    found, oscillates = jax.lax.map(partial(_at_lag, data), lags)
+    losses = jax.vmap(_loss, (0, None))(found, data)
+    usable = oscillates & (4 * lags.astype(num.dtype) <= num) & jnp.isfinite(losses)
     best = jnp.argmin(jnp.where(usable, losses, jnp.finfo(losses.dtype).max))
-    return jnp.stack([p for p, _ in found])[best], usable.any()
+    return found[best], usable.any()
 
 
-def _at_lag(data: _Data, lag: int) -> tuple[Array, Array]:
+def _at_lag(data: _Data, lag: Array) -> tuple[Array, Array]:
     s, y, counts = data
-    new = y[2 * lag :]
-    old, middle = counts[2 * lag :] * y[: -2 * lag], counts[2 * lag :] * y[lag:-lag]
+    # A padded value is 0, and so are those that come round the end.
+    inside = counts * (jnp.arange(s.shape[0]) + 2 * lag < jnp.sum(counts).astype(lag.dtype)).astype(counts.dtype)
+    middle, new = (inside * jnp.roll(y, -shift) for shift in (lag, 2 * lag))
+    old = inside * y
     (c0, c1), predicted = _solved(jnp.stack([old, middle], 1), new)
     # Roots r = e^{(growth +- i frequency) lag}; two real ones do not oscillate.
     oscillates = predicted & (4 * c0 + c1 * c1 < 0)
     modulus = jnp.sqrt(jnp.where(oscillates, -c0, 1))
-    step = lag * (s[1] - s[0])
+    step = lag.astype(s.dtype) * (s[1] - s[0])
     cosine = jnp.where(oscillates, c1 / (2 * modulus), 0)
     growth, frequency = jnp.log(modulus) / step, jnp.arccos(cosine) / step
     growth = jnp.clip(growth, -_STEEPEST, _STEEPEST)

@@ -181,6 +181,7 @@ print("fine")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the number of threads cannot be limited")
 def test_host_functions_on_many_devices():
