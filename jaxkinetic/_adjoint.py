@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._checks import check_scalar, is_traced, refuse
+from ._checks import check_bool, check_scalar, is_traced, refuse
 from ._printing import Printed
+from ._solution import failure, stop_if
 from ._types import Array, PyTree
 
 # Bytes below which every step is stored: of all states of a run, and of one state.
@@ -172,7 +173,8 @@ class Reversible(Direct):
             raise refuse("tolerance", "be known while tracing", "is traced", "pass a float")
         if tolerance != math.inf:
             check_scalar("tolerance", tolerance, nonnegative=True)
-        self.tolerance, self.measure = float(tolerance), bool(measure)
+        check_bool("measure", measure)
+        self.tolerance, self.measure = float(tolerance), measure
 
     def rebuilt_error(self, problem: Problem, given: PyTree, start: PyTree, end: PyTree, counts: Array) -> Array:
         """The distance of `start` from where the steps back from `end` lead, without a derivative."""
@@ -257,18 +259,20 @@ class Reversible(Direct):
         if self.tolerance == math.inf:
             return gradients
         if throw:
-            order = jnp.clip(jnp.floor(jnp.log10(jnp.where(far, error, 1))) + 9, 0, 9)
-            order = jnp.where(jnp.isfinite(error), order, 10).astype(jnp.int32)
-            return eqx.branched_error_if(gradients, far, order, [_far(self.tolerance, n - 9) for n in range(11)])
+            arrays, rest = eqx.partition(gradients, eqx.is_array)
+            return eqx.combine(stop_if(far, partial(_tell, self.tolerance), arrays, error), rest)
         return jax.tree.map(lambda g: jnp.where(far, np.asarray(np.nan, g.dtype), g), gradients)
 
 
-def _far(tolerance: float, order: int) -> str:
-    least = f"of at least 1e{order}" if order < 1 else "inf or NaN"
-    return (
+def _tell(tolerance: float, error: Any) -> np.ndarray:
+    """On the host. Under `vmap` there are several errors."""
+    error = np.asarray(error)
+    if (error <= tolerance).all():
+        return np.ones(error.shape, bool)
+    raise failure(
         f"The backward pass of `Reversible` must find the start of the run again to {tolerance:g}, but what it rebuilt is at "
-        f"the relative distance {least} from it, so the gradient would be wrong; pass adjoint=jk.Checkpointed(), use float64, "
-        "or take fewer steps."
+        f"the relative distance {np.max(error):.2g} from it, so the gradient would be wrong; pass adjoint=jk.Checkpointed(), "
+        "use float64, or take fewer steps."
     )
 
 

@@ -52,7 +52,7 @@ class DecayFit(Printed):
     first_time: Float[Array, ""] | np.float64
     first_value: Float[Array, ""]
     model: str = eqx.field(static=True)
-    degrees_of_freedom: float = eqx.field(static=True, default=math.inf)
+    degrees_of_freedom: Any = math.inf
 
     def interval(
         self, level: float = 0.95, of: Literal["rate", "amplitude", "floor", "shape"] = "rate"

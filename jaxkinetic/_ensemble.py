@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ._adjoint import AbstractAdjoint, Checkpointed
-from ._checks import cast_floating, check_integer, checks_done, describe, is_traced, refuse, takes_one
+from ._checks import cast_floating, check_bool, check_integer, checks_done, describe, is_traced, refuse, takes_one
 from ._fingerprint import Remembered
 from ._laws import hashable
 from ._printing import printed
@@ -18,7 +18,7 @@ from ._reductions import AbstractReduction
 from ._run_words import run_words, same_in_batches
 from ._save import Save
 from ._sharding import automatic, automatic_mesh, explicit_context
-from ._simulate import check_start, clock_of, simulate
+from ._simulate import check_start, clock_of, known_in_a_trace, simulate
 from ._solution import Solution, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, RealScalarLike, State
@@ -50,18 +50,15 @@ def ensemble(
     **Arguments:**
 
     - `init`: key -> state, drawn anew for every replica, or one state that all start from. Name it with a module-level
-    function,
-      `jax.tree_util.Partial` or a module: a fresh lambda compiles anew at each call.
+      function, `jax.tree_util.Partial` or a module: a fresh lambda compiles anew at each call.
     - `key`: replica r uses `jax.random.fold_in(key, r)`, split once for its initial state and its noise: its path does not
-    depend
-      on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ). A key of another kind than
-      JAX's default ("rbg", "unsafe_rbg") draws the initial states one after another: JAX's draws for many such keys at once
+      depend on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ). A key of another kind
+      than JAX's default ("rbg", "unsafe_rbg") draws the initial states one after another: JAX's draws for many such keys at once
       depend on how many there are.
     - `batch`: replicas that advance together; None is as many as 2^18/N^2, at least one. Batches
       follow one another, so memory is that of one batch and of what is kept.
-    - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the
-    observed (and,
-      with `save.state`, of the states) alone, batch by batch: memory does not grow with `replicas`.
+    - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the observed
+      (and, with `save.state`, of the states) alone, batch by batch: memory does not grow with `replicas`.
     - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number. Axes may
       be Explicit, as those of `jax.make_mesh` are, or Auto; the results have Auto axes. (Inside `jax.set_mesh` of a mesh with
       Explicit axes every device gets a copy of the results.)
@@ -77,6 +74,7 @@ def ensemble(
     """
     replicas, init = check_integer("replicas", replicas, minimum=1), hashable(init)
     check_progress(progress)
+    check_bool("throw", throw)
     run_words(key)
     if key is None:
         raise refuse("key", "be given", "is missing", "pass key=jax.random.key(seed)")
@@ -132,8 +130,9 @@ def ensemble(
     if clock is not None:
         # Inside the program t0 and dt are traced: the times are made here, as `simulate` makes them.
         times = clock[0] + save.plan(0, num_steps, True) * clock[1]
-        if not is_traced(kept.result):
-            kept = eqx.tree_at(lambda s: s.times, kept, times)
+        if is_traced(kept.result):
+            times = known_in_a_trace(times, kept.times.dtype)
+        kept = eqx.tree_at(lambda s: s.times, kept, times)
         if reduce is None:
             end = dataclasses.replace(kept.checkpoint, clock=clock)
             kept = eqx.tree_at(lambda s: s.checkpoint, kept, end, is_leaf=lambda x: x is kept.checkpoint)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ._adjoint import AbstractAdjoint, Checkpointed
 from ._checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ._checks import cast_floating, check_integer, describe, refuse
+from ._checks import cast_floating, check_bool, check_integer, describe, refuse
 from ._files import as_path, path_errors, read_arrays, read_header, write_arrays
 from ._fingerprint import data_entries
 from ._lock import folder_lock
@@ -54,8 +54,7 @@ def iterate(
     - `progress`: a bar on standard error. `path`: a folder; before a chunk is handed out, its times, observed values and saved
       states are written to `chunk-000000000400.npz` (named by its last step) and its end to `checkpoint.npz`, each atomically.
     - the others as in `simulate`; `save` counts absolute steps over all chunks. With neither `every`, `steps` nor `observe`
-    the last
-      step of every chunk is saved.
+      the last step of every chunk is saved.
 
     To go on: `iterate(system, jk.load_checkpoint(path + "/checkpoint.npz"), ...)`; `jk.read_chunks(path)` reads what was
     written. Chunks of this run beyond the checkpoint are removed when the first new one is finished; no other file is. Every
@@ -72,6 +71,7 @@ def iterate(
     if num_steps is not None:
         num_steps = check_integer("num_steps", num_steps, minimum=0)
     check_progress(progress)
+    check_bool("throw", throw)
     if not isinstance(save, Save):
         raise refuse("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
     folder = None if path is None else as_path("path", path)
@@ -271,9 +271,10 @@ def read_chunks(path: str | os.PathLike, *, last: int | None = None) -> dict[str
 
     `last`: only chunks that end at this step or before.
 
-    **Raises:** `ValueError` for a folder without chunks, for chunks of different runs, for a chunk that is missing at the start
-    or in between, for chunks that do not hold the same names, and for one that is damaged or newer than this version. (Chunks
-    of version 0.1.0 do not say where they begin: there a missing one is not noticed.)
+    **Raises:** `ValueError` for a folder without chunks, for chunks of different runs, for a chunk that is missing at the
+    start, in between, or (without `last`) before the checkpoint, for chunks that do not hold the same names, and for one that
+    is damaged or newer than this version. (Chunks of version 0.1.0 do not say where they begin: there a missing one in between
+    is not noticed.)
     """
     folder = as_path("path", path)
     if last is not None:
@@ -283,11 +284,25 @@ def read_chunks(path: str | os.PathLike, *, last: int | None = None) -> dict[str
         raise refuse("path", "name a folder of chunks", f"{str(folder)!r} holds none", "check it")
     headers, parts = zip(*(read_arrays(file, _FORMAT, _VERSION) for file in files), strict=True)
     _check_chain(folder, headers)
+    if last is None:
+        _check_end(folder, headers[-1]["step"])
     for file, part in zip(files, parts, strict=True):
         if set(part) != set(parts[0]):
             other = ", ".join(sorted(set(part) ^ set(parts[0])))
             raise refuse("path", "name chunks that hold the same", f"{str(file)!r} differs by {other}", "read it alone")
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _check_end(folder: Path, last: int) -> None:
+    """**Raises:** `ValueError` if the last chunk ends before the checkpoint that was written after it."""
+    if not os.path.lexists(folder / "checkpoint.npz"):
+        return
+    end = load_checkpoint(folder / "checkpoint.npz").step
+    if end > last:
+        raise refuse(
+            "path", "name a folder that holds all chunks of its run", f"in {str(folder)!r} they end at step {last} and the "
+            f"checkpoint at {end}", "find the missing chunk, or pass `last`",
+        )  # fmt: skip
 
 
 def _check_chain(folder: Path, headers: Sequence[dict[str, Any]]) -> None:

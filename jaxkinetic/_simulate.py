@@ -18,6 +18,7 @@ from ._adjoint import AbstractAdjoint, Checkpointed, Problem, Reversible, rounde
 from ._checkpoint import Checkpoint
 from ._checks import (
     cast_floating,
+    check_bool,
     check_finite,
     check_integer,
     check_parameters,
@@ -87,6 +88,7 @@ def simulate(
     that is too coarse or too small. Outside of a trace, with `throw`; `Solution.warnings` says the same.
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
+    check_bool("throw", throw)
     if not isinstance(save, Save):
         raise refuse("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
     check_progress(progress)
@@ -167,13 +169,29 @@ def clock_of(t0: Any, dt: Any) -> tuple[float, float] | None:
 
 def times_of(start: Checkpoint, steps: np.ndarray, carry: PyTree = None) -> Array | np.ndarray:
     """t0 + step dt: of known t0 and dt by NumPy in float64. In float32 the times of dt = .01 after t0 = 1e6 coincide.
-    Rounded to the state's dtype where `carry` is traced: what leaves a trace is no array of the host."""
-    clock = clock_of(start.t0, start.dt) if start.clock is None else start.clock
+    Rounded to the state's dtype where `carry` is traced, and known there too: windows and fits may look at them."""
+    clock = _own_clock(start)
     if clock is None:
         return start.t0 + jnp.asarray(steps, start.dt.dtype) * start.dt
     t0, dt = clock
     times = t0 + steps * dt
-    return jnp.asarray(times.astype(start.dt.dtype)) if is_traced(carry) else times
+    return known_in_a_trace(times, start.dt.dtype) if is_traced(carry) else times
+
+
+def known_in_a_trace(times: np.ndarray, dtype: Any) -> Array:
+    """The times as an array of JAX that is not traced, inside of a trace too."""
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(times.astype(dtype))
+
+
+def _own_clock(start: Checkpoint) -> tuple[float, float] | None:
+    """Its `clock`, unless t0 or dt were changed since (`eqx.tree_at`): then theirs."""
+    rounded = start.clock is not None and not is_traced(start.t0, start.dt)
+    if rounded:
+        known = np.asarray(start.clock).astype(start.dt.dtype)
+        if not all(np.all(np.asarray(x) == y) for x, y in zip((start.t0, start.dt), known, strict=True)):
+            return clock_of(start.t0, start.dt)
+    return clock_of(start.t0, start.dt) if start.clock is None else start.clock
 
 
 def _in_parts(

@@ -3,7 +3,7 @@
 import logging
 import types
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -102,8 +102,12 @@ class Result(Printed):
             jnp.where(before.ok.reshape(before.ok.shape + (1,) * (b.ndim - before.ok.ndim)), a, b)
             for a, b in ((self.code, before.code), (self.step, before.step), (self.detail, before.detail))
         )
-        parameter = None if self.parameter is None else jnp.where(before.ok, self.parameter, -1)
-        return Result(code, step, detail, parameter, self.checks)
+        if self.parameter is None and before.parameter is None:
+            return Result(code, step, detail)
+        none = jnp.full(before.code.shape, -1, jnp.int32)
+        own, earlier = (none if r.parameter is None else r.parameter for r in (self, before))
+        own = jnp.where(own < 0, own, own + len(before.checks))
+        return Result(code, step, detail, jnp.where(before.ok, own, earlier), (*before.checks, *self.checks))
 
     def __str__(self) -> str:
         if isinstance(self.code, Tracer):
@@ -189,15 +193,22 @@ def raise_or_mark(solution: Solution, name: str) -> Solution:
     bad = solution.result.code.reshape(-1) != Result.FINISHED
     one, structure = jax.tree.flatten(jax.lax.stop_gradient(solution.result.of_run(jnp.argmax(bad))))
     failed = jnp.sum(bad, dtype=jnp.int32)
-    arrays, rest = eqx.partition(solution, eqx.is_array)
+    # What is known (the times of saves) stays known.
+    arrays, rest = eqx.partition(solution, lambda x: isinstance(x, Tracer))
     tell = partial(_raise, name, bad.size, structure)
+
+    return eqx.combine(stop_if(failed > 0, tell, arrays, failed, *one), rest)
+
+
+def stop_if(bad: Bool[Array, ""], tell: Callable[..., np.ndarray], arrays: PyTree, *numbers: Array) -> PyTree:
+    """`arrays`, after `tell(*numbers)` on the host if `bad`: it raises a `failure`, or returns True in the shape of the numbers
+    (under `vmap` they have leading axes)."""
 
     def stop(arrays: PyTree, *numbers: Array) -> PyTree:
         ok = jax.pure_callback(tell, jax.ShapeDtypeStruct((), jnp.bool_), *numbers, vmap_method="broadcast_all")
         return jax.tree.map(lambda x: jnp.where(ok, x, jnp.zeros_like(x)), arrays)
 
-    arrays = jax.lax.cond(failed > 0, stop, lambda arrays, *_: arrays, arrays, failed, *one)
-    return eqx.combine(arrays, rest)
+    return jax.lax.cond(bad, stop, lambda arrays, *_: arrays, arrays, *numbers)
 
 
 def _raise(name: str, runs: int, structure: Any, failed: Any, *leaves: Any) -> np.ndarray:
@@ -208,10 +219,14 @@ def _raise(name: str, runs: int, structure: Any, failed: Any, *leaves: Any) -> n
     result: Result = jax.tree.unflatten(structure, [np.asarray(leaf) for leaf in leaves])
     first = np.flatnonzero(failed)[0]
     sentence = result.of_run(first).sentence(int(failed.sum()), runs * failed.size)
-    # JAX's own lines would come first, and the frames that lead to a callback last: a frame without callers ends the report.
+    raise failure(sentence.replace(" in step", f" during `{name}`, in step", 1))
+
+
+def failure(sentence: str) -> SimulationError:
+    """To be raised in a callback. JAX's own lines would come first, and the frames that lead to the callback last: a frame
+    without callers ends the report."""
     logging.getLogger(jax.pure_callback.__module__).addFilter(_not_ours)
-    error = SimulationError(sentence.replace(" in step", f" during `{name}`, in step", 1))
-    raise error.with_traceback(types.TracebackType(None, _frame().gi_frame, 0, 1))
+    return SimulationError(sentence).with_traceback(types.TracebackType(None, _frame().gi_frame, 0, 1))
 
 
 def _frame() -> Any:

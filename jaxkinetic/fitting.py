@@ -84,10 +84,8 @@ def fit_decay(
         if stderr is not None:
             raise refuse("stderr", "be None if `values` are `Moments`, which hold it", "is given", "leave it out")
         values, stderr, count = values.mean, values.stderr, values.count
-        if is_traced(count):
-            raise refuse("values", "be concrete `Moments`", "is traced", "fit outside of `jit`, or pass `stderr`")
-        degrees_of_freedom = float(np.asarray(count)) - 1
-        if degrees_of_freedom < 1:
+        degrees_of_freedom = count - 1 if is_traced(count) else float(np.asarray(count)) - 1
+        if not is_traced(count) and degrees_of_freedom < 1:
             raise refuse("values", "be `Moments` of at least 2 runs", "is of 1", "run more replicas")
     values = real_array("values", values, "R T" if np.ndim(values) == 2 else "T")
     sigma = None if stderr is None else _checked_stderr(stderr, values)

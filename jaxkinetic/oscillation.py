@@ -4,7 +4,6 @@ import math
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,7 +44,7 @@ class OscillationFit(Printed):
     phase: Float[Array, ""]
     r2: Float[Array, ""]
     first_time: Float[Array, ""] | np.float64
-    degrees_of_freedom: float = eqx.field(static=True, default=math.inf)
+    degrees_of_freedom: Any = math.inf
 
     def interval(
         self, level: float = 0.95, of: Literal["frequency", "growth"] = "frequency"

@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         outlive_readers()
         leave_on_signals()
+        # The sentence alone, not the line of the library that it comes from.
+        warnings.formatwarning = lambda message, *_, **__: f"jaxkinetic: {message}\n"
     try:
         return _main(arguments)
     except (ValueError, SimulationError, OSError, ImportError) as error:

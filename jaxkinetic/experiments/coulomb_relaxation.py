@@ -13,7 +13,7 @@ from ..fitting import DecayFit
 from ..landau import Kac, PowerLaw, exact
 from . import plotting as look
 from ._entropy import excess_entropy, fisher_excess, fit_excess, tail
-from ._errors import interval, plus_minus
+from ._errors import interval, meaning, plus_minus
 from ._experiment import Experiment, Headline, Options, Report, Watch
 from ._figure_types import Figure
 from ._replicas import run_replicas, velocities_of
@@ -70,8 +70,7 @@ def run(options: Options, watch: Watch) -> Report:
         "removed is a Maxwellian's. Where M4/15T^2 = .93 it reads -.012, and +.018 is right (8192 particles).",
         f"Momentum and energy per particle move by at most {drift_p.max():.1e} and {drift_e.max():.1e}: round-off, at any dt.",
         "H - H_M is at the sample's own temperature; its estimator's bias is that of a Maxwellian of the same size, removed. "
-        f"+- is one standard error: of H from {len(groups)} groups of runs, or for one run that of the estimator; of M4 over "
-        "particles.",
+        f"For H: {meaning(len(groups), 'groups of runs')} Of one run it is that of the estimator; of M4 over particles.",
     )
     numbers = {
         "entropy_decay_rate": float(fit.rate),

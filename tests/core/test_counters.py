@@ -2,6 +2,7 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -127,3 +128,13 @@ def test_fit_of_late_times():
         np.testing.assert_allclose(fall(late), decay, atol=1e-3)
         tau = D.self_similar_time(late, np.ones(400), np.full(400, 0.5))
         np.testing.assert_allclose(tau, elapsed, atol=1e-5)
+
+
+def test_changed_time_step_of_a_checkpoint():
+    """`eqx.tree_at` on `dt`: the times of the continuation are those of the new step. Catches a record of the old one."""
+    system = jk.vlasov.NBody(jk.vlasov.Cosine())
+    bodies = jk.Particles(jnp.asarray([[0.1], [0.2]]), jnp.asarray([[0.0], [1.0]]))
+    end = jk.simulate(system, bodies, dt=0.01, num_steps=2).checkpoint
+    changed = eqx.tree_at(lambda c: c.dt, end, jnp.asarray(0.1, end.dt.dtype))
+    found = jk.simulate(system, changed, num_steps=3, save=jk.Save(every=1)).times
+    np.testing.assert_allclose(found, [0.3, 0.4, 0.5], rtol=1e-12)

@@ -146,6 +146,18 @@ def test_missing_chunk(lost, first, last, folders, tmp_path):
         jk.read_chunks(part)
 
 
+def test_missing_last_chunk(folders, tmp_path):
+    """The last one is gone, and the checkpoint beside it says so. Catches the rest returned as if it were the run."""
+    part = shutil.copytree(folders / "a", tmp_path / "part")
+    end = max(part.glob("chunk-*.npz"))
+    end.unlink()
+    with pytest.raises(
+        ValueError, match=r"holds all chunks of its run, but in .* they end at step \d+ and the checkpoint at"
+    ):
+        jk.read_chunks(part)
+    assert jk.read_chunks(part, last=2)["times"].size
+
+
 def test_run_that_begins_later(folders, tmp_path):
     """A folder whose run begins at step 2 is complete without the steps before. Catches a reader that asks for step 0."""
     state = jk.initial.bkw(jax.random.key(0), 4, 3, beta=0.4)

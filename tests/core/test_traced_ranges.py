@@ -101,6 +101,19 @@ def test_traced_step_and_several_runs(caplog):
         result(make)(1.5)
 
 
+def test_continuation_names_the_parameter():
+    """A run whose traced parameter was out of range, continued inside `jit`. Catches a continuation that forgets which."""
+
+    @jax.jit
+    def run(alpha):
+        walk = B.KacWalk(B.Maxwell(), 5.0, alpha)
+        first = jk.simulate(walk, particles(), key=KEY, dt=0.1, num_steps=1, throw=False)
+        return jk.simulate(walk, first.checkpoint, num_steps=1, throw=False).result
+
+    assert "`annihilation` must be in" in str(run(2.0))
+    assert str(run(0.5)) == "finished"
+
+
 def test_known_parameter_that_was_replaced():
     """Catches a parameter that `eqx.tree_at` put out of range after the constructor's check."""
     walk = eqx.tree_at(lambda w: w.annihilation, B.KacWalk(B.Maxwell(), 5.0), jnp.asarray(2.0))

@@ -384,6 +384,31 @@ def test_window_of_traced_values():
     np.testing.assert_allclose(rate, 4, rtol=1e-9)
 
 
+def test_fits_inside_the_program_of_a_run():
+    """A window of the run's own times, and the moments of an ensemble, inside `jit`. Catches times that are traced there
+    although they are known, and a number of replicas that must be."""
+    system = jk.landau.Kac(jk.landau.Maxwell())
+    start = jk.Particles(np.random.default_rng(0).normal(size=(6, 2)))
+    save = jk.Save(every=1, observe={"e": lambda s: jnp.exp(-s.velocity[0, 0])})
+    given = {"key": jax.random.key(0), "dt": 0.01, "num_steps": 12, "save": save}
+
+    @jax.jit
+    def rates(v):
+        state = jk.Particles(v)
+        one = jk.simulate(system, state, **given)
+        several = jk.ensemble(system, state, replicas=3, reduce=jk.MeanVar(), **given)
+        fit = jk.fit_decay(several.times, several.observed["e"], window=(0.02, 0.1))
+        return jk.fit_decay(one.times, one.observed["e"], window=(0.02, 0.1)).rate, fit.rate, *fit.interval(0.95)
+
+    run, several = (
+        jk.simulate(system, start, **given),
+        jk.ensemble(system, start, replicas=3, reduce=jk.MeanVar(), **given),
+    )
+    fits = [jk.fit_decay(s.times, s.observed["e"], window=(0.02, 0.1)) for s in (run, several)]
+    known = [fits[0].rate, fits[1].rate, *fits[1].interval(0.95)]
+    np.testing.assert_allclose(rates(start.velocity), known, rtol=1e-6)
+
+
 def test_error_bar_coverage_of_replicas():
     """500 times 24 runs: the interval of Student's law with 23 degrees of freedom covers in 92-98 %. Catches residuals
     of the mean taken for independent."""

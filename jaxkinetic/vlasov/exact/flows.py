@@ -52,7 +52,8 @@ def _oscillator(stiffness: Array, t: RealScalarLike) -> tuple[Array, Array]:
     square = stiffness * t * t
     small = jnp.abs(square) < 0.5
     series = [
-        sum((-square) ** n / math.factorial(2 * n + odd) for n in range(1, 9)) + jnp.ones_like(square) for odd in (0, 1)
+        sum((-square) ** n / float(math.factorial(2 * n + odd)) for n in range(1, 9)) + jnp.ones_like(square)
+        for odd in (0, 1)
     ]
     omega = jnp.sqrt(jnp.abs(jnp.where(small, jnp.ones_like(stiffness), stiffness)))
     attracts = stiffness > 0
