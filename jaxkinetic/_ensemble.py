@@ -53,8 +53,8 @@ def ensemble(
       function, `jax.tree_util.Partial` or a module: a fresh lambda compiles anew at each call.
     - `key`: replica r uses `jax.random.fold_in(key, r)`, split once for its initial state and its noise: its path does not
       depend on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ). A key of another kind
-      than JAX's default ("rbg", "unsafe_rbg") draws the initial states one after another: JAX's draws for many such keys at once
-      depend on how many there are.
+      than JAX's default ("rbg", "unsafe_rbg") draws the initial states one after another: JAX's draws for many such keys at
+      once depend on how many there are.
     - `batch`: replicas that advance together; None is as many as 2^18/N^2, at least one. Batches
       follow one another, so memory is that of one batch and of what is kept.
     - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the observed

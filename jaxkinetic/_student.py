@@ -29,7 +29,7 @@ def student_quantile(level: float, degrees_of_freedom: Real[ArrayLike, "*shape"]
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     xp: Any = jnp if is_traced(degrees_of_freedom) else np
-    nu = xp.asarray(degrees_of_freedom)
+    nu = xp.asarray(degrees_of_freedom).astype(jnp.result_type(float))
     few = nu <= _TABLE
     place = xp.clip(xp.where(few, nu, 1), 1, _TABLE).astype(np.int32) - 1
     inverse = 1 / xp.where(few, _TABLE + 1.0, nu)
