@@ -26,7 +26,7 @@ RUNS = (2, 3, 4, 5, 8, 16, 64)
 
 
 def one_run(num, dtype, floor, traced):
-    draws = max(12, min(600, 200_000 // num)) if not OPTIONS.quick else 12
+    draws = 12 if OPTIONS.quick else 3 if num > 100_000 else max(12, min(600, 200_000 // num))
     if not traced:
         draws = min(draws, 200)
     t, rng = np.linspace(0, 1, num), np.random.default_rng(num)
@@ -58,7 +58,7 @@ def correlated(rng, shape):
 
 
 def several_runs(num_runs, dtype):
-    draws, rng = (2000 if not OPTIONS.quick else 100), np.random.default_rng(num_runs)
+    draws, rng = (1000 if not OPTIONS.quick else 100), np.random.default_rng(num_runs)
     noise = 0.02 * correlated(rng, (draws, num_runs, TIMES.size))
     reduction, t = jk.MeanVar(), TIMES
 
