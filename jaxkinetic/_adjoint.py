@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._checks import check_scalar, is_traced, refuse
+from ._checks import check_bool, check_scalar, is_traced, refuse
 from ._printing import Printed
 from ._types import Array, PyTree
 
@@ -156,7 +156,7 @@ class Reversible(Direct):
 
     **Arguments:** `tolerance`: the largest distance allowed, 1e-3 by default; `math.inf` for no limit. `measure`: also run
     backwards after the run itself, which doubles its cost, and return the distance in `solution.stats["rebuilt_error"]`.
-    **Raises:** `ValueError` for a tolerance that is negative, not a number, or traced.
+    **Raises:** `ValueError` for a tolerance that is negative, not a number, or traced, and a `measure` that is no bool.
 
     For schemes that declare "reversible". Reverse mode, and forward over reverse (`jax.jvp` of `jax.grad`); plain forward
     mode is refused (under a `jax.jit` of your own in JAX's words): use `Direct` or `Checkpointed`. What an observable holds and
@@ -172,7 +172,7 @@ class Reversible(Direct):
             raise refuse("tolerance", "be known while tracing", "is traced", "pass a float")
         if tolerance != math.inf:
             check_scalar("tolerance", tolerance, nonnegative=True)
-        self.tolerance, self.measure = float(tolerance), bool(measure)
+        self.tolerance, self.measure = float(tolerance), check_bool("measure", measure)
 
     def rebuilt_error(self, problem: Problem, given: PyTree, start: PyTree, end: PyTree, counts: Array) -> Array:
         """The distance of `start` from where the steps back from `end` lead, without a derivative."""
