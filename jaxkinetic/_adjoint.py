@@ -157,7 +157,7 @@ class Reversible(Direct):
 
     **Arguments:** `tolerance`: the largest distance allowed, 1e-3 by default; `math.inf` for no limit. `measure`: also run
     backwards after the run itself, which doubles its cost, and return the distance in `solution.stats["rebuilt_error"]`.
-    **Raises:** `ValueError` for a tolerance that is negative, not a number, or traced.
+    **Raises:** `ValueError` for a tolerance that is negative, not a number, or traced, and a `measure` that is no bool.
 
     For schemes that declare "reversible". Reverse mode, and forward over reverse (`jax.jvp` of `jax.grad`); plain forward
     mode is refused (under a `jax.jit` of your own in JAX's words): use `Direct` or `Checkpointed`. What an observable holds and
@@ -173,8 +173,7 @@ class Reversible(Direct):
             raise refuse("tolerance", "be known while tracing", "is traced", "pass a float")
         if tolerance != math.inf:
             check_scalar("tolerance", tolerance, nonnegative=True)
-        check_bool("measure", measure)
-        self.tolerance, self.measure = float(tolerance), measure
+        self.tolerance, self.measure = float(tolerance), check_bool("measure", measure)
 
     def rebuilt_error(self, problem: Problem, given: PyTree, start: PyTree, end: PyTree, counts: Array) -> Array:
         """The distance of `start` from where the steps back from `end` lead, without a derivative."""

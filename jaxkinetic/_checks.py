@@ -175,6 +175,11 @@ def scalar_or_nan(
     return jnp.where(within.holds(value), value, np.asarray(np.nan, value.dtype))
 
 
+def nan_unless(holds: Any, values: jax.Array) -> jax.Array:
+    """`values`, and NaN where a traced condition on the arguments fails: their derivatives are NaN there too."""
+    return values * jnp.where(holds, np.asarray(1, values.dtype), np.asarray(np.nan, values.dtype))
+
+
 def check_bool(argument: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise refuse(argument, "be True or False", f"is {describe(value)}", "pass a bool")
@@ -187,6 +192,16 @@ def as_array(argument: str, value: Any, must: str, do: str) -> jax.Array:
         return jnp.asarray(value)
     except (TypeError, ValueError):
         raise refuse(argument, must, f"is {describe(value)}", do) from None
+
+
+def real_numbers(argument: str, value: Any) -> jax.Array:
+    """Real numbers of any shape as a floating array. **Raises:** `ValueError` for text, None, bools, complex numbers."""
+    array = as_array(argument, value, "hold real numbers", "pass an array")
+    if jnp.issubdtype(array.dtype, jnp.integer):
+        return array.astype(jnp.result_type(float))
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise refuse(argument, "hold real numbers", f"is {describe(value)}", "pass a real array")
+    return array
 
 
 def check_one_key(key: Any) -> None:

@@ -149,6 +149,12 @@ def _observed(argument: str, fn: Observable, seen: Any) -> PyTree:
         was, do = "asks whether an array is true", "use `jnp.where` instead of `if`"
     except _KNOWN_ONLY:
         was, do = "makes a number or a NumPy array of a traced value", "use `jnp`, not `np`, float() or int()"
+    except AttributeError as error:
+        if error.obj is not seen:
+            error.add_note(f"It was raised by `{argument}`.")
+            raise
+        has, holds = type(seen).__name__, ", ".join(name for name in dir(seen) if not name.startswith("_"))
+        raise refuse(argument, f"ask for what a {has} has", f"asks for `{error.name}`", f"it has {holds}") from error
     except Exception as error:
         error.add_note(f"It was raised by `{argument}`.")
         raise

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32, Integer, Num, Real, UInt32
 
-from ._checks import real_dtype
+from ._checks import describe, real_dtype, refuse
 from ._printing import Printed
 from ._sums import compensated
 from ._types import Components, PairWords, PyTree, RealScalar, RealScalarLike, State, Words
@@ -97,6 +97,12 @@ class AbstractSystem(Printed):
     @abc.abstractmethod
     def generator(self, phi: Callable[[State], RealScalar]) -> Callable[[State], RealScalar]:
         """phi: state -> scalar, to the function state -> (L phi)(state). Dense and slow: the reference for tests."""
+
+
+def check_test_function(phi: Any) -> None:
+    """**Raises:** `ValueError` for what a generator cannot act on."""
+    if not callable(phi):
+        raise refuse("phi", "be a function of a state", f"is {describe(phi)}", "pass jk.diagnostics.energy, say")
 
 
 class AbstractDiffusion(AbstractSystem):
@@ -224,7 +230,10 @@ class AbstractSplit(AbstractSystem):
     def generator(self, phi: Callable[[State], Float[Array, "..."]]) -> Callable[[State], Float[Array, "..."]]:
         """d/dt phi along the equation: the sum of its derivatives along the flows, at time 0; of every entry of phi."""
 
+        check_test_function(phi)
+
         def generated(state: State) -> Float[Array, "..."]:
+            self.check(state)
             zero = jnp.zeros((), real_dtype(state))
 
             def rate(flow: Callable[..., State]) -> Float[Array, "..."]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._checks import check_bool
+
 if TYPE_CHECKING:
     # For annotations only: importing matplotlib takes .3 s.
     from matplotlib.axes import Axes as Axes
@@ -148,6 +150,7 @@ def phase_space_density(
     ax: Axes, x: ArrayLike, v: ArrayLike, f: ArrayLike, *, signed: bool = False, title: str = "Phase space"
 ) -> Any:
     """f at the points (x, v) of a grid, (n_x, n_v); `signed`: colours about 0. Returns the image for a colour bar."""
+    signed = check_bool("signed", signed)
     values = np.asarray(f, float).T
     top = float(np.abs(values).max()) or 1.0
     image = ax.pcolormesh(

@@ -31,7 +31,8 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
 
     A derivative in `probability` is refused with `ValueError`: at fixed noise the outcome does not change, and what would be
     returned, 0, is not the derivative of the law. **Raises:** `ValueError` also for a word that is not uint32 and for a known
-    probability outside [0, 1].
+    probability outside [0, 1]. A traced one outside cannot be refused, and a bool has no NaN: below 0 or NaN gives False, above
+    1 gives True.
     """
     _check_words("word", word)
     try:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Complex, Float, Inexact, Shaped
 from jaxkinetic_kernels import cos_sin
 from jaxkinetic_kernels.once import once
 
-from ._checks import check_integer, describe, refuse
+from ._checks import check_bool, check_integer, describe, refuse
 from ._types import RealScalar
 from .states import Axis
 
@@ -67,6 +67,7 @@ def powers(
 
     From two short tables, j = m a + b: one product for each number instead of a sine and a cosine.
     """
+    real = check_bool("real", real)
     low, up = once(
         partial(power_tables, num=axis.num, real=real), angle, jnp.zeros_like(angle) if turn is None else turn
     )
@@ -77,6 +78,7 @@ def power_tables(
     angle: Float[Array, "*shape"], turn: Float[Array, "*shape"] | None = None, *, num: int, real: bool = False
 ) -> tuple[Complex[Array, "*shape low"], Complex[Array, "*shape up"]]:
     """What `powers` are products of: exp(i b angle), and exp(i (m a angle + turn))."""
+    real = check_bool("real", real)
     half = num // 2
     block = _block(half)
     blocks = half // block + 1 if real else num // block
@@ -92,6 +94,7 @@ def powers_of(
     low: Complex[Array, "*shape low"], up: Complex[Array, "*shape up"], *, num: int, real: bool = False
 ) -> Complex[Array, "*shape num"]:
     """The products of `power_tables`."""
+    real = check_bool("real", real)
     half = num // 2
     out = (up[..., :, None] * low[..., None, :]).reshape(*low.shape[:-1], -1)
     if real:

@@ -27,6 +27,7 @@ from ._checks import (
     known_array,
     real_array,
     refuse,
+    require,
 )
 from ._printing import Printed, summary
 from ._sums import count_true
@@ -127,7 +128,12 @@ class Particles(Printed):
         return jnp.where(self.alive[:, None], self.velocity, jnp.zeros((), self.velocity.dtype))
 
     def mean(self, values: Shaped[Array, "N *value"]) -> Inexact[Array, "*value"]:
-        """The average of `values` (N, ...) over the particles that are alive."""
+        """The average of `values` (N, ...) over the particles that are alive. **Raises:** `ValueError` for another shape."""
+        values = as_array("values", values, "be an array (N, ...)", "pass one row a particle")
+        if values.shape[: self.alive.ndim] != self.alive.shape:
+            raise refuse(
+                "values", f"have {self.num_slots} rows, one a particle", f"has shape {values.shape}", "pass (N, ...)"
+            )
         alive = self.alive.reshape(-1, *[1] * (values.ndim - 1))
         return jnp.sum(jnp.where(alive, values, jnp.zeros((), values.dtype)), axis=0) / self.num_alive
 
@@ -155,12 +161,14 @@ def check_particles(state: Any, least: int) -> None:
 
 
 def check_alive(state: Particles, least: int) -> None:
-    """**Raises:** `ValueError` if fewer than `least` are alive; a traced mask passes."""
+    """**Raises:** `ValueError` if fewer than `least` are alive; a traced mask is left to the run."""
+    what = "a particle that is" if least == 1 else f"at least {least} particles that are"
     if is_traced(state.alive):
+        alive = state.num_alive
+        require("state", alive >= least, alive, f"hold {what} alive", "revive some", was="holds")
         return
     alive = int(np.sum(np.asarray(state.alive)))
     if alive < least:
-        what = "a particle that is" if least == 1 else f"at least {least} particles that are"
         raise refuse("state", f"hold {what} alive", f"holds {alive or 'none'}", "revive some")
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import positive_power, square_root
 
-from .._checks import POSITIVE, Range, check_scalar, known_array, refuse
+from .._checks import POSITIVE, Range, check_scalar, known_array, real_numbers, refuse
 from .._printing import Printed
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import directions
@@ -85,11 +85,12 @@ class Maxwell(AbstractCrossSection):
         self.strength = _positive("strength", strength)
 
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
+        r2 = real_numbers("r2", r2)
         # Free of z: a derivative in the velocities passes.
         return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
 
     def bound(self, r_max: RealScalar) -> RealScalar:
-        return self.strength.astype(r_max.dtype)
+        return self.strength.astype(real_numbers("r_max", r_max).dtype)
 
 
 class HardSphere(AbstractCrossSection):
@@ -103,9 +104,11 @@ class HardSphere(AbstractCrossSection):
         self.strength = _positive("strength", strength)
 
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
+        r2 = real_numbers("r2", r2)
         return self.strength.astype(r2.dtype) * square_root(r2)
 
     def bound(self, r_max: RealScalar) -> RealScalar:
+        r_max = real_numbers("r_max", r_max)
         return self.strength.astype(r_max.dtype) * r_max
 
 
@@ -123,6 +126,7 @@ class VariableHardSphere(AbstractCrossSection):
         self.gamma, self.strength = known_array(gamma), _positive("strength", strength)
 
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
+        r2 = real_numbers("r2", r2)
         positive, tiny = r2 > 0, jnp.finfo(r2.dtype).tiny
         safe = jnp.where(positive, jnp.maximum(r2, tiny), jnp.ones_like(r2))
         power = positive_power(safe, self.gamma.astype(r2.dtype) / 2)
@@ -131,4 +135,5 @@ class VariableHardSphere(AbstractCrossSection):
         return self.strength.astype(r2.dtype) * jnp.where(positive, power, constant + slope * r2)
 
     def bound(self, r_max: RealScalar) -> RealScalar:
+        r_max = real_numbers("r_max", r_max)
         return jax.lax.stop_gradient(self.sigma(r_max * r_max))

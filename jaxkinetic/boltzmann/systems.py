@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from .. import random
 from .._checks import POSITIVE, PROBABILITY, Range, check_scalar, check_shape, describe, is_traced, known_array, refuse
-from .._system import AbstractPairJump, AbstractScheme
+from .._system import AbstractPairJump, AbstractScheme, check_test_function
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock
 from ..pairs._table import stored
@@ -123,7 +123,10 @@ class KacWalk(AbstractPairJump):
         """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities. Cost N^2 times the nodes of
         `outgoing`. Second derivatives of L phi leave out the outgoing velocities of pairs of equal velocities."""
 
+        check_test_function(phi)
+
         def generated(state: Particles) -> RealScalar:
+            check_particles(state, 1)
             here, alpha = phi(state), self.annihilation.astype(state.velocity.dtype)
             first, second = (jnp.asarray(x) for x in np.triu_indices(state.num_slots, 1))
 

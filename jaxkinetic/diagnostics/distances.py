@@ -159,6 +159,8 @@ def sliced_wasserstein(
 
 
 def _order(order: float) -> float:
+    if is_traced(order):
+        raise refuse("order", "be a number known while tracing", f"is {describe(order)}", "pass 1 or 2")
     check_scalar("order", order)
     if order < 1:
         raise refuse("order", "be at least 1", f"is {order}", "pass 1 or 2")

@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from jaxkinetic_kernels import square_root
 
-from .._checks import check_integer, describe, is_traced, refuse, scalar_or_nan
+from .._checks import check_integer, describe, is_traced, nan_unless, refuse, scalar_or_nan
 from .._inputs import known_numbers
 from .._laws import CDF, cached_by_jit, function_of, is_traceable, values_of
 from .._sharding import on_any_mesh
@@ -48,7 +48,7 @@ def histogram(
     Unbiased for a bin's mean density; variance p (1 - p)/(N width^2), p the bin's probability. Cost N log bins, memory O(N).
     No derivative: asking for one raises, also for that of something else in the same run; observe it through
     `jax.lax.stop_gradient` then. **Raises:** `ValueError` for edges that are missing, infinite, or do not increase in the
-    state's dtype.
+    state's dtype; traced edges that are infinite or do not increase give NaN.
     """
     check_state(state)
     edges = _edges(edges, state.velocity.dtype)
@@ -142,7 +142,9 @@ def _edges(edges: ArrayLike | None, dtype: jnp.dtype, *, infinite: bool = False)
     if edges is None or np.ndim(edges) != 1 or np.shape(edges)[0] < 2:
         raise refuse("edges", "have shape (bins + 1,)", f"is {describe(edges)}", "pass `jnp.linspace(0, 5, 51)`, say")
     if is_traced(edges):
-        return jnp.asarray(edges).astype(dtype)
+        traced = jnp.asarray(edges).astype(dtype)
+        increase = jnp.all(traced[1:] > traced[:-1])
+        return nan_unless(increase if infinite else increase & jnp.all(jnp.isfinite(traced)), traced)
     known = known_numbers("edges", edges, finite=False)
     if np.isnan(known).any() or not (infinite or np.isfinite(known).all()):
         raise refuse("edges", "be finite", f"are {describe(edges)}", "end where the particles do")
@@ -173,6 +175,9 @@ def _probabilities(cdf: Any, edges: Array) -> Array:
     fn = function_of("cdf", cdf, CDF, "be a distribution function, or a distribution")
     values = _jitted_values if cached_by_jit(fn) and is_traceable(fn, edges.dtype) else _values
     below = values(fn, edges)
+    if is_traced(edges):
+        # A function of the user may have a value at NaN.
+        below = nan_unless(~jnp.isnan(edges), below)
     if not is_traced(below):
         known, eps = np.asarray(below), 8 * float(jnp.finfo(edges.dtype).eps)
         if np.any(known < -eps) or np.any(known > 1 + eps) or np.any(np.diff(known) < -eps):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
-from .._checks import check_scalar, describe, is_traced, refuse
+from .._checks import check_bool, check_scalar, describe, is_traced, refuse
 from .._sharding import on_any_mesh
 from .._sums import gram
 from .._types import RealScalar
@@ -42,7 +42,7 @@ def moment(state: Particles, *, order: float = 4, centred: bool = False) -> Real
     """
     check_state(state)
     order = _order(order)
-    v = _centred(state) if centred else state.live_velocity
+    v = _centred(state) if check_bool("centred", centred) else state.live_velocity
     square = jnp.sum(v**2, axis=1)
     if order % 2 == 0:
         return state.mean(square ** int(order // 2))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._checks import is_traced, refuse, scalar_or_nan
+from .._checks import is_traced, nan_unless, refuse, scalar_or_nan
 from .._inputs import known_numbers
 from .._sharding import on_any_mesh
 from .._sums import gram, time_since
@@ -88,7 +88,8 @@ def self_similar_time(
     r"""$\tau(t) = \int_0^t n \sqrt{2T}\,ds$ at the saves, by the trapezoidal rule, 0 at the first; leading axes of `density`
     and `temperature` (..., T) are replicas. At T = 0 the derivative in T is infinite.
 
-    **Raises:** `ValueError` for shapes that do not fit, times that do not increase, and negative n or T."""
+    **Raises:** `ValueError` for shapes that do not fit, times that do not increase, and negative n or T; where these are
+    traced, NaN is returned: for the times everywhere, for n and T from there on."""
     if not is_traced(times):
         known = known_numbers("times", times, shape=(None,))
         if np.any(np.diff(known) <= 0):
@@ -100,9 +101,13 @@ def self_similar_time(
             was = f"has shape {np.shape(values)}"
             raise refuse(name, f"have one entry a time, {np.shape(times)[-1]}, and one row a run", was, "reshape it")
     speed = jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
+    if is_traced(density):
+        speed = nan_unless(jnp.asarray(density) >= 0, speed)
     middle = (speed[..., 1:] + speed[..., :-1]) / 2
-    pieces = jnp.broadcast_to(_gaps(times, middle.dtype), middle.shape) * middle
-    return jnp.concatenate([jnp.zeros_like(pieces[..., :1]), jnp.cumsum(pieces, axis=-1)], axis=-1)
+    gaps = _gaps(times, middle.dtype)
+    pieces = jnp.broadcast_to(gaps, middle.shape) * middle
+    out = jnp.concatenate([jnp.zeros_like(pieces[..., :1]), jnp.cumsum(pieces, axis=-1)], axis=-1)
+    return nan_unless(jnp.all(gaps > 0), out) if is_traced(times) else out
 
 
 def _gaps(times: Any, dtype: jnp.dtype) -> Array:

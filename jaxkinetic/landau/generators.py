@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._system import check_test_function
 from .._types import RealScalar
-from ..states import Particles
+from ..states import Particles, check_particles
 from .interactions import AbstractInteraction
 
 __all__ = ["particle_generator"]
@@ -26,8 +27,11 @@ def particle_generator(
     N counts the alive. Cost N^2 d^2 plus the Hessian of phi, (N d)^2.
     """
 
+    check_test_function(phi)
+
     @jax.default_matmul_precision("highest")
     def value(state: Particles) -> RealScalar:
+        check_particles(state, 1)
         dtype, num = state.velocity.dtype, state.num_alive
         alive = state.alive
         pairs = alive[:, None] & alive[None, :] & ~jnp.eye(state.num_slots, dtype=bool)

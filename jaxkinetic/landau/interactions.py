@@ -20,7 +20,10 @@ from .._checks import (
     check_scalar,
     check_shape,
     describe,
+    is_traced,
     known_array,
+    nan_unless,
+    real_numbers,
     refuse,
 )
 from .._printing import Printed
@@ -246,10 +249,10 @@ class AbstractRadial(AbstractInteraction):
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
         z = vectors("z", z)
         rows = self.a_components(_split(z))
-        return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
+        return self._in_range(jnp.stack([jnp.stack(row, -1) for row in rows], -2))
 
     def b(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-        return jnp.stack(self.b_components(_split(vectors("z", z))), -1)
+        return self._in_range(jnp.stack(self.b_components(_split(vectors("z", z))), -1))
 
     def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
         z = vectors("z", z)
@@ -257,7 +260,14 @@ class AbstractRadial(AbstractInteraction):
         root = _root(psi * r2, positive)
         along = z[..., :, None] * z[..., None, :] / r2[..., None, None]
         projection = jnp.broadcast_to(jnp.eye(z.shape[-1], dtype=z.dtype), along.shape) - along
-        return root[..., None, None] * projection
+        return self._in_range(root[..., None, None] * projection)
+
+    def _in_range(self, values: Array) -> Array:
+        """`values`, and NaN where a traced parameter is out of its range."""
+        for name, within in getattr(type(self), "ranges", {}).items():
+            if is_traced(getattr(self, name)):
+                values = nan_unless(within.holds(getattr(self, name)), values)
+        return values
 
 
 class Maxwell(AbstractRadial):
@@ -267,7 +277,7 @@ class Maxwell(AbstractRadial):
     the moments of the velocities about their mean, to round-off (`products`).
 
     **Arguments:** `strength`: not negative. **Raises:** `ValueError` for a negative or non-finite strength; a traced one ends
-    the run with a fault that names it.
+    the run with a fault that names it. Outside of a run as `PowerLaw`.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {"strength": NONNEGATIVE}
@@ -277,6 +287,7 @@ class Maxwell(AbstractRadial):
         self.strength = parameter("strength", strength, nonnegative=True)
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        r2 = real_numbers("r2", r2)
         return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
 
     def psi_at_rest(self, dtype: jnp.dtype) -> RealScalar:
@@ -303,7 +314,8 @@ class PowerLaw(AbstractRadial):
     gamma = -3 in d = 3 is Coulomb, gamma = 0 Maxwell, gamma = 1 hard spheres. Differentiable in all three.
 
     **Raises:** `ValueError` for a negative strength or softening, and, in a run, for gamma < -d; where they are traced, these
-    end the run with a fault that names the parameter.
+    end the run with a fault that names the parameter. Outside of a run `a`, `b` and `sigma` are NaN for a traced strength or
+    softening that is negative; `psi` and the sums over pairs, of which the steps of a run are made, compute with it unchecked.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {"gamma": FINITE, "strength": NONNEGATIVE, "softening": NONNEGATIVE}
@@ -323,6 +335,7 @@ class PowerLaw(AbstractRadial):
         )
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        r2 = real_numbers("r2", r2)
         gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))
         base = jnp.maximum(r2 + delta * delta, _least_base(gamma))
         return strength * positive_power(base, gamma / 2)

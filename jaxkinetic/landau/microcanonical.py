@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .._checks import POSITIVE, Range, check_scalar, describe, is_traced, known_array, refuse, require
-from .._system import AbstractPairJump, AbstractScheme
+from .._system import AbstractPairJump, AbstractScheme, check_test_function
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
@@ -181,7 +181,10 @@ class Microcanonical(AbstractPairJump):
         multiplied by their E R_l(cos theta). Cost N^2 times 15^(d-1). Derivatives of L phi leave out pairs of equal
         velocities."""
 
+        check_test_function(phi)
+
         def generated(state: Particles) -> RealScalar:
+            check_particles(state, 1)
             v, here = state.velocity, phi(state)
             nodes, weights = (jnp.asarray(x, v.dtype) for x in directions.quadrature(state.dim, 2 * _DEGREE))
             first, second = (jnp.asarray(x) for x in np.triu_indices(state.num_slots, 1))

@@ -40,14 +40,16 @@ class AbstractLandau(AbstractDiffusion):
     interaction: AbstractInteraction
     sums: str = eqx.field(default="direct", static=True)
 
-    def check(self, state: Particles) -> None:
+    def __check_init__(self) -> None:
+        self._check_interaction()
+
+    def _check_interaction(self) -> None:
         if not isinstance(self.interaction, AbstractInteraction):
-            raise refuse(
-                "interaction",
-                "be an interaction",
-                f"is {describe(self.interaction)}",
-                "pass jk.landau.Maxwell(), say",
-            )
+            was = f"is {describe(self.interaction)}"
+            raise refuse("interaction", "be an interaction", was, "pass jk.landau.Maxwell(), say")
+
+    def check(self, state: Particles) -> None:
+        self._check_interaction()
         check_particles(state, 2)
         check_alive(state, 2)
         self.interaction.check_form(self.sums)

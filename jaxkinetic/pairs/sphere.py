@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from jaxkinetic_kernels import materialise, uniform
 
-from .._checks import check_integer, describe, is_traced, known_array, refuse
+from .._checks import check_integer, describe, is_traced, known_array, nan_unless, refuse
 from .._inputs import check_key
 from .._types import Key
 from . import _heat_circle, _heat_law, _heat_sphere
@@ -44,12 +44,12 @@ def spherical_heat_quantile(
     below turns by an angle instead). Cost: d = 3 in float32 one polynomial of 196 terms; d = 3 in float64 and d = 2 some
     hundred operations more; d > 3 an integral for each of 24 Newton steps (microseconds).
 
-    **Raises:** `ValueError` for a negative or NaN tau, a u outside [0, 1], d < 2 (values: only where they are not traced).
+    **Raises:** `ValueError` for a negative or NaN tau, a u outside [0, 1], d < 2. A traced tau or u out of range gives NaN.
     """
     dim = check_integer("dim", dim, minimum=2)
     u, tau = _in_unit("u", u), _time(tau)
     u, tau, _ = _broadcast("u", u, tau)
-    return _jitted_quantile(_inside(u), _later(tau), dim)
+    return _or_nan(_jitted_quantile(_inside(u), _later(tau), dim), (u, _unit), (tau, _not_negative))
 
 
 def spherical_heat_kernel(key: Key, tau: Real[ArrayLike, "*shape"], dim: int) -> Float[Array, "*shape"]:
@@ -60,7 +60,7 @@ def spherical_heat_kernel(key: Key, tau: Real[ArrayLike, "*shape"], dim: int) ->
     shape = jnp.shape(tau)
     if dim == 2:
         xi = jax.random.normal(key, shape, tau.dtype)
-        return jnp.sin(jnp.sqrt(_later(tau) / 2) * xi) ** 2
+        return _or_nan(jnp.sin(jnp.sqrt(_later(tau) / 2) * xi) ** 2, (tau, _not_negative))
     return spherical_heat_quantile(uniform(jax.random.bits(key, shape, jnp.uint32), tau.dtype), tau, dim)
 
 
@@ -72,7 +72,7 @@ def spherical_heat_cdf(
     dim = check_integer("dim", dim, minimum=2)
     x, tau = _in_unit("x", x), _time(tau)
     x, tau, _ = _broadcast("x", x, tau)
-    return _jitted_cdf(x, _later(tau), dim)
+    return _or_nan(_jitted_cdf(x, _later(tau), dim), (x, _unit), (tau, _not_negative))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -231,15 +231,31 @@ def _broadcast(name: str, value: Array, tau: Array) -> tuple[Array, Array, jnp.d
 
 
 def _time(tau: ArrayLike) -> Array:
-    return _real("tau", tau, lambda a: ~(a >= 0), "not be negative or NaN")
+    return _real("tau", tau, _not_negative, "not be negative or NaN")
 
 
 def _in_unit(name: str, value: ArrayLike) -> Array:
-    return _real(name, value, lambda a: ~((a >= 0) & (a <= 1)), "lie in [0, 1]")
+    return _real(name, value, _unit, "lie in [0, 1]")
 
 
-def _real(name: str, value: ArrayLike, bad: Callable[[Array], Array], must: str) -> Array:
-    """A real array none of whose values, where they are known, is `bad`."""
+def _not_negative(array: Array) -> Array:
+    return array >= 0
+
+
+def _unit(array: Array) -> Array:
+    return (array >= 0) & (array <= 1)
+
+
+def _or_nan(values: Array, *conditions: tuple[Array, Callable[[Array], Array]]) -> Array:
+    """`values`, and NaN where a traced array does not fulfil its condition."""
+    for array, fulfilled in conditions:
+        if is_traced(array):
+            values = nan_unless(fulfilled(array), values)
+    return values
+
+
+def _real(name: str, value: ArrayLike, fulfilled: Callable[[Array], Array], must: str) -> Array:
+    """A real array all of whose values, where they are known, fulfil the condition."""
     try:
         array = known_array(value)
     except (TypeError, ValueError):
@@ -248,7 +264,7 @@ def _real(name: str, value: ArrayLike, bad: Callable[[Array], Array], must: str)
         raise refuse(name, "be a real array, float32 or float64", f"is {describe(value)}", "convert it")
     if not is_traced(array):
         with jax.ensure_compile_time_eval():
-            wrong = bad(array)
+            wrong = ~fulfilled(array)
             if bool(wrong.any()):
                 raise refuse(name, must, f"holds {float(array[wrong][0])}", "correct it")
     return array

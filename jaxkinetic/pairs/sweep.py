@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._adjoint import Checkpointed
-from .._checks import describe, refuse
+from .._checks import check_bool
 from .._system import AbstractPairFlow, AbstractScheme, Max
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
@@ -36,8 +36,7 @@ class Sweep(AbstractScheme):
     symmetric: bool = eqx.field(default=True, static=True)
 
     def __check_init__(self) -> None:
-        if not isinstance(self.symmetric, bool):
-            raise refuse("symmetric", "be True or False", f"is {describe(self.symmetric)}", "pass one of them")
+        check_bool("symmetric", self.symmetric)
 
     requires: ClassVar[type] = AbstractPairFlow
     needs_key: ClassVar[bool] = True

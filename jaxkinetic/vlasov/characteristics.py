@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
 from .._adjoint import Direct
-from .._checks import cast_floating, check_integer, real_array, refuse, scalar_or_nan
+from .._checks import cast_floating, check_bool, check_integer, real_array, refuse, scalar_or_nan
 from .._printing import Printed
 from .._save import Save
 from .._simulate import simulate
@@ -107,8 +107,9 @@ def nbody_characteristics(
 ) -> tuple[Float[Array, "S N"], Float[Array, "S N"]]:
     """Where N-body systems (S, N) are after num_steps of dt, or before, by `Yoshida` of order 4."""
 
+    sign = -1 if check_bool("backward", backward) else 1
+
     def one(x: Array, v: Array) -> tuple[Array, Array]:
-        sign = -1 if backward else 1
         run = partial(simulate, NBody(potential), scheme=Yoshida(4), dt=dt, num_steps=num_steps, adjoint=Direct())
         end = run(Particles(sign * v[:, None], x[:, None]), throw=False).final
         return end.position[:, 0], sign * end.velocity[:, 0]

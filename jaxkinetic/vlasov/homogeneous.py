@@ -7,15 +7,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Inexact
+from jaxtyping import Array, ArrayLike, Float, Inexact
 
 from .._checks import (
+    as_array,
     check_integer,
     check_scalar,
     check_shape,
     describe,
     is_traced,
     known_array,
+    real_numbers,
     refuse,
     require,
     same_length,
@@ -23,6 +25,7 @@ from .._checks import (
 )
 from .._printing import Printed
 from .._types import RealScalar, RealScalarLike
+from ..initial import AMPLITUDE
 from ..states import Density, Grid
 
 __all__ = ["Maxwellian", "TwoStream", "perturbed"]
@@ -40,13 +43,15 @@ class Maxwellian(Printed):
     def __init__(self, temperature: RealScalarLike = 1.0, length: RealScalarLike | None = None):
         self.temperature, self.length = _positive("temperature", temperature), _length(length)
 
-    def __call__(self, v: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
+    def __call__(self, v: Inexact[ArrayLike, "*shape"]) -> Inexact[Array, "*shape"]:
+        v = _velocities(v)
         t, length = self.temperature.astype(v.dtype), _known(self.length).astype(v.dtype)
         return jnp.exp(-v * v / (2 * t)) / jnp.sqrt(2 * math.pi * t) / length
 
     def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Distributed as f_0, for uniform u in [0, 1], whose ends are rounded to the nearest finite velocity: derivative 0 in u
         there, where it is infinite."""
+        u = real_numbers("u", u)
         eps = float(jnp.finfo(u.dtype).eps)
         u = jnp.clip(u, eps / 4, 1 - eps / 2)
         return jnp.sqrt(self.temperature.astype(u.dtype)) * jax.scipy.special.ndtri(u)
@@ -64,16 +69,24 @@ class TwoStream(Printed):
         self.drift = known_array(drift)
         self.temperature, self.length = _positive("temperature", temperature), _length(length)
 
-    def __call__(self, v: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
+    def __call__(self, v: Inexact[ArrayLike, "*shape"]) -> Inexact[Array, "*shape"]:
+        v = _velocities(v)
         one, drift = Maxwellian(self.temperature, self.length), self.drift.astype(v.dtype)
         return (one(v - drift) + one(v + drift)) / 2
 
     def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Distributed as f_0, for uniform u in [0, 1]: the lower half of it is one stream."""
+        u = real_numbers("u", u)
         below = u < 0.5
         thermal = Maxwellian(self.temperature, self.length).velocities(jnp.where(below, 2 * u, 2 * u - 1))
         drift = self.drift.astype(u.dtype)
         return thermal + jnp.where(below, -drift, drift)
+
+
+def _velocities(v: Any) -> Inexact[Array, "*shape"]:
+    """Real or complex numbers as an array."""
+    v = as_array("v", v, "hold numbers", "pass velocities")
+    return v if jnp.issubdtype(v.dtype, jnp.inexact) else v.astype(jnp.result_type(float))
 
 
 def _positive(name: str, value: RealScalarLike) -> RealScalar:
@@ -113,9 +126,9 @@ def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike,
     r"""$f = f_0(v)\,(1 + A\cos kx)$, k = 2 pi number/length of the grid; d = 1. `f0`: any function of v, per unit length.
     One that has a `length`, as `Maxwellian`, must have that of the grid; if its length is None, it gets it.
 
-    **Raises:** `ValueError` unless the grid has one axis of position and one of velocity and resolves the wave, and for an f0
-    of another length (where that is traced, f is NaN)."""
-    check_scalar("amplitude", amplitude)
+    **Raises:** `ValueError` unless the grid has one axis of position and one of velocity and resolves the wave, for
+    |A| > 1, for a negative f0, and for an f0 of another length (a traced amplitude or length out of range makes f NaN)."""
+    amplitude = scalar_or_nan("amplitude", amplitude, within=AMPLITUDE)
     check_integer("number", number, minimum=1)
     if not isinstance(grid, Grid) or len(grid.axes) != 2:
         was = f"has {len(grid.axes)} axes" if isinstance(grid, Grid) else f"is {describe(grid)}"
@@ -126,12 +139,13 @@ def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike,
         )
     if not callable(f0):
         raise refuse("f0", "be a function of velocity", f"is {describe(f0)}", "pass jk.vlasov.Maxwellian(), say")
-    if not is_traced(amplitude) and abs(float(np.asarray(amplitude))) > 1:
-        raise refuse(
-            "amplitude", "lie in [-1, 1]", f"is {np.asarray(amplitude):g}", "lower it: the density is negative"
-        )
     x, v = grid.mesh
     f0 = _on_length(f0, grid.axes[0].length)
     check_shape("f0", f0, v.shape, v)
+    values = f0(v)
+    if not is_traced(values):
+        known = np.asarray(values)
+        if known.min() < -1e-6 * np.abs(known).max():
+            raise refuse("f0", "not be negative", f"gives {known.min():g}", "pass a density of velocities")
     k = 2 * math.pi * number / grid.axes[0].length
-    return Density((1 + amplitude * jnp.cos(k * (x - grid.axes[0].start))) * f0(v), grid)
+    return Density((1 + amplitude * jnp.cos(k * (x - grid.axes[0].start))) * values, grid)

@@ -36,6 +36,9 @@ class NBody(AbstractSplit):
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact"}
 
+    def __check_init__(self) -> None:
+        check_potential(self.potential)
+
     def default_scheme(self) -> AbstractScheme:
         return Leapfrog()
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .. import spectral
-from .._checks import check_integer, describe, refuse
+from .._checks import as_array, check_integer, describe, refuse
 from .._sharding import on_any_mesh
 from .._types import RealScalar
 from ..states import Density, Particles, Wave, check_particles, square_modulus, volume_element
@@ -148,10 +148,17 @@ def _positions(state: Particles) -> Array:
 
 @on_any_mesh
 def casimir(state: State, fn: Callable[[Float[Array, "*grid"]], Float[Array, "*grid"]]) -> RealScalar:
-    """int fn(f) over phase space. Kept by the dynamics for every fn; of a `Density` int f^2 by every step on the grid too."""
+    """int fn(f) over phase space. Kept by the dynamics for every fn; of a `Density` int f^2 by every step on the grid too.
+    **Raises:** `ValueError` for an fn that does not give one number for each point."""
     if not callable(fn):
         raise refuse("fn", "be a function of f", f"is {describe(fn)}", "pass jnp.square, say")
-    return jnp.sum(fn(phase_space_density(state))) * state.grid.cell
+    f = phase_space_density(state)
+    values = as_array("fn(f)", fn(f), "be an array", "return numbers")
+    if values.shape != f.shape:
+        raise refuse(
+            "fn", f"give values of the shape of f, {f.shape}", f"gives shape {values.shape}", "work elementwise"
+        )
+    return jnp.sum(values) * state.grid.cell
 
 
 @on_any_mesh

@@ -32,7 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._checks import is_traced, kind, refuse
+from .._checks import is_traced, kind, refuse, require
 from .._system import AbstractScheme, AbstractSplit, Flows
 from .._types import RealScalar, RealScalarLike
 from ..schemes import Strang
@@ -76,6 +76,9 @@ class MeanField(AbstractSplit):
     def _particle_numbers(self) -> tuple[int, ...]:
         """Of the waves that it moves."""
         return (1,)
+
+    def __check_init__(self) -> None:
+        check_potential(self.potential)
 
     def default_scheme(self) -> AbstractScheme:
         return Strang()
@@ -122,12 +125,33 @@ class MeanField(AbstractSplit):
         """**Raises:** `ValueError` if a run would not fit."""
 
     def check_start(self, state: Any) -> None:
-        """**Raises:** `ValueError` for concrete data that do not decay where an axis says so, or a wave whose norm is not 1."""
+        """**Raises:** `ValueError` for data that do not decay where an axis says so, or a wave whose norm is not 1. Traced ones
+        are left to the run; of a wave only the norm."""
         self.check_memory(state)
         if is_traced(state):
+            self._check_traced(state)
             return
         with jax.ensure_compile_time_eval():
             self._check_data(state)
+
+    @staticmethod
+    def _check_traced(state: Any) -> None:
+        # NaN passes: another check names the place.
+        if isinstance(state, Wave):
+            do = "divide alpha by the root of `state.mass` (a factor belongs into the strength of the potential)"
+            holds = ~(jnp.abs(state.mass - 1) > NORM)
+            require("state", holds, state.mass, "have unit norm, int |alpha|^2 = 1", do, was="has")
+            return
+        f = jnp.abs(state.f)
+        for i, axis in enumerate(state.grid.axes):
+            if i >= state.grid.half or not axis.periodic:
+                kind, number = ("velocity", i - state.grid.half) if i >= state.grid.half else ("position", i)
+                share = jnp.max(f.take(jnp.asarray([0, -1]), i)) / jnp.max(f)
+                must, was = (
+                    f"decay towards the ends of its {kind} axis {number}",
+                    "is there, relative to its largest value,",
+                )
+                require("state", ~(share > _DECAYED), share, must, "widen the axis", was=was)
 
     def _check_data(self, state: Any) -> None:
         if not np.isfinite(np.asarray(phase_space_density(state))).all():

@@ -31,6 +31,11 @@ def density(g: jk.Grid) -> jk.Density:
     return jk.Density(jnp.exp(-(g.mesh[1] ** 2)), g)
 
 
+def wave(a) -> jk.Wave:
+    f = density(grid())
+    return jk.Wave(a * jnp.sqrt(f.f / f.mass), f.grid)
+
+
 # A system and a state from a number; one that is in range, one that is not, and the sentence.
 CASES = {
     "annihilation": (
@@ -55,6 +60,15 @@ CASES = {
     ),
     "width": (lambda a: (V.NBody(V.Gaussian(1.0, a)), bodies()), 1.0, -1.0, "`width` must be positive, but is -1"),
     "poisson": (lambda a: (V.Vlasov(V.Poisson(a)), density(grid())), CIRCLE, 5.0, "`grid` must have .*, but has length 6.28"),
+    "alive": (
+        lambda a: (L.Kac(L.Maxwell()), jk.Particles(particles().velocity, alive=jnp.arange(4.0) < a)), 2.0, 1.0,
+        "`state` must hold at least 2 particles that are alive, but holds 1",
+    ),
+    "norm": (lambda a: (V.HamiltonVlasov(V.Cosine()), wave(a)), 1.0, 3.0, "`state` must have unit norm, .* but has 9;"),
+    "ends": (
+        lambda a: (V.Vlasov(V.Cosine()), jk.Density(density(grid()).f + a, grid())), 0.0, 0.25,
+        "`state` must decay towards the ends of its velocity axis 0, but is there, relative to its largest value, 0.2",
+    ),
     "axis": (lambda a: (V.Vlasov(V.Gaussian()), density(grid(a))), CIRCLE, -5.0, "`length` must be positive, but is -5"),
 }  # fmt: skip
 
@@ -121,6 +135,11 @@ def test_known_parameter_that_was_replaced():
         jk.simulate(walk, particles(), key=KEY, dt=0.1, num_steps=1)
 
 
+def step_law(x):
+    """A distribution function that has a value at NaN."""
+    return jnp.where(x > 1.0, 1.0, 0.0)
+
+
 OUTSIDE = {
     "temperature": (lambda a: jk.initial.maxwellian(KEY, 4, 2, temperature=a).velocity, 1.0, -1.0),
     "beta": (lambda a: jk.initial.bkw(KEY, 4, 3, beta=a).velocity, 0.3, 0.9),
@@ -132,12 +151,26 @@ OUTSIDE = {
     "bandwidth": (lambda a: D.kde_entropy(particles(), bandwidth=a), 0.5, -0.5),
     "box": (lambda a: D.rescaled_density(particles(), volume=a), 0.5, -0.5),
     "length": (lambda a: V.perturbed(V.Maxwellian(1.0, a), grid(), 0.1).f, CIRCLE, 5.0),
+    "amplitude": (lambda a: V.perturbed(V.Maxwellian(1.0, CIRCLE), grid(), a).f, 1.0, -3.0),
+    "quantile u": (lambda a: jk.pairs.spherical_heat_quantile(a, 0.3, 3), 0.5, 2.0),
+    "quantile tau": (lambda a: jk.pairs.spherical_heat_quantile(0.5, a, 2), 0.3, -1.0),
+    "cdf x": (lambda a: jk.pairs.spherical_heat_cdf(a, 0.3, 2), 0.5, 2.0),
+    "cdf tau": (lambda a: jk.pairs.spherical_heat_cdf(0.5, a, 3), 0.3, -1.0),
+    "kernel": (lambda a: jk.pairs.spherical_heat_kernel(KEY, a, 2), 0.3, -1.0),
+    "edges": (lambda a: D.histogram(particles(), edges=jnp.stack([0.0 * a, a, 2.0 + 0.0 * a])), 1.0, 3.0),
+    "l1": (lambda a: D.marginal_l1(particles(), step_law, edges=jnp.stack([0.0 * a, a, 2.0 + 0.0 * a])), 1.0, 3.0),
+    "times": (lambda a: D.self_similar_time(jnp.stack([0.0 * a, a, 2.0 + 0.0 * a]), np.ones(3), np.ones(3)), 1.0, 3.0),
+    "density": (lambda a: D.self_similar_time(np.arange(2.0), jnp.stack([a, a]), np.ones(2))[1], 1.0, -1.0),
+    "a": (lambda a: L.PowerLaw(-3.0, a).a(np.array([1.0, 2.0]))[0], 1.0, -3.0),
+    "b": (lambda a: L.PowerLaw(-3.0, 1.0, a).b(np.array([1.0, 2.0])), 1.0, -3.0),
+    "sigma": (lambda a: L.Maxwell(a).sigma(np.array([1.0, 2.0])), 1.0, -3.0),
+    "generator": (lambda a: L.Kac(L.Maxwell(a)).generator(D.energy)(particles()), 1.0, -3.0),
 }
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_functions_outside_of_runs_give_nan(name):
-    """Catches a start or a diagnostic that returns numbers for a traced parameter out of range."""
+    """Catches a start, a law or a diagnostic that returns a plausible number for a traced argument out of range."""
     fn, good, bad = OUTSIDE[name]
     fn = jax.jit(fn)
     assert np.isfinite(fn(good)).all()

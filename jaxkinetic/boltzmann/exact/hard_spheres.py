@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ..._checks import check_integer, check_scalar, describe, refuse
+from ..._checks import check_integer, check_scalar, describe, is_traced, refuse
 from ..._inputs import known_times
 from ..._types import Values, ValuesLike
 from ...states import Particles, check_particles
@@ -55,6 +55,10 @@ def pressure_rate(cross_section: AbstractCrossSection, volume: float, state: Par
         raise refuse("cross_section", must, f"is {describe(cross_section)}", do)
     check_particles(state, 1)
     check_scalar("volume", volume, positive=True)
+    for name, value in (("cross_section", cross_section), ("volume", volume), ("state", state)):
+        if is_traced(value):
+            must, do = "be known: exact laws are NumPy", "call the law outside of `jit` and `grad`"
+            raise refuse(name, must, "is traced", do)
     v = np.asarray(state.velocity, float)[np.asarray(state.alive)]
     first, second = np.triu_indices(len(v), 1)
     z = v[first] - v[second]

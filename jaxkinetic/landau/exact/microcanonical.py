@@ -2,7 +2,7 @@
 
 import math
 
-from ..._checks import check_integer, check_scalar, refuse
+from ..._checks import check_bool, check_integer, check_scalar, refuse
 from ..microcanonical import LAWS, check_angle
 
 __all__ = ["microcanonical_defect"]
@@ -34,6 +34,7 @@ def microcanonical_defect(
     if law not in LAWS:
         raise refuse("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {law!r}", "choose one")
     l, dim = check_integer("l", l, minimum=1), check_integer("dim", dim, minimum=2)
+    exact = check_bool("exact", exact)
     check_scalar("epsilon", epsilon, positive=True)
     check_scalar("psi", psi, nonnegative=True)
     epsilon, psi = float(epsilon), float(psi)
