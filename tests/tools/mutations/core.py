@@ -186,11 +186,9 @@ MUTATIONS = [
         "throw-on-one-output",
         "The error depends on one output, and is dropped by the compiler with it.",
         "jaxkinetic/_solution.py",
-        """    arrays = jax.lax.cond(failed > 0, stop, lambda arrays, *_: arrays, arrays, failed, *one)
-    return eqx.combine(arrays, rest)
-""",
-        """    times = jax.lax.cond(failed > 0, stop, lambda arrays, *_: arrays, solution.times, failed, *one)
-    return eqx.tree_at(lambda s: s.times, eqx.combine(arrays, rest), times)
+        "    return eqx.combine(stop_if(failed > 0, tell, arrays, failed, *one), rest)\n",
+        """    code = stop_if(failed > 0, tell, solution.result.code, failed, *one)
+    return eqx.tree_at(lambda s: s.result.code, eqx.combine(arrays, rest), code)
 """,
         tests("core/test_simulate.py", "test_failure_inside_jit_reaches_every_output"),
     ),

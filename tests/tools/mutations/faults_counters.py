@@ -43,8 +43,8 @@ MUTATIONS = [
         "times-in-the-dtype-of-the-state",
         "The times of saves are made in float32, where late ones coincide.",
         "jaxkinetic/_simulate.py",
-        "clock = clock_of(start.t0, start.dt) if start.clock is None else start.clock",
-        "clock = None",
+        "    clock = _own_clock(start)\n",
+        "    clock = None\n",
         tests(COUNTERS, "test_times_of_late_saves"),
     ),
     Mutation(

@@ -33,8 +33,8 @@ MUTATIONS = [
         "jit-failure-with-frames",
         "A failure inside `jit` ends in the frames that lead to the callback.",
         "jaxkinetic/_solution.py",
-        "    raise error.with_traceback(types.TracebackType(None, _frame().gi_frame, 0, 1))",
-        "    raise error",
+        "SimulationError(sentence).with_traceback(types.TracebackType(None, _frame().gi_frame, 0, 1))",
+        "SimulationError(sentence)",
         tests("core/test_printing.py", "test_failures_in_traced_functions_end_in_our_sentence[jit]"),
     ),
     Mutation(

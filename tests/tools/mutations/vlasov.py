@@ -272,8 +272,8 @@ MUTATIONS = [
         "casimir-cell",
         "The integral of a function of f lacks the volume of a cell.",
         VLASOV + "observables.py",
-        "return jnp.sum(fn(phase_space_density(state))) * state.grid.cell",
-        "return jnp.sum(fn(phase_space_density(state)))",
+        "    return jnp.sum(values) * state.grid.cell\n",
+        "    return jnp.sum(values)\n",
         tests("measuring/test_vlasov_observables.py", "test_observables_of_known_data"),
     ),
     Mutation(
