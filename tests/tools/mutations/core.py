@@ -303,7 +303,7 @@ MUTATIONS = [
         "split-generator-misses-a-flow",
         "The generator of a splitting leaves out its first flow.",
         "jaxkinetic/_system.py",
-        "return sum(rates[1:], start=rates[0])",
+        "return nan_out_of_range(self, sum(rates[1:], start=rates[0]))",
         "return rates[-1]",
         tests("laws/test_nbody.py", "test_generator"),
     ),

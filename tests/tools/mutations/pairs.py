@@ -203,8 +203,8 @@ MUTATIONS = [
         "heat-nan-time",
         "A NaN time is accepted.",
         PAIRS + "sphere.py",
-        "lambda a: ~(a >= 0), ",
-        "lambda a: a < 0, ",
+        "    return array >= 0\n",
+        "    return ~(array < 0)\n",
         tests("laws/test_sphere.py", "test_negative_or_nan_time_raises[nan]"),
     ),
     Mutation(

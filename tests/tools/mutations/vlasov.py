@@ -141,8 +141,8 @@ MUTATIONS = [
         "field-energy-twice",
         "The energy of the field lacks its factor 1/2.",
         VLASOV + "observables.py",
-        "return jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2",
-        "return jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes)",
+        "value = jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2",
+        "value = jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes)",
         tests("measuring/test_vlasov_observables.py", "test_observables_of_known_data"),
     ),
     Mutation(
@@ -272,8 +272,8 @@ MUTATIONS = [
         "casimir-cell",
         "The integral of a function of f lacks the volume of a cell.",
         VLASOV + "observables.py",
-        "return jnp.sum(fn(phase_space_density(state))) * state.grid.cell",
-        "return jnp.sum(fn(phase_space_density(state)))",
+        "return jnp.sum(values) * state.grid.cell",
+        "return jnp.sum(values)",
         tests("measuring/test_vlasov_observables.py", "test_observables_of_known_data"),
     ),
     Mutation(
