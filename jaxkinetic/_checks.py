@@ -180,6 +180,18 @@ def nan_unless(holds: Any, values: jax.Array) -> jax.Array:
     return values * jnp.where(holds, np.asarray(1, values.dtype), np.asarray(np.nan, values.dtype))
 
 
+def nan_out_of_range(module: eqx.Module, values: jax.Array) -> jax.Array:
+    """`values`, and NaN where a traced parameter of the module, or of one that it holds, is out of the `ranges` of its class:
+    for functions that cannot end a run."""
+    ranges = getattr(type(module), "ranges", {})
+    for name, value in vars(module).items():
+        if isinstance(value, eqx.Module):
+            values = nan_out_of_range(value, values)
+        elif name in ranges and is_traced(value):
+            values = nan_unless(ranges[name].holds(value), values)
+    return values
+
+
 def check_bool(argument: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise refuse(argument, "be True or False", f"is {describe(value)}", "pass a bool")

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from ._checks import describe, is_traced, refuse
+from ._checks import FINITE, Range, check_scalar, describe, is_traced, refuse
 
 # What rounding may take from a matrix that is not negative, relative to its largest entry.
 _ROUNDING = 1e-9
@@ -20,6 +20,21 @@ def check_key(argument: str, key: Any) -> None:
         raise refuse(argument, "be one JAX key", f"is {describe(key)}", "pass jax.random.key(seed)")
 
 
+def check_known(argument: str, *values: Any) -> None:
+    """**Raises:** `ValueError` if one of the values is traced."""
+    if is_traced(*values):
+        must, do = "be known: exact laws are NumPy", "call the law outside of `jit` and `grad`"
+        raise refuse(argument, must, "is traced", do)
+
+
+def check_known_scalar(
+    argument: str, value: Any, *, positive: bool = False, nonnegative: bool = False, within: Range = FINITE
+) -> None:
+    """`check_scalar` for a value that cannot be traced."""
+    check_scalar(argument, value, positive=positive, nonnegative=nonnegative, within=within)
+    check_known(argument, value)
+
+
 def known_numbers(
     argument: str, value: Any, *, shape: tuple[int | None, ...] | None = None, nonnegative: bool = False,
     positive: bool = False, finite: bool = True,
@@ -27,10 +42,7 @@ def known_numbers(
     """`value` as a float64 array. `shape`: None stands for any length. A NaN passes unless `finite`: what is made of it is NaN.
 
     **Raises:** `ValueError` for traced values, text, complex numbers, another shape, and numbers out of range."""
-    if is_traced(value):
-        raise refuse(
-            argument, "be known: exact laws are NumPy", "is traced", "call the law outside of `jit` and `grad`"
-        )
+    check_known(argument, value)
     try:
         array = np.asarray(value)
         if array.dtype == object or array.dtype.kind not in "iuf":

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32, Integer, Num, Real, UInt32
 
-from ._checks import describe, real_dtype, refuse
+from ._checks import describe, nan_out_of_range, real_dtype, refuse
 from ._printing import Printed
 from ._sums import compensated
 from ._types import Components, PairWords, PyTree, RealScalar, RealScalarLike, State, Words
@@ -243,7 +243,7 @@ class AbstractSplit(AbstractSystem):
                 return jax.jvp(along_flow, (zero,), (jnp.ones_like(zero),))[1]
 
             rates = [rate(flow) for flow in self.flows]
-            return sum(rates[1:], start=rates[0])
+            return nan_out_of_range(self, sum(rates[1:], start=rates[0]))
 
         return generated
 

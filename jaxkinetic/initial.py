@@ -145,6 +145,8 @@ def rosenbluth(
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("sharpness", sharpness, positive=True)
+    if is_traced(sharpness):
+        raise refuse("sharpness", "be known while tracing", "is traced", "pass a float")
     temperature = scalar_or_nan("temperature", temperature, nonnegative=True)
     width = 1 / np.sqrt(2 * float(sharpness))
     radius = np.linspace(max(0.0, 1 - 9 * width), 1 + 9 * width, _GRID)

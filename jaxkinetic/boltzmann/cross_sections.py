@@ -29,7 +29,8 @@ class AbstractCrossSection(Printed):
     radius r unless you override `scatter`, with `num_words` and, for `generator`, `outgoing`. Choices in it whose probability
     depends on a parameter or on z go through `jk.random.bernoulli`; parameters enter `sigma` differentiably, not by a
     comparison alone. `constant = True` says that Sigma does not depend on r: then a derivative in the velocities passes.
-    `ranges` maps the names of parameters to their ranges; a run checks them.
+    `ranges` maps the names of parameters to their ranges; a run checks them. Outside of a run `generator` is NaN where a traced
+    one is out of range; `sigma` and `bound`, of which the steps of a run are made, compute with it unchecked.
     """
 
     bounded: ClassVar[bool] = False

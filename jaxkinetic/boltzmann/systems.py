@@ -9,7 +9,18 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .. import random
-from .._checks import POSITIVE, PROBABILITY, Range, check_scalar, check_shape, describe, is_traced, known_array, refuse
+from .._checks import (
+    POSITIVE,
+    PROBABILITY,
+    Range,
+    check_scalar,
+    check_shape,
+    describe,
+    is_traced,
+    known_array,
+    nan_out_of_range,
+    refuse,
+)
 from .._system import AbstractPairJump, AbstractScheme, check_test_function
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock
@@ -145,7 +156,7 @@ class KacWalk(AbstractPairJump):
                 rate = self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)
                 return jnp.where(alive[i] & alive[j], rate * change, 0)
 
-            return jnp.sum(jax.lax.map(lambda ij: pair(*ij), (first, second)))
+            return nan_out_of_range(self, jnp.sum(jax.lax.map(lambda ij: pair(*ij), (first, second))))
 
         return generated
 

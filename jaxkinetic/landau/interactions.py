@@ -20,9 +20,8 @@ from .._checks import (
     check_scalar,
     check_shape,
     describe,
-    is_traced,
     known_array,
-    nan_unless,
+    nan_out_of_range,
     real_numbers,
     refuse,
 )
@@ -249,10 +248,10 @@ class AbstractRadial(AbstractInteraction):
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
         z = vectors("z", z)
         rows = self.a_components(_split(z))
-        return self._in_range(jnp.stack([jnp.stack(row, -1) for row in rows], -2))
+        return nan_out_of_range(self, jnp.stack([jnp.stack(row, -1) for row in rows], -2))
 
     def b(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-        return self._in_range(jnp.stack(self.b_components(_split(vectors("z", z))), -1))
+        return nan_out_of_range(self, jnp.stack(self.b_components(_split(vectors("z", z))), -1))
 
     def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
         z = vectors("z", z)
@@ -260,14 +259,7 @@ class AbstractRadial(AbstractInteraction):
         root = _root(psi * r2, positive)
         along = z[..., :, None] * z[..., None, :] / r2[..., None, None]
         projection = jnp.broadcast_to(jnp.eye(z.shape[-1], dtype=z.dtype), along.shape) - along
-        return self._in_range(root[..., None, None] * projection)
-
-    def _in_range(self, values: Array) -> Array:
-        """`values`, and NaN where a traced parameter is out of its range."""
-        for name, within in getattr(type(self), "ranges", {}).items():
-            if is_traced(getattr(self, name)):
-                values = nan_unless(within.holds(getattr(self, name)), values)
-        return values
+        return nan_out_of_range(self, root[..., None, None] * projection)
 
 
 class Maxwell(AbstractRadial):

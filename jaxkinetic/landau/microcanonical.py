@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from .._checks import POSITIVE, Range, check_scalar, describe, is_traced, known_array, refuse, require
+from .._checks import POSITIVE, Range, check_scalar, describe, is_traced, known_array, nan_out_of_range, refuse, require
 from .._system import AbstractPairJump, AbstractScheme, check_test_function
 from .._types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
@@ -203,7 +203,7 @@ class Microcanonical(AbstractPairJump):
                 rate = self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)
                 return jnp.where(state.alive[i] & state.alive[j] & moving, rate * (average - here), 0)
 
-            return jnp.sum(jax.lax.map(lambda ij: pair(*ij), (first, second)))
+            return nan_out_of_range(self, jnp.sum(jax.lax.map(lambda ij: pair(*ij), (first, second))))
 
         return generated
 

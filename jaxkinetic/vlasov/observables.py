@@ -5,7 +5,7 @@ Of the `Wave` of N particles in d = 1 (`num_particles` N, as `PseudoSchrodinger`
 all N particles, and `momentum` has one component for each particle.
 
 **Raises:** all, `ValueError` for a state of another kind, for values that do not have the shape of their grid, and for
-a potential that a run from this state would refuse."""
+a potential that a run from this state would refuse; a traced parameter of it that is out of range gives NaN."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .. import spectral
-from .._checks import as_array, check_integer, describe, refuse
+from .._checks import as_array, check_integer, describe, nan_out_of_range, refuse
 from .._sharding import on_any_mesh
 from .._types import RealScalar
 from ..states import Density, Particles, Wave, check_particles, square_modulus, volume_element
@@ -123,13 +123,14 @@ def potential_energy(state: AnyState, potential: AbstractPotential) -> RealScala
     if isinstance(state, Particles):
         _check_bodies(state, potential)
         pairs = state.num_alive * (state.num_alive - 1)
-        return potential.pair_sum(_positions(state), state.alive) / (2 * pairs)
+        return nan_out_of_range(potential, potential.pair_sum(_positions(state), state.alive) / (2 * pairs))
     rho, axes = density(state), state.grid.axes[: state.grid.half]
     if isinstance(state, Wave) and state.num_particles > 1:
         potential.check(axes[:1])
-        return jnp.sum(rho * pair_energy(potential, axes)) * volume_element(axes)
+        return nan_out_of_range(potential, jnp.sum(rho * pair_energy(potential, axes)) * volume_element(axes))
     potential.check(axes)
-    return jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2
+    value = jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2
+    return nan_out_of_range(potential, value)
 
 
 @on_any_mesh

@@ -164,6 +164,9 @@ OUTSIDE = {
     "a": (lambda a: L.PowerLaw(-3.0, a).a(np.array([1.0, 2.0]))[0], 1.0, -3.0),
     "b": (lambda a: L.PowerLaw(-3.0, 1.0, a).b(np.array([1.0, 2.0])), 1.0, -3.0),
     "sigma": (lambda a: L.Maxwell(a).sigma(np.array([1.0, 2.0])), 1.0, -3.0),
+    "walk": (lambda a: B.KacWalk(B.HardSphere(), 5.0, a).generator(lambda s: s.num_alive)(particles()), 1.0, 3.0),
+    "energy": (lambda a: V.energy(bodies(), V.Gaussian(1.0, a)), 1.0, -1.0),
+    "grid energy": (lambda a: V.energy(density(grid()), V.Gaussian(1.0, a)), 1.0, -1.0),
     "generator": (lambda a: L.Kac(L.Maxwell(a)).generator(D.energy)(particles()), 1.0, -3.0),
 }
 

@@ -3,8 +3,8 @@ r"""The number of the alive under Maxwell molecules, a Markov chain by itself: N
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..._checks import check_integer, check_scalar, refuse
-from ..._inputs import known_times
+from ..._checks import check_integer, refuse
+from ..._inputs import check_known_scalar, known_times
 from ..._types import Values, ValuesLike
 from .bkw import checked_alpha
 
@@ -42,7 +42,7 @@ def death_law(t: float, num: int, volume: float, alpha: float) -> tuple[Int[np.n
     num, rate = check_integer("num", num, minimum=1), _rate(volume, alpha)
     if num > _MOST:
         raise refuse("num", f"be at most {_MOST}", f"is {num}", "use `death_moments`, or a normal law")
-    check_scalar("t", t, nonnegative=True)
+    check_known_scalar("t", t, nonnegative=True)
     numbers = np.arange(num, -1, -2)
     rates = rate * numbers * (numbers - 1.0) / 2
     generator = np.diag(-rates) + np.diag(rates[:-1], 1)
@@ -50,5 +50,5 @@ def death_law(t: float, num: int, volume: float, alpha: float) -> tuple[Int[np.n
 
 
 def _rate(volume: float, alpha: float) -> float:
-    check_scalar("volume", volume, positive=True)
+    check_known_scalar("volume", volume, positive=True)
     return checked_alpha(alpha) / float(volume)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ..._checks import check_integer, check_scalar, describe, is_traced, refuse
-from ..._inputs import known_times
+from ..._checks import check_integer, describe, refuse
+from ..._inputs import check_known, check_known_scalar, known_times
 from ..._types import Values, ValuesLike
 from ...states import Particles, check_particles
 from ..cross_sections import AbstractCrossSection
@@ -41,7 +41,7 @@ def hard_sphere_temperature(t: ValuesLike, dim: int, alpha: float) -> Values:
 
 def initial_rates(dim: int, alpha: float, temperature: float = 1.0) -> tuple[float, float]:
     r"""(n', T') at t = 0 from a Maxwellian with n = 1, every alpha: $n' = -\alpha c_d \sqrt T$, $T' = T n'/(2d)$."""
-    check_scalar("temperature", temperature, nonnegative=True)
+    check_known_scalar("temperature", temperature, nonnegative=True)
     slope = -checked_alpha(alpha) * mean_relative_speed(dim) * float(temperature) ** 0.5
     return slope, float(temperature) * slope / (2 * dim)
 
@@ -54,11 +54,9 @@ def pressure_rate(cross_section: AbstractCrossSection, volume: float, state: Par
         must, do = "be a cross section", "pass jk.boltzmann.HardSphere(), say"
         raise refuse("cross_section", must, f"is {describe(cross_section)}", do)
     check_particles(state, 1)
-    check_scalar("volume", volume, positive=True)
-    for name, value in (("cross_section", cross_section), ("volume", volume), ("state", state)):
-        if is_traced(value):
-            must, do = "be known: exact laws are NumPy", "call the law outside of `jit` and `grad`"
-            raise refuse(name, must, "is traced", do)
+    check_known_scalar("volume", volume, positive=True)
+    check_known("cross_section", cross_section)
+    check_known("state", state)
     v = np.asarray(state.velocity, float)[np.asarray(state.alive)]
     first, second = np.triu_indices(len(v), 1)
     z = v[first] - v[second]

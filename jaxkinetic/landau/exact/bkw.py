@@ -14,8 +14,8 @@ from jaxtyping import ArrayLike, Float, Real
 from numpy.polynomial import Polynomial
 
 from ... import _bkw
-from ..._checks import check_integer, check_scalar, refuse, scalar_or_nan
-from ..._inputs import check_key, known_numbers, known_times
+from ..._checks import check_integer, refuse, scalar_or_nan
+from ..._inputs import check_key, check_known_scalar, known_numbers, known_times
 from ..._types import Key, RealScalarLike, Values, ValuesLike
 from ...states import Particles, check_particles
 
@@ -79,7 +79,7 @@ def isotropic_moments_euler(
     Gaussian noise of variance 2 dt k along v and 2 dt (|v|^2 + k) across, k = e (d-1)/d. The law stays isotropic.
     """
     num_steps, dim = check_integer("num_steps", num_steps, minimum=0), check_integer("dim", dim, minimum=1)
-    check_scalar("dt", dt, positive=True)
+    check_known_scalar("dt", dt, positive=True)
     m2, m4, m6 = start = known_numbers("moments", moments, shape=(3,), nonnegative=True)
     if m4 < m2**2 * (1 - 1e-9) or m2 * m6 < m4**2 * (1 - 1e-9):
         raise refuse("moments", "be those of a law", f"is {start.tolist()}", "<|v|^4> is at least <|v|^2>^2, and so on")

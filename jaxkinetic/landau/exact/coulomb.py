@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import ArrayLike, Real
 
-from ..._checks import check_scalar, describe, refuse
-from ..._inputs import known_numbers
+from ..._checks import describe, refuse
+from ..._inputs import check_known_scalar, known_numbers
 
 __all__ = [
     "coulomb_entropy_rate", "coulomb_isotropization_rate", "coulomb_isotropization_rate_matching",
@@ -37,7 +37,7 @@ def coulomb_isotropization_rate_matching(perpendicular: float, parallel: float, 
     $\frac14 E[(1 - e^{-6\tau})((z_1^2 + z_2^2)/2 - z_3^2)] / (dt\,(T_\perp - T_\parallel))$, tau = 4 dt/r^3, z the difference
     of two bi-Maxwellian velocities: a matched pair forgets the quadratic harmonic of its direction by e^{-6 tau}.
     """
-    check_scalar("dt", dt, positive=True)
+    check_known_scalar("dt", dt, positive=True)
     return _by_pairs(perpendicular, parallel, lambda r: -np.expm1(-24 * float(dt) / r**3)) / float(dt)
 
 
@@ -53,7 +53,7 @@ def coulomb_isotropization_rate_microcanonical(perpendicular: float, parallel: f
         raise refuse(
             "law", "be 'constant_rate' or 'heat_kernel'", f"is {law!r}", "choose one: the other has no rate at r = 0"
         )
-    check_scalar("h", h, positive=True)
+    check_known_scalar("h", h, positive=True)
 
     def forgotten(r: np.ndarray) -> np.ndarray:
         if law == "heat_kernel":
@@ -86,8 +86,8 @@ def _by_pairs(perpendicular: float, parallel: float, forgotten: Callable[[np.nda
 
 
 def _temperatures(perpendicular: float, parallel: float) -> tuple[float, float]:
-    check_scalar("perpendicular", perpendicular, positive=True)
-    check_scalar("parallel", parallel, positive=True)
+    check_known_scalar("perpendicular", perpendicular, positive=True)
+    check_known_scalar("parallel", parallel, positive=True)
     return float(perpendicular), float(parallel)
 
 

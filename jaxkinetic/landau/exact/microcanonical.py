@@ -2,7 +2,8 @@
 
 import math
 
-from ..._checks import check_bool, check_integer, check_scalar, refuse
+from ..._checks import check_bool, check_integer, refuse
+from ..._inputs import check_known_scalar
 from ..microcanonical import LAWS, check_angle
 
 __all__ = ["microcanonical_defect"]
@@ -35,8 +36,8 @@ def microcanonical_defect(
         raise refuse("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {law!r}", "choose one")
     l, dim = check_integer("l", l, minimum=1), check_integer("dim", dim, minimum=2)
     exact = check_bool("exact", exact)
-    check_scalar("epsilon", epsilon, positive=True)
-    check_scalar("psi", psi, nonnegative=True)
+    check_known_scalar("epsilon", epsilon, positive=True)
+    check_known_scalar("psi", psi, nonnegative=True)
     epsilon, psi = float(epsilon), float(psi)
     if law == "fixed_angle":
         check_angle(epsilon)

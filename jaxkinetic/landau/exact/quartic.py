@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
 
-from ..._checks import check_integer, check_scalar, refuse
-from ..._inputs import known_matrix, known_numbers
+from ..._checks import check_integer, refuse
+from ..._inputs import check_known_scalar, known_matrix, known_numbers
 
 __all__ = ["kac_quartic", "kac_quartic_euler", "quartic_start"]
 
@@ -30,7 +30,7 @@ def quartic_start(
         (n * (n + 1) * t2 + n * t1**2) / big**2,
     ])  # fmt: skip
     if fourth_moment is not None:
-        check_scalar("fourth_moment", fourth_moment)
+        check_known_scalar("fourth_moment", fourth_moment)
         if fourth_moment < t1**2 * (1 - 1e-9):
             was = f"is {fourth_moment:g}"
             raise refuse("fourth_moment", f"be at least (tr covariance)^2 = {t1**2:g}", was, "pass E|v|^4")
@@ -48,7 +48,7 @@ def kac_quartic(
     from scipy.linalg import expm
 
     d, big = check_integer("dim", dim, minimum=1) - 1, _number(num_particles)
-    check_scalar("t", t, nonnegative=True)
+    check_known_scalar("t", t, nonnegative=True)
     rates = np.array([
         [-4 * d, 4 * (dim + 1), -8],
         [0, 0, 0],
@@ -62,7 +62,7 @@ def kac_quartic_euler(
 ) -> Float[np.ndarray, "3"]:
     """E (Q4, e^2, T2) after `num_steps` Euler-Maruyama steps of size dt: the exact law of the discrete scheme."""
     num_steps, dim = check_integer("num_steps", num_steps, minimum=0), check_integer("dim", dim, minimum=1)
-    check_scalar("dt", dt, positive=True)
+    check_known_scalar("dt", dt, positive=True)
     step = _euler_matrix(float(dt), _number(num_particles), dim)
     return np.linalg.matrix_power(step, num_steps) @ known_numbers("start", start, shape=(3,), nonnegative=True)
 

@@ -7,8 +7,8 @@ Source: MATH section 6; the discrete recursions follow from one step's condition
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
 
-from ..._checks import check_integer, check_scalar, refuse
-from ..._inputs import known_matrix
+from ..._checks import check_integer, refuse
+from ..._inputs import check_known_scalar, known_matrix
 
 __all__ = ["euler_heating", "second_moments", "second_moments_euler"]
 
@@ -29,7 +29,7 @@ def second_moments(
     **Arguments:** `noise`: "kac" (FW 1.6), "independent" (FW 1.7) or "matrix_sqrt" (FW 1.8), the last two alike.
     i.i.d. data of mean m and covariance A: p0 = A + m m^T, c0 = m m^T.
     """
-    check_scalar("t", t, nonnegative=True)
+    check_known_scalar("t", t, nonnegative=True)
     t = float(t)
     n, p0, c0 = _checked(num_particles, p0, c0)
     d = len(p0)
@@ -80,7 +80,7 @@ def euler_heating(dt: float, dim: int, num_particles: int, noise: str = "kac") -
 
 
 def _step(dt: float) -> float:
-    check_scalar("dt", dt, positive=True)
+    check_known_scalar("dt", dt, positive=True)
     return float(dt)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike, Float, Integer, Real
 
-from ..._checks import check_integer, check_scalar, describe, is_traced, refuse
-from ..._inputs import known_numbers
+from ..._checks import check_integer, describe, is_traced, refuse
+from ..._inputs import check_known_scalar, known_numbers
 from ..._types import Values, ValuesLike
 from ..trigonometric import Trigonometric
 
@@ -73,7 +73,7 @@ def torus_mode_amplitude_euler(
     is $\theta' = \theta + 2 dt\, m \cdot (b * f) + (2 dt\, m^T (a * f) m)^{1/2} \xi$. Quadrature on 64 nodes of theta.
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
-    check_scalar("dt", dt, positive=True)
+    check_known_scalar("dt", dt, positive=True)
     k = _wavevector(interaction, mode)
     matrices, modes = _matrices(interaction), np.asarray(interaction.modes)
     theta = 2 * np.pi * np.arange(_NODES) / _NODES
@@ -108,7 +108,7 @@ def torus_mode_density(
     v = known_numbers("velocity", velocity, finite=False)
     if v.ndim == 0 or v.shape[-1] != k.size:
         raise refuse("velocity", f"have shape (..., {k.size})", f"has shape {v.shape}", "pass one entry a component")
-    check_scalar("phase", phase)
+    check_known_scalar("phase", phase)
     wave = np.cos(v @ k + float(phase))
     return (1 + torus_mode_amplitude(t, interaction, mode, amplitude) * wave) / (2 * np.pi) ** k.size
 

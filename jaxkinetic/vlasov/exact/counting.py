@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike, Complex, Float, Real
 
-from ..._checks import check_integer, check_scalar, refuse
-from ..._inputs import known_numbers
+from ..._checks import check_integer, refuse
+from ..._inputs import check_known_scalar, known_numbers
 from ..._types import Rows
 
 __all__ = ["harmonic_overlap"]
@@ -36,8 +36,8 @@ def harmonic_overlap(
     m = check_integer("swaps", swaps, minimum=0)
     if m > num:
         raise refuse("swaps", f"be at most N = {num}", f"is {m}", "lower it")
-    check_scalar("time", time)
-    check_scalar("stiffness", stiffness, positive=True)
+    check_known_scalar("time", time)
+    check_known_scalar("stiffness", stiffness, positive=True)
     sigma, phase = _symmetric("covariance", covariance), _symmetric("chirp", chirp)
     if np.linalg.eigvalsh(sigma).min() <= 0:
         raise refuse("covariance", "be positive", f"is {sigma.tolist()}", "it is that of |alpha_0|^2")

@@ -23,10 +23,10 @@ MUTATIONS = [
     ),
     Mutation(
         "traced-strength-of-landau",
-        "The matrix a of a traced negative strength is a number.",
-        "jaxkinetic/landau/interactions.py",
-        "                values = nan_unless(within.holds(getattr(self, name)), values)",
-        "                values = nan_unless(FINITE.holds(getattr(self, name)), values)",
+        "The matrix a of a traced negative strength is a number, and so is an energy.",
+        "jaxkinetic/_checks.py",
+        "            values = nan_unless(ranges[name].holds(value), values)",
+        "            values = nan_unless(FINITE.holds(value), values)",
         tests(RANGES, "test_functions_outside_of_runs_give_nan"),
     ),
     Mutation(

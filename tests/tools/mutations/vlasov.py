@@ -141,8 +141,8 @@ MUTATIONS = [
         "field-energy-twice",
         "The energy of the field lacks its factor 1/2.",
         VLASOV + "observables.py",
-        "return jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2",
-        "return jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes)",
+        "value = jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2",
+        "value = jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes)",
         tests("measuring/test_vlasov_observables.py", "test_observables_of_known_data"),
     ),
     Mutation(
