@@ -3,10 +3,12 @@ alike."""
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
+from ..._checks import describe, refuse
 from ..._types import RealScalarLike
 
 __all__ = ["Coordinates", "Function", "free_streaming", "harmonic"]
@@ -17,6 +19,7 @@ Function = Callable[[Coordinates, Coordinates], Inexact[Array, "*shape"]]
 
 def free_streaming(initial: Function, t: RealScalarLike) -> Function:
     """f(t, x, v) = f_0(x - t v, v): no potential. `initial`: (x components, v components) -> values; so is what is returned."""
+    _check_initial(initial)
 
     def at(x: Coordinates, v: Coordinates) -> Inexact[Array, "*shape"]:
         return initial(tuple(p - t * q for p, q in zip(x, v, strict=True)), v)
@@ -33,6 +36,7 @@ def harmonic(
 ) -> Function:
     r"""Gamma = stiffness |x|^2/2 at mass 1: phase space turns at the frequency sqrt(stiffness) about its mean, (`position`,
     `velocity`) at time 0, which moves freely. Every sign of the stiffness; at 0 it is free streaming, smoothly."""
+    _check_initial(initial)
     stiffness = jnp.asarray(stiffness)
     cosine, sine = _oscillator(stiffness, t)
 
@@ -45,6 +49,12 @@ def harmonic(
         return initial(tuple(before_x), tuple(before_v))
 
     return at
+
+
+def _check_initial(initial: Any) -> None:
+    if not callable(initial):
+        must, do = "be a function of the components of x and of v", "pass lambda x, v: jnp.exp(-x[0]**2 - v[0]**2), say"
+        raise refuse("initial", must, f"is {describe(initial)}", do)
 
 
 def _oscillator(stiffness: Array, t: RealScalarLike) -> tuple[Array, Array]:
