@@ -115,8 +115,11 @@ def _on_length(f0: Any, length: RealScalar) -> Any:
     same = same_length(f0.length, length)
     if is_traced(same):
         return eqx.tree_at(lambda f: f.length, f0, jnp.where(same, f0.length, jnp.nan))
+    if bool(same):
+        return f0
+    known = "" if is_traced(length) else f", {float(length):g}"
     require(
-        "f0", same, f0.length, f"have the length of the grid, {float(length):g}, or its mass there is not 1",
+        "f0", same, f0.length, f"have the length of the grid{known}, or its mass there is not 1",
         "pass `length=grid.axes[0].length` to it, or leave the length out", was="has length",
     )  # fmt: skip
     return f0

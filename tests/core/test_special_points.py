@@ -450,7 +450,7 @@ def draws(law):
 KEY = jax.random.key(3)
 LAWS = {
     "torus_mode": Case(draws(lambda x: jk.initial.torus_mode(KEY, 3, [1, 0], x[0], x[1])), (0.0, 0.0)),
-    "random_start": Case(lambda x: V.random_start(KEY, V.Maxwellian(x[1]), 3, x[0]).position, (0.0, 1.0)),
+    "random_start": Case(lambda x: V.random_start(KEY, V.Maxwellian(x[1], 1.0), 3, x[0]).position, (0.0, 1.0)),
     "median": Case(lambda x: V.Maxwellian(x[1]).velocities(x[0]), (0.5, 1.3)),
     "bkw": Case(draws(lambda x: jk.initial.bkw(KEY, 3, 2, beta=x[0])), (0.25,)),
     "free_flow": Case(
