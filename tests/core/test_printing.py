@@ -115,7 +115,7 @@ def test_a_solution_prints_in_three_lines():
     assert failed[0].startswith("Solution: The state became NaN or infinite in step ")
     texts = []
     jax.make_jaxpr(lambda x: texts.append(repr(run(x))) or x)(jnp.zeros(2))
-    assert texts[0].splitlines()[0] == "Solution: traced; 7 saves"
+    assert texts[0].splitlines()[0] == "Solution: traced; 7 saves, t = 0 to 12"
     assert repr(run(jnp.zeros(2)).result) == "Result(finished)"
     assert repr(run(jnp.zeros(2)).checkpoint).startswith("Checkpoint(step=12, t0=0.0, dt=1.0, scheme=EulerMaruyama(), ")
 
