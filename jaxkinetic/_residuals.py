@@ -89,7 +89,7 @@ def covariance_of_one_run(
         return ends[first], ends[last]
 
     # In log(1 - rho), in which the width of the likelihood hardly depends on rho.
-    most = jnp.maximum(1 - 1 / num, 0.98)
+    most = 1 - 1 / num
     bracket = jnp.zeros((), s.dtype), jnp.log1p(-most).astype(s.dtype)
     if s.shape[0] > _RESOLVED:
         rounds = 1 if s.shape[0] <= _ONCE else 2
