@@ -48,7 +48,7 @@ class DecayFit(Printed):
     shape: Float[Array, ""]
     shape_stderr: Float[Array, ""]
     r2: Float[Array, ""]
-    correlation_time: Float[Array, ""]
+    correlation_time: Float[Array, ""] | Float[np.ndarray, ""]
     first_time: Float[Array, ""] | np.float64
     first_value: Float[Array, ""]
     model: str = eqx.field(static=True)

@@ -174,7 +174,7 @@ def times_of(start: Checkpoint, steps: np.ndarray, carry: PyTree = None) -> Arra
     if clock is None:
         return start.t0 + jnp.asarray(steps, start.dt.dtype) * start.dt
     t0, dt = clock
-    times = t0 + steps * dt
+    times = np.asarray(t0 + steps * dt)
     return known_in_a_trace(times, start.dt.dtype) if is_traced(carry) else times
 
 

@@ -107,8 +107,10 @@ class Weird:
 
 T = np.linspace(0, 5, 50)
 Y, O = np.exp(-T) + 0.01 * np.cos(77 * T), np.cos(9 * T)
-MOMENTS, ONE_RUN = (jk.Moments(Y, 0.01 * Y, 0.05 * Y, np.asarray(count)) for count in (4, 1))
-FIT = jk.DecayFit(*[np.ones(())] * 12, "exponential")
+MOMENTS, ONE_RUN = (
+    jk.Moments(*map(jnp.asarray, (Y, 0.01 * Y, 0.05 * Y)), jnp.asarray(np.int32(count))) for count in (4, 1)
+)
+FIT = jk.DecayFit(*[jnp.asarray(np.ones(()))] * 12, "exponential")
 
 NAMES = {
     "T": T, "Y": Y, "O": O, "MOMENTS": MOMENTS, "ONE_RUN": ONE_RUN, "FIT": FIT,
