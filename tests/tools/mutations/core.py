@@ -23,8 +23,8 @@ MUTATIONS = [
         "time-restarts",
         "The times of a continued run begin at its start.",
         "jaxkinetic/_simulate.py",
-        "times = t0 + steps * dt",
-        "times = t0 + (steps - start.step) * dt",
+        "times = np.asarray(t0 + steps * dt)",
+        "times = np.asarray(t0 + (steps - start.step) * dt)",
         tests("core/test_simulate.py", "test_saved_steps"),
     ),
     Mutation(
