@@ -285,6 +285,22 @@ def _distance(rebuilt: PyTree, true: PyTree, end: PyTree) -> Array:
     )
 
 
+def every_turn(body: Callable[[PyTree, Array], PyTree], loop: PyTree, turns: int) -> PyTree:
+    """`body(loop, index)` for index 0 to turns - 1 without a condition, and for up to sqrt(turns) more, where `body` must
+    change nothing. Stores about 2 sqrt(turns) states for the backward pass, or all if they are small."""
+    size = turns if _few_bytes(loop, turns) else math.isqrt(turns - 1) + 1
+
+    def block(loop: PyTree, start: Array) -> tuple[PyTree, None]:
+        return jax.lax.scan(
+            lambda loop, index: (body(loop, index), None), loop, start + jnp.arange(size, dtype=jnp.int32)
+        )
+
+    starts = np.arange(0, turns, size, dtype=np.int32)
+    if starts.size == 1:
+        return block(loop, jnp.zeros((), jnp.int32))[0]
+    return jax.lax.scan(_checkpoint(block, starts.size), loop, jnp.asarray(starts))[0]
+
+
 def recomputed(step: Callable[..., Any], state: PyTree, **options: Any) -> Callable[..., Any]:
     """`step`, recomputed in the backward pass from its arguments. If `state` is small, `step` itself: storing its intermediate
     arrays is cheap, and the program holds no second copy of the step. `options`: those of `jax.checkpoint`."""

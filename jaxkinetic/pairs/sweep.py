@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._adjoint import Checkpointed
+from .._adjoint import every_turn
 from .._checks import check_bool
 from .._system import AbstractPairFlow, AbstractScheme, Max
-from .._types import PyTree, RealScalar, Words
+from .._types import Components, PyTree, RealScalar, Words
 from ..states import Particles
 from ._move import move_pairs, turned_share
 
@@ -62,33 +62,39 @@ class Sweep(AbstractScheme):
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         num = carry.num_slots
         rounds = num + num % 2 - 1
-        passes = 2 if self.symmetric else 1
-        s = system.clock(carry.num_alive) * dt / passes
-        columns = tuple(carry.velocity.T)
+        turns = (2 if self.symmetric else 1) * rounds
+        s = system.clock(carry.num_alive) * dt / (turns // rounds)
+        dim, dtype = carry.dim, dt.dtype
+        # Velocity, whether alive, and identity as one table: one copy moves them.
+        table = jnp.stack([*carry.velocity.T, carry.alive.astype(dtype), _as_float(carry.ident, dtype)])
 
-        def one_round(loop: tuple[Array, PyTree, PyTree, Array]) -> tuple[Array, PyTree, PyTree, Array]:
-            index, top, bottom, share = loop
+        def one_round(loop: tuple[Array, Array, Array], index: Array) -> tuple[Array, Array, Array]:
+            top, bottom, share = loop
+            (*v_i, alive_i, ident_i), (*v_j, alive_j, ident_j) = top, bottom
+            ident_i, ident_j = _as_word(ident_i), _as_word(ident_j)
             back = index >= rounds
-            top, bottom = jax.lax.cond(back, _previous, lambda a, b: (a, b), top, bottom)
-            (v_i, ident_i, alive_i), (v_j, ident_j, alive_j) = top, bottom
             in_order, stream = ident_i < ident_j, back.astype(jnp.uint32)
             idents = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
-            before, active = _swap(in_order, v_i, v_j), alive_i & alive_j
+            # The rounds beyond the last, which fill a block, move nobody.
+            active = (alive_i > 0) & (alive_j > 0) & (index < turns)
+            before = _swap(in_order, tuple(v_i), tuple(v_j))
             # Mask dead slots before the flow, so that they contribute no gradient.
             masked = jax.tree.map(lambda c: jnp.where(active, c, 0), before)
             moved = move_pairs(key, system, s, masked, idents, active, stream)
-            share = share + jnp.sum(turned_share(masked, moved[0], active))
+            share = share + turned_share(masked, moved[0], active)
             v_i, v_j = _swap(in_order, *jax.tree.map(partial(jnp.where, active), moved, before))
-            top, bottom = (v_i, ident_i, alive_i), (v_j, ident_j, alive_j)
-            top, bottom = jax.lax.cond(back, lambda a, b: (a, b), _next, top, bottom)
-            return index + 1, top, bottom, share
+            # One place on, and back in the second pass, which begins with the last round of the first.
+            stay = (index == rounds - 1) & self.symmetric | (index >= turns - 1)
+            shift = jnp.where(stay, 0, jnp.where(back, -1, 1))
+            return *_turned(_with_rows(top, v_i), _with_rows(bottom, v_j), shift), share
 
-        loop = (jnp.zeros((), jnp.int32), *_first((columns, carry.ident, carry.alive)), jnp.zeros_like(dt))
-        turns = passes * rounds
-        _, top, bottom, share = Checkpointed().repeat(one_round, loop, jnp.asarray(turns, jnp.int32), turns)
-        columns = [_in_line(a, b)[:num] for a, b in zip(top[0], bottom[0], strict=True)]
-        turn = 2 * jnp.sqrt(2 * share / jnp.maximum(carry.num_alive, 1))
-        return eqx.tree_at(lambda p: p.velocity, carry, jnp.stack(columns, -1)), aux, {"turn": Max(turn)}
+        share = jnp.zeros(rounds // 2 + 1, dtype)
+        top, bottom, share = every_turn(one_round, (*_first(table), share), turns)
+        if not self.symmetric:
+            top, bottom = _next(top, bottom)
+        line = jnp.concatenate([top, bottom[:, 1:][:, ::-1], bottom[:, :1]], 1)
+        turn = 2 * jnp.sqrt(2 * jnp.sum(share) / jnp.maximum(carry.num_alive, 1))
+        return eqx.tree_at(lambda p: p.velocity, carry, line[:dim, :num].T), aux, {"turn": Max(turn)}
 
 
 def _swap(keep: Array, a: PyTree, b: PyTree) -> tuple[PyTree, PyTree]:
@@ -96,43 +102,75 @@ def _swap(keep: Array, a: PyTree, b: PyTree) -> tuple[PyTree, PyTree]:
     return jax.tree.map(partial(jnp.where, keep), a, b), jax.tree.map(partial(jnp.where, keep), b, a)
 
 
-def _first(line: PyTree) -> tuple[PyTree, PyTree]:
-    """Round 0 of the circle method: place k faces place -k modulo n - 1, place 0 faces place n - 1. A dead slot pads odd n."""
-
-    def top(x: Array) -> Array:
-        return x[: (x.shape[0] + 1) // 2]
-
-    def bottom(x: Array) -> Array:
-        x = jnp.concatenate([x, jnp.zeros(x.shape[0] % 2, x.dtype)])
-        half = x.shape[0] // 2
-        return jnp.concatenate([x[-1:], x[half:-1][::-1]])
-
-    return jax.tree.map(top, line), jax.tree.map(bottom, line)
+def _as_float(words: Array, dtype: Any) -> Array:
+    """uint32 words as numbers that are moved, never computed with."""
+    return jax.lax.bitcast_convert_type(words, dtype) if dtype == jnp.float32 else words.astype(dtype)
 
 
-def _in_line(top: Array, bottom: Array) -> Array:
-    return jnp.concatenate([top, bottom[1:][::-1], bottom[:1]])
+def _as_word(numbers: Array) -> Array:
+    return (
+        jax.lax.bitcast_convert_type(numbers, jnp.uint32)
+        if numbers.dtype == jnp.float32
+        else numbers.astype(jnp.uint32)
+    )
 
 
-def _next(top: PyTree, bottom: PyTree) -> tuple[PyTree, PyTree]:
+def _with_rows(table: Array, rows: Components) -> Array:
+    """The table with other first rows; nothing else of it carries a derivative."""
+    table = jax.lax.stop_gradient(table)
+
+    def in_place(table: Array, rows: Components) -> Array:
+        for k, row in enumerate(rows):
+            table = table.at[k].set(row)
+        return table
+
+    def stacked(table: Array, rows: Components) -> Array:
+        return jnp.concatenate([jnp.stack(rows), table[len(rows) :]])
+
+    return jax.lax.platform_dependent(table, tuple(rows), cpu=in_place, default=stacked)
+
+
+def _first(line: Array) -> tuple[Array, Array]:
+    """Round 0 of the circle method: of the n - 1 places of the circle place k faces place -k modulo n - 1, but for place 0,
+    which faces the last place of the line. A dead slot pads odd n."""
+    line = jnp.pad(line, ((0, 0), (0, line.shape[1] % 2)))
+    half = line.shape[1] // 2
+    return line[:, :half], jnp.concatenate([line[:, -1:], line[:, half:-1][:, ::-1]], 1)
+
+
+def _next(top: Array, bottom: Array) -> tuple[Array, Array]:
     """One round on: everyone moves one place around the circle, but for the first of `bottom`."""
-
-    def of_top(a: Array, b: Array) -> Array:
-        return jnp.concatenate([a[1:], b[-1:]]) if a.shape[0] > 1 else a
-
-    def of_bottom(a: Array, b: Array) -> Array:
-        return jnp.concatenate([b[:1], a[:1], b[1:-1]]) if a.shape[0] > 1 else b
-
-    return jax.tree.map(of_top, top, bottom), jax.tree.map(of_bottom, top, bottom)
+    if top.shape[1] == 1:
+        return top, bottom
+    return jnp.concatenate([top[:, 1:], bottom[:, -1:]], 1), jnp.concatenate(
+        [bottom[:, :1], top[:, :1], bottom[:, 1:-1]], 1
+    )
 
 
-def _previous(top: PyTree, bottom: PyTree) -> tuple[PyTree, PyTree]:
+def _previous(top: Array, bottom: Array) -> tuple[Array, Array]:
     """`_next` undone."""
+    if top.shape[1] == 1:
+        return top, bottom
+    return jnp.concatenate([bottom[:, 1:2], top[:, :-1]], 1), jnp.concatenate(
+        [bottom[:, :1], bottom[:, 2:], top[:, -1:]], 1
+    )
 
-    def of_top(a: Array, b: Array) -> Array:
-        return jnp.concatenate([b[1:2], a[:-1]]) if a.shape[0] > 1 else a
 
-    def of_bottom(a: Array, b: Array) -> Array:
-        return jnp.concatenate([b[:1], b[2:], a[-1:]]) if a.shape[0] > 1 else b
+def _turned(top: Array, bottom: Array, shift: Array) -> tuple[Array, Array]:
+    """`_previous`, nothing, or `_next` for `shift` -1, 0, 1."""
+    if top.shape[1] == 1:
+        return top, bottom
+    # On the CPU a branch, which copies memory; it does not wait for anybody there.
+    return jax.lax.platform_dependent(top, bottom, shift, cpu=_chosen, default=_sliced)
 
-    return jax.tree.map(of_top, top, bottom), jax.tree.map(of_bottom, top, bottom)
+
+def _chosen(top: Array, bottom: Array, shift: Array) -> tuple[Array, Array]:
+    return jax.lax.switch(shift + 1, [_previous, lambda a, b: (a, b), _next], top, bottom)
+
+
+def _sliced(top: Array, bottom: Array, shift: Array) -> tuple[Array, Array]:
+    half = top.shape[1]
+    rest = jnp.concatenate([top[:, :1], bottom[:, 1:], top[:, -1:]], 1)
+    line = jnp.concatenate([bottom[:, 1:2], top, bottom[:, -1:]], 1)
+    rest = jax.lax.dynamic_slice_in_dim(rest, 1 - shift, half - 1, 1)
+    return jax.lax.dynamic_slice_in_dim(line, 1 + shift, half, 1), jnp.concatenate([bottom[:, :1], rest], 1)

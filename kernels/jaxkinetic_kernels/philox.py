@@ -37,16 +37,16 @@ def philox_4x32(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Arra
 
     **Returns:** a tuple of four uint32 arrays. Cost: 10 rounds of two 32 x 32 -> 64 bit products.
     """
-    return _rounds(
-        tuple(jnp.asarray(word, jnp.uint32) for word in counter), tuple(jnp.asarray(key[i], jnp.uint32) for i in (0, 1))
-    )
+    key = tuple(key) if isinstance(key, (tuple, list)) else key
+    return _rounds(*jax.tree.map(lambda word: jnp.asarray(word, jnp.uint32), (tuple(counter), key)))
 
 
 # A program of its own in every trace: made once for given shapes, not at every call.
 @jax.jit
-def _rounds(counter: Sequence[jax.Array], key: Sequence[jax.Array]) -> Words4:
+def _rounds(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Array]) -> Words4:
     x0, x1, x2, x3 = counter
-    # The barrier ties the key to the counter: otherwise XLA moves the sums of the key out of a loop, as twenty kernels.
+    # The barrier ties the key to the counter: otherwise XLA moves the sums of the key out of a loop, as twenty kernels. The key
+    # as one array, or its two words would be a kernel each.
     x0, (k0, k1) = jax.lax.optimization_barrier((x0, key))
     for _ in range(_ROUNDS):
         high0, low0 = _multiply_high_low(_MULTIPLIERS[0], x0)
@@ -65,7 +65,7 @@ def philox_once(counter: jax.Array, key: jax.Array) -> jax.Array:
     """
 
     def unrolled(counter: jax.Array, key: jax.Array) -> jax.Array:
-        return jnp.stack(_rounds(tuple(counter), tuple(key)))
+        return jnp.stack(_rounds(tuple(counter), key))
 
     return jax.lax.platform_dependent(counter, key, cpu=_looped, default=unrolled)
 

@@ -13,8 +13,9 @@ from helpers import slow_but, z_scores
 from scipy.stats import chisquare
 
 import jaxkinetic as jk
+from jaxkinetic import _adjoint as adjoint
 from jaxkinetic.landau import Kac, Maxwell, PowerLaw
-from jaxkinetic.pairs import RandomMatching, Sweep
+from jaxkinetic.pairs import RandomMatching, Sweep, sweep
 from jaxkinetic_kernels import circle_round, feistel, permute, random_matching
 
 
@@ -57,6 +58,27 @@ def test_sweep_visits_every_pair_once(num):
         final = jk.simulate(Roll(), state, scheme=scheme, key=jax.random.key(0), dt=0.6, num_steps=1).final.velocity
         assert np.array_equal(final[:, 1], passes * expected)
         np.testing.assert_allclose(final[:, 2], (num - 1) * 0.6 / num, rtol=1e-14)
+
+
+def test_blocks_of_a_sweep(monkeypatch):
+    """Rounds that fill the last block of the loop move nobody: 14 rounds of 8 particles in four blocks of 4. Catches pairs that
+    meet once more."""
+    monkeypatch.setattr(adjoint, "_FEW_BYTES", 0)
+    state, labels = labelled(8)
+    final = jk.simulate(Roll(), state, key=jax.random.key(0), dt=0.8, num_steps=1).final.velocity
+    assert np.array_equal(final[:, 1], 2 * (labels.sum() - labels))
+
+
+@pytest.mark.parametrize("half", [2, 3, 5])
+def test_places_of_a_sweep_on_accelerators(half):
+    """The slices that turn the circle on accelerators do what the branches do on the CPU. Catches a place too few or too
+    many, and a first of `bottom` that moves."""
+    top, bottom = np.arange(2 * half, dtype=np.float64).reshape(2, 1, half)
+    for shift in (-1, 0, 1):
+        for ours, theirs in zip(
+            *(turned(top, bottom, shift) for turned in (sweep._sliced, sweep._chosen)), strict=True
+        ):
+            assert np.array_equal(ours, theirs), shift
 
 
 class Rotate(Roll):
