@@ -2,6 +2,7 @@
 
 Both loops are nested scans of static length whose surplus turns are skipped by `lax.cond` on a traced count: the
 program holds one copy of the step, whatever the numbers of steps and saves, and a run cut in two is bitwise the whole.
+An accelerator would wait for the host at each condition: there surplus steps are computed and dropped if they are few.
 """
 
 import abc
@@ -22,20 +23,39 @@ from ._types import Array, PyTree
 
 # Bytes below which every step is stored: of all states of a run, and of one state.
 _FEW_BYTES, _SMALL_STATE = 1 << 18, 1 << 14
+# Steps between saves from which accelerators do without conditions.
+_SHORT = 10
+
+
+class Lengths(NamedTuple):
+    """Of the intervals between saves, known while tracing.
+
+    `longest`: a bound of the number of steps. `even`: whether the intervals that are not empty are almost that long, and not
+    short. To compute the surplus steps in vain, at most one in 32, then costs an accelerator less than to ask the host at
+    every step whether to take it. `empty`: whether there are empty ones besides."""
+
+    longest: int
+    even: bool = False
+    empty: bool = False
+
+    @classmethod
+    def of(cls, counts: np.ndarray, longest: int) -> "Lengths":
+        longest, steps = rounded_up(longest), counts[counts > 0]
+        even = longest >= _SHORT and bool(32 * (longest * steps.size - steps.sum()) <= steps.sum())
+        return cls(longest, even, even and bool((counts == 0).any()))
 
 
 class Problem(NamedTuple):
     """A run, as a function of what it is `given` from outside (every array) and of its loop.
 
     `step(given, loop)`: one step. `back(given, loop)`: before it, if the scheme is reversible. `take(given, loop)`: what is
-    saved. `moving(loop)`: what `back` restores. `longest`: the most steps between two saves. `throw`: whether a gradient that
-    is known to be wrong raises; else it is NaN."""
+    saved. `moving(loop)`: what `back` restores. `throw`: whether a gradient that is known to be wrong raises, or is NaN."""
 
     step: Callable[[PyTree, PyTree], PyTree]
     back: Callable[[PyTree, PyTree], PyTree]
     take: Callable[[PyTree, PyTree], PyTree]
     moving: Callable[[PyTree], PyTree]
-    longest: int
+    lengths: Lengths
     throw: bool
 
 
@@ -45,8 +65,8 @@ class AbstractAdjoint(Printed):
     reversible: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, bound: int) -> PyTree:
-        """`body` applied `count` times, count <= bound."""
+    def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, lengths: Lengths) -> PyTree:
+        """`body` applied `count` times, at most `lengths.longest`, which is at least 2."""
 
     @abc.abstractmethod
     def collect(self, body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> PyTree:
@@ -58,32 +78,65 @@ class AbstractAdjoint(Printed):
 
         def interval(loop: PyTree, xs: tuple[Array, Array]) -> tuple[PyTree, PyTree]:
             count, wanted = xs
-            loop = self.repeat(partial(problem.step, given), loop, count, problem.longest)
+            loop = self._moved(partial(problem.step, given), loop, count, problem.lengths)
             return loop, jax.lax.cond(wanted, partial(problem.take, given), lambda _: _zeros(shapes), loop)
 
         return self.collect(interval, loop, (counts, wanted))
 
+    def _moved(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, lengths: Lengths) -> PyTree:
+        """`repeat`, which accelerators skip for an empty interval."""
+
+        def moved(loop: PyTree) -> PyTree:
+            return self.repeat(body, loop, count, lengths)
+
+        if not lengths.empty:
+            return moved(loop)
+        return jax.lax.cond(_only_on_cpu(count > 0, False), moved, _same, loop)
+
 
 def rounded_up(longest: int) -> int:
-    """The next number of the form n^2 or n (n + 1): the steps that the blocks of `Checkpointed` hold anyway. Runs of almost the
-    same length then share one program."""
+    """The next number of the form n^2 or n (n + 1), or the next multiple of 10 up to 300 if that is smaller: what blocks of
+    about its square root hold. Runs of almost the same length then share one program, and few of its steps are surplus."""
     size = max(math.isqrt(max(longest, 1) - 1) + 1, 2)
-    return size * -(-longest // size)
+    bound = size * -(-longest // size)
+    return max(2, min(bound, 10 * -(-longest // 10)) if longest <= 300 else bound)
 
 
-def _skippable(body: Callable[[PyTree], PyTree], count: Array) -> Callable[[PyTree, Array], tuple[PyTree, None]]:
+def _skippable(
+    body: Callable[[PyTree], PyTree], count: Array, even: bool
+) -> Callable[[PyTree, Array], tuple[PyTree, None]]:
+    """A step, if its index is below `count`. If intervals are `even`, an accelerator computes the surplus steps too, and
+    drops them; on the CPU, and else, a condition skips them. One copy of the step serves both: a condition that the
+    platform does not use is True there, and XLA's simplification removes it."""
+
     def turn(loop: PyTree, index: Array) -> tuple[PyTree, None]:
-        return jax.lax.cond(index < count, body, lambda same: same, loop), None
+        wanted = index < count
+        if not even:
+            return jax.lax.cond(wanted, body, _same, loop), None
+        new = jax.lax.cond(_only_on_cpu(wanted, True), body, _same, loop)
+        kept = _only_on_cpu(wanted, False)
+        return jax.tree.map(lambda new, old: jnp.where(kept, new, old), new, loop), None
 
     return turn
+
+
+def _same(loop: PyTree) -> PyTree:
+    return loop
+
+
+def _only_on_cpu(condition: Array, cpu: bool) -> Array:
+    """`condition` on the CPU and True on accelerators; with `cpu` False the other way round."""
+    known = {True: lambda x: x, False: jnp.ones_like}
+    return jax.lax.platform_dependent(condition, cpu=known[cpu], default=known[not cpu])
 
 
 class Direct(AbstractAdjoint):
     """Stores every step: the cheapest gradient, memory O(num_steps). Forward and reverse mode."""
 
-    def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, bound: int) -> PyTree:
+    def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, lengths: Lengths) -> PyTree:
         # Never a scan of length 1: it would be compiled without its loop, and differ in the last bit.
-        return jax.lax.scan(_skippable(body, count), loop, jnp.arange(max(bound, 2), dtype=jnp.int32))[0]
+        turn = _skippable(body, count, lengths.even)
+        return jax.lax.scan(turn, loop, jnp.arange(lengths.longest, dtype=jnp.int32))[0]
 
     def collect(self, body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> PyTree:
         if jax.tree.leaves(xs)[0].shape[0] == 1:
@@ -101,16 +154,17 @@ class Checkpointed(AbstractAdjoint):
     """
 
     def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
-        if _few_bytes(loop, counts.shape[0] * problem.longest):
+        if _few_bytes(loop, counts.shape[0] * problem.lengths.longest):
             return Direct().run(problem, given, loop, counts, wanted)
         return super().run(problem, given, loop, counts, wanted)
 
-    def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, bound: int) -> PyTree:
-        if _few_bytes(loop, bound):
-            return Direct().repeat(body, loop, count, bound)
-        size = max(2, math.isqrt(max(bound, 1) - 1) + 1)
-        num_blocks = -(-bound // size)
-        turn = _skippable(body, count)
+    def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, lengths: Lengths) -> PyTree:
+        if _few_bytes(loop, lengths.longest):
+            return Direct().repeat(body, loop, count, lengths)
+        num = lengths.longest
+        size = next(size for size in range(math.isqrt(num - 1) + 1, num + 1) if num % size == 0)
+        num_blocks = num // size
+        turn = _skippable(body, count, lengths.even)
 
         def block(loop: PyTree, start: Array) -> tuple[PyTree, None]:
             return jax.lax.scan(turn, loop, start + jnp.arange(size, dtype=jnp.int32))
@@ -181,7 +235,7 @@ class Reversible(Direct):
         given, start, end = eqx.combine(jax.lax.stop_gradient((given, start, end)), static)
 
         def interval(loop: PyTree, count: Array) -> tuple[PyTree, None]:
-            return self.repeat(partial(problem.back, given), loop, count, problem.longest), None
+            return self._moved(partial(problem.back, given), loop, count, problem.lengths), None
 
         rebuilt = jax.lax.scan(interval, end, counts, reverse=True)[0]
         return _distance(*map(problem.moving, (rebuilt, start, end)))
@@ -235,7 +289,7 @@ class Reversible(Direct):
                     return loop, jax.tree.map(jnp.add, cotangent, also), jax.tree.map(jnp.add, total, more)
 
                 state = jax.lax.cond(wanted, save, lambda same: same, state)
-                return self.repeat(undo, state, count, problem.longest), None
+                return self._moved(undo, state, count, problem.lengths), None
 
             of_end, of_saved = cotangents
             of_end = eqx.filter(of_end, jax.tree.map(eqx.is_inexact_array, end))

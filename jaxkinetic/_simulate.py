@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxkinetic_kernels.words import TAG_OBSERVE, fold_in
 
-from ._adjoint import AbstractAdjoint, Checkpointed, Problem, Reversible, rounded_up
+from ._adjoint import AbstractAdjoint, Checkpointed, Lengths, Problem, Reversible
 from ._checkpoint import Checkpoint
 from ._checks import (
     cast_floating,
@@ -140,7 +140,7 @@ def simulate(
     run = partial(_in_parts, run) if progress else run
     loop, kept, final, stats = run(
         system, dataclasses.replace(start, step=0, origin=None, result=None, clock=None), np.asarray(start.step, np.int32),
-        counts, wanted, rounded_up(int(counts.max())), bare, adjoint, throw if adjoint.reversible else True,
+        counts, wanted, Lengths.of(counts, int(counts.max())), bare, adjoint, throw if adjoint.reversible else True,
     )  # fmt: skip
     if not progress and not wanted.all():
         kept = _cut(kept, int(wanted.argmax()), saved.size)
@@ -201,7 +201,7 @@ def _in_parts(
     first: Any,
     counts: np.ndarray,
     wanted: np.ndarray,
-    longest: int,
+    lengths: Lengths,
     save: Save,
     adjoint: AbstractAdjoint,
     throw: bool,
@@ -222,7 +222,7 @@ def _in_parts(
     groups = -(-len(parts) // size)
     counts = np.pad(np.asarray(parts, np.int32), (0, groups * size - len(parts))).reshape(groups, size)
     saves = np.pad(saves, (0, groups * size - len(parts))).reshape(groups, size)
-    call = partial(run, longest=rounded_up(most), save=save, adjoint=adjoint, throw=throw)
+    call = partial(run, lengths=Lengths.of(counts, most), save=save, adjoint=adjoint, throw=throw)
     shapes = eqx.filter_eval_shape(call, system, start, first, counts[0], saves[0], so_far=None)[0]
     so_far = {name: total.start() for name, total in shapes.totals.items()}, _no_result(start.dt.dtype), start.carry
     loop: Any
@@ -423,7 +423,7 @@ def _run(
     first: Any,
     counts: Any,
     wanted: Any,
-    longest: int,
+    lengths: Lengths,
     save: Save,
     adjoint: AbstractAdjoint,
     throw: bool,
@@ -485,7 +485,7 @@ def _run(
     # What a step takes from outside, without the state that the run began from.
     bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)
     given = system, prepared, bare, save
-    problem, begin = Problem(one_step, back, take, lambda loop: (loop.carry, loop.aux), longest, throw), loop
+    problem, begin = Problem(one_step, back, take, lambda loop: (loop.carry, loop.aux), lengths, throw), loop
     loop, kept = adjoint.run(problem, given, loop, counts, wanted)
     stats = {name: entry.value for name, entry in loop.totals.items()}
     if isinstance(adjoint, Reversible) and adjoint.measure:

@@ -82,3 +82,59 @@ def test_gradients_across_layouts(case, layouts):
     stored, blocks = (jax.jit(jax.grad(value))(start().velocity) for _ in layouts)
     assert jnp.linalg.norm(stored) > 1e-2
     np.testing.assert_allclose(blocks, stored, rtol=1e-10, atol=1e-12)
+
+
+def test_even_intervals():
+    """Which runs an accelerator makes without conditions. Catches surplus steps above a thirtieth of a run, and many programs
+    for runs of almost the same length."""
+
+    def lengths(*counts):
+        return _adjoint.Lengths.of(np.asarray(counts), max(counts))
+
+    assert [lengths(n).longest for n in (0, 1, 7, 9, 10, 50, 95, 101, 1000)] == [2, 2, 9, 9, 10, 50, 100, 110, 1024]
+    for counts in ((10,), (50, 50), (0, 200, 200), (1000,), (100, 99, 100)):
+        assert lengths(*counts).even, counts
+    for counts in ((1, 1, 1), (9,), (95,), (1, 999), (100, 50)):
+        assert not lengths(*counts).even, counts
+    assert [lengths(*counts).empty for counts in ((0, 200), (200,), (0, 200, 1))] == [True, False, False]
+
+
+def only_here(on_cpu, condition, cpu):
+    return condition if cpu is on_cpu else jnp.ones_like(condition)
+
+
+@pytest.mark.optimised
+@pytest.mark.parametrize("adjoint", [jk.Checkpointed(), jk.Direct()], ids=["checkpointed", "direct"])
+def test_surplus_steps_are_dropped(adjoint, monkeypatch):
+    """The loop of accelerators, which computes surplus steps and drops them, and skips empty intervals: same values and
+    gradients, to round-off, as the loop of the CPU, which skips every surplus step. Catches a step too many, and a gradient
+    through it."""
+    few = _adjoint._FEW_BYTES if isinstance(adjoint, jk.Direct) else 0
+    monkeypatch.setattr(_adjoint, "_FEW_BYTES", few)
+
+    def value(strength):
+        system = jk.landau.Kac(jk.landau.Maxwell(strength))
+        save = jk.Save(every=33, observe={"energy": jk.diagnostics.energy})
+        run = jk.simulate(
+            system, start(), scheme=jk.EulerMaruyama(), key=jax.random.key(1), dt=0.01, num_steps=66, save=save, adjoint=adjoint
+        )  # fmt: skip
+        assert run.stats["steps"] == 66
+        return jnp.sum(run.observed["energy"] ** 2), run.final.velocity
+
+    jax.clear_caches()
+    assert _adjoint.Lengths.of(np.asarray([0, 33, 33]), 33) == (36, False, False), (
+        "surplus steps, so not even by itself"
+    )
+    monkeypatch.setattr(_adjoint.Lengths, "of", lambda counts, longest: _adjoint.Lengths(36, True, True))
+    found = []
+    for on_cpu in (True, False):
+        monkeypatch.setattr(
+            _adjoint, "_only_on_cpu", lambda wanted, cpu, on=on_cpu: wanted if cpu is on else jnp.ones_like(wanted)
+        )
+        jax.clear_caches()
+        found.append(jax.value_and_grad(value, has_aux=True)(0.8))
+    jax.clear_caches()
+    (((one, v), of_one), ((other, w), of_other)) = found
+    np.testing.assert_allclose([other, of_other], [one, of_one], rtol=1e-12)
+    np.testing.assert_allclose(w, v, rtol=1e-12)
+    assert abs(of_one) > 1e-3

@@ -87,9 +87,11 @@ MUTATIONS = [
         "adjoint-skipped-iterations",
         "Skipped iterations of the loop cut the gradient: it is silently 0.",
         "jaxkinetic/_adjoint.py",
-        "return jax.lax.cond(index < count, body, lambda same: same, loop), None",
-        "return jax.lax.cond(index < count, body, jax.lax.stop_gradient, loop), None",
-        tests("core/test_simulate.py", "test_gradient_in_dt"),
+        """def _same(loop: PyTree) -> PyTree:
+    return loop""",
+        """def _same(loop: PyTree) -> PyTree:
+    return jax.lax.stop_gradient(loop)""",
+        tests("core/test_adjoint_layouts.py", "test_surplus_steps_are_dropped"),
     ),
     Mutation(
         "adjoint-reversible-parameters",
@@ -269,8 +271,8 @@ MUTATIONS = [
         "loop-a-step-too-many",
         "The loop makes one step more than it should.",
         "jaxkinetic/_adjoint.py",
-        "return jax.lax.cond(index < count, body, lambda same: same, loop), None",
-        "return jax.lax.cond(index <= count, body, lambda same: same, loop), None",
+        "return jax.lax.cond(wanted, body, _same, loop), None",
+        "return jax.lax.cond(index <= count, body, _same, loop), None",
         tests("core/test_simulate.py", "test_zero_steps"),
     ),
     Mutation(
@@ -333,8 +335,8 @@ MUTATIONS = [
         "loop-unrolled",
         "The program holds a copy of the step for every step.",
         "jaxkinetic/_adjoint.py",
-        "loop, jnp.arange(max(bound, 2), dtype=jnp.int32))[0]",
-        "loop, jnp.arange(max(bound, 2), dtype=jnp.int32), unroll=True)[0]",
+        "turn, loop, jnp.arange(lengths.longest, dtype=jnp.int32))[0]",
+        "turn, loop, jnp.arange(lengths.longest, dtype=jnp.int32), unroll=True)[0]",
         tests("contract/test_contract.py", "test_program_size_is_independent_of_steps"),
     ),
     Mutation(
@@ -349,10 +351,10 @@ MUTATIONS = [
         "save-before-the-steps",
         "What is saved is the state before the steps that lead to it.",
         "jaxkinetic/_adjoint.py",
-        """            loop = self.repeat(partial(problem.step, given), loop, count, problem.longest)
+        """            loop = self._moved(partial(problem.step, given), loop, count, problem.lengths)
             return loop, jax.lax.cond(wanted, partial(problem.take, given), lambda _: _zeros(shapes), loop)
 """,
-        """            end = self.repeat(partial(problem.step, given), loop, count, problem.longest)
+        """            end = self._moved(partial(problem.step, given), loop, count, problem.lengths)
             return end, jax.lax.cond(wanted, partial(problem.take, given), lambda _: _zeros(shapes), loop)
 """,
         tests("core/test_simulate.py", "test_saves_belong_to_their_step"),
