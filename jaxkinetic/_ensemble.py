@@ -23,8 +23,8 @@ from ._solution import Solution, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, RealScalarLike, State
 
-# Replicas advance together as long as the square of their number of rows fits one block of pairs.
-_PAIRS = 1 << 18
+# Replicas advance together as long as the square of their number of rows fits so many pairs: on the CPU, and on accelerators.
+_PAIRS = 1 << 18, 1 << 24
 
 
 def ensemble(
@@ -55,8 +55,8 @@ def ensemble(
       depend on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ). A key of another kind
       than JAX's default ("rbg", "unsafe_rbg") draws the initial states one after another: JAX's draws for many such keys at
       once depend on how many there are.
-    - `batch`: replicas that advance together; None is as many as 2^18/N^2, at least one. Batches
-      follow one another, so memory is that of one batch and of what is kept.
+    - `batch`: replicas that advance together; None is as many as 2^18/N^2 on the CPU, 2^24/N^2 on accelerators, at least one.
+      Batches follow one another, so memory is that of one batch and of what is kept.
     - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the observed
       (and, with `save.state`, of the states) alone, batch by batch: memory does not grow with `replicas`.
     - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number. Axes may
@@ -100,11 +100,9 @@ def ensemble(
     example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
     check_start(system, example, scheme, key, dt, t0)
     if batch is None:
-        batch = max(1, _PAIRS // max(_rows(example), 1) ** 2)
-    batch = min(check_integer("batch", batch, minimum=1), replicas // devices)
-    # As even as they come: the fewest places of the last batch are idle.
-    batches = -(-(replicas // devices) // batch)
-    batch = -(-(replicas // devices) // batches)
+        plans = tuple(_batches(replicas // devices, pairs // max(_rows(example), 1) ** 2) for pairs in _PAIRS)
+    else:
+        plans = (_batches(replicas // devices, check_integer("batch", batch, minimum=1)),)
     clock = clock_of(t0, dt)
     # Arrays: another number is the same program.
     dt, t0 = (x if is_traced(x) else jnp.asarray(x, jnp.result_type(float)) for x in cast("tuple", (dt, t0)))
@@ -114,7 +112,7 @@ def ensemble(
     with Progress(replicas, "replica", shown=progress) as bar:
         _BARS.append(bar)
         try:
-            kept, total = _run(run, reduce, batches, batch, replicas // devices, mesh, progress)
+            kept, total = _run(run, reduce, tuple(dict.fromkeys(plans)), replicas // devices, mesh, progress)
             if progress:
                 jax.block_until_ready((kept, total))
                 jax.effects_barrier()
@@ -181,9 +179,15 @@ class _Replica(eqx.Module):
 
 @eqx.filter_jit
 def _run(
-    run: _Replica, reduce: AbstractReduction | None, batches: int, batch: int, count: int, mesh: Any, progress: bool
+    run: _Replica,
+    reduce: AbstractReduction | None,
+    plans: tuple[tuple[int, int], ...],
+    count: int,
+    mesh: Any,
+    progress: bool,
 ) -> tuple[Solution, PyTree]:
-    """(solutions, totals with a leading axis of devices), `count` replicas on each device in `batches` of `batch`."""
+    """(solutions, totals with a leading axis of devices), `count` replicas on each device in so many batches of so many:
+    `plans` for the CPU and for accelerators, or one for both."""
     statics: list[Any] = []
 
     def arrays_of(run: _Replica, state: State, key: Key) -> PyTree:
@@ -192,6 +196,13 @@ def _run(
         return arrays
 
     def on_one_device(run: _Replica, first: Array) -> tuple[PyTree, PyTree]:
+        if len(plans) == 1:
+            return in_batches(*plans[0], run, first)
+        arrays, static = eqx.partition((run, first), eqx.is_array)
+        cpu, default = (lambda arrays, plan=plan: in_batches(*plan, *eqx.combine(arrays, static)) for plan in plans)
+        return jax.lax.platform_dependent(arrays, cpu=cpu, default=default)
+
+    def in_batches(batches: int, batch: int, run: _Replica, first: Array) -> tuple[PyTree, PyTree]:
         def one_batch(total: PyTree, places: Array) -> tuple[PyTree, PyTree]:
             index = first[0] + jnp.minimum(places, count - 1)
             if batch == 1:
@@ -290,6 +301,12 @@ def _num_devices(mesh: Any, replicas: int) -> int:
     if replicas % mesh.size:
         raise refuse("replicas", f"divide by the {mesh.size} devices of the mesh", f"is {replicas}", "change it")
     return mesh.size
+
+
+def _batches(replicas: int, batch: int) -> tuple[int, int]:
+    """How many batches of how many replicas, as even as they come: the fewest places of the last batch are idle."""
+    number = -(-replicas // min(max(batch, 1), replicas))
+    return number, -(-replicas // number)
 
 
 def _rows(state: State) -> int:

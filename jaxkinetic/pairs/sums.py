@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxkinetic_kernels import BLOCK_AREA, map_rows, once, row_sums
+from jaxkinetic_kernels import PAIRS, Area, map_rows, once, row_sums
 
 from .._types import Components
 from ..states import Particles
@@ -39,7 +39,7 @@ def direct_sum(
     terms: Callable[[Components, UInt32[Array, "B 1"], UInt32[Array, "1 N"]], Components],
     state: Particles,
     *,
-    area: int = BLOCK_AREA,
+    area: Area | int = PAIRS,
 ) -> Float[Array, "N outputs"]:
     """sum_{j != i} terms(v_i - v_j, ident_i, ident_j) over the alive j, one value a component; 0 for dead i.
 
@@ -63,7 +63,7 @@ def weighted_sum(
     *,
     weights: Callable[[Components], Components] | None = None,
     noise: Callable[[UInt32[Array, " B"], UInt32[Array, " N"]], Components] | None = None,
-    area: int = BLOCK_AREA,
+    area: Area | int = PAIRS,
 ) -> Float[Array, "N outputs"]:
     """sum_{j != i} terms(z_ij, weights_ij, noise_ij), z_ij = v_i - v_j, over the alive j; 0 for dead i.
 
@@ -89,7 +89,7 @@ def weighted_sum(
     return _map_blocks(block, state, area)
 
 
-def _map_blocks(block: Callable[[Rows, Slots], Components], state: Particles, area: int) -> Array:
+def _map_blocks(block: Callable[[Rows, Slots], Components], state: Particles, area: Area | int) -> Array:
     columns = slots(state)
 
     def sums(rows: Rows) -> Array:

@@ -20,8 +20,9 @@ from .periodic import wrap as wrap
 from .philox import philox_4x32 as philox_4x32
 from .power import positive_power as positive_power
 from .power import square_root as square_root
-from .rows import BLOCK_AREA as BLOCK_AREA
 from .rows import map_rows as map_rows
+from .sizes import PAIRS as PAIRS
+from .sizes import Area as Area
 from .structure_factors import difference_series as difference_series
 from .structure_factors import structure_factors as structure_factors
 from .structure_factors import trigonometric_series as trigonometric_series
@@ -36,9 +37,39 @@ from .words import normals as normals
 from .words import uniform as uniform
 
 __all__ = [
-    "BLOCK_AREA", "advance", "candidates", "circle_round", "cos_sin", "cos_sin_turns", "difference_series",
-    "event_words", "feistel", "fold_in", "kth_nearest", "map_rows", "materialise", "materialise_both",
-    "materialise_words", "normals", "once", "pair_normals", "pair_words", "particle_normals", "permute", "philox_4x32",
-    "positive_power", "random_matching", "row_sums", "running_count", "schedule", "square_root", "structure_factors",
-    "tile_normals", "trigonometric_series", "uniform", "waves_one_by_one", "wrap",
+    "PAIRS",
+    "Area",
+    "advance",
+    "candidates",
+    "circle_round",
+    "cos_sin",
+    "cos_sin_turns",
+    "difference_series",
+    "event_words",
+    "feistel",
+    "fold_in",
+    "kth_nearest",
+    "map_rows",
+    "materialise",
+    "materialise_both",
+    "materialise_words",
+    "normals",
+    "once",
+    "pair_normals",
+    "pair_words",
+    "particle_normals",
+    "permute",
+    "philox_4x32",
+    "positive_power",
+    "random_matching",
+    "row_sums",
+    "running_count",
+    "schedule",
+    "square_root",
+    "structure_factors",
+    "tile_normals",
+    "trigonometric_series",
+    "uniform",
+    "waves_one_by_one",
+    "wrap",
 ]  # fmt: skip

@@ -1,29 +1,39 @@
 """All-pairs reductions by blocks of rows, so that N x N values are never in memory at once."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["BLOCK_AREA", "map_rows"]
+from .sizes import PAIRS, Area
 
-# Measured on a shared two-core CPU, N = 16384, Coulomb's b in G ordered pairs/s and Kac's noise in M unordered ones: on
-# one core .83 and 49 with 2^15 pairs a block, .81 and 47 with 2^17; on two 1.15 and 84 with 2^17, less on either side.
-BLOCK_AREA = 1 << 17
+__all__ = ["map_rows"]
 
 
-def map_rows(block_fn: Callable[[Any], Any], rows: Any, num_columns: int, *, area: int = BLOCK_AREA) -> Any:
+def map_rows(block_fn: Callable[[Any], Any], rows: Any, num_columns: int, *, area: Area | int = PAIRS) -> Any:
     """Apply `block_fn` to blocks of at most `area / num_columns` rows, one block after the other.
 
     **Arguments:** `block_fn`: a pytree of arrays with leading axis B to a pytree with leading axis B; it sees all
-    columns by closure. `rows`: a pytree of arrays with leading axis N. `num_columns`: elements a row touches.
+    columns by closure. `rows`: a pytree of arrays with leading axis N. `num_columns`: elements a row touches. `area`: pairs
+    of one block, by platform, or one number for all.
 
     **Returns:** the outputs with leading axis N. Memory is O(B num_columns), also in the backward pass: each block
     is recomputed there (`jax.checkpoint`). Cost N num_columns.
     """
     num_rows = jax.tree.leaves(rows)[0].shape[0]
-    size = min(num_rows, max(1, area // num_columns))
+    areas = (area, area) if isinstance(area, int) else (area.cpu, area.on_accelerator(num_columns))
+    cpu, accelerator = (min(num_rows, max(1, area // num_columns)) for area in areas)
+    if cpu == accelerator:
+        return _in_blocks(block_fn, cpu, rows)
+    return jax.lax.platform_dependent(
+        rows, cpu=partial(_in_blocks, block_fn, cpu), default=partial(_in_blocks, block_fn, accelerator)
+    )
+
+
+def _in_blocks(block_fn: Callable[[Any], Any], size: int, rows: Any) -> Any:
+    num_rows = jax.tree.leaves(rows)[0].shape[0]
     block_fn = jax.checkpoint(block_fn)
     if size == num_rows:
         return block_fn(rows)

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from .rows import BLOCK_AREA, map_rows
+from .rows import map_rows
+from .sizes import PAIRS, Area
 
 __all__ = ["difference_series", "structure_factors", "trigonometric_series"]
 
@@ -11,7 +12,7 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def structure_factors(
-    points: jax.Array, mask: jax.Array, modes: jax.Array, *, area: int = BLOCK_AREA
+    points: jax.Array, mask: jax.Array, modes: jax.Array, *, area: Area | int = PAIRS
 ) -> tuple[jax.Array, jax.Array]:
     """sum_j cos(m.x_j) and sum_j sin(m.x_j) over the points in the mask, two (M,) arrays.
 
@@ -36,7 +37,7 @@ def trigonometric_series(
     cosine: jax.Array | None = None,
     sine: jax.Array | None = None,
     *,
-    area: int = BLOCK_AREA,
+    area: Area | int = PAIRS,
 ) -> jax.Array:
     """sum_m [cosine_m cos(m.x) + sine_m sin(m.x)] at every point, (N, P), for weights (M, P), None for none.
 
@@ -53,7 +54,13 @@ def trigonometric_series(
 
 
 def difference_series(
-    points: jax.Array, mask: jax.Array, modes: jax.Array, cosine: jax.Array, sine: jax.Array, *, area: int = BLOCK_AREA
+    points: jax.Array,
+    mask: jax.Array,
+    modes: jax.Array,
+    cosine: jax.Array,
+    sine: jax.Array,
+    *,
+    area: Area | int = PAIRS,
 ) -> jax.Array:
     """sum_j sum_m [cosine_m cos(m.(x_i - x_j)) + sine_m sin(m.(x_i - x_j))] over the j in the mask, (N, P).
 

@@ -1,0 +1,45 @@
+"""How many pairs are computed at once, by platform: the one table.
+
+The CPU's blocks stay in its caches. An accelerator's must fill it: a block of 2^17 pairs takes less time there than to launch
+its kernels. 2^22 pairs of float32 stay in the second-level cache of an H100 (50 MB); with more than 2^15 columns blocks of
+2^24 keep the number of blocks small, at 75 MB for Landau's sums and 355 MB for Kac's noise.
+"""
+
+import os
+from typing import NamedTuple
+
+__all__ = ["BLOCK_AREA", "PAIRS", "Area"]
+
+# Measured on a shared two-core CPU, N = 16384, Coulomb's b in G ordered pairs/s and Kac's noise in M unordered ones: on
+# one core .83 and 49 with 2^15 pairs a block, .81 and 47 with 2^17; on two 1.15 and 84 with 2^17, less on either side.
+BLOCK_AREA = 1 << 17
+
+_FEW_COLUMNS = 1 << 15
+
+
+class Area(NamedTuple):
+    """Pairs of one block: on the CPU, and on accelerators for at most 2^15 columns and for more."""
+
+    cpu: int
+    accelerator: int = 1 << 22
+    accelerator_large: int = 1 << 24
+
+    def on_accelerator(self, num_columns: int) -> int:
+        return self.accelerator if num_columns <= _FEW_COLUMNS else self.accelerator_large
+
+
+def _setting() -> int | None:
+    """The environment's JAXKINETIC_BLOCK_PAIRS: pairs of one block on accelerators, whatever the columns."""
+    text = os.environ.get("JAXKINETIC_BLOCK_PAIRS")
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(
+            f"The environment variable JAXKINETIC_BLOCK_PAIRS must be a positive integer, but is {text!r}; unset it, or "
+            "give the pairs of one block on accelerators, say 4194304."
+        )
+    return int(text)
+
+
+_GIVEN = _setting()
+PAIRS = Area(BLOCK_AREA, *(2 * (_GIVEN,) if _GIVEN else ()))
