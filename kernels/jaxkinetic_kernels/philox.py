@@ -45,15 +45,20 @@ def philox_4x32(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Arra
 @jax.jit
 def _rounds(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Array]) -> Words4:
     x0, x1, x2, x3 = counter
-    # The barrier ties the key to the counter: otherwise XLA moves the sums of the key out of a loop, as twenty kernels. The key
-    # as one array, or its two words would be a kernel each.
-    x0, (k0, k1) = jax.lax.optimization_barrier((x0, key))
+    # On the CPU the key is tied to the counter: otherwise XLA moves the sums of the key out of a loop, as twenty kernels.
+    # On accelerators they are one kernel, and what passes a barrier goes through memory.
+    k0, k1 = jax.lax.platform_dependent(x0, key, cpu=_tied, default=lambda _, key: (key[0], key[1]))
     for _ in range(_ROUNDS):
         high0, low0 = _multiply_high_low(_MULTIPLIERS[0], x0)
         high1, low1 = _multiply_high_low(_MULTIPLIERS[1], x2)
         x0, x1, x2, x3 = high1 ^ x1 ^ k0, low1, high0 ^ x3 ^ k1, low0
         k0, k1 = k0 + _WEYL[0], k1 + _WEYL[1]
     return x0, x1, x2, x3
+
+
+def _tied(counter: jax.Array, key: jax.Array | Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    _, (k0, k1) = jax.lax.optimization_barrier((counter, (key[0], key[1])))
+    return k0, k1
 
 
 @jax.jit
