@@ -25,7 +25,6 @@ from .moments import temperature
 
 __all__ = ["fisher_information", "fisher_information_bias", "kde_entropy"]
 
-_AREA = 1 << 17
 # Neighbours, counted as sum_j exp(-r^2/2h^2), below which a particle says nothing about the curvature of log f.
 _ENOUGH = 3.0
 
@@ -143,7 +142,7 @@ def _estimate(
         bent = dim / (h * h) - variance / h**4
         return log_total, jnp.where(log_total > math.log(_ENOUGH), bent, jnp.zeros((), v.dtype))
 
-    log_total, bent = map_rows(block, rows_of(state), state.num_slots, area=_AREA)
+    log_total, bent = map_rows(block, rows_of(state), state.num_slots)
     norm = jnp.log(state.num_alive - 1) + dim * (jnp.log(h) + 0.5 * jnp.log(2 * jnp.pi).astype(v.dtype))
     zero = jnp.zeros((), v.dtype)
     fine = (state.num_alive > 1) & jnp.all(jnp.isfinite(v) | ~alive[:, None])
