@@ -1,6 +1,6 @@
 """The continuous-time jump process of N particles, exact in law: one dominating Poisson clock, thinning, events in waves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -17,7 +17,18 @@ from .._system import AbstractPairJump, AbstractScheme, Count, Fault, Share
 from .._types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._table import Table, unpack
-from ._window import LATER, Outcome, as_table, carry_out, compacted, draw, from_columns, of_rate, without_table
+from ._window import (
+    LATER,
+    Outcome,
+    as_table,
+    bounded_loop,
+    carry_out,
+    compacted,
+    draw,
+    from_columns,
+    of_rate,
+    without_table,
+)
 
 __all__ = ["ExactClock"]
 
@@ -61,6 +72,9 @@ class ExactClock(AbstractScheme):
         for name in ("max_windows", "max_waves", "capacity"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
+
+    # The waves of a window, before the last one, of one event. More are needed once in 10^9 windows of N = 10^6.
+    _longest: ClassVar[int] = 16
 
     requires: ClassVar[type] = AbstractPairJump
     needs_key: ClassVar[bool] = True
@@ -112,7 +126,7 @@ class ExactClock(AbstractScheme):
         if self.max_windows is not None:
             # A backward pass keeps the particles at the start of every window, not what moved them.
             window = recomputed(window, carry)
-        end = _loop(self.max_windows)(goes_on, window, start)
+        end = bounded_loop(self.max_windows)(goes_on, window, start)
         fault = end.fault
         if self.max_windows is not None:
             fault = fault.merge(_fault(goes_on(end), Result.MANY_WINDOWS, jnp.zeros_like(dt) + self.max_windows))
@@ -140,22 +154,21 @@ class ExactClock(AbstractScheme):
         # Fewer than two: an empty run, whatever the envelope of nobody is.
         total = jnp.where(state.num_alive > 1, total, jnp.zeros_like(total))
         most = jnp.minimum(capacity, jnp.maximum(used // _FRACTION, _LEAST))
-        drawn, ended = draw(key, at.number, used, capacity, most, total * at.left, num)
+        drawn, ended = draw(key, at.number, used, capacity, most, total * at.left, num, self._longest)
 
-        waves = None if self.max_waves is None else self.max_waves + -(-capacity // drawn.lanes)
         never, zero = jnp.asarray(LATER, jnp.int32), jnp.zeros((), dtype)
-        nothing = Outcome(table, jnp.zeros((), jnp.int32), never, never, zero, zero, jnp.zeros((), jnp.int32))
+        nothing = Outcome(table, jnp.ones((), bool), never, never, zero, zero, jnp.zeros((), jnp.int32))
 
         def attempt(done: tuple[Array, Outcome, Array]) -> tuple[Array, Outcome, Array]:
-            outcome = carry_out(key, system, env, bound, drawn, table, done[0], _loop(waves))
+            outcome = carry_out(key, system, env, bound, drawn, table, done[0], self.max_waves)
             # Again, up to the event that left the envelope: those after it had no bound.
             return outcome.exit, outcome, outcome.exit < done[0]
 
-        start = never, nothing, jnp.ones((), bool)
+        start = drawn.num_events - 1, nothing, jnp.ones((), bool)
         if not jax.tree.leaves(env):
             outcome = attempt(start)[1]
         else:
-            outcome = _loop(None if waves is None else 2)(lambda done: done[2], attempt, start)[1]
+            outcome = bounded_loop(None if self.max_waves is None else 2)(lambda done: done[2], attempt, start)[1]
         left_envelope = outcome.exit < LATER
         consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)
         elapsed = drawn.wait[jnp.maximum(consumed - 1, 0)] / jnp.where(total > 0, total, jnp.ones_like(total))
@@ -167,7 +180,7 @@ class ExactClock(AbstractScheme):
         fault = at.fault.merge(_fault(outcome.above < LATER, Result.ABOVE_BOUND, outcome.speed, outcome.excess))
         fault = fault.merge(_fault(~((total >= 0) & (total < jnp.inf)), Result.BAD_CLOCK, total))
         if self.max_waves is not None:
-            fault = fault.merge(_fault(outcome.place < drawn.num_events, Result.MANY_WAVES, zero + self.max_waves))
+            fault = fault.merge(_fault(~outcome.complete, Result.MANY_WAVES, zero + self.max_waves))
         return _Interval(
             outcome.table, place, used, left, lost, advance(at.number, consumed), fault,
             at.windows.merge(Count(jnp.ones((), jnp.uint32))), at.waves.merge(Count(drawn.num_waves)),
@@ -195,17 +208,3 @@ def _fault(occurs: Array, code: int, *detail: Array) -> Fault:
     first, second = (*detail, jnp.zeros_like(detail[0]))[:2]
     return Fault(jnp.where(occurs, code, 0).astype(jnp.int32), jnp.stack([first, second]))
 
-
-def _loop(bound: int | None) -> Callable[..., Any]:
-    """(cond, body, init) -> what `while_loop` gives; with a bound a scan of that many turns, which reverse mode can run
-    through."""
-    if bound is None:
-        return jax.lax.while_loop
-
-    def bounded(cond: Callable[[Any], Array], body: Callable[[Any], Any], init: Any) -> Any:
-        def turn(loop: Any, _: None) -> tuple[Any, None]:
-            return jax.lax.cond(cond(loop), body, lambda same: same, loop), None
-
-        return jax.lax.scan(turn, init, length=bound)[0]
-
-    return bounded
