@@ -40,29 +40,37 @@ def assign_waves(
 
     **Returns:** `wave`: (K,) int32, as in `schedule` but in the order of the events; the number of waves.
     """
+    num_events = first.shape[0]
     pairs = jnp.stack([first, second])
-    event = jnp.arange(first.shape[0], dtype=jnp.int32)
+    event = jnp.arange(num_events, dtype=jnp.int32)
+    # Claims get lower from wave to wave, so that those of earlier waves, higher, need not be removed.
+    stride = num_events if num_events * most <= _LATER else 0
 
-    def turn(number: jax.Array | int, wave: jax.Array) -> jax.Array:
+    def turn(number: jax.Array | int, loop: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        wave, earliest = loop
+        if not stride:
+            earliest = jnp.full_like(earliest, _LATER)
         # What is done is out of bounds: no atomic operation for it.
         items = jnp.where(wave == most, pairs, num_items)
-        earliest = jnp.full(num_items, _LATER, jnp.int32).at[items].min(event[None], mode="drop")
-        ready = jnp.all(earliest.at[pairs].get(mode="promise_in_bounds") == event[None], axis=0)
-        return jnp.where(ready, number, wave)
+        claim = event - number * stride
+        earliest = earliest.at[items].min(claim[None], mode="drop")
+        ready = jnp.all(earliest.at[pairs].get(mode="promise_in_bounds") == claim[None], axis=0)
+        return jnp.where(ready, number, wave), earliest
 
-    def until_done(wave: jax.Array) -> jax.Array:
+    def until_done(wave: jax.Array, earliest: jax.Array) -> jax.Array:
         return jax.lax.while_loop(
-            lambda loop: (loop[0] < most) & jnp.any(loop[1] == most),
+            lambda loop: (loop[0] < most) & jnp.any(loop[1][0] == most),
             lambda loop: (loop[0] + 1, turn(*loop)),
-            (jnp.zeros((), jnp.int32), wave),
-        )[1]
+            (jnp.zeros((), jnp.int32), (wave, earliest)),
+        )[1][0]
 
-    def known_length(wave: jax.Array) -> jax.Array:
-        return jax.lax.fori_loop(0, most, turn, wave)
+    def known_length(wave: jax.Array, earliest: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, most, turn, (wave, earliest))[0]
 
     # Open events hold the number of the wave after the last.
     wave = jnp.where(event < jnp.asarray(count, jnp.int32), most, -1).astype(jnp.int32)
-    wave = jax.lax.platform_dependent(wave, cpu=until_done, default=known_length)
+    earliest = jnp.full(num_items, _LATER, jnp.int32)
+    wave = jax.lax.platform_dependent(wave, earliest, cpu=until_done, default=known_length)
     return wave, jnp.max(wave) + 1
 
 
