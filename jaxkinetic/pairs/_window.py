@@ -63,9 +63,9 @@ def apart(active: Bool[Array, "*pairs"], v_i: Components, v_j: Components) -> tu
 class Window(NamedTuple):
     """`number`: that of its first candidate. `wait`: (K,) cumulative sums of Exp(1) waiting times. `drawn`: (3, K) int32, the
     two slots of each candidate and the word that decides its acceptance, from `candidates`. `plan`: int32, its last row the
-    wave of each candidate of [0, K); with more rows and lanes, order and wave from `schedule`. `planned`: number of candidates in
-    the plan. `num_events`: those of the window; `cut`: whether they are fewer because the waves ran out. `lanes`: number of
-    events that are carried out at once on the CPU. `longest`: the last wave, in which one event is carried out."""
+    wave of each candidate of [0, K), from `assign_waves`; with more rows and lanes, order and wave from `schedule`. `planned`:
+    number of candidates in the plan; `num_events`: of these, in the window. `lanes`: number of events that are carried out at
+    once on the CPU. `longest`: the last wave, in which one event is carried out."""
 
     number: tuple[UInt32[Array, ""], UInt32[Array, ""]]
     wait: Float[Array, " K"]
@@ -73,7 +73,6 @@ class Window(NamedTuple):
     plan: Int32[Array, "rows K+lanes"]
     planned: Int32[Array, ""]
     num_events: Int32[Array, ""]
-    cut: Bool[Array, ""]
     num_waves: Int32[Array, ""]
     lanes: int
     longest: int
@@ -136,7 +135,7 @@ def draw(
     unreached = jnp.min(jnp.where(plan[-1, :capacity] == longest, where, LATER))
     cut = unreached < LATER
     num_events = jnp.where(cut, unreached + 1, count)
-    window = Window(number, wait, drawn, plan, count, num_events, cut, num_waves, lanes, longest)
+    window = Window(number, wait, drawn, plan, count, num_events, num_waves, lanes, longest)
     return window, (count < most) & ~cut
 
 
