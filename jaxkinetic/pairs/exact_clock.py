@@ -55,7 +55,7 @@ class ExactClock(AbstractScheme):
     decided nothing. Their waiting times decide as little: where the waves run out the interval does not end, even if
     candidate k + 1 comes too late at the old bound. Other cuts are biased. *Before k*: the next pair is known to overlap with
     the window's, so that overlapping pairs get the new bound and others the old one (harmless only where the bound never
-    changes); with a new pair in place of k's, overlapping pairs are too rare. *Without the events that were not reached*: events
+    changes); with a new pair for k, overlapping pairs are too rare. *Without the events that were not reached*: events
     are lost. *At the time of the window's last candidate, or of one that depends on waits*: the next wait is not exponential.
 
     The cut is the same on all platforms. Windows of up to 16 candidates have none, and a window of n/4 candidates is cut with
