@@ -306,19 +306,27 @@ def bounded_loop(bound: int | None) -> Callable[..., Any]:
 def repeated(body: Callable[..., Any], init: Any, count: Int32[Array, ""], length: int, *, bounded: bool) -> Any:
     """body(k, x) for k = 0 ... min(count, length) - 1. On accelerators for all k below `length`, without a question to the
     host: `body` must be the identity from `count` on. `bounded`: also on the CPU a loop that reverse mode can run through."""
+    end = jnp.minimum(count, length)
+    if bounded:
+
+        def masked(x: Any, number: Array) -> tuple[Any, None]:
+            # One loop to differentiate for all platforms: on accelerators the choice is a constant, and disappears.
+            go = jax.lax.platform_dependent(number < end, cpu=lambda go: go, default=jnp.ones_like)
+            return jax.lax.cond(go, lambda x: body(number, x), lambda x: x, x), None
+
+        return jax.lax.scan(masked, init, jnp.arange(length, dtype=jnp.int32))[0]
+
     # Traced once for both loops.
     body = jax.jit(body)
 
-    def all_turns(init: Any, count: Int32[Array, ""]) -> Any:
+    def all_turns(init: Any, end: Int32[Array, ""]) -> Any:
         return jax.lax.fori_loop(0, length, body, init)
 
-    def on_cpu(init: Any, count: Int32[Array, ""]) -> Any:
-        number = jnp.zeros((), jnp.int32)
-        loop = bounded_loop(length if bounded else None)
-        end = jnp.minimum(count, length)
-        return loop(lambda loop: loop[0] < end, lambda loop: (loop[0] + 1, body(*loop)), (number, init))[1]
+    def on_cpu(init: Any, end: Int32[Array, ""]) -> Any:
+        start = jnp.zeros((), jnp.int32), init
+        return jax.lax.while_loop(lambda loop: loop[0] < end, lambda loop: (loop[0] + 1, body(*loop)), start)[1]
 
-    return jax.lax.platform_dependent(init, count, cpu=on_cpu, default=all_turns)
+    return jax.lax.platform_dependent(init, end, cpu=on_cpu, default=all_turns)
 
 
 def compacted(
