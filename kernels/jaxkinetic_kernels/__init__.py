@@ -27,6 +27,7 @@ from .structure_factors import difference_series as difference_series
 from .structure_factors import structure_factors as structure_factors
 from .structure_factors import trigonometric_series as trigonometric_series
 from .tile_noise import tile_normals as tile_normals
+from .waves import assign_waves as assign_waves
 from .waves import running_count as running_count
 from .waves import schedule as schedule
 from .waves import waves_one_by_one as waves_one_by_one
@@ -37,39 +38,9 @@ from .words import normals as normals
 from .words import uniform as uniform
 
 __all__ = [
-    "PAIRS",
-    "Area",
-    "advance",
-    "candidates",
-    "circle_round",
-    "cos_sin",
-    "cos_sin_turns",
-    "difference_series",
-    "event_words",
-    "feistel",
-    "fold_in",
-    "kth_nearest",
-    "map_rows",
-    "materialise",
-    "materialise_both",
-    "materialise_words",
-    "normals",
-    "once",
-    "pair_normals",
-    "pair_words",
-    "particle_normals",
-    "permute",
-    "philox_4x32",
-    "positive_power",
-    "random_matching",
-    "row_sums",
-    "running_count",
-    "schedule",
-    "square_root",
-    "structure_factors",
-    "tile_normals",
-    "trigonometric_series",
-    "uniform",
-    "waves_one_by_one",
-    "wrap",
+    "PAIRS", "Area", "advance", "assign_waves", "candidates", "circle_round", "cos_sin", "cos_sin_turns",
+    "difference_series", "event_words", "feistel", "fold_in", "kth_nearest", "map_rows", "materialise",
+    "materialise_both", "materialise_words", "normals", "once", "pair_normals", "pair_words", "particle_normals",
+    "permute", "philox_4x32", "positive_power", "random_matching", "row_sums", "running_count", "schedule",
+    "square_root", "structure_factors", "tile_normals", "trigonometric_series", "uniform", "waves_one_by_one", "wrap",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ none commute, so that a wave can be carried out at once and the outcome is that 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["running_count", "schedule", "waves_one_by_one"]
+__all__ = ["assign_waves", "running_count", "schedule", "waves_one_by_one"]
 
 # What is left of the events when a loop of fewer lanes takes over: two more copies of the loop's body in the program.
 _SHARES = (4, 16)
@@ -30,20 +30,65 @@ def waves_one_by_one(first: jax.Array, second: jax.Array, count: jax.Array | int
     return jax.lax.scan(event, jnp.full(num_items, -1, jnp.int32), (index, first, second))[1]
 
 
+def assign_waves(
+    first: jax.Array, second: jax.Array, count: jax.Array | int, num_items: int, most: int
+) -> tuple[jax.Array, jax.Array]:
+    """The wave of every event, by passes over all K events: one a wave on the CPU; `most` on accelerators, a loop of known
+    length, which does not ask the host.
+
+    **Arguments:** as in `schedule`.
+
+    **Returns:** `wave`: (K,) int32, as in `schedule` but in the order of the events; the number of waves.
+    """
+    num_events = first.shape[0]
+    pairs = jnp.stack([first, second])
+    event = jnp.arange(num_events, dtype=jnp.int32)
+    # Claims get lower from wave to wave, so that those of earlier waves, higher, need not be removed.
+    stride = num_events if num_events * most <= _LATER else 0
+
+    def turn(number: jax.Array | int, loop: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        wave, earliest = loop
+        if not stride:
+            earliest = jnp.full_like(earliest, _LATER)
+        # What is done is out of bounds: no atomic operation for it.
+        items = jnp.where(wave == most, pairs, num_items)
+        claim = event - number * stride
+        earliest = earliest.at[items].min(claim[None], mode="drop")
+        ready = jnp.all(earliest.at[pairs].get(mode="promise_in_bounds") == claim[None], axis=0)
+        return jnp.where(ready, number, wave), earliest
+
+    def until_done(wave: jax.Array, earliest: jax.Array) -> jax.Array:
+        return jax.lax.while_loop(
+            lambda loop: (loop[0] < most) & jnp.any(loop[1][0] == most),
+            lambda loop: (loop[0] + 1, turn(*loop)),
+            (jnp.zeros((), jnp.int32), (wave, earliest)),
+        )[1][0]
+
+    def known_length(wave: jax.Array, earliest: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, most, turn, (wave, earliest))[0]
+
+    # Open events hold the number of the wave after the last.
+    wave = jnp.where(event < jnp.asarray(count, jnp.int32), most, -1).astype(jnp.int32)
+    earliest = jnp.full(num_items, _LATER, jnp.int32)
+    wave = jax.lax.platform_dependent(wave, earliest, cpu=until_done, default=known_length)
+    return wave, jnp.max(wave) + 1
+
+
 def schedule(
-    first: jax.Array, second: jax.Array, count: jax.Array | int, num_items: int
+    first: jax.Array, second: jax.Array, count: jax.Array | int, num_items: int, most: int = _LATER
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The first `count` events in an order in which they can be carried out wave by wave.
 
     **Arguments:** `first`, `second`: (K,) int32, the two items of each event, different, below `num_items`; events come in the
-    order of their index. `count`: how many of them count, at most K; may be traced.
+    order of their index. `count`: how many of them count, at most K; may be traced. `most`: the most waves that are made.
 
     **Returns:** `order`: (K,) int32, the indices sorted by (wave, index), those that do not count last; `wave`: (K,) int32,
-    the wave of `order[k]`, -1 where there is none; the number of waves.
+    the wave of `order[k]`, -1 for events that do not count, `most` for all those that are in none of the first `most` waves;
+    the number of waves, `most` + 1 if there are such events.
 
     An event is ready if it is the earliest open one of both its items: one scatter-min and one gather a wave over what is open,
     compacted as it gets less, and a fill of `num_items` numbers. Memory K + num_items. For K = num_items/4 there are about 8
-    waves, and three events of five are in the first.
+    waves, and three events of five are in the first. Written for the CPU; `assign_waves` is for few events, or many lanes.
     """
     num_events = first.shape[0]
     end, pairs = jnp.asarray(count, jnp.int32), jnp.stack([first, second])
@@ -77,10 +122,12 @@ def schedule(
     sizes = [num_events] + [num_events // share for share in _SHARES if num_events // share >= _FEW]
     for size, smaller in zip(sizes, [*sizes[1:], 0], strict=True):
         loop = jax.lax.while_loop(
-            lambda loop, smaller=smaller: end - loop[2] > smaller, lambda loop, size=size: turn(size, loop), loop
+            lambda loop, smaller=smaller: (end - loop[2] > smaller) & (loop[3] < most),
+            lambda loop, size=size: turn(size, loop),
+            loop,
         )
-    order, wave, _, number = loop
-    return order, wave, number
+    order, wave, begin, number = loop
+    return order, jnp.where((index >= begin) & (index < end), most, wave), number + (begin < end).astype(jnp.int32)
 
 
 def running_count(flags: jax.Array) -> jax.Array:
