@@ -47,8 +47,8 @@ class ExactClock(AbstractScheme):
     window; the first event whose outcome leaves the envelope ends the window (its number is a stopping time) and a new bound
     is made. Dead places are thinned too, and left out once they are a fifth.
 
-    A window has at most 16 waves, and a last one of a single event: it ends **with** the first candidate k that is in none of
-    the 16, which is then carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent
+    A window has at most 14 waves, and a last one of a single event: it ends **with** the first candidate k that is in none of
+    the 14, which is then carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent
     and identically distributed, and the wave of a candidate is a function of the pairs up to its own. So {k = m} depends on the
     pairs 0 ... m alone, k is a stopping time, and by the strong Markov property the candidates from k + 1 on are independent of
     all that was used; the next window draws them (the same numbers) with a new bound. Pairs beyond k were looked at, but
@@ -58,8 +58,8 @@ class ExactClock(AbstractScheme):
     changes); with a new pair for k, overlapping pairs are too rare. *Without the events that were not reached*: events
     are lost. *At the time of the window's last candidate, or of one that depends on waits*: the next wait is not exponential.
 
-    The cut is the same on all platforms. Windows of up to 16 candidates have none, and a window of n/4 candidates is cut with
-    probability below n/10^15, so that the cut costs nothing; it makes the waves of an accelerator a loop of known length, which
+    The cut is the same on all platforms. Windows of up to 14 candidates have none, and a window of n/4 candidates is cut with
+    probability below n/10^12, so that the cut costs nothing; it makes the waves of an accelerator a loop of known length, which
     does not wait for the host. There all candidates are masked at every wave; on the CPU a window of more than 256 is sorted.
 
     **Arguments:** `capacity`: the most candidates a window holds, an integer; None is a quarter of the slots, at least 16.
@@ -89,8 +89,8 @@ class ExactClock(AbstractScheme):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
 
-    # The waves of a window before the last one. The mean number of chains of 17 events is (n/4)/17!, 7e-10 for n = 10^6.
-    _longest: ClassVar[int] = 16
+    # The waves of a window before the last one. The mean number of chains of 15 events is (n/4)/15!, 2e-7 for n = 10^6.
+    _longest: ClassVar[int] = 14
 
     requires: ClassVar[type] = AbstractPairJump
     needs_key: ClassVar[bool] = True

@@ -21,7 +21,7 @@ def main() -> None:
     for path in PATHS:
         if not re.search(options.only, path.name) or (options.quick and not path.quick):
             continue
-        found = compiled(*path.make())
+        found = compiled(*path.make(), trips=path.trips)
         counts = found.program.counts()
         row = {
             "path": path.name,

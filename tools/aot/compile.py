@@ -32,8 +32,8 @@ def devices() -> Any:
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
 
-def compiled(fn: Callable[..., Any], *arrays: Any) -> Compiled:
-    """`fn(*arrays)` as one program; of the arrays only shapes and dtypes matter."""
+def compiled(fn: Callable[..., Any], *arrays: Any, trips: int = 8) -> Compiled:
+    """`fn(*arrays)` as one program; of the arrays only shapes and dtypes matter. `trips`: of loops of unknown length."""
     here = devices()
 
     def placed(x: Any) -> jax.ShapeDtypeStruct:
@@ -50,5 +50,5 @@ def compiled(fn: Callable[..., Any], *arrays: Any) -> Compiled:
     assert memory is not None
     assert text is not None
     return Compiled(
-        Program(text), middle - start, end - middle, memory.argument_size_in_bytes, memory.temp_size_in_bytes
+        Program(text, trips), middle - start, end - middle, memory.argument_size_in_bytes, memory.temp_size_in_bytes
     )

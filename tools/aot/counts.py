@@ -17,8 +17,6 @@ _FREE = {
 }  # fmt: skip
 # Kernels of a library call: a transform has two passes, a radix sort of CUB eight.
 _KERNELS = {"fft": 2, "sort": 8, "custom-call": 1, "cholesky": 6, "triangular-solve": 4}
-# Trips of a loop whose length is found while it runs.
-UNKNOWN_TRIPS = 8
 
 _HEAD = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{$")
 _LINE = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (.*)$")
@@ -41,9 +39,10 @@ class Counts:
 
 
 class Program:
-    """The computations of an HLO module, as (name, opcode, rest of the line)."""
+    """The computations of an HLO module, as (name, opcode, rest of the line). `trips`: of loops of unknown length."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, trips: int = 8):
+        self.trips = trips
         self.computations: dict[str, list[tuple[str, str, str]]] = {}
         self.entry, current = "", []
         for line in text.splitlines():
@@ -64,7 +63,7 @@ class Program:
             return
         if opcode == "while":
             known = re.search(r'known_trip_count":\{"n":"(\d+)"', rest)
-            trips = int(known.group(1)) if known else UNKNOWN_TRIPS
+            trips = int(known.group(1)) if known else self.trips
             total.add(self.counts(_named(rest, "body")), trips)
             if not known:
                 total.add(self.counts(_named(rest, "condition")), trips + 1)

@@ -19,7 +19,8 @@ STEPS = 100
 
 
 class Path(NamedTuple):
-    """`make()`: a function and its arrays. `steps`: its counts are divided by that."""
+    """`make()`: a function and its arrays. `steps`: its counts are divided by that. `trips`: of loops of unknown length;
+    1 counts one window of the clock."""
 
     name: str
     make: Callable[[], tuple[Any, ...]]
@@ -27,6 +28,7 @@ class Path(NamedTuple):
     before: tuple[float, float]
     goal: tuple[float, float]
     quick: bool = False
+    trips: int = 8
 
 
 def _velocities(num: int, dim: int = 3) -> jax.ShapeDtypeStruct:
@@ -78,7 +80,7 @@ def _grid(system: Any, steps: int = STEPS) -> tuple[Any, ...]:
 
 
 def _clock(system: Any, num: int) -> tuple[Any, ...]:
-    return _run(system, jk.pairs.ExactClock(), num, steps=1)
+    return _run(system, jk.pairs.ExactClock(), num)
 
 
 def _gaussians(key: Any, num: int) -> jk.Particles:
@@ -143,17 +145,19 @@ PATHS = [
     Path(
         "ExactClock, Maxwell, a window, N = 10^6",
         partial(_clock, jk.boltzmann.KacWalk(_MAXWELL, 10**6), 10**6),
-        1,
+        STEPS,
         (678, 41),
         (250, 4),
+        trips=1,
     ),
     Path(
         "ExactClock, hard spheres, a window, N = 10^6",
         partial(_clock, jk.boltzmann.KacWalk(_SPHERES, 10**6), 10**6),
-        1,
+        STEPS,
         (750, 43),
         (250, 4),
         quick=True,
+        trips=1,
     ),
     Path("Vlasov, 1024 x 2048", partial(_grid, jk.vlasov.Vlasov(jk.vlasov.Cosine())), STEPS, (44, 1), (28, 0)),
     Path(
