@@ -330,7 +330,7 @@ MUTATIONS = [
         "distance-by-place",
         "In d = 1 particles are paired by their place in the array.",
         DIAGNOSTICS + "distances.py",
-        "return jnp.sort(jnp.where(alive, x,",
+        "return sorted_rows(jnp.where(alive, x,",
         "return jnp.asarray(jnp.where(alive, x,",
         tests("measuring/test_estimators.py", "test_wasserstein_of_shifted_and_scaled_gaussians"),
     ),
