@@ -14,11 +14,11 @@ MUTATIONS = [
         tests(_SLICED, "test_sorted_rows[float32]"),
     ),
     Mutation(
-        "sliced-repeated-directions",
-        "The directions that fill the last batch count twice.",
-        DIAGNOSTICS + "distances.py",
-        "padded).reshape(-1)[:num]",
-        "padded).reshape(-1)",
+        "sort-derivative-without-order",
+        "The derivative of sorted numbers does not follow them.",
+        DIAGNOSTICS + "_sorting.py",
+        "return _gathered(x, order), _gathered(tangent, order)",
+        "return _gathered(x, order), tangent",
         tests(_SLICED, "test_values_and_gradients[float32-200-13]"),
     ),
 ]
