@@ -112,7 +112,7 @@ def wasserstein(
         return _root(_to_law(state.velocity[:, 0], state.alive, quantile, order), order)
     _same_dim(state, other)
     if state.dim == 1:
-        return _root(_between_two(state.velocity[:, 0], state.alive, other.velocity[:, 0], other.alive, order), order)
+        return _on_a_line(state.velocity, state.alive, other.velocity, other.alive, order)
     if state.num_slots != other.num_slots:
         raise refuse(
             "other", f"hold as many particles as `state`, {state.num_slots}", f"holds {other.num_slots}",
@@ -233,9 +233,9 @@ def _powers(
 
 
 @partial(jax.jit, static_argnums=4)
-def _between_two(x: Array, alive_x: Array, y: Array, alive_y: Array, order: float) -> Array:
-    """W_p^p in d = 1 between (N,) and (M,) particles."""
-    return _between(x[None, :], alive_x, y[None, :], alive_y, order)[0]
+def _on_a_line(v: Array, alive_v: Array, w: Array, alive_w: Array, order: float) -> Array:
+    """W_p between (N, 1) and (M, 1) particles."""
+    return _root(_between(v.T, alive_v, w.T, alive_w, order)[0], order)
 
 
 def _between(x: Array, alive_x: Array, y: Array, alive_y: Array, order: float) -> Array:
