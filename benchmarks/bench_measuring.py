@@ -1,17 +1,23 @@
-"""What measuring costs: entropies and Fisher's information beside one direct pair sum, and an ensemble beside one large run.
+"""What measuring costs: diagnostics beside NumPy and pair sums, an ensemble beside one large run.
 
     python benchmarks/bench_measuring.py [--cores 1] [--sizes 16384] [--json benchmarks/results/measuring.json] [--quick]
+
+Every diagnostic is called as a user calls it, beside a line of NumPy or scipy; the first call, which compiles, stands in the
+JSON. `--diagnostics` measures these alone (`results/measuring_cpu_1core.json`).
 
 An ensemble is 256 replicas of N = 64, whatever the size; the run beside it has N particles.
 """
 
 import _harness as harness
 
-SIZES = (16384, 100_000)
-OPTIONS = harness.options(__doc__.splitlines()[0], SIZES, quick=(512,))
+SIZES = (1000, 16384, 100_000, 1_000_000)
+OPTIONS = harness.options(
+    __doc__.splitlines()[0], SIZES, quick=(512,), switches=(("--diagnostics", "measure these alone"),)
+)
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
+from _measured import entries  # noqa: E402
 
 import jaxkinetic as jk  # noqa: E402
 
@@ -69,13 +75,12 @@ def of_ensemble(work):
     return lambda num: REPLICAS * work(SMALL)
 
 
-PARTICLES, PAIRS, LARGE, ANY = "M particles/s", "M pairs/s", 16384, 1 << 20
+PARTICLES, PAIRS, LARGE = "M particles/s", "M pairs/s", 16384
 EULER, MATCHING, SWEEP = jk.EulerMaruyama(), jk.pairs.RandomMatching(), jk.pairs.Sweep(symmetric=False)
 ENTRIES = [
     harness.Entry(SUM, PARTICLES, particles, of_state(sum_b), LARGE),
     harness.Entry("kde_entropy", PARTICLES, particles, of_state(jk.diagnostics.kde_entropy), LARGE, SUM),
     harness.Entry("fisher_information", PARTICLES, particles, of_state(jk.diagnostics.fisher_information), LARGE, SUM),
-    harness.Entry("knn_entropy", PARTICLES, particles, of_state(jk.diagnostics.knn_entropy), ANY),
 ]
 for name, scheme, steps, work in (
     ("Euler-Maruyama", EULER, 2, all_pairs),
@@ -85,6 +90,8 @@ for name, scheme, steps, work in (
     ours, many = f"{name}, 256 x 64", steps if work is matched else 20 * steps
     ENTRIES.append(harness.Entry(ours, PAIRS, of_ensemble(work(many)), together(scheme, many), LARGE))
     ENTRIES.append(harness.Entry(f"{name}, one run", PAIRS, work(steps), alone(scheme, steps), LARGE, ours))
+
+ENTRIES = entries() if OPTIONS.diagnostics else ENTRIES + entries()
 
 if __name__ == "__main__":
     harness.finish(harness.run(ENTRIES, OPTIONS), OPTIONS)

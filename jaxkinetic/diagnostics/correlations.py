@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._checks import describe, refuse
 from .._sharding import on_any_mesh
-from .._sums import gram
+from .._sums import count_true, gram
 from ..states import Particles
-from ._checked import check_finite_array, check_state, of_every_particle
+from ._checked import check_finite_array, check_state, of_every_particle, one_program
 
 __all__ = ["pair_correlation"]
 
 
+@one_program()
 def _velocity(state: Particles) -> Float[Array, "N d"]:
     return state.live_velocity
 
@@ -40,17 +42,24 @@ def pair_correlation(
     """
     check_state(state)
     phi = of_every_particle(state, of, "(N, m) or (N,)")
+    if second_moment is not None:
+        shape = (1 if phi.ndim == 1 else phi.shape[1],) * 2
+        if jnp.shape(second_moment) != shape:
+            raise refuse("second_moment", f"have shape {shape}", f"is {describe(second_moment)}", "pass E[phi phi^T]")
+        check_finite_array("second_moment", second_moment)
+        second_moment = jnp.asarray(second_moment).astype(phi.dtype)
+    return _pair_correlation(phi, state.alive, second_moment)
+
+
+@jax.jit
+def _pair_correlation(phi: Array, alive: Array, second_moment: Array | None) -> Array:
     phi = phi[:, None] if phi.ndim == 1 else phi
-    phi = jnp.where(state.alive[:, None], phi, jnp.zeros((), phi.dtype))
-    num = state.num_alive
+    phi = jnp.where(alive[:, None], phi, jnp.zeros((), phi.dtype))
+    num = count_true(alive, phi.dtype)
     if second_moment is None:
         total = jnp.sum(phi, axis=0)
         square = total[:, None] * total[None, :]
     else:
-        if jnp.shape(second_moment) != (phi.shape[1],) * 2:
-            shape = (phi.shape[1],) * 2
-            raise refuse("second_moment", f"have shape {shape}", f"is {describe(second_moment)}", "pass E[phi phi^T]")
-        check_finite_array("second_moment", second_moment)
-        square = num * jnp.asarray(second_moment).astype(phi.dtype)
+        square = num * second_moment
     own = gram(phi)
     return (square - own) / (num * (num - 1))

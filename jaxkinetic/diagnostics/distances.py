@@ -19,12 +19,15 @@ from .._sharding import on_any_mesh
 from .._types import Key, RealScalar
 from ..states import Particles
 from ._checked import check_function, check_state
+from ._sorting import sorted_rows
 from .entropy import knn_entropy
 from .moments import temperature
 
 __all__ = ["MOST_ASSIGNED", "relative_entropy", "sliced_wasserstein", "wasserstein"]
 
 MOST_ASSIGNED = 2000
+# Numbers of one batch of projections: 4 MB of float32 on a CPU, 64 MB elsewhere, where few large sorts are fastest.
+_CPU_AREA, _AREA = 1 << 20, 1 << 24
 _GAUSS = np.polynomial.legendre.leggauss(12)
 _NODES, _WEIGHTS = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
 
@@ -109,7 +112,7 @@ def wasserstein(
         return _root(_to_law(state.velocity[:, 0], state.alive, quantile, order), order)
     _same_dim(state, other)
     if state.dim == 1:
-        return _root(_between(state.velocity[:, 0], state.alive, other.velocity[:, 0], other.alive, order), order)
+        return _on_a_line(state.velocity, state.alive, other.velocity, other.alive, order)
     if state.num_slots != other.num_slots:
         raise refuse(
             "other", f"hold as many particles as `state`, {state.num_slots}", f"holds {other.num_slots}",
@@ -136,7 +139,8 @@ def sliced_wasserstein(
     SW_p <= W_p; two Gaussians whose means differ by m are |m|/sqrt(d) apart (p = 2). Relative error of the mean over directions
     about 1/sqrt(L) of their spread; sampling floor between two samples of N = 1000 of N(0, I) in
     d = 3: N E SW_2^2 = 6.2(2), as `wasserstein` in d = 1 (6.1(3)). Any two numbers of particles. Cost L N log N, memory
-    O(N): one direction at a time. Differentiable as `wasserstein` in d = 1.
+    O(N) and a batch of directions: 2^20 numbers on a CPU, 2^24 elsewhere. On a CPU NumPy sorts, on the host, inside `jit` too.
+    Differentiable as `wasserstein` in d = 1.
 
     **Raises:** `ValueError` for different d, p < 1, L < 1.
     """
@@ -147,15 +151,7 @@ def sliced_wasserstein(
         return wasserstein(state, other, order=order)
     key = jax.random.key(0, impl="threefry2x32") if key is None else key
     check_key("key", key)
-    v = jax.random.normal(key, (num_directions, state.dim), state.velocity.dtype)
-    directions = v / jnp.linalg.norm(v, axis=1, keepdims=True)
-
-    @jax.checkpoint
-    def along(direction: Array) -> Array:
-        x, y = (jnp.matmul(s.live_velocity, direction, precision=jax.lax.Precision.HIGHEST) for s in (state, other))
-        return _between(x, state.alive, y, other.alive, order)
-
-    return _root(jnp.mean(jax.lax.map(along, directions)), order)
+    return _sliced(state, other, key, order, num_directions)
 
 
 def _order(order: float) -> float:
@@ -199,31 +195,69 @@ def _unless_broken(value: Array, *sides: tuple[Array, Array]) -> Array:
 
 
 def _sorted(x: Array, alive: Array) -> Array:
-    """The alive ones in order, then the dead."""
-    return jnp.sort(jnp.where(alive, x, np.asarray(np.inf, x.dtype)))
+    """The alive ones of every row in order, then the dead."""
+    return sorted_rows(jnp.where(alive, x, np.asarray(np.inf, x.dtype)))
+
+
+# Jitted: an eager loop over directions would be traced and compiled at every call.
+@partial(jax.jit, static_argnums=(3, 4))
+def _sliced(state: Particles, other: Particles, key: Key, order: float, num_directions: int) -> Array:
+    """SW_p over `num_directions` directions."""
+    v = jax.random.normal(key, (num_directions, state.dim), state.velocity.dtype)
+    directions = v / jnp.linalg.norm(v, axis=1, keepdims=True)
+    slots = max(state.num_slots, other.num_slots)
+    on_cpu, elsewhere = (-(-num_directions // max(1, area // slots)) for area in (_CPU_AREA, _AREA))
+    given = (directions, state.live_velocity, state.alive, other.live_velocity, other.alive)
+    powers = partial(_powers, order=order, batches=elsewhere)
+    if on_cpu == elsewhere:
+        return _root(jnp.mean(powers(*given)), order)
+    cpu = partial(_powers, order=order, batches=on_cpu)
+    return _root(jnp.mean(jax.lax.platform_dependent(*given, cpu=cpu, default=powers)), order)
+
+
+def _powers(
+    directions: Array, v: Array, alive_v: Array, w: Array, alive_w: Array, *, order: float, batches: int
+) -> Array:
+    """(L,): W_p^p along each of the (L, d) directions, `batches` times about as many at once."""
+
+    def along(directions: Array) -> Array:
+        x, y = (jnp.matmul(directions, z.T, precision=jax.lax.Precision.HIGHEST) for z in (v, w))
+        return _between(x, alive_v, y, alive_w, order)
+
+    if batches == 1:
+        return along(directions)
+    num, dim = directions.shape
+    # Batches of one size: the last repeats some directions, whose results are dropped.
+    padded = jnp.resize(directions, (batches, -(-num // batches), dim))
+    return jax.lax.map(jax.checkpoint(along), padded).reshape(-1)[:num]
 
 
 @partial(jax.jit, static_argnums=4)
+def _on_a_line(v: Array, alive_v: Array, w: Array, alive_w: Array, order: float) -> Array:
+    """W_p between (N, 1) and (M, 1) particles."""
+    return _root(_between(v.T, alive_v, w.T, alive_w, order)[0], order)
+
+
 def _between(x: Array, alive_x: Array, y: Array, alive_y: Array, order: float) -> Array:
-    """W_p^p in d = 1 between (N,) and (M,) particles, of equal weight on each side."""
-    sides = (x, alive_x), (y, alive_y)
-    x, y = _sorted(x, alive_x), _sorted(y, alive_y)
+    """(L,): W_p^p between the rows of (L, N) and (L, M) projections, of equal weight on each side."""
+    sides = (x.T, alive_x), (y.T, alive_y)
+    x, y = _sorted(x, alive_x[None, :]), _sorted(y, alive_y[None, :])
     num_x, num_y = jnp.sum(alive_x, dtype=jnp.int32), jnp.sum(alive_y, dtype=jnp.int32)
 
     def rank_by_rank(x: Array, y: Array) -> Array:
-        shortest = min(x.shape[0], y.shape[0])
-        counts = jnp.arange(shortest, dtype=jnp.int32) < num_x
-        difference = jnp.where(counts, x[:shortest], 0) - jnp.where(counts, y[:shortest], 0)
-        return jnp.sum(_power(difference, order)) / num_x.astype(x.dtype)
+        shortest = min(x.shape[1], y.shape[1])
+        counts = jnp.arange(shortest, dtype=jnp.int32)[None, :] < num_x
+        difference = jnp.where(counts, x[:, :shortest], 0) - jnp.where(counts, y[:, :shortest], 0)
+        return jnp.sum(_power(difference, order), axis=1) / num_x.astype(x.dtype)
 
     def piece_by_piece(x: Array, y: Array) -> Array:
         n, m = num_x.astype(x.dtype), num_y.astype(x.dtype)
-        ends_x, ends_y = (jnp.arange(1, z.shape[0] + 1, dtype=x.dtype) / c for z, c in ((x, n), (y, m)))
-        cuts = jnp.sort(jnp.minimum(jnp.concatenate([jnp.zeros(1, x.dtype), ends_x, ends_y]), 1))
+        ends_x, ends_y = (jnp.arange(1, z.shape[1] + 1, dtype=x.dtype) / c for z, c in ((x, n), (y, m)))
+        cuts = sorted_rows(jnp.minimum(jnp.concatenate([jnp.zeros(1, x.dtype), ends_x, ends_y]), 1))
         middle, width = (cuts[1:] + cuts[:-1]) / 2, jnp.diff(cuts)
         i, j = ((middle * c).astype(jnp.int32) for c in (n, m))
-        difference = x[jnp.minimum(i, num_x - 1)] - y[jnp.minimum(j, num_y - 1)]
-        return jnp.sum(width * _power(difference, order))
+        difference = x[:, jnp.minimum(i, num_x - 1)] - y[:, jnp.minimum(j, num_y - 1)]
+        return jnp.sum(width[None, :] * _power(difference, order), axis=1)
 
     return _unless_broken(jax.lax.cond(num_x == num_y, rank_by_rank, piece_by_piece, x, y), *sides)
 

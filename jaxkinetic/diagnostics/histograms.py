@@ -17,10 +17,10 @@ from .._checks import check_integer, describe, is_traced, nan_unless, refuse, sc
 from .._inputs import known_numbers
 from .._laws import CDF, cached_by_jit, function_of, is_traceable, values_of
 from .._sharding import on_any_mesh
-from .._sums import deposit
+from .._sums import count_true, deposit
 from .._types import RealScalar, RealScalarLike
 from ..states import Particles
-from ._checked import check_state, checked_bias, of_every_particle
+from ._checked import check_state, checked_bias, of_every_particle, one_program
 from ._counted import counted
 
 __all__ = ["grid_entropy", "histogram", "marginal_l1", "marginal_l1_floor", "speed"]
@@ -30,7 +30,7 @@ __all__ = ["grid_entropy", "histogram", "marginal_l1", "marginal_l1_floor", "spe
 def speed(state: Particles) -> Float[Array, " N"]:
     """|v_i|: what `histogram` and `marginal_l1` count by default. Derivative 0 where v_i = 0."""
     check_state(state)
-    return square_root(jnp.sum(state.live_velocity**2, axis=1))
+    return _speed(state)
 
 
 @on_any_mesh
@@ -52,7 +52,8 @@ def histogram(
     """
     check_state(state)
     edges = _edges(edges, state.velocity.dtype)
-    return _shares(state, edges, of, "histogram") / jnp.diff(edges)
+    values = of_every_particle(state, of, "one number a particle")
+    return _densities(values, state.alive, edges)
 
 
 @on_any_mesh
@@ -76,8 +77,8 @@ def marginal_l1(
     """
     check_state(state)
     edges = _edges(edges, state.velocity.dtype, infinite=True)
-    inner, probabilities = _shares(state, edges, of, "marginal_l1", outside=True), _probabilities(cdf, edges)
-    return jnp.sum(jnp.abs(inner - probabilities))
+    values, probabilities = of_every_particle(state, of, "one number a particle"), _probabilities(cdf, edges)
+    return _difference(values, state.alive, edges, probabilities)
 
 
 def marginal_l1_floor(
@@ -111,15 +112,26 @@ def grid_entropy(
     """
     check_state(state)
     bias = checked_bias(bias, state.velocity.dtype)
-    bins, dim, v = check_integer("bins", bins, minimum=2), state.dim, state.live_velocity
+    bins, dim = check_integer("bins", bins, minimum=2), state.dim
     if (bins + 1) ** dim > 2**26:
         raise refuse("bins", f"give at most 2^26 nodes in d = {dim}", f"gives {(bins + 1) ** dim}", "lower it")
+    if halfwidth is not None:
+        halfwidth = jnp.asarray(scalar_or_nan("halfwidth", halfwidth, positive=True)).astype(state.velocity.dtype)
+    return _grid_entropy(state, bins=bins, halfwidth=halfwidth, bias=bias)
+
+
+@one_program()
+def _speed(state: Particles) -> Array:
+    return square_root(jnp.sum(state.live_velocity**2, axis=1))
+
+
+@one_program("bins")
+def _grid_entropy(state: Particles, *, bins: int, halfwidth: Array | None, bias: Array) -> Array:
+    v, dim = state.live_velocity, state.dim
     mean = state.mean(v)
     centred = jnp.where(state.alive[:, None], v - mean[None, :], jnp.zeros((), v.dtype))
-    if halfwidth is None:
-        width = 5.5 * jnp.sqrt(state.mean(jnp.sum(centred**2, axis=1)) / dim)
-    else:
-        width = jnp.asarray(scalar_or_nan("halfwidth", halfwidth, positive=True)).astype(v.dtype)
+    warmth = state.mean(jnp.sum(centred**2, axis=1)) / dim
+    width = 5.5 * jnp.sqrt(warmth) if halfwidth is None else halfwidth
     spacing = 2 * width / bins
     place = jnp.clip((centred + width) / spacing, 0, bins)
     cell = jnp.clip(jnp.floor(jax.lax.stop_gradient(place)), 0, bins - 1)
@@ -158,17 +170,26 @@ def _edges(edges: ArrayLike | None, dtype: jnp.dtype, *, infinite: bool = False)
     return jnp.asarray(rounded)
 
 
-def _shares(
-    state: Particles, edges: Array, of: Callable[[Particles], Array], name: str, *, outside: bool = False
-) -> Array:
+@jax.jit
+def _densities(values: Array, alive: Array, edges: Array) -> Array:
+    return _shares(values, alive, edges, "histogram") / jnp.diff(edges)
+
+
+@jax.jit
+def _difference(values: Array, alive: Array, edges: Array, probabilities: Array) -> Array:
+    inner = _shares(values, alive, edges, "marginal_l1", outside=True)
+    return jnp.sum(jnp.abs(inner - probabilities))
+
+
+def _shares(values: Array, alive: Array, edges: Array, name: str, *, outside: bool = False) -> Array:
     """The share of the alive particles in every bin; with `outside` also below the first and above the last edge."""
-    values = counted(name, of_every_particle(state, of, "one number a particle")).astype(edges.dtype)
+    values = counted(name, values).astype(edges.dtype)
     place = jnp.searchsorted(edges, values, side="right")
     # Not counted where dead.
-    place = jnp.where(state.alive, place, edges.shape[0] + 1)
+    place = jnp.where(alive, place, edges.shape[0] + 1)
     # In integers: a float32 counter stops at 2^24.
     counts = jnp.zeros(edges.shape[0] + 1, jnp.uint32).at[place].add(jnp.ones((), jnp.uint32), mode="drop")
-    return (counts if outside else counts[1:-1]).astype(edges.dtype) / state.num_alive
+    return (counts if outside else counts[1:-1]).astype(edges.dtype) / count_true(alive, edges.dtype)
 
 
 def _probabilities(cdf: Any, edges: Array) -> Array:

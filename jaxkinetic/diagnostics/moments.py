@@ -13,7 +13,7 @@ from .._sharding import on_any_mesh
 from .._sums import gram
 from .._types import RealScalar
 from ..states import Particles
-from ._checked import check_finite_array, check_state
+from ._checked import check_finite_array, check_state, one_program
 
 __all__ = ["energy", "mode", "moment", "momentum", "stress", "temperature"]
 
@@ -22,14 +22,14 @@ __all__ = ["energy", "mode", "moment", "momentum", "stress", "temperature"]
 def momentum(state: Particles) -> Float[Array, " d"]:
     """(1/N) sum_i v_i: momentum per particle."""
     check_state(state)
-    return state.mean(state.velocity)
+    return _momentum(state)
 
 
 @on_any_mesh
 def energy(state: Particles) -> RealScalar:
     """(1/2N) sum_i |v_i|^2: kinetic energy per particle."""
     check_state(state)
-    return state.mean(jnp.sum(state.live_velocity**2, axis=1)) / 2
+    return _energy(state)
 
 
 @on_any_mesh
@@ -41,14 +41,8 @@ def moment(state: Particles, *, order: float = 4, centred: bool = False) -> Real
     **Raises:** `ValueError` for an order that is negative, not a number, or traced.
     """
     check_state(state)
-    order = _order(order)
-    v = _centred(state) if check_bool("centred", centred) else state.live_velocity
-    square = jnp.sum(v**2, axis=1)
-    if order % 2 == 0:
-        return state.mean(square ** int(order // 2))
-    # |v| has no derivative at 0: it counts as 0.
-    still = square == 0
-    return state.mean(jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
+    order, centred = _order(order), check_bool("centred", centred)
+    return _moment(state, order=order, centred=centred)
 
 
 @on_any_mesh
@@ -61,27 +55,63 @@ def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float
     **Raises:** `ValueError` for a wavevector that is missing, has not d components, or is not finite.
     """
     check_state(state)
-    v = state.live_velocity
     if wavevector is None or np.shape(cast("ArrayLike", wavevector)) != (state.dim,):
         raise refuse("wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one k a component")
     check_finite_array("wavevector", wavevector)
-    phase = jnp.matmul(v, jnp.asarray(wavevector, v.dtype), precision=jax.lax.Precision.HIGHEST)
-    return jax.lax.complex(state.mean(jnp.cos(phase)), -state.mean(jnp.sin(phase)))
+    return _mode(state, wavevector=jnp.asarray(wavevector, state.velocity.dtype))
 
 
 @on_any_mesh
 def stress(state: Particles) -> Float[Array, "d d"]:
     """The pressure tensor (1/N) sum_i (v_i - u)(v_i - u)^T, u the mean velocity: d T is its trace."""
     check_state(state)
-    v = _centred(state)
-    v = jnp.where(state.alive[:, None], v, jnp.zeros((), v.dtype))
-    return gram(v) / state.num_alive
+    return _stress(state)
 
 
 @on_any_mesh
 def temperature(state: Particles) -> RealScalar:
     """tr(stress)/d = (1/(d N)) sum_i |v_i - u|^2."""
-    return moment(state, order=2, centred=True) / state.dim
+    check_state(state)
+    return _temperature(state)
+
+
+@one_program()
+def _momentum(state: Particles) -> Array:
+    return state.mean(state.velocity)
+
+
+@one_program()
+def _energy(state: Particles) -> Array:
+    return state.mean(jnp.sum(state.live_velocity**2, axis=1)) / 2
+
+
+@one_program("order", "centred")
+def _moment(state: Particles, *, order: float, centred: bool) -> Array:
+    v = _centred(state) if centred else state.live_velocity
+    square = jnp.sum(v**2, axis=1)
+    if order % 2 == 0:
+        return state.mean(square ** int(order // 2))
+    # |v| has no derivative at 0: it counts as 0.
+    still = square == 0
+    return state.mean(jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
+
+
+@one_program()
+def _mode(state: Particles, *, wavevector: Array) -> Array:
+    phase = jnp.matmul(state.live_velocity, wavevector, precision=jax.lax.Precision.HIGHEST)
+    return jax.lax.complex(state.mean(jnp.cos(phase)), -state.mean(jnp.sin(phase)))
+
+
+@one_program()
+def _stress(state: Particles) -> Array:
+    v = _centred(state)
+    v = jnp.where(state.alive[:, None], v, jnp.zeros((), v.dtype))
+    return gram(v) / state.num_alive
+
+
+@one_program()
+def _temperature(state: Particles) -> Array:
+    return _moment(state, order=2.0, centred=True) / state.dim
 
 
 def _order(order: float) -> float:
@@ -92,4 +122,4 @@ def _order(order: float) -> float:
 
 
 def _centred(state: Particles) -> Float[Array, "N d"]:
-    return state.live_velocity - momentum(state)[None, :]
+    return state.live_velocity - _momentum(state)[None, :]

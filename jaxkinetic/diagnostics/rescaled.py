@@ -5,6 +5,7 @@ dv_N$, and the self-similar variables (6.5). Nondimensional; cost N."""
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
@@ -15,7 +16,7 @@ from .._sharding import on_any_mesh
 from .._sums import gram, time_since
 from .._types import RealScalar, RealScalarLike
 from ..states import Particles
-from ._checked import check_state, of_every_particle
+from ._checked import check_state, of_every_particle, one_program
 from .moments import momentum, temperature
 
 __all__ = ["SelfSimilar", "rescaled_density", "rescaled_f1", "rescaled_f2", "self_similar", "self_similar_time"]
@@ -39,7 +40,12 @@ def rescaled_f1(
     **Arguments:** `of`: state -> (N,) or (N, m), phi at every particle. **Returns:** () or (m,). Unbiased, differentiable.
     **Raises:** `ValueError` for a volume that is not positive, and a shape that does not fit.
     """
-    return jnp.sum(_of_alive(state, of), axis=0) / _volume(volume, state)
+    return _sums(_of_all(state, of), state.alive, _volume(volume, state))
+
+
+@jax.jit
+def _sums(phi: Array, alive: Array, volume: Array) -> Array:
+    return jnp.sum(_of_alive(phi, alive), axis=0) / volume
 
 
 @on_any_mesh
@@ -52,11 +58,16 @@ def rescaled_f2(
     **Arguments** as in `rescaled_f1`. **Returns:** () or (m, m). Unbiased, differentiable, cost N m^2. If chaos propagates, its
     mean over an ensemble tends to that of f_1 times itself; i.i.d. at the start: $(1 - 1/N)$ of it for N = Lambda.
     """
-    phi = _of_alive(state, of)
+    return _pairs(_of_all(state, of), state.alive, _volume(volume, state))
+
+
+@jax.jit
+def _pairs(phi: Array, alive: Array, volume: Array) -> Array:
+    phi = _of_alive(phi, alive)
     flat = phi.reshape(phi.shape[0], -1)
     total = jnp.sum(flat, axis=0)
     own = gram(flat)
-    pairs = (total[:, None] * total[None, :] - own) / _volume(volume, state) ** 2
+    pairs = (total[:, None] * total[None, :] - own) / volume**2
     return pairs.reshape(phi.shape[1:] * 2)
 
 
@@ -76,10 +87,15 @@ def self_similar(state: Particles, *, volume: RealScalarLike) -> SelfSimilar:
     tau by `self_similar_time`. Differentiable in the velocities; NaN if nobody is alive or T = 0.
     """
     check_state(state)
+    return SelfSimilar(rescaled_density(state, volume=volume), *_shape(state))
+
+
+@one_program()
+def _shape(state: Particles) -> tuple[Array, Array, Array]:
     mean, warmth = momentum(state), temperature(state)
     xi = (state.live_velocity - mean[None, :]) / jnp.sqrt(2 * warmth)
     xi = jnp.where(state.alive[:, None], xi, jnp.zeros((), xi.dtype))
-    return SelfSimilar(rescaled_density(state, volume=volume), warmth, mean, xi)
+    return warmth, mean, xi
 
 
 def self_similar_time(
@@ -119,8 +135,11 @@ def _volume(volume: RealScalarLike, state: Particles) -> RealScalar:
     return jnp.asarray(scalar_or_nan("volume", volume, positive=True)).astype(state.velocity.dtype)
 
 
-def _of_alive(state: Particles, of: Callable[[Particles], Array]) -> Float[Array, "N *m"]:
+def _of_all(state: Particles, of: Callable[[Particles], Array]) -> Float[Array, "N *m"]:
     check_state(state)
-    phi = of_every_particle(state, of, "(N,) or (N, m)")
-    alive = state.alive.reshape(-1, *[1] * (phi.ndim - 1))
+    return of_every_particle(state, of, "(N,) or (N, m)")
+
+
+def _of_alive(phi: Array, alive: Array) -> Float[Array, "N *m"]:
+    alive = alive.reshape(-1, *[1] * (phi.ndim - 1))
     return jnp.where(alive, phi, jnp.zeros((), phi.dtype))

@@ -89,6 +89,12 @@ def magnetisation(state: AnyState) -> Complex[Array, ""]:
     if isinstance(state, Particles):
         x = _positions(state)[:, 0]
         return jax.lax.complex(state.mean(jnp.cos(x)), state.mean(jnp.sin(x)))
+    _check_grid(state)
+    return _grid_magnetisation(state)
+
+
+@jax.jit
+def _grid_magnetisation(state: State) -> Array:
     rho, axes = density(state), state.grid.axes[: state.grid.half]
     x = spectral.along(axes[0].points, 0, len(axes))
     cell = volume_element(axes)
@@ -101,6 +107,13 @@ def momentum(state: AnyState) -> Float[Array, " d"]:
     resolved in v and does not reach the ends of its axes: see `systems`."""
     if isinstance(state, Particles):
         return state.mean(state.velocity)
+    _check_grid(state)
+    return _momentum(state)
+
+
+# One program a call outside of `jit`, not one for each operation: so are the two below.
+@jax.jit
+def _momentum(state: State) -> Array:
     f, grid = phase_space_density(state), state.grid
     return jnp.stack([jnp.sum(f * v) for v in grid.mesh[grid.half :]]) * grid.cell
 
@@ -110,6 +123,12 @@ def kinetic_energy(state: AnyState) -> RealScalar:
     """int |v|^2 f/2; of particles the mean of |v|^2/2. Of the wave of N particles that of all of them."""
     if isinstance(state, Particles):
         return state.mean(jnp.sum(state.velocity**2, -1)) / 2
+    _check_grid(state)
+    return _kinetic_energy(state)
+
+
+@jax.jit
+def _kinetic_energy(state: State) -> Array:
     f, grid = phase_space_density(state), state.grid
     return sum((jnp.sum(f * v * v) for v in grid.mesh[grid.half :]), start=jnp.zeros((), f.dtype)) * grid.cell / 2
 
