@@ -2,8 +2,8 @@
 
 Counted: kernels (every instruction that computes or copies, times the trips of the loops around it), host synchronisations (a
 loop of a length that XLA does not know copies its condition to the host at every turn, a conditional once), library calls.
-Of the branches of a conditional the dearest counts. XLA can put a short conditional into a CUDA graph, which then waits for
-nobody: the counts of synchronisations are upper bounds.
+Of the branches of a conditional the dearest counts. XLA makes a CUDA graph of five and more launches in a row; a conditional in
+it waits for nobody, and does not count. A loop, a transform or a call of a library ends the row.
 """
 
 import json
@@ -15,6 +15,8 @@ _FREE = {
     "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "opt-barrier", "partition-id", "replica-id",
     "async-update", "async-done", "copy-done", "add-dependency",
 }  # fmt: skip
+# Launches in a row that make a CUDA graph.
+_GRAPH = 5
 # Kernels of a library call: a transform has two passes, a radix sort of CUB eight.
 _KERNELS = {"fft": 2, "sort": 8, "custom-call": 1, "cholesky": 6, "triangular-solve": 4}
 
@@ -53,14 +55,27 @@ class Program:
                 current.append((found.group(1), call.group(1), found.group(2)))
 
     def counts(self, computation: str | None = None) -> Counts:
-        total = Counts()
-        for _, opcode, rest in self.computations[computation or self.entry]:
-            self._count(total, opcode, rest)
+        total, row = Counts(), []
+        for line in [*self._launched(computation or self.entry), None]:
+            if line is not None:
+                self._count(total, *line)
+            if line is not None and self._in_graph(*line):
+                row.append(line[0])
+            else:
+                total.syncs += row.count("conditional") if len(row) < _GRAPH else 0
+                total.syncs += line is not None and line[0] == "conditional"
+                row = []
         return total
 
+    def _launched(self, computation: str) -> list[tuple[str, str]]:
+        return [(opcode, rest) for _, opcode, rest in self.computations[computation] if opcode not in _FREE]
+
+    def _in_graph(self, opcode: str, rest: str) -> bool:
+        if opcode == "conditional":
+            return all(self._in_graph(*line) for branch in _branches(rest) for line in self._launched(branch))
+        return opcode != "while" and opcode not in _KERNELS
+
     def _count(self, total: Counts, opcode: str, rest: str) -> None:
-        if opcode in _FREE:
-            return
         if opcode == "while":
             known = re.search(r'known_trip_count":\{"n":"(\d+)"', rest)
             trips = int(known.group(1)) if known else self.trips
@@ -69,7 +84,6 @@ class Program:
                 total.add(self.counts(_named(rest, "condition")), trips + 1)
                 total.syncs += trips + 1
         elif opcode == "conditional":
-            total.syncs += 1
             total.add(max((self.counts(name) for name in _branches(rest)), key=lambda counts: counts.kernels))
         elif opcode in ("call", "async-start"):
             total.add(self.counts(_named(rest, "to_apply") if "to_apply=" in rest else _named(rest, "calls")))
