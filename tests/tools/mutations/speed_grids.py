@@ -1,0 +1,24 @@
+"""Several devices, and what the steps of grids report."""
+
+from .mutation import Mutation, tests
+
+_TOLD = tests("core/test_devices.py", "test_what_does_not_scale_is_told")
+
+MUTATIONS = [
+    Mutation(
+        "matching-silent-on-devices",
+        "A matching of a divided state collects all pairs on every device, and says nothing.",
+        "jaxkinetic/pairs/matching.py",
+        '"collects all pairs on every device"',
+        '""',
+        _TOLD,
+    ),
+    Mutation(
+        "copies-silent",
+        "A state that several devices hold copies of is run on each of them, and nothing is said.",
+        "jaxkinetic/_sharding.py",
+        "if self.divided and not gathers:",
+        "if not gathers or not self.divided:",
+        _TOLD,
+    ),
+]
