@@ -4,6 +4,7 @@ A step streams, e^{-i tau k.v} in (k, v), and turns, e^{i tau (xi.E - kappa)} in
 kinetic phase is a product over the directions of tables (v_i, k_i), made once for a run.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex
 
 from jaxkinetic_kernels.once import row_sums
@@ -76,12 +78,12 @@ class _GridFlows(Flows):
 
     def finished(self, info: Info) -> Info:
         shares = info.pop("parts").shares()
-        waves = shares.pop("waves")
+        waves, finite = shares.pop("waves"), Finite(shares.pop("lost") == 0)
         # Of nothing but rounding there is no tail.
         waves = jnp.maximum(waves, (_ROUNDING * jnp.finfo(waves.dtype).eps) ** 2)
         for name in ("spectral_tail_x", "spectral_tail_v"):
             shares[name] = shares[name] / waves
-        return info | {name: Max(share) for name, share in shares.items()}
+        return info | {name: Max(share) for name, share in shares.items()} | {"finite": finite}
 
     def _boundary(self, values: Array, grid: Grid, size: Callable[[Array], Array], whole: RealScalar) -> list[Any]:
         """Of size(values), over x and v or xi, what lies in the outer sixteenths of the open axes of position."""
@@ -122,8 +124,7 @@ class DensityFlows(_GridFlows):
         num = math.prod(state.grid.shape[:d])
         parts = self._spectral("spectral_tail_x", high, num) + self._spectral("waves", (waves,), num)
         # Whatever is not finite has by now been spread over all x by a transform.
-        finite = Finite(jnp.isfinite(f[(0,) * d]).all())
-        return f, {"parts": _Parts(tuple(parts)), "finite": finite}
+        return f, {"parts": _Parts((*parts, _lost(f[(0,) * d])))}
 
     def _accelerate(self, share: float, state: Density) -> tuple[Array, Info]:
         """f(x, v + tau E), E = grad Gamma * rho."""
@@ -195,12 +196,14 @@ class WaveFlows(_GridFlows):
         lines = _rows(square_modulus(still))
         # v runs the other way: v_0, v_{m-1}, ..., v_1.
         width = max(m // 16, 1)
-        edge = _rows(square_modulus(jnp.concatenate([still[:, : width + 1], still[:, m - width + 1 :]], 1)))
+        edge = _lines(
+            still, 1, ((0, width + 1), (m - width + 1, m)) if width > 1 else ((0, width + 1),), square_modulus
+        )
         total = self.norm * (n * m)
         out = jnp.fft.ifft2(self._kinetic(share)[0].times(hat, None))
         high = lines[n // 3 + 1 : n - n // 3]
         parts = ("spectral_tail_x", total, high), ("waves", total, lines[1:]), ("boundary_mass", total, edge)
-        return out, {"parts": _Parts(parts), "finite": Finite(jnp.isfinite(out[0]).all())}
+        return out, {"parts": _Parts((*parts, _lost(out[0])))}
 
     def _stream(self, share: float, state: Amplitude) -> tuple[Array, Info]:
         """alpha(x - tau v, v)."""
@@ -219,7 +222,7 @@ class WaveFlows(_GridFlows):
         hat = in_blocks(lambda alpha: jnp.fft.fftn(alpha, axes=last), _swapped(alpha))
         scale = 1 / math.prod(hat.shape[d:]) * math.prod(hat.shape[:d])
         parts = self._spectral("spectral_tail_x", high, scale) + self._spectral("waves", (waves,), scale)
-        return hat, {"parts": _Parts((*parts, edge)), "finite": Finite(jnp.isfinite(hat[(0,) * d]).all())}
+        return hat, {"parts": _Parts((*parts, edge, _lost(hat[(0,) * d])))}
 
     def _turn(self, share: float, state: Amplitude) -> tuple[Array, Info]:
         """exp(i tau (xi . E - kappa)) alpha-hat."""
@@ -300,6 +303,13 @@ def _still(x: Array) -> Array:
     return jax.lax.stop_gradient(x)
 
 
+def _lost(values: Array) -> tuple[str, RealScalar, Array]:
+    """How many are not finite, as a part of 1."""
+    lost = ~jnp.isfinite(_still(values).reshape(-1))
+    dtype = values.real.dtype
+    return "lost", jnp.ones((), dtype), lost.astype(dtype)
+
+
 def _rows(x: Array) -> Array:
     """The sums over all axes but the first."""
     return row_sums(x.reshape(x.shape[0], -1))
@@ -307,44 +317,61 @@ def _rows(x: Array) -> Array:
 
 def _upper(num: int, *, whole: bool) -> tuple[int, int]:
     """From where to where the upper third of the wavenumbers lies: of a whole spectrum, or of half of one."""
-    start, stop = (num // 3 + 1, num - num // 3) if whole else (2 * (num - 1) // 3 + 1, num)
-    return start, stop
+    return (num // 3 + 1, num - num // 3) if whole else (2 * (num - 1) // 3 + 1, num)
 
 
-def _squares(hat: Array, axis: int, start: int, stop: int, *, real: bool) -> Array:
-    """The square moduli on lines of one axis; of half a spectrum (`real`, last axis) all but the lines at 0 and at Nyquist's
-    frequency stand for two."""
-    square = square_modulus(jax.lax.slice_in_dim(hat, start, stop, axis=axis))
-    if not real:
-        return square
-    num = hat.shape[-1]
-    first, end = (start, stop) if axis == hat.ndim - 1 else (0, num)
-    return square * _counts(first, end, num, square.dtype)
+def _counts(lines: np.ndarray, num: int, like: Array) -> Array:
+    """For how many lines of a whole spectrum those of half of one stand, which has `num`: along the last axis of `like`."""
+    return along(jnp.asarray(np.where(np.isin(lines, (0, num - 1)), 1, 2), like.dtype), like.ndim - 1, like.ndim)
 
 
-def _counts(start: int, stop: int, num: int, dtype: Any) -> Array:
-    """For how many lines of a whole spectrum those of half of one stand, which has `num`."""
-    return jnp.asarray([1 if line in (0, num - 1) else 2 for line in range(start, stop)], dtype)
+def _lines(
+    x: Array, axis: int, ranges: tuple[tuple[int, int], ...], size: Callable[[Array], Array], *, half: bool = False
+) -> Array:
+    """The sums over all axes but the first of size(x), on some lines of one of those axes. `half`: x is half of a spectrum; all
+    its lines but those at 0 and at Nyquist's frequency, on the last axis, stand for two.
+
+    On a CPU only these lines are read. Accelerators read all of x, in one kernel for all its sums over rows."""
+    num, last = x.shape[-1], x.ndim - 1
+    every = np.arange(num)
+
+    def weighted(square: Array, lines: np.ndarray) -> Array:
+        return square * _counts(lines, num, square) if half else square
+
+    def alone(x: Array) -> Array:
+        parts = [jax.lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in ranges]
+        own = np.concatenate([every[start:stop] for start, stop in ranges]) if axis == last else every
+        return _rows(weighted(size(parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis)), own))
+
+    def masked(x: Array) -> Array:
+        line = along(jnp.arange(x.shape[axis]), axis, x.ndim)
+        inside = functools.reduce(jnp.logical_or, [(line >= start) & (line < stop) for start, stop in ranges])
+        values = weighted(size(x), every)
+        return _rows(jnp.where(inside, values, jnp.zeros_like(values)))
+
+    return jax.lax.platform_dependent(x, cpu=alone, default=masked)
 
 
 def _high(hat: Array, d: int, *, real: bool) -> tuple[Array, ...]:
     """Of a transform over the last d axes: the square norm in the upper third of each of them, by rows."""
-    hat, last = _still(hat), hat.ndim - 1
-    uppers = [(axis, *_upper(hat.shape[axis], whole=not (real and axis == last))) for axis in _last(d)]
-    return tuple(_rows(_squares(hat, *lines, real=real)) for lines in uppers)
+    hat, last, out = _still(hat), hat.ndim - 1, []
+    for axis in _last(d):
+        upper = _upper(hat.shape[axis], whole=not (real and axis == last))
+        out.append(_lines(hat, axis, (upper,), square_modulus, half=real))
+    return tuple(out)
 
 
 def _high_and_waves(hat: Array, d: int, *, real: bool) -> tuple[tuple[Array, ...], Array]:
     """Of a transform over x, the last d axes: `_high`, and the square norm of k != 0, by rows."""
     high, hat = _high(hat, d, real=real), _still(hat)
-    if d == 1:  # every line is summed once
+    if d == 1:  # a CPU reads every line once
         start, stop = _upper(hat.shape[1], whole=not real)
-        waves = high[0] + _rows(_squares(hat, 1, 1, start, real=real))
-        return high, waves if real else waves + _rows(_squares(hat, 1, stop, hat.shape[1], real=False))
+        others = ((1, start),) if real else ((1, start), (stop, hat.shape[1]))
+        return high, high[0] + _lines(hat, 1, others, square_modulus, half=real)
     waves = jnp.zeros(hat.shape[0], hat.real.dtype)
     for axis in _last(d):
         # Wavenumber 0 along the axes before it, not along it.
-        waves = waves + _rows(_squares(hat, axis, 1, hat.shape[axis], real=real))
+        waves = waves + _lines(hat, axis, ((1, hat.shape[axis]),), square_modulus, half=real)
         hat = jax.lax.slice_in_dim(hat, 0, 1, axis=axis)
     return high, waves
 
@@ -367,8 +394,9 @@ def _without_mean(
         mean = jnp.sum(mean, 0)
         own = square_modulus(mean) / math.prod(shape[:d])
         if real:
+            # The upper lines of half a spectrum end with that of Nyquist's frequency, unless another axis was cut.
             num = shape[-1] // 2 + 1
-            own = own * _counts(num - mean.shape[-1], num, num, own.dtype)
+            own = own * _counts(np.arange(num - mean.shape[-1], num), num, own)
         out.append(jnp.concatenate([part, -own.reshape(-1)]))
     return tuple(out)
 
@@ -379,6 +407,9 @@ def _edge(values: Array, axes: tuple[int, ...], size: Callable[[Array], Array]) 
     for axis in axes:
         num = values.shape[axis]
         width = max(num // 16, 1)
-        ends = [size(jax.lax.slice_in_dim(values, start, start + width, axis=axis)) for start in (0, num - width)]
-        out.append(_rows(sum(ends[1:], ends[0])))
+        ends = tuple((start, start + width) for start in (0, num - width))
+        if axis > 0:
+            out.append(_lines(values, axis, ends, size))
+        else:
+            out += [_rows(size(values[start:stop])) for start, stop in ends]
     return jnp.concatenate(out)

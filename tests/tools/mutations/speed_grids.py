@@ -21,4 +21,14 @@ MUTATIONS = [
         "if not gathers or not self.divided:",
         _TOLD,
     ),
+    Mutation(
+        "grid-stats-lines-once",
+        "In the tails of a real density every line of half a spectrum counts once, also those that stand for two.",
+        "jaxkinetic/vlasov/grid_flows.py",
+        "(0, num - 1)), 1, 2)",
+        "(0, num - 1)), 1, 1)",
+        tests(
+            "contract/test_split_errors_and_equations.py", "test_resolution_stats[vlasov-gaussian-d1-order2-float64]"
+        ),
+    ),
 ]
