@@ -17,7 +17,7 @@ from ._progress import Progress, check_progress
 from ._reductions import AbstractReduction
 from ._run_words import run_words, same_in_batches
 from ._save import Save
-from ._sharding import automatic, automatic_mesh, explicit_context
+from ._sharding import Layout, automatic, automatic_mesh, explicit_context
 from ._simulate import check_start, clock_of, known_in_a_trace, simulate
 from ._solution import Solution, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem
@@ -61,7 +61,8 @@ def ensemble(
       (and, with `save.state`, of the states) alone, batch by batch: memory does not grow with `replicas`.
     - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number. Axes may
       be Explicit, as those of `jax.make_mesh` are, or Auto; the results have Auto axes. (Inside `jax.set_mesh` of a mesh with
-      Explicit axes every device gets a copy of the results.)
+      Explicit axes every device gets a copy of the results.) No numbers pass between devices but the totals of `reduce`: it
+      scales with every system and scheme. A start that is itself sharded over devices, without `mesh`: as in `simulate`.
     - `progress`: show a bar of finished replicas on standard error; it moves after every batch. Not inside a traced function.
     - the others as in `simulate`.
 
@@ -85,6 +86,7 @@ def ensemble(
     if reduce is not None and not (save.observe or save.state):
         raise refuse("reduce", "have something to reduce", "`save` observes nothing", "pass jk.Save(observe={...})")
     devices = _num_devices(mesh, replicas)
+    layout = Layout.of(None if callable(init) or mesh is not None else init)
     system, init, key, scheme, dt, t0, save = automatic((system, init, key, scheme, dt, t0, save))
     if mesh is not None and not explicit_context():
         mesh = automatic_mesh(mesh)
@@ -98,7 +100,7 @@ def ensemble(
             "give the others by `jax.tree_util.Partial(fn, name=value)`",
         )
     example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
-    check_start(system, example, scheme, key, dt, t0)
+    layout.warn(system, check_start(system, example, scheme, key, dt, t0))
     if batch is None:
         plans = tuple(_batches(replicas // devices, pairs // max(_rows(example), 1) ** 2) for pairs in _PAIRS)
     else:

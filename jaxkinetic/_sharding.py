@@ -5,8 +5,9 @@ leave that to the compiler.
 """
 
 import functools
+import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 from jax.core import Tracer
@@ -66,3 +67,40 @@ def _automatic_in_trace(array: jax.Array) -> jax.Array:
 
 def _copied(array: jax.Array) -> jax.Array:
     return jax.sharding.reshard(array, PartitionSpec())
+
+
+class Layout(NamedTuple):
+    """How the arrays of a state lie: on how many devices, and whether these hold different parts of one of them."""
+
+    devices: int
+    divided: bool
+
+    @staticmethod
+    def of(tree: Any) -> "Layout":
+        """Of traced arrays what Explicit axes tell; of those on Auto axes nothing is known: one device."""
+        layouts = [_layout(leaf) for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array) and leaf.ndim > 0]
+        return Layout(max((one.devices for one in layouts), default=1), any(one.divided for one in layouts))
+
+    def warn(self, system: Any, scheme: Any) -> None:
+        """**Warns:** where several devices do what one would do, or wait for each other in every step."""
+        if self.devices == 1:
+            return
+        gathers = scheme.gathers or system.gathers
+        if self.divided and not gathers:
+            return
+        what = (
+            f"The state is divided among {self.devices} devices, but a step of {type(scheme).__name__} for "
+            f"{type(system).__name__} {gathers}"
+            if self.divided
+            else f"Each of {self.devices} devices holds a copy of the state and computes the complete run"
+        )
+        do = "put the state on one device, or share out replicas by `jk.ensemble(mesh=)`"
+        warnings.warn(f"{what}; {do}.", stacklevel=3)
+
+
+def _layout(array: jax.Array) -> Layout:
+    if isinstance(array, Tracer):
+        sharding: Any = jax.typeof(array).sharding
+        parts = any(part is not None for part in sharding.spec)
+        return Layout(sharding.mesh.size if sharding.mesh.explicit_axes else 1, parts and _is_explicit(array))
+    return Layout(len(array.sharding.device_set), not array.sharding.is_fully_replicated)

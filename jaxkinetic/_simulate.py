@@ -34,7 +34,7 @@ from ._fingerprint import Remembered, difference
 from ._progress import Progress, check_progress
 from ._run_words import run_words
 from ._save import Context, Contextual, Save
-from ._sharding import automatic
+from ._sharding import Layout, automatic
 from ._solution import Result, Solution, joined_limits, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem, Fault, Finite
 from ._types import Array, Key, PyTree, RealScalar, RealScalarLike, State, Words
@@ -65,7 +65,7 @@ def simulate(
     - `system`: the physics. Its floating leaves are cast to the state's real dtype and may be traced.
     - `state_or_checkpoint`: where to start; with a `Checkpoint` the key, t0 and dt come from it, and it must be of a run that
       did not fail, with the same system (compared by its parameters and by what its functions hold). Arrays may be sharded over
-      the devices of a mesh: the run is, too. Explicit axes become Auto.
+      the devices of a mesh (several devices: below). Explicit axes become Auto.
     - `scheme`: default `system.default_scheme()`.
     - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step,
       idents): nothing is stored, and a continued, chunked or differentiated run sees the same.
@@ -80,12 +80,19 @@ def simulate(
     bitwise the same on the same machine. On a CPU with another number of cores it differs by round-off: XLA divides sums over
     more than about 10^4 numbers among its threads.
 
+    Several devices: if the particles of the state are divided among the devices of a mesh, the work of a step is, too, for
+    `NBody` with `Cosine` or `Harmonic`, and for `MatrixSqrt` with `Maxwell` or `Trigonometric`: only totals are exchanged.
+    Elsewhere a step collects the state on every device (grids, `RandomMatching`, `TauLeap`, `Sweep`, `ExactClock`, sheets), or
+    adds up numbers of all devices after every block of rows (other sums over pairs): the result is right, but it may take
+    longer than on one device, and a warning says so. Independent runs scale with every scheme: `ensemble(mesh=)`.
+
     **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
     NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after
     the loop). A traced parameter that is out of range ends the run with a fault that names it.
 
     **Warns:** if one of the `stats` is above the limit that its scheme or system documents: a step that is far too long, a grid
-    that is too coarse or too small. Outside of a trace, with `throw`; `Solution.warnings` says the same.
+    that is too coarse or too small. Outside of a trace, with `throw`; `Solution.warnings` says the same. Also if several
+    devices hold the state and its step does not scale (inside a trace: on Explicit axes).
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     check_bool("throw", throw)
@@ -94,6 +101,7 @@ def simulate(
     check_progress(progress)
     if not isinstance(adjoint, AbstractAdjoint):
         raise refuse("adjoint", "be an adjoint", f"is {describe(adjoint)}", "pass jk.Checkpointed() or jk.Direct()")
+    layout = Layout.of(state_or_checkpoint)
     given = system, state_or_checkpoint, scheme, key, dt, t0, save
     system, state_or_checkpoint, scheme, key, dt, t0, save = automatic(given)
     fresh = not isinstance(state_or_checkpoint, Checkpoint)
@@ -101,12 +109,8 @@ def simulate(
         default_t0 = isinstance(t0, (int, float)) and t0 == 0
         for name, value in (("key", key), ("dt", dt), ("t0", None if default_t0 else t0)):
             if value is not None:
-                raise refuse(
-                    name,
-                    "be left out when a Checkpoint is continued",
-                    f"is {describe(value)}",
-                    "it comes from there",
-                )
+                must = "be left out when a Checkpoint is continued"
+                raise refuse(name, must, f"is {describe(value)}", "it comes from there")
     with deferred_checks() as checks:
         if fresh:
             start = _fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
@@ -117,14 +121,11 @@ def simulate(
             "adjoint", f"store states for {type(start.scheme).__name__}, which cannot run backwards", "is Reversible",
             "pass jk.Checkpointed()",
         )  # fmt: skip
+    layout.warn(system, start.scheme)
     last = start.step + num_steps
     if last > _MAX_STEP:
-        raise refuse(
-            "num_steps",
-            f"end at most at step {_MAX_STEP}",
-            f"ends at {last}",
-            "start a new run with a new key",
-        )
+        must = f"end at most at step {_MAX_STEP}"
+        raise refuse("num_steps", must, f"ends at {last}", "start a new run with a new key")
 
     saved = save.plan(start.step, last, fresh)
     ends = saved if saved.size and saved[-1] == last else np.append(saved, last)

@@ -28,6 +28,8 @@ class AbstractScheme(Printed):
     - `gradients`: the valid ones among "pathwise", "forward", "reversible", "score".
     - `limits`: of entries of `Solution.stats`: above the number `simulate` and `ensemble` warn with the sentence, in which {0}
       is the value.
+    - `gathers`: if the state is divided among devices and a step moves more than a few totals between them: what it does, to
+      follow "a step ..." in a warning. "": the step scales, or the system says more.
     """
 
     requires: ClassVar[type]
@@ -36,6 +38,7 @@ class AbstractScheme(Printed):
     preserves: ClassVar[Mapping[str, str]]
     gradients: ClassVar[frozenset[str]]
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {}
+    gathers: ClassVar[str] = ""
 
     @abc.abstractmethod
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
@@ -85,6 +88,11 @@ class AbstractSystem(Printed):
     def end_stats(self, state: State, elapsed: RealScalarLike) -> dict[str, Any]:
         """More entries of `Solution.stats`: numbers that follow from the last state and the time since t0."""
         return {}
+
+    @property
+    def gathers(self) -> str:
+        """As of a scheme, for what a step asks of this system: drift and noise, or flows."""
+        return ""
 
     def supports(self, scheme: AbstractScheme, state: State) -> bool:
         """Whether `scheme` can drive this system from this state; finer than the protocol where a system says so."""

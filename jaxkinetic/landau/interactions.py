@@ -64,6 +64,11 @@ class AbstractInteraction(Printed):
                 "pass velocities of shape (N, d), d >= 2",
             )
 
+    @property
+    def by_pairs(self) -> bool:
+        """Whether `sum_b` is a sum over N^2 pairs: unless a subclass overrides it."""
+        return type(self).sum_b in (AbstractInteraction.sum_b, AbstractRadial.sum_b)
+
     def check_step(self, dt: RealScalarLike) -> None:
         """Raise `ValueError` if a step of dt leaves the domain; dt may be traced."""
 

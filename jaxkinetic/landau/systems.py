@@ -20,7 +20,7 @@ from .._checks import describe, refuse
 from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
 from .._types import Components, PairWords, RealScalar, RealScalarLike, Words
 from ..pairs import rotations
-from ..pairs.sums import weighted_sum
+from ..pairs.sums import GATHERS_SUMS, weighted_sum
 from ..schemes import EulerMaruyama
 from ..states import Particles, check_alive, check_particles
 from .generators import particle_generator
@@ -65,6 +65,10 @@ class AbstractLandau(AbstractDiffusion):
     def default_scheme(self) -> AbstractScheme:
         return EulerMaruyama()
 
+    @property
+    def gathers(self) -> str:
+        return GATHERS_SUMS if self.interaction.by_pairs else ""
+
     def drift(self, t: RealScalarLike, state: Particles) -> Particles:
         """(2/N) sum_j b(v_i - v_j). Memory O(N); cost N^2, or what the interaction's own sum costs."""
         return self._drift(state, self.interaction.sum_b(state, **self._form))
@@ -88,6 +92,10 @@ class AbstractLandau(AbstractDiffusion):
 
 class AbstractPairNoise(AbstractLandau):
     r"""$dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,x_{ij}$; a subclass gives the normals x_ij of the pairs."""
+
+    @property
+    def gathers(self) -> str:
+        return GATHERS_SUMS  # the noise is a sum over pairs for every interaction
 
     @abc.abstractmethod
     def normals(self, key: Words, state: Particles) -> Noise:

@@ -97,6 +97,7 @@ class ExactClock(AbstractScheme):
     weak_order: ClassVar[int | None] = None
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    gathers: ClassVar[str] = "collects all particles on every device"
 
     def init(self, key: Words, system: Any, state: Particles, dt: RealScalar) -> tuple[PyTree, PyTree]:
         rest = without_table(state)

@@ -48,6 +48,7 @@ class RandomMatching(AbstractScheme):
     weak_order: ClassVar[int | None] = 1
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    gathers: ClassVar[str] = "collects all pairs on every device"
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "turn": (
             1.0,

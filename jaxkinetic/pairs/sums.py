@@ -12,7 +12,21 @@ from jaxkinetic_kernels import PAIRS, Area, map_rows, once, row_sums
 from .._types import Components
 from ..states import Particles
 
-__all__ = ["Rows", "Slots", "differences", "direct_sum", "partners", "rows_of", "slots", "symmetric", "weighted_sum"]
+__all__ = [
+    "GATHERS_SUMS",
+    "Rows",
+    "Slots",
+    "differences",
+    "direct_sum",
+    "partners",
+    "rows_of",
+    "slots",
+    "symmetric",
+    "weighted_sum",
+]
+
+# What the sums do where the particles are divided among devices (`AbstractScheme.gathers`): every device has some columns.
+GATHERS_SUMS = "adds up numbers of all devices after every block of rows of its sums over pairs"
 
 
 class Slots(NamedTuple):

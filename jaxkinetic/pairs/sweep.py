@@ -42,6 +42,7 @@ class Sweep(AbstractScheme):
     needs_key: ClassVar[bool] = True
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    gathers: ClassVar[str] = "collects all velocities on every device in every round"
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "turn": (
             1.0,

@@ -43,6 +43,7 @@ class TauLeap(AbstractScheme):
     weak_order: ClassVar[int | None] = 1
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
     gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    gathers: ClassVar[str] = "collects all pairs on every device"
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "largest_mean_jumps": (
             1.0,

@@ -4,14 +4,16 @@ A step streams, e^{-i tau k.v} in (k, v), and turns, e^{i tau (xi.E - kappa)} in
 kinetic phase is a product over the directions of tables (v_i, k_i), made once for a run.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex
 
 from jaxkinetic_kernels.once import row_sums
@@ -32,10 +34,32 @@ Info = dict[str, Any]
 _ROUNDING = 100
 
 
+class _Parts(NamedTuple):
+    """Parts of a norm that the moves of a step report: (name, the norm, vector whose sum is the part).
+
+    Moves sum over rows alone. All vectors of a step are summed at once at its end: an accelerator needs one kernel for that."""
+
+    entries: tuple[tuple[str, RealScalar, Array], ...]
+
+    def merge(self, other: "_Parts") -> "_Parts":
+        return _Parts(self.entries + other.entries)
+
+    def shares(self) -> dict[str, RealScalar]:
+        """The largest of each name."""
+        names, norms, vectors = zip(*self.entries, strict=True)
+        longest = max(vector.size for vector in vectors)
+        sums = jnp.sum(jnp.stack([jnp.pad(vector, (0, longest - vector.size)) for vector in vectors]), 1)
+        shares = jnp.maximum(sums, 0) / jnp.stack(norms)
+        return {
+            name: jnp.max(jnp.stack([shares[i] for i, own in enumerate(names) if own == name]))
+            for name in dict.fromkeys(names)
+        }
+
+
 class _GridFlows(Flows):
     """`norm`: the square norm of what is moved, in its own sums; every flow keeps it. `mass`: the same of f.
 
-    Moves report shares of the norm: "waves", of k_x != 0, the perturbation; the tails, of the same in the upper thirds of the
+    Moves report parts of the norm: "waves", of k_x != 0, the perturbation; the tails, of the same in the upper thirds of the
     wavenumbers. `finished` relates these to that: the norm of a small perturbation is small, all of it may be lost unseen."""
 
     norm: RealScalar
@@ -48,21 +72,23 @@ class _GridFlows(Flows):
         phases = self.phases[self.shares.index(abs(share))]
         return phases if share > 0 else tuple(phase.backwards() for phase in phases)
 
-    def _share(self, high: Array, transformed: float) -> Max:
-        """Of the square norm, by axes; plain transforms of so many values multiply it by their number."""
-        return Max(jnp.max(jnp.sum(high, 0)) / (self.norm * transformed))
+    def _spectral(self, name: str, high: tuple[Array, ...], transformed: float) -> list[tuple[str, RealScalar, Array]]:
+        """Parts of the square norm, one for each axis; plain transforms of so many values multiply it by their number."""
+        return [(name, self.norm * transformed, part) for part in high]
 
     def finished(self, info: Info) -> Info:
-        waves = info.pop("waves").value
+        shares = info.pop("parts").shares()
+        waves, finite = shares.pop("waves"), Finite(shares.pop("lost") == 0)
         # Of nothing but rounding there is no tail.
         waves = jnp.maximum(waves, (_ROUNDING * jnp.finfo(waves.dtype).eps) ** 2)
-        tails = ("spectral_tail_x", "spectral_tail_v")
-        return info | {name: Max(info[name].value / waves) for name in tails if name in info}
+        for name in ("spectral_tail_x", "spectral_tail_v"):
+            shares[name] = shares[name] / waves
+        return info | {name: Max(share) for name, share in shares.items()} | {"finite": finite}
 
-    def _boundary(self, values: Array, grid: Grid, size: Callable[[Array], Array], whole: Array) -> Info:
+    def _boundary(self, values: Array, grid: Grid, size: Callable[[Array], Array], whole: RealScalar) -> list[Any]:
         """Of size(values), over x and v or xi, what lies in the outer sixteenths of the open axes of position."""
         open_axes = tuple(i for i, axis in enumerate(grid.axes[: grid.half]) if not axis.periodic)
-        return {"boundary_mass_x": Max(_edge(_still(values), open_axes, size) / whole)} if open_axes else {}
+        return [("boundary_mass_x", whole, _edge(_still(values), open_axes, size))] if open_axes else []
 
     @property
     def _potential(self) -> AbstractPotential:
@@ -88,19 +114,17 @@ class DensityFlows(_GridFlows):
         d = state.grid.half
         over_x, phases = _last(d), self._kinetic(share)
 
-        def streamed(f: Array, first: KineticPhase) -> tuple[Array, tuple[Array, Array]]:
+        def streamed(f: Array, first: KineticPhase) -> tuple[Array, tuple[tuple[Array, ...], Array]]:
             hat = jnp.fft.rfftn(f, axes=over_x)
             turned = _times(hat, (first, *phases[1:]))
-            tails = _high(hat, d, real=True), _waves(hat, d, real=True)
-            return jnp.fft.irfftn(turned, s=state.grid.shape[:d], axes=over_x), tails
+            return jnp.fft.irfftn(turned, s=state.grid.shape[:d], axes=over_x), _high_and_waves(hat, d, real=True)
 
         f, (high, waves) = in_blocks(streamed, _swapped(state.f), phases[0])
         f = _swapped(f)
         num = math.prod(state.grid.shape[:d])
-        share_high, waves = self._share(high, num), self._share(waves, num)
+        parts = self._spectral("spectral_tail_x", high, num) + self._spectral("waves", (waves,), num)
         # Whatever is not finite has by now been spread over all x by a transform.
-        finite = Finite(jnp.isfinite(f[(0,) * d]).all())
-        return f, {"spectral_tail_x": share_high, "waves": waves, "finite": finite}
+        return f, {"parts": _Parts((*parts, _lost(f[(0,) * d])))}
 
     def _accelerate(self, share: float, state: Density) -> tuple[Array, Info]:
         """f(x, v + tau E), E = grad Gamma * rho."""
@@ -112,7 +136,7 @@ class DensityFlows(_GridFlows):
 
         # The phases are made again in a backward pass, which would store them.
         @partial(jax.checkpoint, prevent_cse=False)
-        def accelerated(f: Array, *field: Array) -> tuple[Array, tuple[Array, tuple[Array, ...]]]:
+        def accelerated(f: Array, *field: Array) -> tuple[Array, tuple[tuple[Array, ...], tuple[Array, ...]]]:
             hat = jnp.fft.rfftn(f, axes=over_v)
             turned = hat
             for i, axis in enumerate(axes[d:]):
@@ -122,10 +146,10 @@ class DensityFlows(_GridFlows):
             return jnp.fft.irfftn(turned, s=f.shape[d:], axes=over_v), tails
 
         out, (high, means) = in_blocks(accelerated, f, *field)
-        edge = Max(_edge(jnp.abs(_still(f)), _last(d)) / self.mass)
-        info = {"boundary_mass": edge, **self._boundary(f, state.grid, jnp.abs, self.mass)}
-        tail = self._share(_without_mean(high, means, f.shape, real=True), math.prod(f.shape[d:]))
-        return out, {"spectral_tail_v": tail} | info
+        high = _without_mean(high, means, f.shape, real=True)
+        parts = self._spectral("spectral_tail_v", high, math.prod(f.shape[d:]))
+        parts += [("boundary_mass", self.mass, _edge(_still(f), _last(d), jnp.abs))]
+        return out, {"parts": _Parts((*parts, *self._boundary(f, state.grid, jnp.abs, self.mass)))}
 
 
 class Amplitude(eqx.Module):
@@ -168,40 +192,37 @@ class WaveFlows(_GridFlows):
 
     def _stream_at_once(self, share: float, state: Amplitude) -> tuple[Array, Info]:
         hat = jnp.fft.fft2(state.hat)
-        n, m = hat.shape
-        high = _total(square_modulus(_still(hat[n // 3 + 1 : n - n // 3])))
-        waves = _total(square_modulus(_still(hat[1:])))
+        (n, m), still = hat.shape, _still(hat)
+        lines = _rows(square_modulus(still))
         # v runs the other way: v_0, v_{m-1}, ..., v_1.
         width = max(m // 16, 1)
-        ends = hat[:, : width + 1], hat[:, m - width + 1 :]
-        edge = sum(_total(square_modulus(_still(end))) for end in ends)
+        edge = _lines(
+            still, 1, ((0, width + 1), (m - width + 1, m)) if width > 1 else ((0, width + 1),), square_modulus
+        )
         total = self.norm * (n * m)
         out = jnp.fft.ifft2(self._kinetic(share)[0].times(hat, None))
-        info = {"spectral_tail_x": Max(high / total), "waves": Max(waves / total), "boundary_mass": Max(edge / total)}
-        return out, info | {"finite": Finite(jnp.isfinite(out[0]).all())}
+        high = lines[n // 3 + 1 : n - n // 3]
+        parts = ("spectral_tail_x", total, high), ("waves", total, lines[1:]), ("boundary_mass", total, edge)
+        return out, {"parts": _Parts((*parts, _lost(out[0])))}
 
     def _stream(self, share: float, state: Amplitude) -> tuple[Array, Info]:
         """alpha(x - tau v, v)."""
         d, phases = state.grid.half, self._kinetic(share)
         last = _last(d)
 
-        def streamed(alpha: Array, first: KineticPhase) -> tuple[Array, tuple[Array, Array]]:
+        def streamed(alpha: Array, first: KineticPhase) -> tuple[Array, tuple[tuple[Array, ...], Array]]:
             hat = jnp.fft.fftn(alpha, axes=last)
             turned = _times(hat, (first, *phases[1:]))
-            return jnp.fft.ifftn(turned, axes=last), (_high(hat, d, real=False), _waves(hat, d, real=False))
+            return jnp.fft.ifftn(turned, axes=last), _high_and_waves(hat, d, real=False)
 
         alpha = in_blocks(lambda hat: jnp.fft.ifftn(hat, axes=last), state.hat)
         # The norm of alpha, not of its transform over v.
-        edge = _edge(square_modulus(_still(alpha)), last) * math.prod(alpha.shape[d:]) / self.norm
+        edge = "boundary_mass", self.norm / math.prod(alpha.shape[d:]), _edge(_still(alpha), last, square_modulus)
         alpha, (high, waves) = in_blocks(streamed, _swapped(alpha), phases[0])
         hat = in_blocks(lambda alpha: jnp.fft.fftn(alpha, axes=last), _swapped(alpha))
         scale = 1 / math.prod(hat.shape[d:]) * math.prod(hat.shape[:d])
-        info = {
-            "spectral_tail_x": self._share(high, scale),
-            "waves": self._share(waves, scale),
-            "boundary_mass": Max(edge),
-        }
-        return hat, info | {"finite": Finite(jnp.isfinite(hat[(0,) * d]).all())}
+        parts = self._spectral("spectral_tail_x", high, scale) + self._spectral("waves", (waves,), scale)
+        return hat, {"parts": _Parts((*parts, edge, _lost(hat[(0,) * d])))}
 
     def _turn(self, share: float, state: Amplitude) -> tuple[Array, Info]:
         """exp(i tau (xi . E - kappa)) alpha-hat."""
@@ -221,8 +242,9 @@ class WaveFlows(_GridFlows):
         high = _high(hat, d, real=False)
         if d == 1:  # for d > 1 the sums over x change the fusions of the step, and its path by round-off
             high = _without_mean(high, _high_means(hat, d, real=False), hat.shape, real=False)
+        parts = self._spectral("spectral_tail_v", high, 1)
         boundary = self._boundary(hat, state.grid, square_modulus, self.norm)
-        return turned(hat), {"spectral_tail_v": self._share(high, 1), **boundary}
+        return turned(hat), {"parts": _Parts((*parts, *boundary))}
 
     def _forces(self, hat: Array, grid: Grid) -> tuple[tuple[Array, ...], Array | None]:
         """E, d components, and kappa, over x."""
@@ -281,69 +303,113 @@ def _still(x: Array) -> Array:
     return jax.lax.stop_gradient(x)
 
 
-def _upper(hat: Array, axis: int, *, real: bool) -> Array:
-    """The upper third of the wavenumbers of one axis."""
-    num = hat.shape[axis]
-    whole = not (real and axis == hat.ndim - 1)
-    start, stop = (num // 3 + 1, num - num // 3) if whole else (2 * (num - 1) // 3 + 1, num)
-    return jax.lax.slice_in_dim(hat, start, stop, axis=axis)
+def _lost(values: Array) -> tuple[str, RealScalar, Array]:
+    """How many are not finite, as a part of 1."""
+    lost = ~jnp.isfinite(_still(values).reshape(-1))
+    dtype = values.real.dtype
+    return "lost", jnp.ones((), dtype), lost.astype(dtype)
 
 
-def _counted(square: Array, *, real: bool, from_zero: bool) -> Array:
-    """The sum over a spectrum; of half of one (`real`) all but the lines at 0 and at Nyquist's frequency stand for two."""
-    total = _total(square)
-    if not real:
-        return total
-    return 2 * total - _total(square[..., -1]) - (_total(square[..., 0]) if from_zero else 0)
+def _rows(x: Array) -> Array:
+    """The sums over all axes but the first."""
+    return row_sums(x.reshape(x.shape[0], -1))
 
 
-def _high(hat: Array, d: int, *, real: bool) -> Array:
-    """Of a transform over the last d axes: the square norm in the upper third of each of them, (1, d)."""
-    hat = _still(hat)
-    parts = [
-        _counted(square_modulus(_upper(hat, axis, real=real)), real=real, from_zero=axis != 2 * d - 1)
-        for axis in _last(d)
-    ]
-    return jnp.stack(parts)[None]
+def _upper(num: int, *, whole: bool) -> tuple[int, int]:
+    """From where to where the upper third of the wavenumbers lies: of a whole spectrum, or of half of one."""
+    return (num // 3 + 1, num - num // 3) if whole else (2 * (num - 1) // 3 + 1, num)
 
 
-def _waves(hat: Array, d: int, *, real: bool) -> Array:
-    """Of a transform over x, the last d axes: the square norm of k != 0, (1, 1)."""
-    hat, total = _still(hat), jnp.zeros((), hat.real.dtype)
+def _counts(lines: np.ndarray, num: int, like: Array) -> Array:
+    """For how many lines of a whole spectrum those of half of one stand, which has `num`: along the last axis of `like`."""
+    return along(jnp.asarray(np.where(np.isin(lines, (0, num - 1)), 1, 2), like.dtype), like.ndim - 1, like.ndim)
+
+
+def _lines(
+    x: Array, axis: int, ranges: tuple[tuple[int, int], ...], size: Callable[[Array], Array], *, half: bool = False
+) -> Array:
+    """The sums over all axes but the first of size(x), on some lines of one of those axes. `half`: x is half of a spectrum; all
+    its lines but those at 0 and at Nyquist's frequency, on the last axis, stand for two.
+
+    On a CPU only these lines are read. Accelerators read all of x, in one kernel for all its sums over rows."""
+    num, last = x.shape[-1], x.ndim - 1
+    every = np.arange(num)
+
+    def weighted(square: Array, lines: np.ndarray) -> Array:
+        return square * _counts(lines, num, square) if half else square
+
+    def alone(x: Array) -> Array:
+        parts = [jax.lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in ranges]
+        own = np.concatenate([every[start:stop] for start, stop in ranges]) if axis == last else every
+        return _rows(weighted(size(parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis)), own))
+
+    def masked(x: Array) -> Array:
+        line = along(jnp.arange(x.shape[axis]), axis, x.ndim)
+        inside = functools.reduce(jnp.logical_or, [(line >= start) & (line < stop) for start, stop in ranges])
+        values = weighted(size(x), every)
+        return _rows(jnp.where(inside, values, jnp.zeros_like(values)))
+
+    return jax.lax.platform_dependent(x, cpu=alone, default=masked)
+
+
+def _high(hat: Array, d: int, *, real: bool) -> tuple[Array, ...]:
+    """Of a transform over the last d axes: the square norm in the upper third of each of them, by rows."""
+    hat, last, out = _still(hat), hat.ndim - 1, []
     for axis in _last(d):
-        # Wavenumber 0 along the axes before it, not along it: slices, which leave the fusions of the step alone.
-        part = jax.lax.slice_in_dim(hat, 1, hat.shape[axis], axis=axis)
-        total = total + _counted(square_modulus(part), real=real, from_zero=axis != 2 * d - 1)
+        upper = _upper(hat.shape[axis], whole=not (real and axis == last))
+        out.append(_lines(hat, axis, (upper,), square_modulus, half=real))
+    return tuple(out)
+
+
+def _high_and_waves(hat: Array, d: int, *, real: bool) -> tuple[tuple[Array, ...], Array]:
+    """Of a transform over x, the last d axes: `_high`, and the square norm of k != 0, by rows."""
+    high, hat = _high(hat, d, real=real), _still(hat)
+    if d == 1:  # a CPU reads every line once
+        start, stop = _upper(hat.shape[1], whole=not real)
+        others = ((1, start),) if real else ((1, start), (stop, hat.shape[1]))
+        return high, high[0] + _lines(hat, 1, others, square_modulus, half=real)
+    waves = jnp.zeros(hat.shape[0], hat.real.dtype)
+    for axis in _last(d):
+        # Wavenumber 0 along the axes before it, not along it.
+        waves = waves + _lines(hat, axis, ((1, hat.shape[axis]),), square_modulus, half=real)
         hat = jax.lax.slice_in_dim(hat, 0, 1, axis=axis)
-    return total[None, None]
+    return high, waves
 
 
 def _high_means(hat: Array, d: int, *, real: bool) -> tuple[Array, ...]:
     """Of a transform over v, (x, xi), the sums over x in the upper third of every axis, (1, ...) each: of k_x = 0."""
-    hat = _still(hat)
-    return tuple(jnp.sum(_upper(hat, axis, real=real), tuple(range(d)))[None] for axis in _last(d))
+    hat, last, means = _still(hat), hat.ndim - 1, []
+    for axis in _last(d):
+        start, stop = _upper(hat.shape[axis], whole=not (real and axis == last))
+        means.append(jnp.sum(jax.lax.slice_in_dim(hat, start, stop, axis=axis), tuple(range(d)))[None])
+    return tuple(means)
 
 
-def _without_mean(high: Array, means: tuple[Array, ...], shape: tuple[int, ...], *, real: bool) -> Array:
+def _without_mean(
+    high: tuple[Array, ...], means: tuple[Array, ...], shape: tuple[int, ...], *, real: bool
+) -> tuple[Array, ...]:
     """`_high` of a transform over v less what k_x = 0 has of it."""
-    d = len(means)
-    own = []
-    for i, mean in enumerate(means):
-        square = square_modulus(jnp.sum(mean, 0)[None]) / math.prod(shape[:d])
-        own.append(_counted(square, real=real, from_zero=i != d - 1))
-    return jnp.maximum(jnp.sum(high, 0) - jnp.stack(own), 0)[None]
+    d, out = len(means), []
+    for part, mean in zip(high, means, strict=True):
+        mean = jnp.sum(mean, 0)
+        own = square_modulus(mean) / math.prod(shape[:d])
+        if real:
+            # The upper lines of half a spectrum end with that of Nyquist's frequency, unless another axis was cut.
+            num = shape[-1] // 2 + 1
+            own = own * _counts(np.arange(num - mean.shape[-1], num), num, own)
+        out.append(jnp.concatenate([part, -own.reshape(-1)]))
+    return tuple(out)
 
 
-def _total(x: Array) -> Array:
-    return jnp.sum(row_sums(x.reshape(x.shape[0], -1)))
-
-
-def _edge(mass: Array, axes: tuple[int, ...], size: Callable[[Array], Array] = lambda x: x) -> Array:
-    """What of size(mass) lies in the outer sixteenths of some axes."""
-    out = jnp.zeros((), mass.real.dtype)
+def _edge(values: Array, axes: tuple[int, ...], size: Callable[[Array], Array]) -> Array:
+    """What of size(values) lies in the outer sixteenths of some axes, by rows."""
+    out = []
     for axis in axes:
-        num = mass.shape[axis]
+        num = values.shape[axis]
         width = max(num // 16, 1)
-        for start in (0, num - width):
-            out = out + _total(size(jax.lax.slice_in_dim(mass, start, start + width, axis=axis)))
-    return out
+        ends = tuple((start, start + width) for start in (0, num - width))
+        if axis > 0:
+            out.append(_lines(values, axis, ends, size))
+        else:
+            out += [_rows(size(values[start:stop])) for start, stop in ends]
+    return jnp.concatenate(out)

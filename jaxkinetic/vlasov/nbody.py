@@ -8,9 +8,10 @@ import equinox as eqx
 from .._checks import refuse
 from .._system import AbstractScheme, AbstractSplit
 from .._types import RealScalar
+from ..pairs.sums import GATHERS_SUMS
 from ..schemes import Leapfrog
 from ..states import Particles, check_alive, check_particles
-from .potentials import AbstractPotential, check_potential
+from .potentials import AbstractPotential, Poisson, check_potential
 
 __all__ = ["NBody"]
 
@@ -41,6 +42,12 @@ class NBody(AbstractSplit):
 
     def default_scheme(self) -> AbstractScheme:
         return Leapfrog()
+
+    @property
+    def gathers(self) -> str:
+        if isinstance(self.potential, Poisson):
+            return "collects all positions on every device, to sort them"
+        return GATHERS_SUMS if self.potential.by_pairs else ""
 
     def check(self, state: Any) -> None:
         check_potential(self.potential)

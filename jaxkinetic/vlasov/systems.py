@@ -83,6 +83,10 @@ class MeanField(AbstractSplit):
     def default_scheme(self) -> AbstractScheme:
         return Strang()
 
+    @property
+    def gathers(self) -> str:
+        return "collects the complete grid on every device"
+
     def check(self, state: Any) -> None:
         check_potential(self.potential)
         if not isinstance(state, self._state):

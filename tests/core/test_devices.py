@@ -10,11 +10,13 @@ import pytest
 pytestmark = pytest.mark.newest
 
 
-def run(code, *, timeout, **environment):
+def run(code, *arguments, timeout, **environment):
     """What a process prints that sees four devices. It is killed after `timeout` seconds."""
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
     given = {**os.environ, "XLA_FLAGS": flags, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", **environment}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=given, timeout=timeout)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=given, timeout=timeout
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.split()
 
@@ -153,6 +155,111 @@ def test_explicit_and_automatic_meshes():
     """Ensembles, sharded states, gradients, chunks, checkpoints and diagnostics on meshes of one and four devices, with
     Explicit and Auto axes, inside `jax.set_mesh` and outside, give what one device gives. Catches what the test above does."""
     assert run(COMMON + ALL, timeout=250) == ["ensembles", "states", "traced", "files", "context"]
+
+
+SCALING = """
+import math, re, sys, warnings
+import jax, jax.numpy as jnp, numpy as np
+import jaxkinetic as jk
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+NUM, KEY, CIRCLE = 256, jax.random.key(0), 2 * np.pi
+L, V, B, EM = jk.landau, jk.vlasov, jk.boltzmann, jk.EulerMaruyama()
+space = jk.initial.maxwellian(KEY, NUM, 3)
+plane = jk.Particles(space.velocity[:, :2])
+line = jk.Particles(space.velocity[:, :1], jax.random.uniform(KEY, (NUM, 1)) * CIRCLE)
+grid = jk.Grid(jk.Axis(0.0, CIRCLE, 16), jk.Axis(-6.0, 12.0, 32, periodic=False))
+density = V.perturbed(V.Maxwellian(), grid, 0.1)
+wave = jk.Wave(jnp.sqrt(density.f), grid)
+walk = B.KacWalk(B.HardSphere(), float(NUM))
+modes = np.stack(np.meshgrid(range(5), range(5)), -1).reshape(-1, 2)
+torus = {count: L.Trigonometric(modes[:count], np.eye(count)[0] * 30 + 1.0) for count in (3, 24)}
+FEW = [
+    (True, L.MatrixSqrt(L.Maxwell()), space, EM),
+    (True, V.NBody(V.Cosine()), line, jk.Leapfrog()),
+    (False, L.Kac(L.Maxwell()), space, jk.pairs.RandomMatching()),
+    (False, V.Vlasov(V.Cosine()), density, jk.Strang()),
+]
+MORE = [
+    (True, L.MatrixSqrt(torus[3]), plane, EM),
+    (True, L.MatrixSqrt(torus[24]), plane, EM),
+    (True, V.NBody(V.Harmonic()), line, jk.Yoshida()),
+    (False, L.Kac(L.Maxwell()), space, EM),
+    (False, L.IndependentNoise(L.Maxwell()), space, EM),
+    (False, L.MatrixSqrt(L.PowerLaw(-1.0)), space, EM),
+    (False, L.Kac(L.Maxwell()), space, jk.pairs.Sweep()),
+    (False, walk, space, jk.pairs.ExactClock()),
+    (False, walk, space, jk.pairs.TauLeap()),
+    (False, V.NBody(V.Gaussian()), line, jk.Leapfrog()),
+    (False, V.NBody(V.Poisson(CIRCLE)), line, jk.Leapfrog()),
+    (False, V.HamiltonVlasov(V.Cosine()), wave, jk.Strang()),
+    (False, V.HamiltonHartree(V.Cosine()), wave, jk.Strang()),
+]
+explicit = jax.make_mesh((4,), ("part",))
+automatic = jax.make_mesh((4,), ("part",), axis_types=(AxisType.Auto,))
+
+def put(state, mesh, *names):
+    first = jax.tree.leaves(state)[0].shape[0]
+    sharding = NamedSharding(mesh, PartitionSpec(*names))
+    return jax.tree.map(lambda x: jax.device_put(x, sharding) if x.ndim and x.shape[0] == first else x, state)
+
+def largest(program):
+    "Of what devices exchange: the most numbers in one array."
+    kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
+    types = re.findall(rf"= (.*?) (?:{kinds})(?:-start)?[(]", program)
+    shapes = [shape for found in types for shape in re.findall(r"[a-z]+[0-9]*[[]([0-9,]*)[]]", found)]
+    return max([math.prod(int(n) for n in shape.split(",") if n) for shape in shapes], default=0)
+
+def told(call):
+    "(What it returns, the warnings about devices.)"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        out = call()
+    return out, [str(w.message) for w in caught if "devices" in str(w.message)]
+
+def simulated(system, scheme):
+    key = KEY if scheme.needs_key else None
+    return lambda state: jk.simulate(system, state, scheme=scheme, key=key, dt=1e-3, num_steps=2, throw=False).final
+
+for scales, system, state, scheme in FEW + (MORE if "all" in sys.argv else []):
+    run = simulated(system, scheme)
+    lowered, sentences = told(lambda: jax.jit(run).lower(put(state, explicit, "part")))
+    moved, name = largest(lowered.compile().as_text()), (type(system).__name__, type(scheme).__name__)
+    assert (moved < NUM // 4) == scales, (name, moved)
+    assert (len(sentences) == 0) == scales, (name, sentences)
+    assert scales or f"4 devices, but a step of {name[1]} for {name[0]} " in sentences[0], sentences
+    if "all" in sys.argv:
+        assert told(lambda: run(put(state, automatic, "part")))[1] == sentences, name
+        assert told(lambda: run(state))[1] == [], name
+print("decided")
+
+scales, system, state, scheme = FEW[1]
+run = simulated(system, scheme)
+assert told(lambda: run(put(state, automatic, "part")))[1] == []
+for mesh in (explicit, automatic):
+    (copy,) = told(lambda: run(put(state, mesh)))[1]
+    assert copy.startswith("Each of 4 devices holds a copy of the state"), copy
+start, options = put(space, explicit, "part"), dict(key=KEY, replicas=4, dt=1e-3, num_steps=1, throw=False)
+matching = dict(scheme=jk.pairs.RandomMatching())
+(one,) = told(lambda: jk.ensemble(L.Kac(L.Maxwell()), start, **options, **matching))[1]
+assert "RandomMatching for Kac collects all pairs" in one, one
+assert told(lambda: jk.ensemble(L.Kac(L.Maxwell()), start, mesh=explicit, **options, **matching))[1] == []
+print("told")
+"""
+
+
+@pytest.mark.timeout(120)
+def test_what_does_not_scale_is_told():
+    """Of a state divided among four devices the compiled program moves totals alone between them, or a warning names what a
+    step collects; a state that is copied to all of them is told, too. Catches a scheme that silently computes everything on
+    every device, and a warning about one that scales."""
+    assert run(SCALING, timeout=100) == ["decided", "told"]
+
+
+@pytest.mark.slow
+def test_what_every_scheme_exchanges():
+    """The same for every scheme, on Auto axes too."""
+    assert run(SCALING, "all", timeout=280) == ["decided", "told"]
 
 
 HOST = """

@@ -66,8 +66,8 @@ MUTATIONS = [
         "grid-tail-of-the-whole",
         "The spectral tails are shares of the whole norm: a small perturbation is lost unseen.",
         VLASOV + "grid_flows.py",
-        'waves = info.pop("waves").value',
-        'waves = jnp.ones_like(info.pop("waves").value)',
+        'waves, finite = shares.pop("waves"),',
+        'waves, finite = jnp.ones_like(shares.pop("waves")),',
         tests(WARNINGS, "test_recurrence_is_not_resolved[Vlasov]"),
     ),
     Mutation(

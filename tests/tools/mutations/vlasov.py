@@ -105,16 +105,16 @@ MUTATIONS = [
         "grid-nan-not-seen",
         "A NaN in a run on a grid is not reported.",
         VLASOV + "grid_flows.py",
-        "finite = Finite(jnp.isfinite(f[(0,) * d]).all())",
-        "finite = Finite(jnp.ones((), bool))",
+        "_lost(f[(0,) * d])",
+        "_lost(jnp.zeros_like(f[(0,) * d]))",
         tests("contract/test_split_errors_and_equations.py", "test_failure_is_reported_at_its_step[vlasov]"),
     ),
     Mutation(
         "grid-stats-one-end",
         "The mass at one end of the velocity axes is not counted in the boundary mass.",
         VLASOV + "grid_flows.py",
-        "for start in (0, num - width):",
-        "for start in (0,):",
+        "for start in (0, num - width))",
+        "for start in (0,))",
         tests(
             "contract/test_split_errors_and_equations.py", "test_resolution_stats[vlasov-gaussian-d1-order2-float64]"
         ),
@@ -123,8 +123,8 @@ MUTATIONS = [
         "grid-stats-wrong-third",
         "The spectral tail is that of the upper half of the wavenumbers instead of the upper third.",
         VLASOV + "grid_flows.py",
-        "start, stop = (num // 3 + 1, num - num // 3) if whole",
-        "start, stop = (num // 4 + 1, num - num // 4) if whole",
+        "(num // 3 + 1, num - num // 3) if whole",
+        "(num // 4 + 1, num - num // 4) if whole",
         tests(
             "contract/test_split_errors_and_equations.py", "test_resolution_stats[velocity-harmonic-d2-order2-float32]"
         ),
