@@ -32,17 +32,18 @@ class Lengths(NamedTuple):
 
     `longest`: a bound of the number of steps. `even`: whether the intervals that are not empty are almost that long, and not
     short. To compute the surplus steps in vain, at most one in 32, then costs an accelerator less than to ask the host at
-    every step whether to take it. `empty`: whether there are empty ones besides."""
+    every step whether to take it. `empty`: whether there are empty ones besides. `exact`: no step is surplus."""
 
     longest: int
     even: bool = False
     empty: bool = False
+    exact: bool = False
 
     @classmethod
     def of(cls, counts: np.ndarray, longest: int) -> "Lengths":
         longest, steps = rounded_up(longest), counts[counts > 0]
         even = longest >= _SHORT and bool(32 * (longest * steps.size - steps.sum()) <= steps.sum())
-        return cls(longest, even, even and bool((counts == 0).any()))
+        return cls(longest, even, even and bool((counts == 0).any()), even and bool((steps == longest).all()))
 
 
 class Problem(NamedTuple):
@@ -95,15 +96,18 @@ class AbstractAdjoint(Printed):
 
 
 def rounded_up(longest: int) -> int:
-    """The next number of the form n^2 or n (n + 1), or the next multiple of 10 up to 300 if that is smaller: what blocks of
-    about its square root hold. Runs of almost the same length then share one program, and few of its steps are surplus."""
+    """The next number of the form n^2 or n (n + 1), or the next multiple of 10 up to 300 if that is smaller; a multiple of 100
+    as it is. Blocks of about its square root hold as many. Runs of almost the same length then share one program, and few of
+    its steps are surplus, none in runs of round numbers."""
+    if longest > 300 and longest % 100 == 0:
+        return longest
     size = max(math.isqrt(max(longest, 1) - 1) + 1, 2)
     bound = size * -(-longest // size)
     return max(2, min(bound, 10 * -(-longest // 10)) if longest <= 300 else bound)
 
 
 def _skippable(
-    body: Callable[[PyTree], PyTree], count: Array, even: bool
+    body: Callable[[PyTree], PyTree], count: Array, lengths: Lengths
 ) -> Callable[[PyTree, Array], tuple[PyTree, None]]:
     """A step, if its index is below `count`. If intervals are `even`, an accelerator computes the surplus steps too, and
     drops them; on the CPU, and else, a condition skips them. One copy of the step serves both: a condition that the
@@ -111,9 +115,11 @@ def _skippable(
 
     def turn(loop: PyTree, index: Array) -> tuple[PyTree, None]:
         wanted = index < count
-        if not even:
+        if not lengths.even:
             return jax.lax.cond(wanted, body, _same, loop), None
         new = jax.lax.cond(_only_on_cpu(wanted, True), body, _same, loop)
+        if lengths.exact:
+            return new, None
         kept = _only_on_cpu(wanted, False)
         return jax.tree.map(lambda new, old: jnp.where(kept, new, old), new, loop), None
 
@@ -135,7 +141,7 @@ class Direct(AbstractAdjoint):
 
     def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, lengths: Lengths) -> PyTree:
         # Never a scan of length 1: it would be compiled without its loop, and differ in the last bit.
-        turn = _skippable(body, count, lengths.even)
+        turn = _skippable(body, count, lengths)
         return jax.lax.scan(turn, loop, jnp.arange(lengths.longest, dtype=jnp.int32))[0]
 
     def collect(self, body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree) -> PyTree:
@@ -164,7 +170,7 @@ class Checkpointed(AbstractAdjoint):
         num = lengths.longest
         size = next(size for size in range(math.isqrt(num - 1) + 1, num + 1) if num % size == 0)
         num_blocks = num // size
-        turn = _skippable(body, count, lengths.even)
+        turn = _skippable(body, count, lengths)
 
         def block(loop: PyTree, start: Array) -> tuple[PyTree, None]:
             return jax.lax.scan(turn, loop, start + jnp.arange(size, dtype=jnp.int32))

@@ -138,8 +138,10 @@ class AbstractPotential(Printed):
 
     def field(self, rho: Float[Array, "*places"], axes: Axes) -> tuple[Float[Array, "*places"], ...]:
         """E = grad Gamma * rho, d components; the force on a particle is -E."""
-        hat = filtered(jnp.fft.fftn(rho), self.coefficients(axes))
-        return tuple(jnp.fft.ifftn(_derivative(axes, i) * hat).real for i in range(len(axes)))
+        half = rho.shape[-1] // 2 + 1
+        hat = filtered(jnp.fft.rfftn(rho), self.coefficients(axes)[..., :half])
+        sides = (_derivative(axes, i) for i in range(len(axes)))
+        return tuple(jnp.fft.irfftn(side[..., :half] * hat, s=rho.shape) for side in sides)
 
     def twist(self, moment: tuple[Float[Array, "*places"], ...], axes: Axes) -> Float[Array, "*places"]:
         """kappa = sum_i d_i Gamma * M_i."""

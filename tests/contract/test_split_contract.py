@@ -27,7 +27,9 @@ pytestmark = pytest.mark.newest
 SPARSE = jk.Save(steps=(0, 3, 5), state=True)
 
 
+# Compiled as a user compiles: without optimisations the steps of two programs may differ in the last bit.
 @pytest.mark.bitwise
+@pytest.mark.optimised
 @pytest.mark.parametrize("case", BITWISE, ids=str)
 def test_path_is_independent_of_saves_and_restarts(case, tmp_path):
     """Saves, chunks, restarts and files leave the path bitwise the same. Catches a step number that restarts at 0, a

@@ -91,11 +91,14 @@ def test_even_intervals():
     def lengths(*counts):
         return _adjoint.Lengths.of(np.asarray(counts), max(counts))
 
-    assert [lengths(n).longest for n in (0, 1, 7, 9, 10, 50, 95, 101, 1000)] == [2, 2, 9, 9, 10, 50, 100, 110, 1024]
+    assert [lengths(n).longest for n in (0, 1, 7, 9, 10, 50, 95, 101, 990, 1000)] == [
+        2, 2, 9, 9, 10, 50, 100, 110, 992, 1000
+    ]  # fmt: skip
     for counts in ((10,), (50, 50), (0, 200, 200), (1000,), (100, 99, 100)):
         assert lengths(*counts).even, counts
     for counts in ((1, 1, 1), (9,), (95,), (1, 999), (100, 50)):
         assert not lengths(*counts).even, counts
+    assert [lengths(*counts).exact for counts in ((0, 200), (200,), (1000, 1000), (990,), (100, 99))] == [1, 1, 1, 0, 0]
     assert [lengths(*counts).empty for counts in ((0, 200), (200,), (0, 200, 1))] == [True, False, False]
 
 
@@ -122,7 +125,7 @@ def test_surplus_steps_are_dropped(adjoint, monkeypatch):
         return jnp.sum(run.observed["energy"] ** 2), run.final.velocity
 
     jax.clear_caches()
-    assert _adjoint.Lengths.of(np.asarray([0, 33, 33]), 33) == (36, False, False), (
+    assert _adjoint.Lengths.of(np.asarray([0, 33, 33]), 33) == (36, False, False, False), (
         "surplus steps, so not even by itself"
     )
     monkeypatch.setattr(_adjoint.Lengths, "of", lambda counts, longest: _adjoint.Lengths(36, True, True))
