@@ -13,6 +13,7 @@ compared by mean and standard error (`LARGEST_Z`), and momentum and energy of ea
 import dataclasses
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,13 @@ LARGEST = {"float32": 1e-2, "float64": 1e-6}
 # Conserved quantities are sums of few numbers, each off by some units in the last place after a jump.
 CONSERVED = {"float32": 1e-5, "float64": 1e-13}
 LARGEST_Z = 5.0
-STEPS, REPLICAS = 3, 256
+STEPS, REPLICAS = 3, 128
 # Odd. Of events that a rate decides few, so that rounding decides none.
 NUM, NUM_OF_JUMPS = 65, 7
 WORDS = np.asarray([1, 2], np.uint32)
 # What a quick run checks: one case of every kind.
 QUICK = (
-    "kac-maxwell", "matching-user", "leap-maxwell", "clock-annihilation", "strang2-vlasov-gaussian", "leapfrog-cosine",
-    "moment", "knn_entropy",
+    "leap-maxwell", "clock-fixed-angle", "strang2-vlasov-gaussian", "leapfrog-cosine", "moment",
 )  # fmt: skip
 PATH = "units in the last place: functions and the order of sums differ; amplified as the data are"
 LAW = "windows may end elsewhere: means over replicas, and conserved quantities of each"
@@ -136,13 +136,14 @@ def identical(a: Any, b: Any) -> bool:
 
 
 def nudged(tree: Any, seed: int) -> Any:
-    """Every number changed by about one unit in the last place, up or down."""
+    """Every number changed by about one unit in the last place, up or down; parameters towards 0, because some, like
+    gamma = -d, are at the end of their range."""
     rng = np.random.default_rng(seed)
 
     def one(x: Any) -> Any:
         if not jnp.issubdtype(x.dtype, jnp.inexact):
             return x
-        sign = rng.choice(np.asarray([-1, 1], np.finfo(x.dtype).dtype), np.shape(x))
+        sign = rng.choice(np.asarray([-1, 1] if np.ndim(x) else [-1], np.finfo(x.dtype).dtype), np.shape(x))
         return (np.asarray(x) * (1 + sign * np.finfo(x.dtype).eps)).astype(x.dtype)
 
     return jax.tree.map(one, tree)
@@ -207,7 +208,7 @@ def law_of(case: Any, dtype: str):
     def one(velocity: Any, arrays: Any, words: Any) -> tuple[Any, dict[str, Any]]:
         start = eqx.tree_at(lambda s: s.velocity, state, velocity)
         key = jax.random.wrap_key_data(words, impl="threefry2x32")
-        end = jk.simulate(eqx.combine(arrays, static), start, key=key, num_steps=4 * STEPS, throw=False, **square)
+        end = jk.simulate(eqx.combine(arrays, static), start, key=key, num_steps=2 * STEPS, throw=False, **square)
         v, alive = end.final.velocity, end.final.alive.astype(dtype)
         out = {"moment": jnp.sum(alive * jnp.sum(v * v, -1) ** 2), "left": jnp.sum(alive), "finished": end.result.ok}
         out["collisions"] = end.stats["collisions"].astype(dtype)
@@ -343,7 +344,7 @@ def all_checks() -> Iterator[Check]:
         V = jk.vlasov
         for name, potential, scheme, dim in (
             ("leapfrog-cosine", V.Cosine, jk.Leapfrog(), 1), ("yoshida-gaussian", V.Gaussian, jk.Yoshida(4), 3),
-            ("leapfrog-poisson", lambda: V.Poisson(6.28), jk.Leapfrog(), 1),
+            ("leapfrog-poisson", partial(V.Poisson, 6.28), jk.Leapfrog(), 1),
         ):  # fmt: skip
             yield Check(name, dtype, lambda p=potential, s=scheme, d=dim, dtype=dtype: bodies_run(p, s, dtype, NUM, d))
         if dtype == "float32":

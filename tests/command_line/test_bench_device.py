@@ -227,8 +227,10 @@ def test_one_item_of_each_part(tmp_path):
 def test_quick_run(tmp_path):
     """The command as CONTRIBUTING.md has it, with `--quick`: all parts, a second process, a profile. Catches an item that
     raises."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "kernels")))}
-    command = [sys.executable, str(SCRIPT), "--quick", "--profile", "--out", str(tmp_path), "--deadline", "280"]
+    # Compiled without optimisations: whether it works, not how fast.
+    environment = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    environment |= {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "kernels")))}
+    command = [sys.executable, str(SCRIPT), "--quick", "--profile", "--out", str(tmp_path), "--deadline", "3000"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     content = json.loads((tmp_path / "device.json").read_text())
     assert done.returncode == 0, done.stderr[-3000:]
