@@ -11,6 +11,7 @@ compared by mean and standard error (`LARGEST_Z`), and momentum and energy of ea
 """
 
 import dataclasses
+import math
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -258,7 +259,11 @@ def bodies_run(potential: Callable[[], Any], scheme: Any, dtype: str, num: int, 
         {"scheme": scheme, "dt": 0.05},
         eqx.tree_at(lambda s: s.velocity, jax.tree.map(lambda _: False, state), True),
     )
-    return run_of(jk.vlasov.NBody(potential()), state, options, STEPS, of_system=eqx.is_inexact_array, of_state=moved)
+    system = jk.vlasov.NBody(potential())
+    if isinstance(system.potential, jk.vlasov.Poisson):
+        # Forces of sheets jump: a gradient raises.
+        return run_of(system, state, options, STEPS)
+    return run_of(system, state, options, STEPS, of_system=eqx.is_inexact_array, of_state=moved)
 
 
 def two_bodies(dtype: str):
@@ -306,6 +311,10 @@ def _first(state: jk.Particles) -> jk.Particles:
     return jk.Particles(state.velocity[:, :1])
 
 
+def _log_normal(v: Any) -> Any:
+    return -jnp.sum(v * v, -1) / 2 - v.shape[-1] * math.log(2 * math.pi) / 2
+
+
 DIAGNOSTICS = {
     "moment": (lambda a: jk.diagnostics.moment(a), 1),
     "stress": (lambda a: jk.diagnostics.stress(a), 1),
@@ -316,7 +325,7 @@ DIAGNOSTICS = {
     "wasserstein, d = 1": (lambda a, b: jk.diagnostics.wasserstein(_first(a), _first(b)), 2),
     "wasserstein, d = 3": (lambda a, b: jk.diagnostics.wasserstein(a, b), 2),
     "sliced_wasserstein": (lambda a, b: jk.diagnostics.sliced_wasserstein(a, b), 2),
-    "relative_entropy": (lambda a, b: jk.diagnostics.relative_entropy(a, b), 2),
+    "relative_entropy": (lambda a: jk.diagnostics.relative_entropy(a, _log_normal), 1),
 }
 
 

@@ -224,6 +224,16 @@ def test_one_item_of_each_part(tmp_path):
 
 
 @pytest.mark.slow
+def test_every_check_traces():
+    """Catches a check that raises: a gradient that its system refuses, an argument that a diagnostic does not have."""
+    for check in checks.checks():
+        with jax.enable_x64(check.dtype == "float64"), jax.numpy_dtype_promotion("standard"):
+            function, arguments = check.make()
+            shapes = jax.eval_shape(function, *arguments)
+        assert not check.law or {x.shape for x in shapes.values()} == {(checks.REPLICAS,)}, check.name
+
+
+@pytest.mark.slow
 def test_quick_run(tmp_path):
     """The command as CONTRIBUTING.md has it, with `--quick`: all parts, a second process, a profile. Catches an item that
     raises."""
