@@ -140,7 +140,6 @@ def worst(a: list[np.ndarray], b: list[np.ndarray]) -> float:
 
 def run(report: Report, quick: bool, folder: Path, threads: int, until: float, wanted: Callable[[str], bool]) -> None:
     """Fill the section `bitwise`: in this process, then in a second one."""
-    folder.mkdir(parents=True, exist_ok=True)
     ends: dict[str, list[np.ndarray]] = {}
     values: dict[str, dict[str, Any]] = {}
 
