@@ -148,28 +148,31 @@ def write_rows(rows: Sequence[dict[str, Any]], chosen: argparse.Namespace, metho
     """As `write`, for measurements that are not rates."""
     if not chosen.json:
         return
+    content = {**provenance(chosen.cores), "method": method, "results": list(rows)}
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    chosen.json.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def provenance(cores: int) -> dict[str, Any]:
+    """Where and when a result was measured: what every JSON begins with."""
     from jaxkinetic.experiments._output import commit, device
 
     versions = {"python": platform.python_version()}
-    for package in ("jax", "jaxlib", "numba", "pykeops"):
+    for package in ("jax", "jaxlib", "jax-cuda13-plugin", "jax-cuda12-plugin", "numba", "pykeops"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    content = {
+    return {
         "benchmark": Path(sys.argv[0]).name,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "device": device(),
         "machine": _processor(),
-        "cores": chosen.cores,
+        "cores": cores,
         "load": os.getloadavg()[0],
         "versions": versions,
-        "method": method,
-        "results": list(rows),
     }
-    chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    chosen.json.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def _processor() -> str:

@@ -24,7 +24,7 @@ _FIELDS = frozenset({"carry", "aux", "key", "step", "t0", "dt", "scheme", "origi
 
 
 class Checkpoint(Printed):
-    """The end of a run: `simulate(system, solution.checkpoint, num_steps=...)` continues it bitwise.
+    """The end of a run: `simulate(system, solution.checkpoint, num_steps=...)` continues it, on a CPU bitwise.
 
     `carry`, `aux`: the scheme's. `key`: the run's two words. `step`: absolute, a Python integer. `t0`, `dt`.
     `clock`: t0 and dt in double precision, from which the times of saves are made; None where one of them was traced.
@@ -102,8 +102,8 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
 
 
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """What `save_checkpoint` wrote: the run goes on bitwise with the same system, which `simulate` compares with the
-    fingerprint in the file, on the same machine with the same number of cores (see `simulate`).
+    """What `save_checkpoint` wrote: the run continues with the same system, which `simulate` compares with the fingerprint in
+    the file. On a CPU it continues bitwise, on the same machine with the same number of cores (see `simulate`).
 
     Reading runs no code and imports nothing: a scheme of your own has to be imported before. It takes no more memory than the
     file is long.

@@ -45,8 +45,8 @@ def iterate(
     adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
     throw: bool = True,
 ) -> Iterator[Solution]:
-    """A host generator over `simulate` in chunks of `chunk` steps: one `Solution` each, together bitwise the whole run (of 0
-    steps: none).
+    """A host generator over `simulate` in chunks of `chunk` steps: one `Solution` each, together the whole run, on a CPU
+    bitwise (of 0 steps: none).
 
     **Arguments:**
 

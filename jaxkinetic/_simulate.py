@@ -74,11 +74,12 @@ def simulate(
     - `save`: what to keep and when. `adjoint`: what the backward pass stores.
     - `throw`: raise when a run fails (False: see `Solution.result`; the program then holds no host callback).
     - `progress`: show a bar on standard error (a widget in a notebook). The run is then made of about 100 calls of one program,
-      bitwise the same run; not inside a traced function.
+      on a CPU bitwise the same run; not inside a traced function.
 
-    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`. The same run, or its continuation, is
-    bitwise the same on the same machine. On a CPU with another number of cores it differs by round-off: XLA divides sums over
-    more than about 10^4 numbers among its threads.
+    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`. On a CPU the same run, or its
+    continuation, is bitwise the same on the same machine; with another number of cores it differs by round-off: XLA divides
+    sums over more than about 10^4 numbers among its threads. On an accelerator no bit is promised: a process may choose another
+    algorithm for a product, and a gradient may add in another order. `benchmarks/bench_device.py` measures what holds.
 
     Several devices: if the particles of the state are divided among the devices of a mesh, the work of a step is, too, for
     `NBody` with `Cosine` or `Harmonic`, and for `MatrixSqrt` with `Maxwell` or `Trigonometric`: only totals are exchanged.

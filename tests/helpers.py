@@ -7,7 +7,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from scipy.special import eval_chebyt, eval_gegenbauer
 
 import jaxkinetic as jk
@@ -70,6 +69,8 @@ def upper(matrix) -> jax.Array:
 
 def slow_but(fast, cases) -> list:
     """The `cases` of a parametrisation, of which all but those in `fast` are marked slow."""
+    import pytest  # Not at the top: benchmarks read the registry where pytest is not installed.
+
     return [
         pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=[pytest.mark.slow] * (case not in fast))
         for case in cases
@@ -90,6 +91,8 @@ def identical(x, y) -> bool:
 def assert_argument_error(call, message: str) -> None:
     """`call()` raises a `ValueError` of one sentence: "Argument `x` must ..., but ...; do ...". `message`: a regular expression
     for what follows "Argument "."""
+    import pytest
+
     with pytest.raises(ValueError, match="^Argument " + message) as error:
         call()
     text = str(error.value)

@@ -49,7 +49,7 @@ def run_replicas(
 ) -> Runs:
     """`options.replicas` runs, each from its own draw of `initial`, saved about 21 times.
 
-    With `watch.partial` what is finished is on disk, and is not computed again; the result is bitwise the same.
+    With `watch.partial` what is finished is on disk, and is not computed again; on a CPU the result is bitwise the same.
     **Raises:** `SimulationError` if one of them fails."""
     steps = save_steps(options.steps)
     batch = max(1, min(options.replicas, _PAIRS // options.particles**2))

@@ -28,7 +28,17 @@ from pathlib import Path
 from mutations import MUTATIONS, Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("jaxkinetic", "kernels", "tests", "pyproject.toml", "README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE")
+COPIED = (
+    "jaxkinetic",
+    "kernels",
+    "tests",
+    "benchmarks",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "LICENSE",
+)
 IGNORED = shutil.ignore_patterns("__pycache__", ".*", "*.pyc")
 LIMIT, SLOW_LIMIT = 150, 600  # seconds for one test, which is fast or slow
 PYTEST = ["-n0", "-p", "no:cacheprovider", "-m", "not gpu"]

@@ -1,0 +1,32 @@
+"""Mistakes in what is said of accelerators."""
+
+from .mutation import Mutation, tests
+
+FILE = "command_line/test_bench_device.py"
+
+MUTATIONS = [
+    Mutation(
+        "device-restart-in-one-process-only",
+        "The README counts a restart as bitwise on a device where a second process gave other bits.",
+        "benchmarks/_device_table.py",
+        'RESTARTS = ("restart", "restart_in_second_process")',
+        'RESTARTS = ("restart",)',
+        tests(FILE, "test_section_promises_only_what_was_measured"),
+    ),
+    Mutation(
+        "device-check-tolerates-anything",
+        "A check on a device passes whatever the conditioning: the tolerance has no upper bound.",
+        "benchmarks/_device_checks.py",
+        "<= tolerances[name] <= LARGEST[dtype]",
+        "<= tolerances[name]",
+        tests(FILE, "test_paths_are_compared_by_measured_tolerances"),
+    ),
+    Mutation(
+        "device-share-of-the-wrong-ceiling",
+        "An item of several limits is held against the least of them.",
+        "benchmarks/_device_timing.py",
+        "max(least, key=lambda name: least[name])",
+        "min(least, key=lambda name: least[name])",
+        tests(FILE, "test_share_of_the_ceiling"),
+    ),
+]
