@@ -1,7 +1,8 @@
-"""Mistakes in random matchings without a loop of unknown length."""
+"""Mistakes in random matchings without a loop of unknown length, and in roots by rotations."""
 
 from .mutation import Mutation, tests
 
+ROOTS = "jaxkinetic/landau/roots.py"
 FEISTEL = "kernels/jaxkinetic_kernels/feistel.py"
 
 MUTATIONS = [
@@ -20,5 +21,21 @@ MUTATIONS = [
         "range(_ROUNDS_GRID // 2)",
         "range(_ROUNDS_GRID // 4)",
         tests("laws/test_pairs.py", "test_images_of_many_items[1052]"),
+    ),
+    Mutation(
+        "root-of-too-few-rotations",
+        "Two sweeps of rotations instead of four or five.",
+        ROOTS,
+        "count = 12 if jnp.finfo(matrix.dtype).bits <= 32 else 15",
+        "count = 6",
+        tests("core/test_roots.py", "test_root_at_every_spectrum[3-float64]"),
+    ),
+    Mutation(
+        "root-loses-nan",
+        "Eigenvalues that are NaN count as 0.",
+        ROOTS,
+        "jnp.where(value <= floor, jnp.zeros_like(value), value)",
+        "jnp.where(value > floor, value, jnp.zeros_like(value))",
+        tests("core/test_roots.py", "test_root_keeps_nan"),
     ),
 ]
