@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 __all__ = ["symmetric_root"]
 
 _HIGHEST = jax.lax.Precision.HIGHEST
+_Eigen = tuple[Any, Any]
 # Dimensions with rotations in closed form.
 _CLOSED = (2, 3)
 _Jacobi = tuple[tuple[Array, ...], tuple[Array, ...], tuple[Any, ...]]
@@ -29,7 +30,6 @@ def _product(x: Array, y: Array) -> Array:
     return jax.lax.platform_dependent(x, y, cpu=library, default=elementwise)
 
 
-@jax.custom_jvp
 def symmetric_root(matrix: Float[Array, "*batch d d"]) -> Float[Array, "*batch d d"]:
     r"""S = A^{1/2}, symmetric, S S = A. Eigenvalues below d eps times the largest count as 0.
 
@@ -38,31 +38,34 @@ def symmetric_root(matrix: Float[Array, "*batch d d"]) -> Float[Array, "*batch d
     derivative only along positive semi-definite directions, dS_ij = 0 for s_i = s_j = 0, to every order. Cost: 12 to 15
     rotations a matrix in d = 3, one in d = 2, one `eigh` above.
     """
-    dim = matrix.shape[-1]
-    if dim in _CLOSED:
-        values, columns = _positive(*_jacobi(matrix))
-        parts = [(jnp.sqrt(value), column) for value, column in zip(values, columns, strict=True)]
+    # Once, for the root and its derivatives.
+    return _root(matrix, _eigen(jax.lax.stop_gradient(matrix)))
+
+
+@jax.custom_jvp
+def _root(matrix: Array, eigen: _Eigen) -> Array:
+    values, vectors = eigen
+    if isinstance(values, tuple):
+        dim, parts = len(values), [(jnp.sqrt(value), column) for value, column in zip(values, vectors, strict=True)]
         root = {(i, j): sum(s * x[i] * x[j] for s, x in parts) for i in range(dim) for j in range(i + 1)}
         rows = [[root[max(i, j), min(i, j)] for j in range(dim)] for i in range(dim)]
         return jnp.stack([jnp.stack(row, axis=-1) for row in rows], axis=-2)
-    values, vectors = _eigen(matrix)
     return _product(vectors * jnp.sqrt(values)[..., None, :], jnp.swapaxes(vectors, -1, -2))
 
 
-def _eigen(matrix: Array) -> tuple[Array, Array]:
-    matrix = jax.lax.stop_gradient(matrix)
+def _eigen(matrix: Array) -> _Eigen:
+    """Eigenvalues and eigenvectors: arrays as of `eigh`, in d = 2 and 3 a tuple of values and one of columns."""
     if matrix.shape[-1] in _CLOSED:
-        values, columns = _positive(*_jacobi(matrix))
-        return jnp.stack(values, axis=-1), jnp.stack([jnp.stack(column, axis=-1) for column in columns], axis=-1)
+        return _positive(*_jacobi(matrix))
     values, vectors = jnp.linalg.eigh(matrix)
     floor = matrix.shape[-1] * jnp.finfo(matrix.dtype).eps * values[..., -1:]
     return jnp.where(values > floor, values, jnp.zeros((), values.dtype)), vectors
 
 
-def _positive(values: tuple[Array, ...], columns: tuple[Any, ...]) -> tuple[list[Array], tuple[Any, ...]]:
+def _positive(values: tuple[Array, ...], columns: tuple[Any, ...]) -> _Eigen:
     """The eigenvalues above the floor, 0 for the others; NaN stays."""
     floor = len(values) * jnp.finfo(values[0].dtype).eps * reduce(jnp.maximum, values)
-    return [jnp.where(value <= floor, jnp.zeros_like(value), value) for value in values], columns
+    return tuple(jnp.where(value <= floor, jnp.zeros_like(value), value) for value in values), columns
 
 
 def _jacobi(matrix: Array) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
@@ -133,10 +136,12 @@ def _rotated(state: _Jacobi) -> _Jacobi:
     return (second + shift, *rest, first - shift), tuple(off), (new_y, *others, new_x)
 
 
-@symmetric_root.defjvp
-def _symmetric_root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    root = symmetric_root(primals[0])
-    values, vectors = _eigen(primals[0])
+@_root.defjvp
+def _root_jvp(primals: tuple[Array, _Eigen], tangents: tuple[Array, _Eigen]) -> tuple[Array, Array]:
+    root = _root(*primals)
+    values, vectors = primals[1]
+    if isinstance(values, tuple):
+        values, vectors = jnp.stack(values, axis=-1), jnp.stack([jnp.stack(x, axis=-1) for x in vectors], axis=-1)
     s = jnp.sqrt(values)
     sums = s[..., :, None] + s[..., None, :]
     inverse = jnp.where(sums > 0, 1 / jnp.where(sums > 0, sums, jnp.ones((), s.dtype)), jnp.zeros((), s.dtype))

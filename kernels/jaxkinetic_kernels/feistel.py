@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from .materialise import materialise
 from .philox import WORD
@@ -65,10 +64,7 @@ def grid_sides(size: int) -> tuple[int, int]:
     """
     root = math.sqrt(size)
     lowest, highest = max(math.ceil(root / math.sqrt(2)), -(-size >> 16)), min(math.floor(root * math.sqrt(2)), 1 << 16)
-    a = np.arange(lowest, highest + 1)
-    b = -(-size // a)
-    best = np.lexsort((abs(a - b), a * b))[0]
-    return int(a[best]), int(b[best])
+    return min(((a, -(-size // a)) for a in range(lowest, highest + 1)), key=lambda s: (s[0] * s[1], abs(s[0] - s[1])))
 
 
 def grid_feistel(index: jax.Array, key: jax.Array, sides: tuple[int, int]) -> jax.Array:

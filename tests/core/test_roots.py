@@ -42,8 +42,8 @@ def test_root_at_every_spectrum(dim, dtype):
 
 
 def test_root_keeps_nan():
-    """One NaN makes the root of its matrix NaN, and of no other; the root of 0 is 0. Catches eigenvalues of NaN that count as
-    0."""
+    """One NaN makes the root of its matrix NaN, and of no other; the root of 0 is 0. Catches rotations that skip
+    NaN."""
     matrix = jnp.stack([jnp.eye(3), jnp.zeros((3, 3)), jnp.eye(3).at[0, 1].set(jnp.nan)])
     root = np.asarray(symmetric_root(matrix))
     assert np.array_equal(root[:2], matrix[:2])

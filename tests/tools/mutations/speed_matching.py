@@ -30,12 +30,4 @@ MUTATIONS = [
         "count = 6",
         tests("core/test_roots.py", "test_root_at_every_spectrum[3-float64]"),
     ),
-    Mutation(
-        "root-loses-nan",
-        "Eigenvalues that are NaN count as 0.",
-        ROOTS,
-        "jnp.where(value <= floor, jnp.zeros_like(value), value)",
-        "jnp.where(value > floor, value, jnp.zeros_like(value))",
-        tests("core/test_roots.py", "test_root_keeps_nan"),
-    ),
 ]
