@@ -208,5 +208,15 @@ class MatrixSqrt(AbstractLandau):
     def _noise(key: Words, dt: RealScalarLike, state: Particles, sum_a: Float[Array, "N d d"]) -> Particles:
         root = symmetric_root(2 / state.num_alive * sum_a)
         normals = jnp.stack(particle_normals(key, state.ident, state.dim, state.velocity.dtype), -1)
-        kicks = jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)
+
+        def library(root: Array, normals: Array) -> Array:
+            return jnp.einsum("nij,nj->ni", root, normals, precision=jax.lax.Precision.HIGHEST)
+
+        def elementwise(root: Array, normals: Array) -> Array:
+            return (
+                sum(root[..., k] * normals[:, None, k] for k in range(1, normals.shape[1]))
+                + root[..., 0] * normals[:, :1]
+            )
+
+        kicks = jax.lax.platform_dependent(root, normals, cpu=library, default=elementwise)
         return state.increment(velocity=jnp.sqrt(dt) * kicks)

@@ -17,6 +17,7 @@ from jaxkinetic import _adjoint as adjoint
 from jaxkinetic.landau import Kac, Maxwell, PowerLaw
 from jaxkinetic.pairs import RandomMatching, Sweep, sweep
 from jaxkinetic_kernels import circle_round, feistel, permute, random_matching
+from jaxkinetic_kernels.feistel import _ends, grid_sides
 
 
 class Roll(jk.AbstractPairFlow):
@@ -139,10 +140,13 @@ def test_circle_rounds_are_a_1_factorisation(num):
         assert sorted(np.concatenate(circle_round(r, num)).tolist()) == list(range(num))
 
 
-@pytest.mark.parametrize("size", [2, 3, 5, 8, 63, 64, 65, 1000])
+@pytest.mark.parametrize(
+    "size",
+    slow_but((2, 3, 5, 8, 65, 1000, 1026, 1052), (*range(2, 70), 1000, *range(1023, 1060), 27_281, 10**6, 10**6 + 3)),
+)
 def test_permute_is_a_bijection(size):
-    """At sizes that are no powers of two as well, and other keys give other permutations. Catches an index that is hit
-    twice, and a key that is ignored."""
+    """At sizes that are no powers of two as well (27 281: by walks through 19 places beyond the last item), and other keys
+    give other permutations. Catches an index that is hit twice, and a key that is ignored."""
     index = jnp.arange(size, dtype=jnp.uint32)
     images = [permute(index, jnp.asarray([seed, 5], jnp.uint32), size) for seed in range(4)]
     for image in images:
@@ -150,6 +154,69 @@ def test_permute_is_a_bijection(size):
     assert size < 5 or len({tuple(image.tolist()) for image in images}) == 4
     whole = jnp.arange(1 << 10, dtype=jnp.uint32)
     assert np.unique(feistel(whole, jnp.asarray([1, 2], jnp.uint32), 10)).size == 1 << 10
+
+
+@pytest.mark.parametrize("beyond", [1, 2, 3, 4, 5, 9])
+def test_walks_through_every_place_beyond(beyond):
+    """A walk that passes all places from 20 on ends at 7, from each of them. Catches a table that is doubled too seldom, which
+    random keys show once in 10^6."""
+    images = jnp.append(jnp.arange(21, 20 + beyond, dtype=jnp.uint32), jnp.uint32(7))
+    assert _ends(images, 20).tolist() == [7] * beyond
+
+
+@pytest.mark.parametrize("size", [1025, 1052, 10**6, 2**31 - 2, 2**32 - 1])
+def test_grid_of_a_permutation(size):
+    """It holds all items, its sides fit 16 bits and differ by a factor of 2 at most. Catches a product of 33 bits."""
+    a, b = grid_sides(size)
+    assert 0 <= a * b - size < 24
+    assert max(a, b) <= min(1 << 16, 2 * min(a, b) + 1)
+
+
+def p_value(places, num):
+    """chi^2 of which eighths of 0 .. num - 1 hold the `places`, (M, k), that are uniform without repetition."""
+    cells = places * 8 // num
+    count = np.bincount(np.ravel_multi_index(tuple(cells.T), (8,) * cells.shape[1]), minlength=8 ** cells.shape[1])
+    size = np.bincount(np.arange(num) * 8 // num, minlength=8)
+    law = np.ones(1)
+    for k, cell in enumerate(np.indices((8,) * cells.shape[1]).reshape(cells.shape[1], -1)):
+        before = np.indices((8,) * cells.shape[1]).reshape(cells.shape[1], -1)[:k]
+        law = law * (size[cell] - (before == cell[None]).sum(0)) / (num - k)
+    return chisquare(count, law * len(places)).pvalue
+
+
+@pytest.mark.optimised
+@pytest.mark.parametrize("num", slow_but((1052,), (1026, 1052, 1500, 2046, 10**6 + 2)))
+def test_images_of_many_items(num):
+    """The images of two, three and four items at once over a million keys, false alarm 1e-6 each: items of one row, one
+    column and one rectangle of the grid (31 x 34 at 1052). Catches four rounds for eight, and a key of which one word is
+    ignored."""
+    side = grid_sides(num)[0]
+    items = jnp.asarray([0, 1, side, side + 1, num - 1], jnp.uint32)
+    words = jax.random.bits(jax.random.key(num), (1_000_000, 2), jnp.uint32)
+    images = jax.jit(jax.vmap(lambda key: permute(items, key, num)))(words)
+    images = np.asarray(images).astype(np.int64)
+    chosen = ((0, 1), (0, 2), (0, 4), (0, 1, 2), (0, 1, 4), (0, 1, 2, 3))
+    values = [p_value(images[:, list(k)], num) for k in chosen]
+    print(num, values)
+    assert min(values) > 1e-6
+
+
+@pytest.mark.optimised
+@pytest.mark.parametrize("num", slow_but((1052,), (1026, 1052, 2046)))
+def test_matchings_of_many_items(num):
+    """The partners of two and of three items at once, and of one in two successive steps; false alarm 1e-6 each. Catches two
+    rounds for eight, and places that are not renamed."""
+    keys = jax.random.bits(jax.random.key(num), (15_000, 2), jnp.uint32)
+    steps = jax.vmap(lambda w: jnp.stack([jk.random.fold_in(w, k) for k in (3, 4)]))(keys)
+    met = jax.jit(lambda keys: jax.lax.map(partial(partners, num=num), keys, batch_size=1000))(steps.reshape(-1, 2))
+    met = np.asarray(met).astype(np.int64)
+    assert (met[np.arange(len(met))[:, None], met] == np.arange(num)).all()
+    assert (met != np.arange(num)).all()
+    successive, side = met.reshape(-1, 2, num), grid_sides(num)[0]
+    samples = [met[:, [0, 1]], met[:, [0, side]], met[:, [0, 1, side]], met[:, [0, 1, num - 1]]]
+    values = [p_value(sample, num) for sample in (*samples, successive[:, :, 0], successive[:, :, num - 1])]
+    print(num, values)
+    assert min(values) > 1e-6
 
 
 def partners(words, num):
