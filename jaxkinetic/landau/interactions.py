@@ -266,7 +266,7 @@ class AbstractRadial(AbstractInteraction):
         """The sum of `terms`: of b, of the upper half of a, and of the noise, in this order, where they are asked for."""
         own = ((getattr(type(self), name), getattr(AbstractRadial, name)) for name in ("psi_of", "weight", "_weight"))
         plain = any(mine is not general for mine, general in own) or not isinstance(noise, PairNormals | None)
-        if plain or closes_over_tracers(self.psi, state.velocity.dtype):
+        if plain or closes_over_tracers(type(self)._weight, self, state.velocity.dtype):
             return weighted_sum(terms, state, weights=lambda z: (self.weight(z),), noise=noise)
         d = state.dim
         parity = d * b * (-1,) + d * (d + 1) // 2 * a * (1,) + d * (noise is not None) * (-1,)

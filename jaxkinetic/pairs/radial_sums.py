@@ -72,76 +72,147 @@ def radial_sum(
         if any(leaves[n].ndim for n in places):
             full = jax.tree.map(_instantiated, tangents[:2], is_leaf=_is_zero)
             return jax.jvp(lambda velocity, moving: plain(velocity, moving, fixed), primals[:2], full)
-        columns, law, noise = unpacked(*primals)
+        varied = [leaves[n] for n in places]
 
-        def tiles(rows: Rows, columns: Slots, leaves: list[Array]) -> Components:
-            """w, dw/d(r^2) and dw/d(leaf) for every leaf that varies."""
-            both = partners(rows, columns)
-            r2 = _square(differences(rows, columns))
+        def weight_of(r2: Array, *varied: Array) -> Array:
+            now = list(leaves)
+            for place, leaf in zip(places, varied, strict=True):
+                now[place] = leaf
+            return weight(eqx.combine(jax.tree.unflatten(tree, now), fixed[0], static), r2)
 
-            def of(r2: Array, *changed: Array) -> Array:
-                now = list(leaves)
-                for place, leaf in zip(places, changed, strict=True):
-                    now[place] = leaf
-                return weight(eqx.combine(jax.tree.unflatten(tree, now), fixed[0], static), r2)
-
-            varied = [leaves[n] for n in places]
-            w, slope = jax.jvp(lambda r2: of(r2, *varied), (r2,), (jnp.ones_like(r2),))
+        def slopes(both: Array, z: Components) -> Components:
+            """w, dw/d(r^2) and dw/d(leaf) for every leaf that varies, 0 where there is no pair."""
+            r2 = _square(z)
+            w, slope = jax.jvp(lambda r2: weight_of(r2, *varied), (r2,), (jnp.ones_like(r2),))
             out = [w, slope]
             for n, leaf in enumerate(varied):
-                one = jnp.ones_like(leaf)
-                out.append(jax.jvp(lambda x, n=n: of(r2, *varied[:n], x, *varied[n + 1 :]), (leaf,), (one,))[1])
+                of_leaf = lambda x, n=n: weight_of(r2, *varied[:n], x, *varied[n + 1 :])  # noqa: E731
+                out.append(jax.jvp(of_leaf, (leaf,), (jnp.ones_like(leaf),))[1])
             return tuple(mask_pairs(both, value) for value in out)
 
-        def known(rows: Rows) -> tuple[Components, Components, Components]:
-            def masked(ident_i: Array, ident_j: Array, alive: Array) -> Components:
-                both = alive[None, :] & (ident_i[:, None] != ident_j[None, :])
-                return tuple(mask_pairs(both, value) for value in noise(ident_i, ident_j)) if noise is not None else ()
+        def pull(z: Components, tiles: Components, x: Components, g: Components) -> tuple[Components, Components]:
+            """Of sum g terms: the derivatives in z, and in each leaf."""
+            w, slope, *by_leaf = tiles
+            by_z, by_w = jax.vjp(lambda z, w: terms(z, (w,), x), z, w)[1](g)
+            total = tuple(p + 2 * (by_w * slope) * c for p, c in zip(by_z, z, strict=True))
+            return total, tuple(by_w * value for value in by_leaf)
 
-            x = once(masked, rows.ident, columns.ident, columns.alive)
-            return differences(rows, columns), once(tiles, rows, columns, leaves), x
+        def pull_both(
+            z: Components, tiles: Components, x: tuple[Components, ...], g_i: Components, g_j: Components
+        ) -> tuple[Components, Components]:
+            """The same of what i and j receive from each other. x: x_ij, and x_ji without parity; g_i (B, 1), g_j (1, N)."""
+            if parity is not None:
+                return pull(z, tiles, x[0], tuple(p + s * q for s, p, q in zip(parity, g_i, g_j, strict=True)))
+            g_i, g_j = ([jnp.broadcast_to(c, z[0].shape) for c in g] for g in (g_i, g_j))
+            (moved, by_leaf), (back, more) = (
+                pull(z, tiles, x[0], tuple(g_i)),
+                pull(tuple(-c for c in z), tiles, x[1], tuple(g_j)),
+            )
+            moved = tuple(p - q for p, q in zip(moved, back, strict=True))
+            return moved, tuple(p + q for p, q in zip(by_leaf, more, strict=True))
 
-        num = velocity.shape[0]
-        rows = Rows(velocity, columns.ident)
+        def normals(both: Callable[..., Array], *args: Any) -> tuple[Components, ...]:
+            """`both(*args)`: the mask, and the idents of rows and columns."""
+            if noise is None:
+                return ((),)
+            orders = (noise,) if parity is not None else (noise, _exchanged(noise))
+
+            def masked(order: Any) -> Callable[..., Components]:
+                def tile(*args: Any) -> Components:
+                    mask, ident_i, ident_j = both(*args)
+                    return tuple(mask_pairs(mask, value) for value in order(ident_i, ident_j))
+
+                return tile
+
+            return tuple(once(masked(order), *args) for order in orders)
+
+        columns, _, noise = unpacked(*primals)
+        num, dim = velocity.shape
         alive = columns.alive[:, None]
+
+        def by_rows(g: Array) -> Array:
+            """Row sums alone. Every pair is seen from both sides."""
+
+            def mask(rows: Rows, ident: Array, alive: Array) -> tuple[Array, Array, Array]:
+                return alive[None, :] & (rows.ident[:, None] != ident[None, :]), rows.ident, ident
+
+            def known(rows: Rows, columns: Slots) -> Components:
+                return slopes(partners(rows, columns), differences(rows, columns))
+
+            def block(both: tuple[Rows, Array]) -> Array:
+                rows, g_i = both
+                x = normals(mask, rows, columns.ident, columns.alive)
+                g_i, g_j = tuple(c[:, None] for c in g_i.T), tuple(c[None, :] for c in g.T)
+                moved, by_leaf = pull_both(differences(rows, columns), once(known, rows, columns), x, g_i, g_j)
+                return jnp.stack([row_sums(p) for p in moved] + [row_sums(0.5 * p) for p in by_leaf], axis=1)
+
+            return map_rows(block, (Rows(velocity, columns.ident), g), num, area=area)
+
+        def by_both(g: Array) -> Array:
+            """Row i meets only the next N/2 slots on the circle, and column sums give the rest: half of the work, where tiles
+            are in memory anyway, as on a CPU."""
+            half = num // 2
+            # Up to `size` columns too many are computed.
+            size = max(1, min(area // (half + 1), half // 8))
+            count = -(-num // size)
+            width, length = size + half, count * size + half
+
+            def circle(x: Array) -> Array:
+                return jnp.concatenate([x] * -(-length // num))[:length]
+
+            def part(start: Array, wound: Slots) -> tuple[Rows, Slots]:
+                def cut(x: Array, size: int) -> Array:
+                    return jax.lax.dynamic_slice_in_dim(x, start, size)
+
+                rows = Rows(jnp.stack([cut(c, size) for c in wound.velocity], 1), cut(wound.ident, size))
+                return rows, jax.tree.map(lambda x: cut(x, width), wound)
+
+            def mask(start: Array, wound: Slots) -> tuple[Array, Array, Array]:
+                rows, columns = part(start, wound)
+                i = jnp.arange(size, dtype=jnp.int32)
+                steps = jnp.arange(width, dtype=jnp.int32)[None, :] - i[:, None]
+                i = start + i[:, None]
+                once_each = (steps > 0) & (steps <= half) & (i < num)
+                if num % 2 == 0:
+                    once_each = once_each & ((steps < half) | (i < half))
+                alive = columns.alive[:size, None]
+                return once_each & alive & partners(rows, columns), rows.ident, columns.ident
+
+            def known(start: Array, wound: Slots) -> Components:
+                return slopes(mask(start, wound)[0], differences(*part(start, wound)))
+
+            def block(start: Array, wound: Slots, g: tuple[Array, ...]) -> tuple[Array, Array]:
+                g_j = [jax.lax.dynamic_slice_in_dim(c, start, width) for c in g]
+                g_i, g_j = tuple(c[:size, None] for c in g_j), tuple(c[None, :] for c in g_j)
+                x = normals(mask, start, wound)
+                z = differences(*part(start, wound))
+                moved, by_leaf = pull_both(z, once(known, start, wound), x, g_i, g_j)
+                rows = jnp.stack([row_sums(p) for p in moved + by_leaf], axis=1)
+                return rows, jnp.stack([_column_sums(p) for p in moved])
+
+            wound, g_wound = jax.tree.map(circle, columns), tuple(circle(c) for c in g.T)
+            block = jax.checkpoint(block, prevent_cse=False)
+
+            def turn(back: Array, start: Array) -> tuple[Array, Array]:
+                rows, more = block(start, wound, g_wound)
+                now = jax.lax.dynamic_slice_in_dim(back, start, width, axis=1)
+                return jax.lax.dynamic_update_slice_in_dim(back, now + more, start, axis=1), rows
+
+            starts = size * jnp.arange(count, dtype=jnp.int32)
+            back, rows = jax.lax.scan(turn, jnp.zeros((dim, length), velocity.dtype), starts)
+            back = jnp.pad(back, ((0, 0), (0, -length % num))).reshape(dim, -1, num).sum(1)
+            rows = rows.reshape(count * size, -1)[:num]
+            return rows - jnp.pad(back.T, ((0, 0), (0, rows.shape[1] - dim)))
 
         def pulled(g: Array) -> tuple[Array, Array]:
             """The cotangents of velocities and leaves: linear in g."""
-            g = mask_pairs(alive, g)
-            g_columns = tuple(g.T)
-
-            def block(rows: tuple[Rows, Array]) -> Array:
-                z, (w, slope, *by_leaf), x = known(rows[0])
-                assert parity is not None
-                h = tuple(rows[1][:, k, None] + s * g_columns[k][None, :] for k, s in enumerate(parity))
-                by_z, by_w = jax.vjp(lambda z, w: terms(z, (w,), x), z, w)[1](h)
-                out = [row_sums(q + 2 * (by_w * slope) * c) for q, c in zip(by_z, z, strict=True)]
-                # Every pair is seen twice.
-                out += [row_sums(0.5 * by_w * value) for value in by_leaf]
-                return jnp.stack(out, axis=1)
-
-            out = mask_pairs(alive, map_rows(block, (rows, g), num, area=area))
-            return out[:, : velocity.shape[1]], jnp.sum(out[:, velocity.shape[1] :], axis=0)
-
-        def pushed(moved: Array, change: Array) -> Array:
-            moved_columns = tuple(moved.T)
-
-            def block(rows: tuple[Rows, Array]) -> Array:
-                z, (w, slope, *by_leaf), x = known(rows[0])
-                dz = tuple(rows[1][:, k, None] - column[None, :] for k, column in enumerate(moved_columns))
-                dw = 2 * slope * sum((p * q for p, q in zip(z[1:], dz[1:], strict=True)), z[0] * dz[0])
-                for value, by in zip(change, by_leaf, strict=True):
-                    dw = dw + value * by
-                out = jax.jvp(lambda z, w: terms(z, (w,), x), (z, w), (dz, dw))[1]
-                return jnp.stack([row_sums(value) for value in out], axis=1)
-
-            return mask_pairs(alive, map_rows(block, (rows, moved), num, area=area))
+            out = jax.lax.platform_dependent(mask_pairs(alive, g), cpu=by_both, default=by_rows)
+            out = mask_pairs(alive, out)
+            return out[:, :dim], jnp.sum(out[:, dim:], axis=0)
 
         moved = _instantiated(moved)
         change = jnp.stack([changes[n] for n in places]) if places else jnp.zeros(0, velocity.dtype)
         value = total(*primals)
-        if parity is None:
-            return value, pushed(moved, change.astype(velocity.dtype))
         # The transpose of the transpose: reverse mode runs `pulled` itself.
         return value, jax.linear_transpose(pulled, value)((moved, change.astype(velocity.dtype)))[0]
 
@@ -150,10 +221,26 @@ def radial_sum(
     return total(rows_of(state).velocity, moving, (arrays, keys, columns.ident, columns.alive))
 
 
-def closes_over_tracers(fn: Callable[[Array], Array], dtype: jnp.dtype) -> bool:
-    """Whether `fn`, elementwise, uses traced values that are not its arguments: a rule would lose their derivative."""
-    consts = jax.make_jaxpr(fn)(jax.ShapeDtypeStruct((1,), dtype)).consts
+def closes_over_tracers(weight: Callable[[Any, Array], Array], law: eqx.Module, dtype: jnp.dtype) -> bool:
+    """Whether `weight(law, r2)` uses traced values besides its arguments: a rule would lose their derivative."""
+    arrays, static = eqx.partition(law, eqx.is_array)
+
+    def of(arrays: Any, r2: Array) -> Array:
+        return weight(eqx.combine(arrays, static), r2)
+
+    consts = jax.make_jaxpr(of)(arrays, jax.ShapeDtypeStruct((1,), dtype)).consts
     return any(isinstance(const, jax.core.Tracer) for const in consts)
+
+
+def _exchanged(noise: Callable[[Array, Array], Components]) -> Callable[[Array, Array], Components]:
+    """The noise of (j, i) in the place of (i, j)."""
+    return lambda ident_i, ident_j: tuple(x.T for x in noise(ident_j, ident_i))
+
+
+def _column_sums(values: Array) -> Array:
+    """The sum over the first axis, as a product for the reason of `row_sums`."""
+    ones = jnp.ones(values.shape[0], values.dtype)
+    return jax.lax.dot_general(ones, values, (((0,), (0,)), ((), ())), precision=jax.lax.Precision.HIGHEST)
 
 
 def _square(z: Components) -> Array:
