@@ -6,6 +6,7 @@ run on an accelerator.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -31,17 +32,17 @@ def radial_sum(
     state: Particles,
     *,
     parity: tuple[int, ...] | None,
-    noise: eqx.Module | None = None,
+    noise: Any = None,
     area: int = BLOCK_AREA,
 ) -> Float[Array, "N outputs"]:
     """sum_{j != i} terms(z_ij, (weight(law, |z_ij|^2),), noise(ident_i, ident_j)) over the alive j; 0 for dead i.
 
-    The value is that of `weighted_sum`, bitwise. Derivatives in the velocities and in scalar leaves of `law` have a rule of
-    their own; derivatives in other leaves take the general path. Forward and reverse mode, to every order.
+        The value is that of `weighted_sum`, bitwise. Derivatives in the velocities and in scalar leaves of `law` have a rule of
+        their own; derivatives in other leaves take the general path. Forward and reverse mode, to every order.
 
-    **Arguments:** `terms` and `weight`: functions that close over no traced value; `terms` as in `weighted_sum`. `parity`: for
-    each output +1 or -1, its factor if i and j are exchanged, or None if there is no such factor (independent noise); then the
-    reverse mode also adds up columns. `noise`: a pytree, called with (B,) and (N,) idents; it has no derivative.
+        **Arguments:** `terms` and `weight`: functions that close over no traced value; `terms` as in `weighted_sum`. `parity`: for
+    each output its factor +1 or -1 if i and j are exchanged, or None if there is none, as for independent noise. `noise`: a
+    pytree, called with (B,) and (N,) idents, without derivative; without a parity also with `exchanged=True`, for x_ji.
     Cost of a gradient: one more evaluation of noise and weights for each pair; memory O(block).
     """
     moving, still = eqx.partition(law, eqx.is_inexact_array)
@@ -115,7 +116,7 @@ def radial_sum(
             """`both(*args)`: the mask, and the idents of rows and columns."""
             if noise is None:
                 return ((),)
-            orders = (noise,) if parity is not None else (noise, _exchanged(noise))
+            orders = (noise,) if parity is not None else (noise, partial(noise, exchanged=True))
 
             def masked(order: Any) -> Callable[..., Components]:
                 def tile(*args: Any) -> Components:
@@ -186,7 +187,7 @@ def radial_sum(
                 tiles = once(known, start, rows, columns)
                 moved, by_leaf = pull_both(differences(rows, columns), tiles, x, g_i, g_j)
                 sums = jnp.stack([row_sums(p) for p in moved + by_leaf], axis=1)
-                return sums, jnp.stack([_column_sums(p) for p in moved])
+                return sums, jnp.stack([jnp.sum(p, axis=0) for p in moved])
 
             idents = jnp.stack([columns.ident, columns.alive.astype(jnp.uint32)])
             wound = [circle(x) for x in (velocity.T, idents, g.T)]
@@ -229,17 +230,6 @@ def closes_over_tracers(weight: Callable[[Any, Array], Array], law: eqx.Module, 
 
     consts = jax.make_jaxpr(of)(arrays, jax.ShapeDtypeStruct((1,), dtype)).consts
     return any(isinstance(const, jax.core.Tracer) for const in consts)
-
-
-def _exchanged(noise: Callable[[Array, Array], Components]) -> Callable[[Array, Array], Components]:
-    """The noise of (j, i) in the place of (i, j)."""
-    return lambda ident_i, ident_j: tuple(x.T for x in noise(ident_j, ident_i))
-
-
-def _column_sums(values: Array) -> Array:
-    """The sum over the first axis, as a product for the reason of `row_sums`."""
-    ones = jnp.ones(values.shape[0], values.dtype)
-    return jax.lax.dot_general(ones, values, (((0,), (0,)), ((), ())), precision=jax.lax.Precision.HIGHEST)
 
 
 def _square(z: Components) -> Array:
