@@ -37,13 +37,14 @@ def radial_sum(
 ) -> Float[Array, "N outputs"]:
     """sum_{j != i} terms(z_ij, (weight(law, |z_ij|^2),), noise(ident_i, ident_j)) over the alive j; 0 for dead i.
 
-        The value is that of `weighted_sum`, bitwise. Derivatives in the velocities and in scalar leaves of `law` have a rule of
-        their own; derivatives in other leaves take the general path. Forward and reverse mode, to every order.
+    The value is that of `weighted_sum`. Derivatives in the velocities and in scalar leaves of `law` have a rule of their own;
+    derivatives in other leaves take the general path. Forward and reverse mode, to every order.
 
-        **Arguments:** `terms` and `weight`: functions that close over no traced value; `terms` as in `weighted_sum`. `parity`: for
-    each output its factor +1 or -1 if i and j are exchanged, or None if there is none, as for independent noise. `noise`: a
-    pytree, called with (B,) and (N,) idents, without derivative; without a parity also with `exchanged=True`, for x_ji.
-    Cost of a gradient: one more evaluation of noise and weights for each pair; memory O(block).
+    **Arguments:** `terms` and `weight`: functions that use no traced value but their arguments; `terms` as in `weighted_sum`.
+    `parity`: for each output its factor +1 or -1 if i and j are exchanged, or None if there is none, as for independent noise.
+    `noise`: a pytree, called with (B,) and (N,) idents, without derivative; without a parity also with `exchanged=True`, for
+    x_ji. Cost of a gradient besides the value: noise and weights of every pair once more, on a CPU of every unordered pair;
+    memory O(N).
     """
     moving, still = eqx.partition(law, eqx.is_inexact_array)
     arrays, static = eqx.partition(still, eqx.is_array)
