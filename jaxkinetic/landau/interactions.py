@@ -47,12 +47,9 @@ class PairNormals(eqx.Module):
     dtype: Any = eqx.field(static=True)
     ordered: bool = eqx.field(static=True)
 
-    def __call__(
-        self, ident_i: UInt32[Array, " B"], ident_j: UInt32[Array, " N"], *, exchanged: bool = False
-    ) -> Components:
-        """x_ij; x_ji of ordered noise if `exchanged`."""
-        ordered = {"ordered": self.ordered, "exchanged": exchanged}
-        x = tile_normals(self.key, ident_i, ident_j, self.dim, self.dtype, **ordered)
+    def __call__(self, ident_i: UInt32[Array, " B"], ident_j: UInt32[Array, " N"], **options: Any) -> Components:
+        """x_ij. `options`: `exchanged` and `keep` of `tile_normals`."""
+        x = tile_normals(self.key, ident_i, ident_j, self.dim, self.dtype, ordered=self.ordered, **options)
         if self.ordered:
             return x
         sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(self.dtype)
