@@ -5,6 +5,7 @@ $\sum_j J(z_{kj})^T (g_k \pm g_j)$, J = dT/dz in total: a row sum. No sum over c
 run on an accelerator.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ from ..states import Particles
 from .sums import Rows, Slots, differences, mask_pairs, partners, rows_of, slots, weighted_rows
 
 __all__ = ["closes_over_tracers", "radial_sum"]
+
+_by_platform = jax.lax.platform_dependent
 
 Terms = Callable[[Components, Components, Components], Components]
 
@@ -63,16 +66,21 @@ def radial_sum(
         columns = Slots(tuple(velocity.T), ident, alive)
         return columns, eqx.combine(moving, arrays, static), eqx.combine(keys, noise_static)
 
+    # Programs of their own, each traced once: a derivative of a loop asks for them several times.
+    plain = jax.jit(plain)
     total = jax.custom_jvp(plain)
 
-    def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
-        velocity, moving, fixed = primals
+    @functools.cache
+    def pulled(places: tuple[int, ...]) -> Callable[[Array, Array, Any, Any], tuple[Array, Array]]:
+        @jax.jit
+        def of_places(g: Array, velocity: Array, moving: Any, fixed: Any) -> tuple[Array, Array]:
+            return cotangents(places, g, velocity, moving, fixed)
+
+        return of_places
+
+    def cotangents(places: tuple[int, ...], g: Array, velocity: Array, moving: Any, fixed: Any) -> tuple[Array, Array]:
+        """The cotangents of velocities and of the leaves at `places`: linear in g."""
         leaves, tree = jax.tree.flatten(moving)
-        moved, changes = tangents[0], jax.tree.leaves(tangents[1], is_leaf=_is_zero)
-        places = [n for n, change in enumerate(changes) if not _is_zero(change)]
-        if any(leaves[n].ndim for n in places):
-            full = jax.tree.map(_instantiated, tangents[:2], is_leaf=_is_zero)
-            return jax.jvp(lambda velocity, moving: plain(velocity, moving, fixed), primals[:2], full)
         varied = [leaves[n] for n in places]
 
         def weight_of(r2: Array, *varied: Array) -> Array:
@@ -120,7 +128,7 @@ def radial_sum(
             orders = ({},) if parity is not None else ({}, {"exchanged": True})
             return tiles, tuple(noise(ident_i, ident_j, keep=keep, **order) for order in orders)
 
-        columns, _, noise = unpacked(*primals)
+        columns, _, noise = unpacked(velocity, moving, fixed)
         num, dim = velocity.shape
         alive = columns.alive[:, None]
 
@@ -193,17 +201,22 @@ def radial_sum(
             rows = rows.reshape(count * size, -1)[:num]
             return rows - jnp.pad(back.T, ((0, 0), (0, rows.shape[1] - dim)))
 
-        def pulled(g: Array) -> tuple[Array, Array]:
-            """The cotangents of velocities and leaves: linear in g."""
-            out = jax.lax.platform_dependent(mask_pairs(alive, g), cpu=by_both, default=by_rows)
-            out = mask_pairs(alive, out)
-            return out[:, :dim], jnp.sum(out[:, dim:], axis=0)
+        out = _by_platform(mask_pairs(alive, g), cpu=by_both, default=by_rows)
+        out = mask_pairs(alive, out)
+        return out[:, :dim], jnp.sum(out[:, dim:], axis=0)
 
-        moved = _instantiated(moved)
-        change = jnp.stack([changes[n] for n in places]) if places else jnp.zeros(0, velocity.dtype)
+    def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
+        moved, changes = tangents[0], jax.tree.leaves(tangents[1], is_leaf=_is_zero)
+        places = tuple(n for n, change in enumerate(changes) if not _is_zero(change))
+        if any(changes[n].ndim for n in places):
+            full = jax.tree.map(_instantiated, tangents[:2], is_leaf=_is_zero)
+            return jax.jvp(lambda velocity, moving: plain(velocity, moving, primals[2]), primals[:2], full)
+        change = [changes[n].astype(primals[0].dtype) for n in places]
+        change = jnp.stack(change) if places else jnp.zeros(0, primals[0].dtype)
         value = total(*primals)
         # The transpose of the transpose: reverse mode runs `pulled` itself.
-        return value, jax.linear_transpose(pulled, value)((moved, change.astype(velocity.dtype)))[0]
+        pushed = jax.linear_transpose(lambda g: pulled(places)(g, *primals), value)
+        return value, pushed((_instantiated(moved), change))[0]
 
     total.defjvp(rule, symbolic_zeros=True)
     columns = slots(state)
