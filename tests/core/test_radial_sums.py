@@ -36,9 +36,19 @@ def weight(law, r2):
     return law._weight(r2)
 
 
-@pytest.mark.parametrize("side", ["cpu", "default"])
-@pytest.mark.parametrize("ordered", [False, True])
-@pytest.mark.parametrize("num", [37, 38])
+@pytest.mark.parametrize(
+    ("num", "ordered", "side"),
+    [
+        (38, False, "cpu"),
+        (38, False, "default"),
+        (37, True, "cpu"),
+        *[
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((37, False, "cpu"), (37, False, "default"), (38, True, "cpu"), (38, True, "default"))
+        ],
+        (37, True, "default"),
+    ],
+)
 def test_rule_equals_derivative_of_the_sum(monkeypatch, num, ordered, side):
     """Gradient in velocities and parameters, forward mode, and a product with the second derivative; several blocks with
     padding, odd and even numbers of slots, two dead ones, and two particles at one place. Both programs of the rule: that
