@@ -5,9 +5,11 @@
 G pairs/s counts ordered pairs, M pairs/s unordered ones. A new entry joins ENTRIES by one line.
 """
 
+import functools
+
 import _harness as harness
 
-SIZES = (2048, 8192, 16384, 65536, 1 << 20)
+SIZES = (1000, 2048, 4096, 8192, 16384, 65536, 1 << 20)
 OPTIONS = harness.options(__doc__.splitlines()[0], SIZES, quick=(512,))
 
 import _rivals as rivals  # noqa: E402
@@ -109,6 +111,39 @@ def step_gradient(scheme, dim=DIM):
         return lambda: jax.block_until_ready(program(jnp.float32(-dim), state.velocity))
 
     return prepare
+
+
+@functools.cache
+def run_programs(system, adjoint, num):
+    """A run of 10 steps of Euler-Maruyama, and its gradient in gamma and in the velocities."""
+    state = jk.initial.rosenbluth(jax.random.key(0), num, DIM, dtype=jnp.float32)
+
+    def observable(gamma, velocity):
+        final = jk.simulate(
+            system(jk.landau.PowerLaw(gamma)), jk.Particles(velocity), key=jax.random.key(1), dt=0.001, num_steps=10,
+            adjoint=adjoint(), throw=False,
+        ).final  # fmt: skip
+        return jnp.sum(final.velocity**3)
+
+    def calls(program):
+        return lambda: jax.block_until_ready(program(jnp.float32(-DIM), state.velocity))
+
+    return calls(jax.jit(observable)), calls(jax.jit(jax.grad(observable, (0, 1))))
+
+
+def run_gradient(system, adjoint):
+    """Its extra number is the price of the gradient: its time over that of the value, measured in turns."""
+
+    def price(num):
+        calls, best = run_programs(system, adjoint, num), [np.inf, np.inf]
+        calls[0]()
+        for _ in range(1 if OPTIONS.quick else 3):
+            best = [min(old, harness.measure(call, at_least=0.0)[0]) for old, call in zip(best, calls, strict=True)]
+        return {"over_value": best[1] / best[0]}
+
+    name = f"gradient of an Euler-Maruyama step over its value, {system.__name__}, {adjoint.__name__}"
+    steps = lambda num: 10 * unordered(num)  # noqa: E731
+    return harness.Entry(name, MEGA, steps, lambda num: run_programs(system, adjoint, num)[1], 4096, extra=price)
 
 
 def matching_alone(num):
@@ -232,6 +267,11 @@ ENTRIES = [
     harness.Entry("Euler-Maruyama, Kac, d = 3, gradient", MEGA, unordered, step_gradient(jk.EulerMaruyama()), LARGER),
     harness.Entry("independent noise, gradient", GIGA, ordered, gradient(noise_of(jk.landau.IndependentNoise)), LARGER),
     harness.Entry("matrix root, gradient", GIGA, ordered, gradient(noise_of(jk.landau.MatrixSqrt)), LARGER),
+    *(
+        run_gradient(system, adjoint)
+        for system in (jk.landau.Kac, jk.landau.IndependentNoise, jk.landau.MatrixSqrt)
+        for adjoint in (jk.Direct, jk.Checkpointed)
+    ),
     harness.Entry("b + a, torus, 16 modes", PARTICLES, particles, value(both, law="torus"), HUGE),
     harness.Entry("b + a, torus, 16 modes, gradient", PARTICLES, particles, gradient(both, law="torus"), HUGE),
     harness.Entry("b + a, Maxwell", PARTICLES, particles, value(both, law="maxwell"), HUGE),

@@ -5,12 +5,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
-from jaxkinetic_kernels import positive_power
+from jaxkinetic_kernels import positive_power, tile_normals
 
 from .._checks import (
     FINITE,
@@ -26,7 +27,8 @@ from .._checks import (
     refuse,
 )
 from .._printing import Printed
-from .._types import Components, RealScalar, RealScalarLike
+from .._types import Components, RealScalar, RealScalarLike, Words
+from ..pairs.radial_sums import closes_over_tracers, radial_sum
 from ..pairs.sums import direct_sum, symmetric, weighted_sum
 from ..states import Particles, check_particles
 from .products import product_moments, uniform_moments
@@ -34,6 +36,24 @@ from .products import product_moments, uniform_moments
 __all__ = ["AbstractInteraction", "AbstractRadial", "Maxwell", "Noise", "PowerLaw", "parameter"]
 
 Noise = Callable[[UInt32[Array, " B"], UInt32[Array, " N"]], Components]
+
+
+class PairNormals(eqx.Module):
+    """The normals of every pair, a function of (ident_i, ident_j), vectors (B,) and (N,), to `dim` arrays (B, N):
+    x_ji = -x_ij, or, if `ordered`, x_ij and x_ji independent."""
+
+    key: Words
+    dim: int = eqx.field(static=True)
+    dtype: Any = eqx.field(static=True)
+    ordered: bool = eqx.field(static=True)
+
+    def __call__(self, ident_i: UInt32[Array, " B"], ident_j: UInt32[Array, " N"], **options: Any) -> Components:
+        """x_ij. `options`: `exchanged` and `keep` of `tile_normals`."""
+        x = tile_normals(self.key, ident_i, ident_j, self.dim, self.dtype, ordered=self.ordered, **options)
+        if self.ordered:
+            return x
+        sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(self.dtype)
+        return tuple(sign * component for component in x)
 
 
 class AbstractInteraction(Printed):
@@ -130,12 +150,16 @@ class AbstractInteraction(Printed):
     ) -> tuple[Float[Array, "N d"], Float[Array, "N d"]]:
         """(`sum_b`, sum_{j != i} sigma(v_i - v_j) x_ij). `noise(ident_i, ident_j)` maps vectors (B,) and (N,) to d arrays
         (B, N), the components of the normals x_ij. Override it if one pass over the pairs gives both sums."""
+        options = {} if form == "direct" else {"form": form}
+        return self.sum_b(state, **options), self.sum_noise(state, noise)
+
+    def sum_noise(self, state: Particles, noise: Noise) -> Float[Array, "N d"]:
+        """sum_{j != i} sigma(v_i - v_j) x_ij, `noise` as in `noisy_sums`."""
 
         def terms(z: Components, _: Components, x: Components) -> Components:
             return self.sigma_components(z, x)
 
-        options = {} if form == "direct" else {"form": form}
-        return self.sum_b(state, **options), weighted_sum(terms, state, noise=noise)
+        return weighted_sum(terms, state, noise=noise)
 
 
 class AbstractRadial(AbstractInteraction):
@@ -170,6 +194,12 @@ class AbstractRadial(AbstractInteraction):
             "give one: a number that psi(r^2) does not exceed for least <= r <= most",
         )  # fmt: skip
 
+    def _weight(self, r2: Array) -> Array:
+        """`psi_of` as a function of r^2."""
+        positive = r2 > 0
+        psi = self.psi(jnp.where(positive, r2, jnp.ones((), r2.dtype)))
+        return jnp.where(positive, psi, self.psi_at_rest(psi.dtype))
+
     def _psi_and_r2(self, z: Components) -> tuple[Array, Array, Array]:
         """(psi, r^2, whether r > 0); where r = 0 both are those of r = 1, finite with finite derivatives."""
         r2 = sum((c * c for c in z[1:]), z[0] * z[0])
@@ -185,8 +215,7 @@ class AbstractRadial(AbstractInteraction):
 
     def psi_of(self, z: Components) -> Float[Array, "*pairs"]:
         """psi(r) elementwise, and `psi_at_rest` where z = 0: all that a and b need from the interaction."""
-        psi, _, positive = self._psi_and_r2(z)
-        return jnp.where(positive, psi, self.psi_at_rest(psi.dtype))
+        return self._weight(sum((c * c for c in z[1:]), z[0] * z[0]))
 
     weight = psi_of
 
@@ -201,20 +230,14 @@ class AbstractRadial(AbstractInteraction):
         if form == "product":
             return product_moments(self.weight, state, order=2).matrix()
 
-        def terms(z: Components, weights: Components, _: Components) -> Components:
-            return _upper(_a_of_weight(weights[0], z))
-
-        return symmetric(weighted_sum(terms, state, weights=self._weights), state.dim)
+        return symmetric(self._radial_sum(_terms_of_a, state, a=True), state.dim)
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
         self.check_form(form, state)
         if form == "product":
             return -(state.dim - 1) * product_moments(self.weight, state, order=1).vector()
 
-        def terms(z: Components, weights: Components, _: Components) -> Components:
-            return _b_of_weight(weights[0], z)
-
-        return weighted_sum(terms, state, weights=self._weights)
+        return self._radial_sum(_terms_of_b, state, b=True)
 
     def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
         """(`sum_b`, `sum_a`) in one pass: the weights are evaluated once."""
@@ -224,10 +247,7 @@ class AbstractRadial(AbstractInteraction):
             moments = product_moments(self.weight, state, order=2)
             return -(dim - 1) * moments.vector(), moments.matrix()
 
-        def terms(z: Components, weights: Components, _: Components) -> Components:
-            return _b_of_weight(weights[0], z) + _upper(_a_of_weight(weights[0], z))
-
-        totals = weighted_sum(terms, state, weights=self._weights)
+        totals = self._radial_sum(_terms_of_both, state, b=True, a=True)
         return totals[:, :dim], symmetric(totals[:, dim:], dim)
 
     def noisy_sums(
@@ -238,14 +258,27 @@ class AbstractRadial(AbstractInteraction):
         if form != "direct" or any(a is not b for a, b in zip(own, ours, strict=True)):
             return super().noisy_sums(state, noise, form)
 
-        def terms(z: Components, weights: Components, x: Components) -> Components:
-            return _b_of_weight(weights[0], z) + _sigma_of_weight(weights[0], z, x)
-
-        totals = weighted_sum(terms, state, weights=self._weights, noise=noise)
+        totals = self._radial_sum(_terms_of_noise_and_b, state, b=True, noise=noise)
         return totals[:, : state.dim], totals[:, state.dim :]
 
-    def _weights(self, z: Components) -> Components:
-        return (self.weight(z),)
+    def sum_noise(self, state: Particles, noise: Noise) -> Float[Array, "N d"]:
+        if type(self).sigma_components is not AbstractRadial.sigma_components:
+            return super().sum_noise(state, noise)
+        return self._radial_sum(_terms_of_noise, state, noise=noise)
+
+    def _radial_sum(
+        self, terms: Callable[..., Components], state: Particles, *, b: bool = False, a: bool = False, noise: Any = None
+    ) -> Float[Array, "N outputs"]:
+        """The sum of `terms`: of b, of the upper half of a, and of the noise, in this order, where they are asked for."""
+        own = ((getattr(type(self), name), getattr(AbstractRadial, name)) for name in ("psi_of", "weight", "_weight"))
+        plain = any(mine is not general for mine, general in own) or not isinstance(noise, PairNormals | None)
+        if plain or closes_over_tracers(type(self)._weight, self, state.velocity.dtype):
+            return weighted_sum(terms, state, weights=lambda z: (self.weight(z),), noise=noise)
+        d = state.dim
+        parity = d * b * (-1,) + d * (d + 1) // 2 * a * (1,) + d * (noise is not None) * (-1,)
+        mixed = noise is not None and noise.ordered
+        law: Any = self
+        return radial_sum(terms, type(law)._weight, law, state, parity=None if mixed else parity, noise=noise)
 
     def sigma_components(self, z: Components, x: Components) -> Components:
         return _sigma_of_weight(self.psi_of(z), z, x)
@@ -422,6 +455,26 @@ def _sigma_of_weight(weight: Array, z: Components, x: Components) -> Components:
     root = _root(weight * r2, positive)
     along = sum((p * q for p, q in zip(z[1:], x[1:], strict=True)), z[0] * x[0]) / r2
     return tuple(root * (q - along * p) for p, q in zip(z, x, strict=True))
+
+
+def _terms_of_a(z: Components, weights: Components, _: Components) -> Components:
+    return _upper(_a_of_weight(weights[0], z))
+
+
+def _terms_of_b(z: Components, weights: Components, _: Components) -> Components:
+    return _b_of_weight(weights[0], z)
+
+
+def _terms_of_both(z: Components, weights: Components, _: Components) -> Components:
+    return _b_of_weight(weights[0], z) + _upper(_a_of_weight(weights[0], z))
+
+
+def _terms_of_noise(z: Components, weights: Components, x: Components) -> Components:
+    return _sigma_of_weight(weights[0], z, x)
+
+
+def _terms_of_noise_and_b(z: Components, weights: Components, x: Components) -> Components:
+    return _b_of_weight(weights[0], z) + _sigma_of_weight(weights[0], z, x)
 
 
 def _upper(rows: tuple[Components, ...]) -> Components:

@@ -6,25 +6,24 @@ that are alive, and time is that of the Landau equation (FW 1.2) with mass 1.
 
 import abc
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float
 
-from jaxkinetic_kernels import particle_normals, tile_normals
+from jaxkinetic_kernels import particle_normals
 
 from .._checks import describe, refuse
 from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
 from .._types import Components, PairWords, RealScalar, RealScalarLike, Words
 from ..pairs import rotations
-from ..pairs.sums import GATHERS_SUMS, weighted_sum
+from ..pairs.sums import GATHERS_SUMS
 from ..schemes import EulerMaruyama
 from ..states import Particles, check_alive, check_particles
 from .generators import particle_generator
-from .interactions import AbstractInteraction, AbstractRadial, Noise, check_callables
+from .interactions import AbstractInteraction, AbstractRadial, Noise, PairNormals, check_callables
 from .roots import symmetric_root
 
 __all__ = ["AbstractLandau", "AbstractPairNoise", "IndependentNoise", "Kac", "MatrixSqrt"]
@@ -102,12 +101,7 @@ class AbstractPairNoise(AbstractLandau):
         """A function of (ident_i, ident_j), vectors (B,) and (N,), that gives d arrays (B, N)."""
 
     def noise(self, key: Words, t: RealScalarLike, dt: RealScalarLike, state: Particles) -> Particles:
-        normals = self.normals(key, state)
-
-        def terms(z: Components, _: Components, x: Components) -> Components:
-            return self.interaction.sigma_components(z, x)
-
-        return self._kicks(dt, state, weighted_sum(terms, state, noise=normals))
+        return self._kicks(dt, state, self.interaction.sum_noise(state, self.normals(key, state)))
 
     def drift_and_noise(
         self, key: Words, t: RealScalar, dt: RealScalar, state: Particles
@@ -141,12 +135,7 @@ class Kac(AbstractPairNoise, AbstractPairFlow):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
 
     def normals(self, key: Words, state: Particles) -> Noise:
-        def antisymmetric(ident_i: UInt32[Array, " B"], ident_j: UInt32[Array, " N"]) -> Components:
-            x = tile_normals(key, ident_i, ident_j, state.dim, state.velocity.dtype)
-            sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(state.velocity.dtype)
-            return tuple(sign * component for component in x)
-
-        return antisymmetric
+        return PairNormals(key, state.dim, state.velocity.dtype, ordered=False)
 
     def supports(self, scheme: AbstractScheme, state: Particles) -> bool:
         pairs = scheme.requires is AbstractPairFlow
@@ -180,7 +169,7 @@ class IndependentNoise(AbstractPairNoise):
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
 
     def normals(self, key: Words, state: Particles) -> Noise:
-        return partial(tile_normals, key, count=state.dim, dtype=state.velocity.dtype, ordered=True)
+        return PairNormals(key, state.dim, state.velocity.dtype, ordered=True)
 
 
 class MatrixSqrt(AbstractLandau):

@@ -1,5 +1,8 @@
 """The normals of `pair_noise` for a whole tile of pairs, hashed once."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -12,12 +15,21 @@ __all__ = ["tile_normals"]
 
 
 def tile_normals(
-    key: jax.Array, ident_i: jax.Array, ident_j: jax.Array, count: int, dtype: jnp.dtype, *, ordered: bool = False
+    key: jax.Array,
+    ident_i: jax.Array,
+    ident_j: jax.Array,
+    count: int,
+    dtype: jnp.dtype,
+    *,
+    ordered: bool = False,
+    exchanged: bool = False,
+    keep: Callable[..., Any] = once,
 ) -> tuple[jax.Array, ...]:
     """`pair_normals` of every pair of a row and a column, the same numbers.
 
     **Arguments:** `key`: (2,) uint32. `ident_i`: (B,) uint32. `ident_j`: (N,) uint32. `ordered`: stream 0 for
-    ident_i < ident_j and stream 1 for ident_i > ident_j, so that the two orders of a pair are independent.
+    ident_i < ident_j and stream 1 for ident_i > ident_j, so that the two orders of a pair are independent. `exchanged`: the
+    normals of (j, i) in the place of those of (i, j). `keep`: called as `once` is, for a caller that knows the platform.
     **Returns:** a tuple of `count` arrays (B, N). Cost: on the CPU one hash for two normals, 45-50 M pairs/s a core
     for three (the words of a hash are four outputs, and a fusion has one).
     """
@@ -25,7 +37,7 @@ def tile_normals(
 
     def hashed(key: jax.Array, ident_i: jax.Array, ident_j: jax.Array) -> tuple[jax.Array, ...]:
         i, j = ident_i[:, None], ident_j[None, :]
-        stream = (i > j).astype(jnp.uint32) if ordered else jnp.zeros((1, 1), jnp.uint32)
+        stream = ((i < j) if exchanged else (i > j)).astype(jnp.uint32) if ordered else jnp.zeros((1, 1), jnp.uint32)
         tag = jnp.full((1, 1), TAG_NOISE, jnp.uint32)
         packed: tuple[jax.Array, ...] = ()
         for block, size in enumerate(sizes):
@@ -39,7 +51,7 @@ def tile_normals(
         words = [_as_word(part) for pair in packed for part in (jnp.real(pair), jnp.imag(pair))]
         return normals(words, dtype)[:count]
 
-    return once(shaped, *once(hashed, key, ident_i, ident_j))
+    return keep(shaped, *keep(hashed, key, ident_i, ident_j))
 
 
 def _as_float(word: jax.Array) -> jax.Array:

@@ -46,9 +46,9 @@ MUTATIONS = [
     Mutation(
         "kac-symmetric-noise",
         "Kac's noise is symmetric, so that the noise of two partners does not cancel.",
-        LANDAU + "systems.py",
-        "sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(state.velocity.dtype)",
-        "sign = jnp.ones((), state.velocity.dtype)",
+        LANDAU + "interactions.py",
+        "sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(self.dtype)",
+        "sign = jnp.ones((), self.dtype)",
         tests("laws/test_landau_laws.py", "test_noise_covariance[kac]"),
     ),
     Mutation(
@@ -63,8 +63,8 @@ MUTATIONS = [
         "independent-noise-shared",
         "The independent system uses the same noise for (i, j) and (j, i).",
         LANDAU + "systems.py",
-        "dtype=state.velocity.dtype, ordered=True)",
-        "dtype=state.velocity.dtype, ordered=False)",
+        "state.velocity.dtype, ordered=True)",
+        "state.velocity.dtype, ordered=False)",
         tests("laws/test_landau_laws.py", "test_noise_covariance[independent]"),
     ),
     Mutation(

@@ -175,8 +175,8 @@ MUTATIONS = [
         "memory-all-pairs",
         "A sum over pairs holds N^2 numbers at once.",
         PAIRS + "sums.py",
-        "total = map_rows(sums, rows_of(state), state.num_slots, area=area)",
-        "total = sums(rows_of(state))",
+        "return map_rows(sums, rows, columns.ident.shape[0], area=area)",
+        "return sums(rows)",
         tests("core/test_memory.py", "test_memory_of_a_step[value-Kac]"),
     ),
     Mutation(
