@@ -58,6 +58,9 @@ class Save(Printed):
     change the path. Name observables with module-level functions, `jax.tree_util.Partial` or modules: a fresh lambda
     compiles anew at each call. Of an object with `__call__` that is no module, a run sees the content that it had when it was
     first observed.
+
+    An accelerator waits for the host at a save, and at every step of an interval whose number of steps is below 10 or more than
+    3 % below the next of n^2, n (n + 1), the multiples of 10 up to 300 and those of 100: save every 10, 50 or 1000 steps, say.
     """
 
     every: int | None = eqx.field(static=True)

@@ -176,8 +176,8 @@ class MatrixSqrt(AbstractLandau):
     r"""Matrix square root (FW 1.8; CGJ): $dM_i = \big(\frac2N \sum_j a(V_i - V_j)\big)^{1/2} dB_i$, symmetric root.
 
     Conserved in mean only: momentum and energy. Same law as `IndependentNoise`. Cost of a step N^2, or what the
-    interaction's own sums cost (N M for `Trigonometric`), with N d normals and N small eigenproblems; differentiable also
-    where eigenvalues coincide (`roots.symmetric_root`).
+    interaction's own sums cost (N M for `Trigonometric`), with N d normals and N roots of d x d matrices; differentiable
+    also where eigenvalues coincide (`roots.symmetric_root`).
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import PAIRS, Area, map_rows
 
+from .._checks import is_traced
 from .._types import Components
 from ..states import Particles
 from .sums import Rows, Slots, differences, mask_pairs, partners, rows_of, slots, weighted_rows
@@ -112,10 +113,10 @@ def radial_sum(
             """The same of what i and j receive from each other. x: x_ij, and x_ji without parity; g_i (B, 1), g_j (1, N)."""
             if parity is not None:
                 return pull(z, tiles, x[0], tuple(p + s * q for s, p, q in zip(parity, g_i, g_j, strict=True)))
-            g_i, g_j = ([jnp.broadcast_to(c, z[0].shape) for c in g] for g in (g_i, g_j))
+            g_i, g_j = (tuple(jnp.broadcast_to(c, z[0].shape) for c in g) for g in (g_i, g_j))
             (moved, by_leaf), (back, more) = (
-                pull(z, tiles, x[0], tuple(g_i)),
-                pull(tuple(-c for c in z), tiles, x[1], tuple(g_j)),
+                pull(z, tiles, x[0], g_i),
+                pull(tuple(-c for c in z), tiles, x[1], g_j),
             )
             moved = tuple(p - q for p, q in zip(moved, back, strict=True))
             return moved, tuple(p + q for p, q in zip(by_leaf, more, strict=True))
@@ -144,7 +145,8 @@ def radial_sum(
             def block(both: tuple[Rows, Array]) -> Array:
                 rows, g_i = both
                 g_i, g_j = tuple(c[:, None] for c in g_i.T), tuple(c[None, :] for c in g.T)
-                moved, by_leaf = pull_both(differences(rows, columns), *known(rows, columns), g_i, g_j)
+                tiles, x = known(rows, columns)
+                moved, by_leaf = pull_both(differences(rows, columns), tiles, x, g_i, g_j)
                 return jnp.stack([jnp.sum(p, axis=1) for p in moved + tuple(0.5 * p for p in by_leaf)], axis=1)
 
             pairs = area if isinstance(area, int) else area.on_accelerator(num)
@@ -183,7 +185,8 @@ def radial_sum(
                 g_i, g_j = tuple(c[:size, None] for c in g), tuple(c[None, :] for c in g)
                 columns = Slots(tuple(moving), fixed[0], fixed[1] != 0)
                 rows = Rows(moving[:, :size].T, fixed[0, :size])
-                moved, by_leaf = pull_both(differences(rows, columns), *known(start, rows, columns), g_i, g_j)
+                tiles, x = known(start, rows, columns)
+                moved, by_leaf = pull_both(differences(rows, columns), tiles, x, g_i, g_j)
                 ones = jnp.ones(width, velocity.dtype)
                 sums = [jnp.matmul(p, ones, precision=jax.lax.Precision.HIGHEST) for p in moved + by_leaf]
                 return jnp.stack(sums, axis=1), jnp.stack([jnp.sum(p, axis=0) for p in moved])
@@ -232,8 +235,7 @@ def closes_over_tracers(weight: Callable[[Any, Array], Array], law: eqx.Module, 
     def of(arrays: Any, r2: Array) -> Array:
         return weight(eqx.combine(arrays, static), r2)
 
-    consts = jax.make_jaxpr(of)(arrays, jax.ShapeDtypeStruct((1,), dtype)).consts
-    return any(isinstance(const, jax.core.Tracer) for const in consts)
+    return is_traced(jax.make_jaxpr(of)(arrays, jax.ShapeDtypeStruct((1,), dtype)).consts)
 
 
 def _held(fn: Callable[..., Any], *args: Any) -> Any:

@@ -2,7 +2,7 @@
 
 The CPU's blocks stay in its caches. An accelerator's must fill it: a block of 2^17 pairs takes less time there than to launch
 its kernels. 2^22 pairs of float32 stay in the second-level cache of an H100 (50 MB); with more than 2^15 columns blocks of
-2^24 keep the number of blocks small, at 75 MB for Landau's sums and 355 MB for Kac's noise.
+20 million keep the number of blocks small, at 90 MB for Landau's sums and 440 MB for Kac's noise.
 """
 
 import os
@@ -22,7 +22,7 @@ class Area(NamedTuple):
 
     cpu: int
     accelerator: int = 1 << 22
-    accelerator_large: int = 1 << 24
+    accelerator_large: int = 5 << 22
 
     def on_accelerator(self, num_columns: int) -> int:
         return self.accelerator if num_columns <= _FEW_COLUMNS else self.accelerator_large

