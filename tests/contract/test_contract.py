@@ -320,9 +320,10 @@ def test_program_size_is_independent_of_steps():
         f = jax.jit(lambda v: case.run(jk.Particles(v), num_steps, save=save, throw=False).observed["e"])
         return len(f.lower(state.velocity).as_text())
 
-    # Where `Checkpointed` stores every step, and above the size from which it has blocks, which are two loops more.
+    # Where `Checkpointed` stores every step, and above the size from which it has blocks, which are two loops more. Both
+    # times without surplus steps, which accelerators drop.
     assert size(400, 7) < 1.02 * size(20, 5)
-    assert size(100_000, 700) < 1.02 * size(4000, 50)
+    assert size(100_000, 800) < 1.02 * size(4000, 50)
 
 
 @over([NAMED[name] for name in ("kac-power", "matching-user", "clock-maxwell", "leap-maxwell")])
