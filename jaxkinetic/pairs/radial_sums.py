@@ -11,6 +11,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -112,10 +113,10 @@ def radial_sum(
             """The same of what i and j receive from each other. x: x_ij, and x_ji without parity; g_i (B, 1), g_j (1, N)."""
             if parity is not None:
                 return pull(z, tiles, x[0], tuple(p + s * q for s, p, q in zip(parity, g_i, g_j, strict=True)))
-            g_i, g_j = ([jnp.broadcast_to(c, z[0].shape) for c in g] for g in (g_i, g_j))
+            g_i, g_j = (tuple(jnp.broadcast_to(c, z[0].shape) for c in g) for g in (g_i, g_j))
             (moved, by_leaf), (back, more) = (
-                pull(z, tiles, x[0], tuple(g_i)),
-                pull(tuple(-c for c in z), tiles, x[1], tuple(g_j)),
+                pull(z, tiles, x[0], g_i),
+                pull(tuple(-c for c in z), tiles, x[1], g_j),
             )
             moved = tuple(p - q for p, q in zip(moved, back, strict=True))
             return moved, tuple(p + q for p, q in zip(by_leaf, more, strict=True))
@@ -144,7 +145,8 @@ def radial_sum(
             def block(both: tuple[Rows, Array]) -> Array:
                 rows, g_i = both
                 g_i, g_j = tuple(c[:, None] for c in g_i.T), tuple(c[None, :] for c in g.T)
-                moved, by_leaf = pull_both(differences(rows, columns), *known(rows, columns), g_i, g_j)
+                tiles, x = known(rows, columns)
+                moved, by_leaf = pull_both(differences(rows, columns), tiles, x, g_i, g_j)
                 return jnp.stack([jnp.sum(p, axis=1) for p in moved + tuple(0.5 * p for p in by_leaf)], axis=1)
 
             return map_rows(block, (Rows(velocity, columns.ident), g), num, area=area)
@@ -183,7 +185,8 @@ def radial_sum(
                 g_j = tuple(_product(jnp.ones((size, 1), c.dtype), c[None, :]) for c in g)
                 columns = Slots(tuple(moving), fixed[0], fixed[1] != 0)
                 rows = Rows(moving[:, :size].T, fixed[0, :size])
-                moved, by_leaf = pull_both(differences(rows, columns), *known(start, rows, columns), g_i, g_j)
+                tiles, x = known(start, rows, columns)
+                moved, by_leaf = pull_both(differences(rows, columns), tiles, x, g_i, g_j)
                 ones = jnp.ones(width, velocity.dtype)
                 sums = [_product(p, ones) for p in moved + by_leaf]
                 return jnp.stack(sums, axis=1), jnp.stack([jnp.sum(p, axis=0) for p in moved])
