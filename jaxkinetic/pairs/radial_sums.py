@@ -11,6 +11,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -182,13 +183,15 @@ def radial_sum(
 
             def block(start: Array, moving: Array, fixed: Array, g: Array) -> tuple[Array, Array]:
                 moving, fixed, g = part(moving, start), part(fixed, start), part(g, start)
-                g_i, g_j = tuple(c[:size, None] for c in g), tuple(c[None, :] for c in g)
+                # As products, whose transposes are products: forward mode would add up in library calls (see `row_sums`).
+                g_i = tuple(_product(c[:size, None], jnp.ones((1, width), c.dtype)) for c in g)
+                g_j = tuple(_product(jnp.ones((size, 1), c.dtype), c[None, :]) for c in g)
                 columns = Slots(tuple(moving), fixed[0], fixed[1] != 0)
                 rows = Rows(moving[:, :size].T, fixed[0, :size])
                 tiles, x = known(start, rows, columns)
                 moved, by_leaf = pull_both(differences(rows, columns), tiles, x, g_i, g_j)
                 ones = jnp.ones(width, velocity.dtype)
-                sums = [jnp.matmul(p, ones, precision=jax.lax.Precision.HIGHEST) for p in moved + by_leaf]
+                sums = [_product(p, ones) for p in moved + by_leaf]
                 return jnp.stack(sums, axis=1), jnp.stack([jnp.sum(p, axis=0) for p in moved])
 
             idents = jnp.stack([columns.ident, columns.alive.astype(jnp.uint32)])
@@ -197,6 +200,7 @@ def radial_sum(
 
             def turn(back: Array, start: Array) -> tuple[Array, Array]:
                 rows, more = block(start, *wound)
+                more = _held(lambda x: x, more)  # What forward mode slices is in memory too.
                 now = jax.lax.dynamic_slice_in_dim(back, start, width, axis=1)
                 return jax.lax.dynamic_update_slice_in_dim(back, now + more, start, axis=1), rows
 
@@ -246,6 +250,10 @@ def _held(fn: Callable[..., Any], *args: Any) -> Any:
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
     return jax.lax.cond(jax.lax.optimization_barrier(jnp.ones((), bool)), fn, nothing, *args)
+
+
+def _product(x: Array, y: Array) -> Array:
+    return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
 
 def _square(z: Components) -> Array:
