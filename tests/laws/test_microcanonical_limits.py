@@ -212,6 +212,8 @@ def test_coincident_particles(law):
         assert jnp.isfinite(jax.grad(energy_of_first)(0.01))
 
 
+# Compiled as a user compiles: without optimisations the two programs differ in a last bit.
+@pytest.mark.optimised
 def test_path_is_independent_of_capacity():
     """At constant rates the path itself, not only its law, is independent of the capacity of the windows. Catches noise
     keyed by the place in a window."""
