@@ -8,6 +8,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from jaxkinetic_kernels import REPLICAS
+
 from ._adjoint import AbstractAdjoint, Checkpointed
 from ._checks import cast_floating, check_bool, check_integer, checks_done, describe, is_traced, refuse, takes_one
 from ._fingerprint import Remembered
@@ -22,9 +24,6 @@ from ._simulate import check_start, clock_of, known_in_a_trace, simulate
 from ._solution import Solution, raise_or_mark, warn
 from ._system import AbstractScheme, AbstractSystem
 from ._types import Array, Key, PyTree, RealScalarLike, State
-
-# Replicas advance together as long as the square of their number of rows fits so many pairs: on the CPU, and on accelerators.
-_PAIRS = 1 << 18, 1 << 24
 
 
 def ensemble(
@@ -102,7 +101,8 @@ def ensemble(
     example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
     layout.warn(system, check_start(system, example, scheme, key, dt, t0))
     if batch is None:
-        plans = tuple(_batches(replicas // devices, pairs // max(_rows(example), 1) ** 2) for pairs in _PAIRS)
+        areas = REPLICAS.cpu, REPLICAS.on_accelerator(_rows(example))
+        plans = tuple(_batches(replicas // devices, area // max(_rows(example), 1) ** 2) for area in areas)
     else:
         plans = (_batches(replicas // devices, check_integer("batch", batch, minimum=1)),)
     clock = clock_of(t0, dt)

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxkinetic_kernels import PROJECTIONS
+
 from .._checks import check_integer, check_scalar, describe, is_traced, refuse
 from .._host import on_host
 from .._inputs import check_key
@@ -26,8 +28,6 @@ from .moments import temperature
 __all__ = ["MOST_ASSIGNED", "relative_entropy", "sliced_wasserstein", "wasserstein"]
 
 MOST_ASSIGNED = 2000
-# Numbers of one batch of projections: 4 MB of float32 on a CPU, 64 MB elsewhere, where few large sorts are fastest.
-_CPU_AREA, _AREA = 1 << 20, 1 << 24
 _GAUSS = np.polynomial.legendre.leggauss(12)
 _NODES, _WEIGHTS = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
 
@@ -206,7 +206,8 @@ def _sliced(state: Particles, other: Particles, key: Key, order: float, num_dire
     v = jax.random.normal(key, (num_directions, state.dim), state.velocity.dtype)
     directions = v / jnp.linalg.norm(v, axis=1, keepdims=True)
     slots = max(state.num_slots, other.num_slots)
-    on_cpu, elsewhere = (-(-num_directions // max(1, area // slots)) for area in (_CPU_AREA, _AREA))
+    areas = PROJECTIONS.cpu, PROJECTIONS.on_accelerator(slots)
+    on_cpu, elsewhere = (-(-num_directions // max(1, area // slots)) for area in areas)
     given = (directions, state.live_velocity, state.alive, other.live_velocity, other.alive)
     powers = partial(_powers, order=order, batches=elsewhere)
     if on_cpu == elsewhere:

@@ -22,6 +22,9 @@ from .power import positive_power as positive_power
 from .power import square_root as square_root
 from .rows import map_rows as map_rows
 from .sizes import PAIRS as PAIRS
+from .sizes import PRODUCTS as PRODUCTS
+from .sizes import PROJECTIONS as PROJECTIONS
+from .sizes import REPLICAS as REPLICAS
 from .sizes import Area as Area
 from .structure_factors import difference_series as difference_series
 from .structure_factors import structure_factors as structure_factors
@@ -38,9 +41,10 @@ from .words import normals as normals
 from .words import uniform as uniform
 
 __all__ = [
-    "PAIRS", "Area", "advance", "assign_waves", "candidates", "circle_round", "cos_sin", "cos_sin_turns",
-    "difference_series", "event_words", "feistel", "fold_in", "kth_nearest", "map_rows", "materialise",
-    "materialise_both", "materialise_words", "normals", "once", "pair_normals", "pair_words", "particle_normals",
-    "permute", "philox_4x32", "positive_power", "random_matching", "row_sums", "running_count", "schedule",
-    "square_root", "structure_factors", "tile_normals", "trigonometric_series", "uniform", "waves_one_by_one", "wrap",
+    "PAIRS", "PRODUCTS", "PROJECTIONS", "REPLICAS", "Area", "advance", "assign_waves", "candidates", "circle_round",
+    "cos_sin", "cos_sin_turns", "difference_series", "event_words", "feistel", "fold_in", "kth_nearest", "map_rows",
+    "materialise", "materialise_both", "materialise_words", "normals", "once", "pair_normals", "pair_words",
+    "particle_normals", "permute", "philox_4x32", "positive_power", "random_matching", "row_sums", "running_count",
+    "schedule", "square_root", "structure_factors", "tile_normals", "trigonometric_series", "uniform",
+    "waves_one_by_one", "wrap",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from scipy.stats import wasserstein_distance
 
 import jaxkinetic as jk
 from jaxkinetic.diagnostics import _sorting, distances
+from jaxkinetic_kernels import Area
 
 D = jk.diagnostics
 
@@ -38,7 +39,7 @@ def test_values_and_gradients(monkeypatch, dtype, area, num):
     """W_2 of equal numbers by ranks, with the exact gradient 2 (x - y) theta / N, and W_1 of unequal numbers by scipy, dead
     slots not counted; in one batch, and in five of which the last repeats directions. Catches a wrong order of the
     integers that stand for negative numbers, results of repeated directions in the mean, and dead slots that count."""
-    monkeypatch.setattr(distances, "_CPU_AREA", area)
+    monkeypatch.setattr(distances, "PROJECTIONS", Area(area))
     tolerance = 2e-5 if dtype == jnp.float32 else 1e-12
     sliced = functools.partial(D.sliced_wasserstein, num_directions=num)
     theta = directions(num, dtype)
