@@ -77,6 +77,8 @@ def test_budgets_of_an_accelerator(tmp_path):
     file = tmp_path / "counts.json"
     command = [sys.executable, str(TOOL), "--quick", "--json", str(file)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    if run.returncode and "ptxas" in run.stderr:
+        pytest.skip("NVIDIA's assembler is not to be had")
     assert run.returncode == 0, run.stderr[-2000:]
     rows = {row["path"]: row for row in json.loads(file.read_text())["paths"]}
     assert len(rows) >= 8
