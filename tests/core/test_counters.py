@@ -23,7 +23,8 @@ def test_more_particles_in_a_bin_than_float32_counts():
     which stops at 2^24: .8 and .2."""
     state = jk.Particles(np.full((MANY, 1), 0.7, np.float32))
     assert D.histogram(state, edges=[0.0, 1.0, 2.0]).tolist() == [1, 0]
-    assert D.marginal_l1(state, lambda x: (x > 0.9).astype(x.dtype), edges=[0.0, 1.0, 2.0]) == 0
+    # As one program the distance has the round-off of a float32 sum, 2^-26.
+    assert D.marginal_l1(state, lambda x: (x > 0.9).astype(x.dtype), edges=[0.0, 1.0, 2.0]) < 1e-7
     assert state.num_alive == MANY
 
 
