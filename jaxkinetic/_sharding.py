@@ -61,7 +61,8 @@ def _automatic(array: jax.Array) -> jax.Array:
 @jax.jit
 def _automatic_in_trace(array: jax.Array) -> jax.Array:
     sharding = jax.typeof(array).sharding
-    mesh = AbstractMesh(sharding.mesh.axis_sizes, sharding.mesh.axis_names)
+    names = sharding.mesh.axis_names
+    mesh = AbstractMesh(sharding.mesh.axis_sizes, names, axis_types=(AxisType.Auto,) * len(names))
     return jax.device_put(array, NamedSharding(mesh, sharding.spec))  # pyright: ignore[reportArgumentType]
 
 
