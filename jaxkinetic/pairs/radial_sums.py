@@ -244,6 +244,7 @@ def closes_over_tracers(weight: Callable[[Any, Array], Array], law: eqx.Module, 
 
 def _held(fn: Callable[..., Any], *args: Any) -> Any:
     """`fn(*args)` in memory: `once` where the platform is known to be the CPU."""
+    fn = jax.jit(fn)  # Traced once.
     shapes = jax.eval_shape(fn, *args)
 
     def nothing(*_: Any) -> Any:

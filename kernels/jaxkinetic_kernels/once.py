@@ -22,18 +22,18 @@ def once(fn: Callable[..., Any], *args: Any) -> Any:
 
     **Returns:** what `fn` returns; derivatives of every kind pass. Cost: a few microseconds besides that of `fn`.
     """
-
-    shapes = jax.eval_shape(fn, *args)
+    program = jax.jit(fn)  # Traced once for all that follows.
+    shapes = jax.eval_shape(program, *args)
     if sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) < SMALL:
         return fn(*args)
 
-    def conditional(*args: Any) -> Any:
-        def nothing(*_: Any) -> Any:
-            return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    def nothing(*_: Any) -> Any:
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
-        return jax.lax.cond(jax.lax.optimization_barrier(jnp.ones((), bool)), fn, nothing, *args)
-
-    return jax.lax.platform_dependent(*args, cpu=conditional, default=fn)
+    # Where it is a constant, XLA calls `fn` without a conditional.
+    true = jnp.ones((), bool)
+    hidden = jax.lax.platform_dependent(true, cpu=jax.lax.optimization_barrier, default=lambda true: true)
+    return jax.lax.cond(hidden, program, nothing, *args)
 
 
 def row_sums(values: jax.Array) -> jax.Array:

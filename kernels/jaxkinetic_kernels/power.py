@@ -28,7 +28,9 @@ def positive_power(x: jax.Array, exponent: jax.Array) -> jax.Array:
     """
     if math.prod(x.shape) < SMALL:
         return _general(x, exponent)
-    return jax.lax.platform_dependent(x, exponent, cpu=_either, default=_general)
+    # A constant elsewhere: XLA calls `_general` without a conditional.
+    simple = jax.lax.platform_dependent(exponent, cpu=_is_half_integer, default=lambda _: jnp.zeros((), bool))
+    return jax.lax.cond(simple, _half_integer, _general, x, exponent)
 
 
 def square_root(x: jax.Array) -> jax.Array:
@@ -37,10 +39,9 @@ def square_root(x: jax.Array) -> jax.Array:
     return jnp.where(zero, jnp.zeros_like(x), jnp.sqrt(jnp.where(zero, jnp.ones_like(x), x)))
 
 
-def _either(x: jax.Array, exponent: jax.Array) -> jax.Array:
+def _is_half_integer(exponent: jax.Array) -> jax.Array:
     twice = 2 * exponent
-    simple = (twice == jnp.round(twice)) & (twice >= -3) & (twice <= 1)
-    return jax.lax.cond(simple, _half_integer, _general, x, exponent)
+    return (twice == jnp.round(twice)) & (twice >= -3) & (twice <= 1)
 
 
 def _half_integer(x: jax.Array, exponent: jax.Array) -> jax.Array:
