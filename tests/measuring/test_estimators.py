@@ -296,7 +296,7 @@ def test_tiled_neighbours_equal_tree_neighbours():
     v = normal_particles(1003, 3).velocity
     alive = jnp.ones(1003, bool).at[::7].set(False)
     for k in (1, 5):
-        got = jax.jit(lambda v, a, k=k: kth_nearest(v, a, k, lanes=64, area=64 * 100))(v, alive)
+        got = jax.jit(lambda v, a, k=k: kth_nearest(v, a, k, lanes=64, area=64 * 100, depth=3))(v, alive)
         expected = _kth_neighbour(v, alive, k=k)
         np.testing.assert_array_equal(np.asarray(got)[np.asarray(alive)], expected[np.asarray(alive)])
 

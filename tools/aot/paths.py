@@ -101,6 +101,10 @@ def _entropy(num: int) -> tuple[Any, ...]:
     return lambda v: jk.diagnostics.kde_entropy(jk.Particles(v)), _velocities(num)
 
 
+def _neighbours(num: int) -> tuple[Any, ...]:
+    return lambda v: jk.diagnostics.knn_entropy(jk.Particles(v)), _velocities(num)
+
+
 def _hmf(num: int) -> tuple[Any, ...]:
     def run(x: Any, v: Any) -> Any:
         system = jk.vlasov.NBody(jk.vlasov.Cosine())
@@ -170,6 +174,7 @@ PATHS = [
     ),
     Path("HMF, N = 10^6", partial(_hmf, 10**6), STEPS, (16, 0), (20, 0)),
     Path("KDE entropy, N = 10^5", partial(_entropy, 10**5), 1, (700e3, 0), (8e3, 0)),
+    Path("entropy by neighbours, N = 10^5", partial(_neighbours, 10**5), 1, (30e3, 0), (8e3, 0)),
     Path(
         "MatrixSqrt, Maxwell, N = 10^6",
         partial(_run, jk.landau.MatrixSqrt(jk.landau.Maxwell()), jk.EulerMaruyama(), 10**6),
