@@ -29,7 +29,7 @@ def positive_power(x: jax.Array, exponent: jax.Array) -> jax.Array:
     if math.prod(x.shape) < SMALL:
         return _general(x, exponent)
     # A constant elsewhere: XLA calls `_general` without a conditional.
-    simple = jax.lax.platform_dependent(exponent, cpu=_is_half_integer, default=lambda _: jnp.zeros((), bool))
+    simple = jax.lax.platform_dependent(exponent, cpu=_is_half_integer, default=_unknown)
     return jax.lax.cond(simple, _half_integer, _general, x, exponent)
 
 
@@ -42,6 +42,10 @@ def square_root(x: jax.Array) -> jax.Array:
 def _is_half_integer(exponent: jax.Array) -> jax.Array:
     twice = 2 * exponent
     return (twice == jnp.round(twice)) & (twice >= -3) & (twice <= 1)
+
+
+def _unknown(_: jax.Array) -> jax.Array:
+    return jnp.zeros((), bool)
 
 
 def _half_integer(x: jax.Array, exponent: jax.Array) -> jax.Array:
