@@ -44,32 +44,33 @@ def symmetric_root(matrix: Float[Array, "*batch d d"]) -> Float[Array, "*batch d
 
 @jax.custom_jvp
 def _root(matrix: Array, eigen: _Eigen) -> Array:
-    values, vectors = eigen
-    if isinstance(values, tuple):
-        dim, parts = len(values), [(jnp.sqrt(value), column) for value, column in zip(values, vectors, strict=True)]
+    roots, vectors = eigen
+    if isinstance(roots, tuple):
+        dim, parts = len(roots), list(zip(roots, vectors, strict=True))
         root = {(i, j): sum(s * x[i] * x[j] for s, x in parts) for i in range(dim) for j in range(i + 1)}
         rows = [[root[max(i, j), min(i, j)] for j in range(dim)] for i in range(dim)]
         return jnp.stack([jnp.stack(row, axis=-1) for row in rows], axis=-2)
-    return _product(vectors * jnp.sqrt(values)[..., None, :], jnp.swapaxes(vectors, -1, -2))
+    return _product(vectors * roots[..., None, :], jnp.swapaxes(vectors, -1, -2))
 
 
 def _eigen(matrix: Array) -> _Eigen:
-    """Eigenvalues and eigenvectors: arrays as of `eigh`, in d = 2 and 3 a tuple of values and one of columns."""
+    """Roots of the eigenvalues, and eigenvectors: arrays as of `eigh`, in d = 2 and 3 a tuple of roots and one of columns."""
     if matrix.shape[-1] in _CLOSED:
-        return _positive(*_jacobi(matrix))
+        values, columns, scale = _jacobi(matrix)
+        return tuple(jnp.sqrt(value) * scale for value in _positive(values)), columns
     values, vectors = jnp.linalg.eigh(matrix)
     floor = matrix.shape[-1] * jnp.finfo(matrix.dtype).eps * values[..., -1:]
-    return jnp.where(values > floor, values, jnp.zeros((), values.dtype)), vectors
+    return jnp.sqrt(jnp.where(values > floor, values, jnp.zeros((), values.dtype))), vectors
 
 
-def _positive(values: tuple[Array, ...], columns: tuple[Any, ...]) -> _Eigen:
+def _positive(values: tuple[Array, ...]) -> tuple[Array, ...]:
     """The eigenvalues above the floor, 0 for the others; NaN stays."""
     floor = len(values) * jnp.finfo(values[0].dtype).eps * reduce(jnp.maximum, values)
-    return tuple(jnp.where(value <= floor, jnp.zeros_like(value), value) for value in values), columns
+    return tuple(jnp.where(value <= floor, jnp.zeros_like(value), value) for value in values)
 
 
-def _jacobi(matrix: Array) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """Eigenvalues, in any order, and eigenvectors of symmetric (..., d, d), d = 2 or 3, by Jacobi's rotations.
+def _jacobi(matrix: Array) -> tuple[tuple[Array, ...], tuple[Any, ...], Array]:
+    """Eigenvalues of A / s^2, in any order, eigenvectors, and s, of symmetric A (..., d, d), d = 2 or 3, by Jacobi's rotations.
 
     Error: a few eps of the largest eigenvalue, also for repeated, close and zero eigenvalues (Golub and Van Loan, Matrix
     Computations, section 8.5). Elementwise over the batch: one kernel, where an accelerator's library takes 4 kB a matrix and
@@ -78,11 +79,10 @@ def _jacobi(matrix: Array) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
     """
     dim = matrix.shape[-1]
     places = [(i, i) for i in range(dim)] + ([(0, 1)] if dim == 2 else [(0, 1), (1, 2), (2, 0)])
-    entries = [(matrix[..., i, j] + matrix[..., j, i]) / 2 for i, j in places]
-    # Scaled, so that no square overflows.
-    largest = reduce(jnp.maximum, [jnp.abs(x) for x in entries])
+    # Scaled before sums and squares: neither overflows.
+    largest = reduce(jnp.maximum, [jnp.abs(matrix[..., i, j]) for i in range(dim) for j in range(dim)])
     scale = jnp.where(largest == 0, jnp.ones_like(largest), largest)
-    scaled = [x / scale for x in entries]
+    scaled = [(matrix[..., i, j] / scale + matrix[..., j, i] / scale) / 2 for i, j in places]
     diagonal, off = tuple(scaled[:dim]), tuple(scaled[dim:])
     one, nought = jnp.ones_like(diagonal[0]), jnp.zeros_like(diagonal[0])
     columns = tuple(tuple(one if i == k else nought for i in range(dim)) for k in range(dim))
@@ -95,7 +95,7 @@ def _jacobi(matrix: Array) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
         diagonal, _, columns = jax.lax.platform_dependent(
             state, cpu=partial(_looped, count=count), default=partial(_unrolled, count=count)
         )
-    return tuple(value * scale for value in diagonal), columns
+    return diagonal, columns, jnp.sqrt(scale)
 
 
 def _looped(state: _Jacobi, count: int) -> _Jacobi:
@@ -139,10 +139,9 @@ def _rotated(state: _Jacobi) -> _Jacobi:
 @_root.defjvp
 def _root_jvp(primals: tuple[Array, _Eigen], tangents: tuple[Array, _Eigen]) -> tuple[Array, Array]:
     root = _root(*primals)
-    values, vectors = primals[1]
-    if isinstance(values, tuple):
-        values, vectors = jnp.stack(values, axis=-1), jnp.stack([jnp.stack(x, axis=-1) for x in vectors], axis=-1)
-    s = jnp.sqrt(values)
+    s, vectors = primals[1]
+    if isinstance(s, tuple):
+        s, vectors = jnp.stack(s, axis=-1), jnp.stack([jnp.stack(x, axis=-1) for x in vectors], axis=-1)
     sums = s[..., :, None] + s[..., None, :]
     inverse = jnp.where(sums > 0, 1 / jnp.where(sums > 0, sums, jnp.ones((), s.dtype)), jnp.zeros((), s.dtype))
 

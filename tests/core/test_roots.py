@@ -50,6 +50,16 @@ def test_root_keeps_nan():
     assert np.isnan(root[2]).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_root_of_the_largest_numbers(dim, dtype):
+    """Entries whose sum, and an eigenvalue, overflow; the root does not. Catches a sum before the scaling, which gives NaN,
+    and an eigenvalue in the units of the matrix, which gives 0."""
+    largest = 0.9 * float(np.finfo(dtype).max)
+    root = symmetric_root(jnp.full((dim, dim), largest, dtype))
+    np.testing.assert_allclose(root, np.sqrt(largest / dim), rtol=10 * np.finfo(dtype).eps)
+
+
 def test_rotations_on_accelerators():
     """The rotations that accelerators unroll are those of the loop on the CPU. Catches columns that change places."""
     rng = np.random.default_rng(0)
