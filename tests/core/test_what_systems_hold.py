@@ -63,6 +63,15 @@ def holding(value):
     return gamma
 
 
+def radial(value):
+    """`holding` for an interaction."""
+
+    def psi(r2):
+        return jnp.exp(-r2) if value is not None else r2
+
+    return psi
+
+
 def remembering(a):
     @functools.lru_cache
     def strength():
