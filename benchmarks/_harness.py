@@ -122,7 +122,7 @@ def run(entries: Sequence[Entry], chosen: argparse.Namespace) -> list[Result]:
 
 def table(results: Sequence[Result]) -> str:
     """Rates, and beside a competitor the share of its rate that ours reaches at the same size."""
-    from jaxkinetic.experiments._table import table
+    from jaxkinetic.experiments._harness.table import table
 
     best = {(r.name, r.size): r.best for r in results}
     rows = []
@@ -155,7 +155,7 @@ def write_rows(rows: Sequence[dict[str, Any]], chosen: argparse.Namespace, metho
 
 def provenance(cores: int) -> dict[str, Any]:
     """Where and when a result was measured: what every JSON begins with."""
-    from jaxkinetic.experiments._output import commit, device
+    from jaxkinetic.experiments._harness.output import commit, device
 
     versions = {"python": platform.python_version()}
     for package in ("jax", "jaxlib", "jax-cuda13-plugin", "jax-cuda12-plugin", "numba", "pykeops"):

@@ -9,82 +9,71 @@ import typing as _typing
 from importlib import metadata as _metadata
 
 if _typing.TYPE_CHECKING:
-    from . import boltzmann as boltzmann
-    from . import diagnostics as diagnostics
-    from . import initial as initial
-    from . import landau as landau
-    from . import pairs as pairs
-    from . import plotting as plotting
-    from . import random as random
-    from . import spectral as spectral
-    from . import vlasov as vlasov
-    from ._adjoint import Checkpointed as Checkpointed
-    from ._adjoint import Direct as Direct
-    from ._adjoint import Reversible as Reversible
-    from ._checkpoint import Checkpoint as Checkpoint
-    from ._checkpoint import load_checkpoint as load_checkpoint
-    from ._checkpoint import save_checkpoint as save_checkpoint
-    from ._ensemble import ensemble as ensemble
-    from ._iterate import iterate as iterate
-    from ._iterate import read_chunks as read_chunks
-    from ._reductions import AbstractReduction as AbstractReduction
-    from ._reductions import MeanVar as MeanVar
-    from ._reductions import Moments as Moments
-    from ._save import Context as Context
-    from ._save import Contextual as Contextual
-    from ._save import Save as Save
-    from ._simulate import simulate as simulate
-    from ._solution import Result as Result
-    from ._solution import SimulationError as SimulationError
-    from ._solution import Solution as Solution
-    from ._system import AbstractDiffusion as AbstractDiffusion
-    from ._system import AbstractField as AbstractField
-    from ._system import AbstractPairFlow as AbstractPairFlow
-    from ._system import AbstractPairJump as AbstractPairJump
-    from ._system import AbstractScheme as AbstractScheme
-    from ._system import AbstractSplit as AbstractSplit
-    from ._system import AbstractSystem as AbstractSystem
-    from ._system import Count as Count
-    from ._system import Fault as Fault
-    from ._system import Max as Max
-    from ._system import Sum as Sum
-    from .fitting import DecayFit as DecayFit
-    from .fitting import decay_window as decay_window
-    from .fitting import fit_decay as fit_decay
-    from .oscillation import OscillationFit as OscillationFit
-    from .oscillation import fit_oscillation as fit_oscillation
-    from .schemes import EulerMaruyama as EulerMaruyama
-    from .schemes import Leapfrog as Leapfrog
-    from .schemes import Strang as Strang
-    from .schemes import Yoshida as Yoshida
-    from .states import Axis as Axis
-    from .states import Density as Density
-    from .states import Grid as Grid
-    from .states import Particles as Particles
-    from .states import Wave as Wave
+    from . import (
+        boltzmann as boltzmann,
+        diagnostics as diagnostics,
+        initial as initial,
+        landau as landau,
+        pairs as pairs,
+        plotting as plotting,
+        random as random,
+        spectral as spectral,
+        vlasov as vlasov,
+    )
+    from ._core.adjoint import Checkpointed as Checkpointed, Direct as Direct
+    from ._core.checkpoint import (
+        Checkpoint as Checkpoint,
+        load_checkpoint as load_checkpoint,
+        save_checkpoint as save_checkpoint,
+    )
+    from ._core.ensemble import ensemble as ensemble
+    from ._core.iterate import iterate as iterate, read_chunks as read_chunks
+    from ._core.reductions import AbstractReduction as AbstractReduction, MeanVar as MeanVar, Moments as Moments
+    from ._core.reversible import Reversible as Reversible
+    from ._core.save import Context as Context, Contextual as Contextual, Save as Save
+    from ._core.simulate import simulate as simulate
+    from ._core.solution import Result as Result, SimulationError as SimulationError, Solution as Solution
+    from ._core.system import (
+        AbstractDiffusion as AbstractDiffusion,
+        AbstractField as AbstractField,
+        AbstractPairFlow as AbstractPairFlow,
+        AbstractPairJump as AbstractPairJump,
+        AbstractScheme as AbstractScheme,
+        AbstractSplit as AbstractSplit,
+        AbstractSystem as AbstractSystem,
+    )
+    from ._core.totals import Count as Count, Fault as Fault, Max as Max, Sum as Sum
+    from .fitting.decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
+    from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
+    from .schemes import EulerMaruyama as EulerMaruyama, Leapfrog as Leapfrog, Strang as Strang, Yoshida as Yoshida
+    from .states import Axis as Axis, Density as Density, Grid as Grid, Particles as Particles, Wave as Wave
 
 _ROOMS = ("boltzmann", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "vlasov")
+# Modules whose names are in the package itself.
+_MODULES = ("fitting", "oscillation", "schemes", "states")
 _NAMES = {
-    "_adjoint": ("Checkpointed", "Direct", "Reversible"),
-    "_checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
-    "_ensemble": ("ensemble",),
-    "_iterate": ("iterate", "read_chunks"),
-    "_reductions": ("AbstractReduction", "MeanVar", "Moments"),
-    "_save": ("Context", "Contextual", "Save"),
-    "_simulate": ("simulate",),
-    "_solution": ("Result", "SimulationError", "Solution"),
-    "_system": (
+    "_core.adjoint": ("Checkpointed", "Direct"),
+    "_core.checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
+    "_core.ensemble": ("ensemble",),
+    "_core.iterate": ("iterate", "read_chunks"),
+    "_core.reductions": ("AbstractReduction", "MeanVar", "Moments"),
+    "_core.reversible": ("Reversible",),
+    "_core.save": ("Context", "Contextual", "Save"),
+    "_core.simulate": ("simulate",),
+    "_core.solution": ("Result", "SimulationError", "Solution"),
+    "_core.system": (
         "AbstractDiffusion", "AbstractField", "AbstractPairFlow", "AbstractPairJump", "AbstractScheme", "AbstractSplit",
-        "AbstractSystem", "Count", "Fault", "Max", "Sum",
+        "AbstractSystem",
     ),
-    "fitting": ("DecayFit", "decay_window", "fit_decay"),
-    "oscillation": ("OscillationFit", "fit_oscillation"),
+    "_core.totals": ("Count", "Fault", "Max", "Sum"),
+    "fitting.decay": ("DecayFit", "decay_window", "fit_decay"),
+    "fitting.oscillation": ("OscillationFit", "fit_oscillation"),
     "schemes": ("EulerMaruyama", "Leapfrog", "Strang", "Yoshida"),
     "states": ("Axis", "Density", "Grid", "Particles", "Wave"),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}
 # Modules that look schemes up, for an error message or in a file: all schemes must be imported before.
-_WITH_SCHEMES = ("_simulate", "_ensemble", "_iterate", "_checkpoint")
+_WITH_SCHEMES = ("_core.simulate", "_core.ensemble", "_core.iterate", "_core.checkpoint")
 # A file names the classes of its system too, and loading it imports nothing.
 _WITH_SYSTEMS = ("load_checkpoint",)
 
@@ -97,7 +86,7 @@ except _metadata.PackageNotFoundError:  # a bare checkout on the path
 
 
 def __getattr__(name: str) -> _typing.Any:
-    if name in _ROOMS or (name in _NAMES and not name.startswith("_")):
+    if name in _ROOMS or name in _MODULES:
         return _importlib.import_module(f".{name}", __name__)
     if name not in _ROOM_OF:
         # With the name and the module, Python adds "Did you mean: ...?".

@@ -1,6 +1,6 @@
 """`python -m jaxkinetic` is `jaxkinetic`."""
 
-from ._signals import leave_on_signals
+from ._io.signals import leave_on_signals
 
 
 def main() -> int:

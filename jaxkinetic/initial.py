@@ -12,19 +12,19 @@ from jaxtyping import Array, ArrayLike, Float, Integer, Real
 
 from jaxkinetic_kernels import wrap
 
-from ._checks import (
+from ._util.checks import (
     NONNEGATIVE,
     Range,
+    argument_error,
     check_integer,
     check_scalar,
     describe,
     is_traced,
     known_as,
-    refuse,
     scalar_or_nan,
 )
-from ._inputs import check_key, known_numbers
-from ._types import Key, RealScalarLike
+from ._util.numpy_checks import check_key, known_numbers
+from ._util.types import Key, RealScalarLike
 from .states import Particles
 
 __all__ = ["bimaxwellian", "bkw", "maxwellian", "rosenbluth", "torus_mode"]
@@ -57,7 +57,7 @@ def maxwellian(
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     temperature = scalar_or_nan("temperature", temperature, nonnegative=True)
     if jnp.shape(mean) not in ((), (dim,)):
-        raise refuse("mean", f"be a scalar or of shape ({dim},)", f"is {describe(mean)}", "reshape it")
+        raise argument_error("mean", f"be a scalar or of shape ({dim},)", f"is {describe(mean)}", "reshape it")
     if not is_traced(mean):
         known_numbers("mean", mean)
     spread, centre = known_as(dtype, temperature, mean)
@@ -86,7 +86,7 @@ def bimaxwellian(
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     if dim < 2:
-        raise refuse("dim", "be at least 2: there are two temperatures", f"is {dim}", "use `maxwellian`")
+        raise argument_error("dim", "be at least 2: there are two temperatures", f"is {dim}", "use `maxwellian`")
     perpendicular = scalar_or_nan("perpendicular", perpendicular, nonnegative=True)
     parallel = scalar_or_nan("parallel", parallel, nonnegative=True)
     return Particles(_bimaxwellian(key, *known_as(dtype, perpendicular, parallel), (num_particles, dim)))
@@ -146,7 +146,7 @@ def rosenbluth(
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("sharpness", sharpness, positive=True)
     if is_traced(sharpness):
-        raise refuse("sharpness", "be known while tracing", "is traced", "pass a float")
+        raise argument_error("sharpness", "be known while tracing", "is traced", "pass a float")
     temperature = scalar_or_nan("temperature", temperature, nonnegative=True)
     width = 1 / np.sqrt(2 * float(sharpness))
     radius = np.linspace(max(0.0, 1 - 9 * width), 1 + 9 * width, _GRID)
@@ -189,7 +189,7 @@ def torus_mode(
     """
     wavevector = np.asarray(mode)
     if wavevector.ndim != 1 or not np.issubdtype(wavevector.dtype, np.integer) or not wavevector.any():
-        raise refuse("mode", "be a vector of integers, not all 0", f"is {describe(mode)}", "pass [1, 0], say")
+        raise argument_error("mode", "be a vector of integers, not all 0", f"is {describe(mode)}", "pass [1, 0], say")
     num_particles, dim, dtype = sizes(key, num_particles, wavevector.size, dtype)
     amplitude = scalar_or_nan("amplitude", amplitude, within=AMPLITUDE)
     phase = scalar_or_nan("phase", phase)
@@ -239,9 +239,11 @@ def floating(dtype: DTypeLike | None) -> jnp.dtype:
     try:
         dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     except TypeError:
-        raise refuse("dtype", "be a real floating dtype", f"is {dtype!r}", "pass jnp.float32 or jnp.float64") from None
+        raise argument_error(
+            "dtype", "be a real floating dtype", f"is {dtype!r}", "pass jnp.float32 or jnp.float64"
+        ) from None
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise refuse("dtype", "be a real floating dtype", f"is {dtype}", "pass jnp.float32 or jnp.float64")
+        raise argument_error("dtype", "be a real floating dtype", f"is {dtype}", "pass jnp.float32 or jnp.float64")
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:
-        raise refuse("dtype", "be one that JAX may use", f"is {dtype}", "set jax_enable_x64 first")
+        raise argument_error("dtype", "be one that JAX may use", f"is {dtype}", "set jax_enable_x64 first")
     return dtype

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._checks import check_bool
+from ._util.checks import check_bool
 
 if TYPE_CHECKING:
     # For annotations only: importing matplotlib takes .3 s.

@@ -14,8 +14,8 @@ from jaxtyping import Array, ArrayLike, Bool, Real, UInt32
 
 import jaxkinetic_kernels as _kernels
 
-from ._checks import check_integer, describe, is_traced, refuse
-from ._guard import undifferentiated
+from ._util.checks import argument_error, check_integer, describe, is_traced
+from ._util.gradients import forbid_gradient
 
 __all__ = [
     "bernoulli", "fold_in", "normals", "pair_normals", "pair_words", "particle_normals", "philox_4x32", "uniform",
@@ -41,11 +41,13 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
     except (TypeError, ValueError):
         p, real = jnp.zeros(()), False
     if not real:
-        raise refuse("probability", "be a real number", f"is {describe(probability)}", "pass a number from 0 to 1")
+        raise argument_error(
+            "probability", "be a real number", f"is {describe(probability)}", "pass a number from 0 to 1"
+        )
     if not is_traced(probability) and not np.all((np.asarray(probability) >= 0) & (np.asarray(probability) <= 1)):
-        raise refuse("probability", "lie in [0, 1]", f"is {describe(probability)}", "correct it")
+        raise argument_error("probability", "lie in [0, 1]", f"is {describe(probability)}", "correct it")
     p = p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.result_type(float))
-    p = undifferentiated(
+    p = forbid_gradient(
         "The outcome of `jk.random.bernoulli` depends on a parameter through its probability, and the derivative at fixed "
         "noise misses that; differentiate in another parameter, or use finite differences of averages over many runs.",
         p,
@@ -57,7 +59,7 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
 def fold_in(key: Array, *data: Any, **tag: Any) -> Array:
     _check_key(key)
     if len(data) > 3:
-        raise refuse("data", "be at most three numbers", f"are {len(data)}", "fold in twice")
+        raise argument_error("data", "be at most three numbers", f"are {len(data)}", "fold in twice")
     for number in data:
         _check_number("data", number)
     return _kernels.fold_in(key, *data, **tag)
@@ -73,7 +75,7 @@ def uniform(word: Array, dtype: Any) -> Array:
 def normals(words: Sequence[Array], dtype: Any) -> tuple[Array, ...]:
     if not isinstance(words, (tuple, list)) or len(words) % 2:
         was = f"holds {len(words)}" if isinstance(words, (tuple, list)) else f"is {describe(words)}"
-        raise refuse("words", "be an even number of uint32 arrays", was, "pass a tuple")
+        raise argument_error("words", "be an even number of uint32 arrays", was, "pass a tuple")
     for word in words:
         _check_words("words", word)
     return _kernels.normals(words, _floating(dtype))
@@ -107,7 +109,7 @@ def philox_4x32(counter: Sequence[Array], key: Array | Sequence[Array]) -> tuple
         except TypeError:
             fits = False
         if not fits:
-            raise refuse(name, f"hold {num} uint32 words", f"is {describe(words)}", "pass a tuple of them")
+            raise argument_error(name, f"hold {num} uint32 words", f"is {describe(words)}", "pass a tuple of them")
         for i in range(num):
             _check_number(name, words[i], scalar=False)
     return _kernels.philox_4x32(counter, key)
@@ -119,13 +121,13 @@ def _check_pair(key: Any, ident_i: Any, ident_j: Any, count: Any, stream: Any) -
     _check_words("ident", ident_j)
     _check_number("stream", stream)
     if not is_traced(stream) and int(stream) >= 1 << 16:
-        raise refuse("stream", "be below 2^16", f"is {int(stream)}", "fold the rest into the key")
+        raise argument_error("stream", "be below 2^16", f"is {int(stream)}", "fold the rest into the key")
     return check_integer("count", count, minimum=1)
 
 
 def _check_key(key: Any) -> None:
     if getattr(key, "dtype", None) != jnp.uint32 or getattr(key, "shape", None) != (2,):
-        raise refuse(
+        raise argument_error(
             "key", "be two uint32 words", f"is {describe(key)}",
             "pass what a step is given, or jax.random.bits(key, (2,), jnp.uint32)",
         )  # fmt: skip
@@ -133,7 +135,7 @@ def _check_key(key: Any) -> None:
 
 def _check_words(argument: str, word: Any) -> None:
     if getattr(word, "dtype", None) != jnp.uint32:
-        raise refuse(argument, "have dtype uint32", f"is {describe(word)}", "pass a jnp.uint32 array")
+        raise argument_error(argument, "have dtype uint32", f"is {describe(word)}", "pass a jnp.uint32 array")
 
 
 def _check_number(argument: str, number: Any, *, scalar: bool = True) -> None:
@@ -146,7 +148,9 @@ def _check_number(argument: str, number: Any, *, scalar: bool = True) -> None:
         known = jnp.issubdtype(dtype, jnp.integer) and not is_traced(number)
         fits &= known and bool(np.all((np.asarray(number) >= 0) & (np.asarray(number) < 1 << 32)))
     if not fits:
-        raise refuse(argument, "hold whole numbers from 0 to 2^32 - 1", f"is {describe(number)}", "pass uint32 numbers")
+        raise argument_error(
+            argument, "hold whole numbers from 0 to 2^32 - 1", f"is {describe(number)}", "pass uint32 numbers"
+        )
 
 
 def _floating(dtype: Any) -> Any:
@@ -155,5 +159,5 @@ def _floating(dtype: Any) -> Any:
     except TypeError:
         fits = False
     if not fits:
-        raise refuse("dtype", "be float32 or float64", f"is {dtype!r}", "pass the dtype of the state")
+        raise argument_error("dtype", "be float32 or float64", f"is {dtype!r}", "pass the dtype of the state")
     return dtype

@@ -8,9 +8,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ._checks import describe, refuse
-from ._system import AbstractDiffusion, AbstractScheme, AbstractSplit, Flows, Max
-from ._types import Array, PyTree, RealScalar, State, Words
+from ._core.system import AbstractDiffusion, AbstractScheme, AbstractSplit, SplitPlan
+from ._core.totals import Max
+from ._util.checks import argument_error, describe
+from ._util.types import Array, PyTree, RealScalar, State, Words
 from .states import Particles
 
 __all__ = ["EulerMaruyama", "Leapfrog", "Strang", "Yoshida"]
@@ -91,33 +92,51 @@ class _Composition(AbstractScheme):
 
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
         part, share = self._sequence(len(system.flows))[0], self._weights[0] / 2
-        flows = system.prepared(state, dt, frozenset({(part, share)}))
-        return flows.move(part, share, jnp.zeros_like(dt), flows.enter(state))[0], (system, dt)
+        plan = system.plan(state, dt, frozenset({(part, share)}))
+        return plan.move(part, share, jnp.zeros_like(dt), plan.enter(state))[0], (system, dt)
 
     def view(self, carry: PyTree, aux: PyTree) -> State:
         system, dt = aux
         part, share = self._sequence(len(system.flows))[0], self._weights[0] / 2
-        flows = system.prepared(carry, dt, frozenset({(part, share)}))
-        return flows.leave(flows.move(part, -share, jnp.zeros_like(dt), carry)[0])
+        plan = system.plan(carry, dt, frozenset({(part, share)}))
+        return plan.leave(plan.move(part, -share, jnp.zeros_like(dt), carry)[0])
 
-    def prepare(self, system: AbstractSplit, carry: PyTree, dt: RealScalar) -> Flows:
-        return system.prepared(carry, dt, frozenset(self._moves(len(system.flows))))
+    def plan(self, system: AbstractSplit, carry: PyTree, dt: RealScalar) -> SplitPlan:
+        return system.plan(carry, dt, frozenset(self._moves(len(system.flows))))
 
     def step(
-        self, key: Words, system: Flows, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+        self,
+        key: Words,
+        system: AbstractSplit,
+        t: RealScalar,
+        dt: RealScalar,
+        carry: PyTree,
+        aux: PyTree,
+        *,
+        plan: SplitPlan | None = None,
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        plan = self.plan(system, carry, dt) if plan is None else plan
         info: dict[str, Any] = {}
-        for part, share in self._moves(len(system.system.flows)):
-            carry, found = system.move(part, share, t, carry)
+        for part, share in self._moves(len(system.flows)):
+            carry, found = plan.move(part, share, t, carry)
             info |= {name: info[name].merge(entry) if name in info else entry for name, entry in found.items()}
-        return carry, aux, system.finished(info)
+        return carry, aux, plan.finished(info)
 
     def reverse(
-        self, key: Words, system: Flows, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+        self,
+        key: Words,
+        system: AbstractSplit,
+        t: RealScalar,
+        dt: RealScalar,
+        carry: PyTree,
+        aux: PyTree,
+        *,
+        plan: SplitPlan | None = None,
     ) -> tuple[PyTree, PyTree]:
         """The carry before the step at time t."""
-        for part, share in reversed(self._moves(len(system.system.flows))):
-            carry = system.move(part, -share, t, carry)[0]
+        plan = self.plan(system, carry, dt) if plan is None else plan
+        for part, share in reversed(self._moves(len(system.flows))):
+            carry = plan.move(part, -share, t, carry)[0]
         return carry, aux
 
     def _sequence(self, num: int) -> list[int]:
@@ -217,4 +236,4 @@ _WEIGHTS = {
 def _check_order(order: Any, known: tuple[int, ...]) -> None:
     if not isinstance(order, int) or order not in known:
         choices = " or ".join(map(str, known))
-        raise refuse("order", f"be {choices}", f"is {describe(order)}", "choose one")
+        raise argument_error("order", f"be {choices}", f"is {describe(order)}", "choose one")

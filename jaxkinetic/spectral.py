@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact, Shaped
 
 from jaxkinetic_kernels import cos_sin
-from jaxkinetic_kernels.once import once
+from jaxkinetic_kernels.fusion import once
 
-from ._checks import check_bool, check_integer, describe, refuse
-from ._types import RealScalar
+from ._util.checks import argument_error, check_bool, check_integer, describe
+from ._util.types import RealScalar
 from .states import Axis
 
 __all__ = [
@@ -29,7 +29,7 @@ def __dir__() -> list[str]:
 
 def _check_axis(axis: Any) -> None:
     if not isinstance(axis, Axis):
-        raise refuse("axis", "be an Axis", f"is {describe(axis)}", "pass jk.Axis(0.0, 1.0, 64), say")
+        raise argument_error("axis", "be an Axis", f"is {describe(axis)}", "pass jk.Axis(0.0, 1.0, 64), say")
 
 
 def unit_wavenumber(axis: Axis) -> RealScalar:
@@ -128,7 +128,9 @@ def along(x: Shaped[Array, " num"], axis: int, ndim: int) -> Shaped[Array, "..."
 def tail(f: Inexact[Array, "*grid"], axis: int) -> RealScalar:
     """The share of the square norm that lies in the upper third of the wavenumbers of one axis: 0 for resolved data."""
     if not eqx.is_array(f) or not -f.ndim <= check_integer("axis", axis, minimum=-np.ndim(f)) < f.ndim:
-        raise refuse("f", "be an array that has the axis", f"is {describe(f)}, axis {axis}", "pass values on a grid")
+        raise argument_error(
+            "f", "be an array that has the axis", f"is {describe(f)}, axis {axis}", "pass values on a grid"
+        )
     hat = jnp.fft.fft(f, axis=axis)
     num = f.shape[axis]
     high = jnp.asarray([3 * min(j, num - j) > num for j in range(num)])

@@ -11,27 +11,27 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Shaped, UInt32
 
-from ._batches import in_blocks
-from ._checks import (
+from ._util.checks import (
     FINITE,
     POSITIVE,
     Range,
+    argument_error,
     as_array,
     cast_floating,
     check_bool,
     check_integer,
     check_scalar,
+    concrete_array,
     describe,
     is_traced,
     kind,
-    known_array,
     real_array,
-    refuse,
     require,
 )
-from ._printing import Printed, summary
-from ._sums import count_true
-from ._types import RealScalar, RealScalarLike
+from ._util.fft_blocks import in_blocks
+from ._util.printing import Printed, summary
+from ._util.sums import count_true
+from ._util.types import RealScalar, RealScalarLike
 
 __all__ = [
     "Axis", "Density", "Grid", "Particles", "Wave", "check_alive", "check_particles", "square_modulus",
@@ -82,13 +82,13 @@ class Particles(Printed):
         self.velocity = real_array("velocity", velocity, "N d")
         num = self.velocity.shape[0]
         if num > 2**31:
-            raise refuse(
+            raise argument_error(
                 "velocity", "hold at most 2^31 particles: identities are uint32, places int32", f"holds {num}",
                 "split the system",
             )  # fmt: skip
         self.position = None if position is None else real_array("position", position, "N d")
         if self.position is not None and self.position.shape != self.velocity.shape:
-            raise refuse(
+            raise argument_error(
                 "position", f"have the shape of `velocity`, {self.velocity.shape}", f"has shape {self.position.shape}",
                 "pass one position a particle",
             )  # fmt: skip
@@ -100,13 +100,13 @@ class Particles(Printed):
         self.ident = as_array("ident", idents, f"be an array of {num} integers, uint32", "pass one for each particle")
         for name, array, dtype in (("alive", self.alive, jnp.bool_), ("ident", self.ident, jnp.uint32)):
             if array.shape != (num,) or array.dtype != dtype:
-                raise refuse(
+                raise argument_error(
                     name, f"be an array of shape ({num},) and dtype {jnp.dtype(dtype)}",
                     f"has shape {array.shape} and dtype {array.dtype}", "convert it",
                 )  # fmt: skip
 
         if ident is not None and not is_traced(ident) and np.unique(np.asarray(ident)).size < num:
-            raise refuse("ident", "name every particle once", "holds duplicates", "pass distinct numbers")
+            raise argument_error("ident", "name every particle once", "holds duplicates", "pass distinct numbers")
 
     @property
     def num_slots(self) -> int:
@@ -131,7 +131,7 @@ class Particles(Printed):
         """The average of `values` (N, ...) over the particles that are alive. **Raises:** `ValueError` for another shape."""
         values = as_array("values", values, "be an array (N, ...)", "pass one row a particle")
         if values.shape[: self.alive.ndim] != self.alive.shape:
-            raise refuse(
+            raise argument_error(
                 "values", f"have {self.num_slots} rows, one a particle", f"has shape {values.shape}", "pass (N, ...)"
             )
         alive = self.alive.reshape(-1, *[1] * (values.ndim - 1))
@@ -150,14 +150,16 @@ class Particles(Printed):
 def check_particles(state: Any, least: int) -> None:
     """**Raises:** `ValueError` unless `state` is `Particles` of one run, with room for `least` of them."""
     if not isinstance(state, Particles):
-        raise refuse("state", "be Particles", f"is {kind(state)}", "pass jk.Particles(velocity)")
+        raise argument_error("state", "be Particles", f"is {kind(state)}", "pass jk.Particles(velocity)")
     if state.velocity.ndim != 2:
-        raise refuse(
+        raise argument_error(
             "state.velocity", "have shape (N, d)", f"has shape {state.velocity.shape}", "use `jax.vmap` over replicas"
         )
     if state.num_slots < least:
         plural = "" if least == 1 else "s"
-        raise refuse("state", f"hold at least {least} particle{plural}", f"holds {state.num_slots}", "add particles")
+        raise argument_error(
+            "state", f"hold at least {least} particle{plural}", f"holds {state.num_slots}", "add particles"
+        )
 
 
 def check_alive(state: Particles, least: int) -> None:
@@ -169,7 +171,7 @@ def check_alive(state: Particles, least: int) -> None:
         return
     alive = int(np.sum(np.asarray(state.alive)))
     if alive < least:
-        raise refuse("state", f"hold {what} alive", f"holds {alive or 'none'}", "revive some")
+        raise argument_error("state", f"hold {what} alive", f"holds {alive or 'none'}", "revive some")
 
 
 class Axis(Printed):
@@ -187,10 +189,10 @@ class Axis(Printed):
         check_scalar("length", length, positive=True)
         self.num = check_integer("num", num, minimum=4)
         if self.num % 2:
-            raise refuse("num", "be even", f"is {num}", "add a point")
+            raise argument_error("num", "be even", f"is {num}", "add a point")
         self.start, self.length, self.periodic = (
-            known_array(start),
-            known_array(length),
+            concrete_array(start),
+            concrete_array(length),
             check_bool("periodic", periodic),
         )
 
@@ -211,9 +213,11 @@ class Grid(Printed):
     def __init__(self, *axes: Axis):
         for axis in axes:
             if not isinstance(axis, Axis):
-                raise refuse("axes", "be Axis objects", f"hold {describe(axis)}", "pass jk.Axis(0.0, 1.0, 64), say")
+                raise argument_error(
+                    "axes", "be Axis objects", f"hold {describe(axis)}", "pass jk.Axis(0.0, 1.0, 64), say"
+                )
         if not axes:
-            raise refuse("axes", "hold at least one Axis", "hold none", "pass some")
+            raise argument_error("axes", "hold at least one Axis", "hold none", "pass some")
         self.axes = tuple(axes)
 
     @property
@@ -247,7 +251,7 @@ class Density(Printed):
     def __init__(self, f: ArrayLike, grid: Grid):
         self.f = _array("f", f)
         if not jnp.issubdtype(self.f.dtype, jnp.floating) or jnp.finfo(self.f.dtype).bits < 32:
-            raise refuse("f", "be real, of 32 or 64 bits", f"has dtype {self.f.dtype}", "pass a floating array")
+            raise argument_error("f", "be real, of 32 or 64 bits", f"has dtype {self.f.dtype}", "pass a floating array")
         _fits("f", self.f, grid)
         self.grid = cast_floating(grid, self.f.dtype)
 
@@ -280,16 +284,20 @@ class Wave(Printed):
     def __init__(self, alpha: ArrayLike, grid: Grid, picture: str = "velocity", num_particles: int = 1):
         alpha = _array("alpha", alpha)
         if not jnp.issubdtype(alpha.dtype, jnp.inexact) or jnp.finfo(alpha.dtype).bits < 32:
-            raise refuse("alpha", "be complex or floating, of 32 or 64 bits", f"has dtype {alpha.dtype}", "cast it")
+            raise argument_error(
+                "alpha", "be complex or floating, of 32 or 64 bits", f"has dtype {alpha.dtype}", "cast it"
+            )
         self.alpha = alpha if jnp.iscomplexobj(alpha) else jax.lax.complex(alpha, jnp.zeros_like(alpha))
         self.picture = picture
         _check_picture(picture)
         _fits("alpha", self.alpha, grid)
         if len(grid.axes) % 2:
-            raise refuse("grid", "have as many axes of velocity as of position", f"has {len(grid.axes)}", "add one")
+            raise argument_error(
+                "grid", "have as many axes of velocity as of position", f"has {len(grid.axes)}", "add one"
+            )
         self.num_particles = check_integer("num_particles", num_particles, minimum=1)
         if num_particles not in (1, grid.half):
-            raise refuse(
+            raise argument_error(
                 "num_particles", f"be 1 or {grid.half}, the axes of position", f"is {num_particles}", "change the grid"
             )
         self.grid = cast_floating(grid, self.alpha.real.dtype)
@@ -371,7 +379,7 @@ def square_modulus(z: Inexact[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 def _check_picture(picture: Any) -> None:
     if picture not in ("velocity", "fourier"):
-        raise refuse("picture", 'be "velocity" or "fourier"', f"is {describe(picture)}", "choose one")
+        raise argument_error("picture", 'be "velocity" or "fourier"', f"is {describe(picture)}", "choose one")
 
 
 def _array(name: str, values: Any) -> Array:
@@ -380,6 +388,8 @@ def _array(name: str, values: Any) -> Array:
 
 def _fits(name: str, values: Array, grid: Grid) -> None:
     if not isinstance(grid, Grid):
-        raise refuse("grid", "be a Grid", f"is {describe(grid)}", "pass jk.Grid(jk.Axis(...), ...)")
+        raise argument_error("grid", "be a Grid", f"is {describe(grid)}", "pass jk.Grid(jk.Axis(...), ...)")
     if values.shape != grid.shape:
-        raise refuse(name, f"have the shape of the grid, {grid.shape}", f"has shape {values.shape}", "reshape it")
+        raise argument_error(
+            name, f"have the shape of the grid, {grid.shape}", f"has shape {values.shape}", "reshape it"
+        )

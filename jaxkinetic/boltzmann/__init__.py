@@ -1,10 +1,12 @@
 """The Boltzmann equation: cross sections, Kac's walk with annihilation, exact laws."""
 
 from . import exact as exact
-from .cross_sections import AbstractCrossSection as AbstractCrossSection
-from .cross_sections import HardSphere as HardSphere
-from .cross_sections import Maxwell as Maxwell
-from .cross_sections import VariableHardSphere as VariableHardSphere
+from .cross_sections import (
+    AbstractCrossSection as AbstractCrossSection,
+    HardSphere as HardSphere,
+    Maxwell as Maxwell,
+    VariableHardSphere as VariableHardSphere,
+)
 from .systems import KacWalk as KacWalk
 
 __all__ = ["AbstractCrossSection", "HardSphere", "KacWalk", "Maxwell", "VariableHardSphere", "exact"]

@@ -11,9 +11,9 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import positive_power, square_root
 
-from .._checks import POSITIVE, Range, check_scalar, known_array, real_numbers, refuse
-from .._printing import Printed
-from .._types import Components, PairWords, RealScalar, RealScalarLike
+from .._util.checks import POSITIVE, Range, argument_error, check_scalar, concrete_array, real_numbers
+from .._util.printing import Printed
+from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import directions
 
 __all__ = ["AbstractCrossSection", "HardSphere", "Maxwell", "VariableHardSphere"]
@@ -47,7 +47,9 @@ class AbstractCrossSection(Printed):
     def check(self, dim: int) -> None:
         """**Raises:** `ValueError` where the law has no meaning."""
         if dim < 2:
-            raise refuse("state.velocity", "have d >= 2 components", f"has {dim}", "collisions turn a direction")
+            raise argument_error(
+                "state.velocity", "have d >= 2 components", f"has {dim}", "collisions turn a direction"
+            )
 
     def num_words(self, dim: int) -> int:
         """uint32 words that one `scatter` reads."""
@@ -70,7 +72,7 @@ _EXPONENT = Range("be in [0, 2]", "pass the exponent of Sigma = r^gamma", low=0.
 
 def _positive(name: str, value: Any) -> RealScalar:
     check_scalar(name, value, positive=True)
-    return known_array(value)
+    return concrete_array(value)
 
 
 class Maxwell(AbstractCrossSection):
@@ -124,7 +126,7 @@ class VariableHardSphere(AbstractCrossSection):
 
     def __init__(self, gamma: RealScalarLike, strength: RealScalarLike = 1.0):
         check_scalar("gamma", gamma, within=_EXPONENT)
-        self.gamma, self.strength = known_array(gamma), _positive("strength", strength)
+        self.gamma, self.strength = concrete_array(gamma), _positive("strength", strength)
 
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
         r2 = real_numbers("r2", r2)

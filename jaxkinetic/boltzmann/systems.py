@@ -9,22 +9,22 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .. import random
-from .._checks import (
+from .._core.system import AbstractPairJump, AbstractScheme, check_test_function
+from .._util.checks import (
     POSITIVE,
     PROBABILITY,
     Range,
+    argument_error,
     check_scalar,
     check_shape,
+    concrete_array,
     describe,
     is_traced,
-    known_array,
     nan_out_of_range,
-    refuse,
 )
-from .._system import AbstractPairJump, AbstractScheme, check_test_function
-from .._types import Components, PairWords, RealScalar, RealScalarLike
+from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock
-from ..pairs._table import stored
+from ..pairs._packed_columns import stored
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
 from .cross_sections import AbstractCrossSection
@@ -62,7 +62,7 @@ class KacWalk(AbstractPairJump):
 
     def __init__(self, cross_section: AbstractCrossSection, volume: RealScalarLike, annihilation: RealScalarLike = 0.0):
         if not isinstance(cross_section, AbstractCrossSection):
-            raise refuse(
+            raise argument_error(
                 "cross_section",
                 "be a cross section",
                 f"is {describe(cross_section)}",
@@ -70,8 +70,8 @@ class KacWalk(AbstractPairJump):
             )
         check_scalar("volume", volume, positive=True)
         check_scalar("annihilation", annihilation, within=PROBABILITY)
-        self.cross_section, self.volume = cross_section, known_array(volume)
-        self.annihilation = known_array(annihilation)
+        self.cross_section, self.volume = cross_section, concrete_array(volume)
+        self.annihilation = concrete_array(annihilation)
 
     @property
     def constant_rate(self) -> bool:

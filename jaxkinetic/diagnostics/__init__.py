@@ -2,44 +2,40 @@
 everywhere: it falls."""
 
 from .correlations import pair_correlation as pair_correlation
-from .distances import relative_entropy as relative_entropy
-from .distances import sliced_wasserstein as sliced_wasserstein
-from .distances import wasserstein as wasserstein
-from .entropy import entropy_bias as entropy_bias
-from .entropy import knn_entropy as knn_entropy
-from .entropy import knn_entropy_bias as knn_entropy_bias
-from .histograms import grid_entropy as grid_entropy
-from .histograms import histogram as histogram
-from .histograms import marginal_l1 as marginal_l1
-from .histograms import marginal_l1_floor as marginal_l1_floor
-from .histograms import speed as speed
-from .kde import fisher_information as fisher_information
-from .kde import fisher_information_bias as fisher_information_bias
-from .kde import kde_entropy as kde_entropy
+from .distances import (
+    relative_entropy as relative_entropy,
+    sliced_wasserstein as sliced_wasserstein,
+    wasserstein as wasserstein,
+)
+from .entropy import entropy_bias as entropy_bias, knn_entropy as knn_entropy, knn_entropy_bias as knn_entropy_bias
+from .histograms import (
+    grid_entropy as grid_entropy,
+    histogram as histogram,
+    marginal_l1 as marginal_l1,
+    marginal_l1_floor as marginal_l1_floor,
+    speed as speed,
+)
+from .kde import (
+    fisher_information as fisher_information,
+    fisher_information_bias as fisher_information_bias,
+    kde_entropy as kde_entropy,
+)
 from .moments import (
     energy as energy,
-)
-from .moments import (
     mode as mode,
-)
-from .moments import (
     moment as moment,
-)
-from .moments import (
     momentum as momentum,
-)
-from .moments import (
     stress as stress,
-)
-from .moments import (
     temperature as temperature,
 )
-from .rescaled import SelfSimilar as SelfSimilar
-from .rescaled import rescaled_density as rescaled_density
-from .rescaled import rescaled_f1 as rescaled_f1
-from .rescaled import rescaled_f2 as rescaled_f2
-from .rescaled import self_similar as self_similar
-from .rescaled import self_similar_time as self_similar_time
+from .rescaled import (
+    SelfSimilar as SelfSimilar,
+    rescaled_density as rescaled_density,
+    rescaled_f1 as rescaled_f1,
+    rescaled_f2 as rescaled_f2,
+    self_similar as self_similar,
+    self_similar_time as self_similar_time,
+)
 
 __all__ = [
     "SelfSimilar", "energy", "entropy_bias", "fisher_information", "fisher_information_bias", "grid_entropy",

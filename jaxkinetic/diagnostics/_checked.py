@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import check_scalar, describe, is_traced, refuse
-from .._types import RealScalar, RealScalarLike
+from .._util.checks import argument_error, check_scalar, describe, is_traced
+from .._util.types import RealScalar, RealScalarLike
 from ..states import Particles
 
 
@@ -36,7 +36,7 @@ def check_state(*states: Any, argument: str = "state") -> None:
     """**Raises:** `ValueError` for what is not `Particles`."""
     for state in states:
         if not isinstance(state, Particles):
-            raise refuse(argument, "be Particles", f"is {describe(state)}", "pass jk.Particles(velocity)")
+            raise argument_error(argument, "be Particles", f"is {describe(state)}", "pass jk.Particles(velocity)")
 
 
 def checked_bias(bias: RealScalarLike, dtype: jnp.dtype) -> RealScalar:
@@ -47,7 +47,9 @@ def checked_bias(bias: RealScalarLike, dtype: jnp.dtype) -> RealScalar:
 
 def check_function(argument: str, fn: Any, returns: str) -> None:
     if not callable(fn):
-        raise refuse(argument, "be a function of the state", f"is {describe(fn)}", f"pass one that returns {returns}")
+        raise argument_error(
+            argument, "be a function of the state", f"is {describe(fn)}", f"pass one that returns {returns}"
+        )
 
 
 def of_every_particle(state: Particles, of: Callable[[Particles], Any], returns: str) -> Float[Array, "N *m"]:
@@ -58,11 +60,13 @@ def of_every_particle(state: Particles, of: Callable[[Particles], Any], returns:
     try:
         phi = jnp.asarray(values)
     except (TypeError, ValueError):
-        raise refuse("of", f"return {returns}", f"returns {describe(values)}", "return numbers") from None
+        raise argument_error("of", f"return {returns}", f"returns {describe(values)}", "return numbers") from None
     if jnp.issubdtype(phi.dtype, jnp.complexfloating):
-        raise refuse("of", "return real numbers", f"returns {phi.dtype}", "return the real and the imaginary part")
+        raise argument_error(
+            "of", "return real numbers", f"returns {phi.dtype}", "return the real and the imaginary part"
+        )
     if phi.ndim not in ((1, 2) if "(N, m)" in returns else (1,)) or phi.shape[0] != state.num_slots:
-        raise refuse("of", f"return {returns}", f"returns shape {phi.shape}", "return one row a particle")
+        raise argument_error("of", f"return {returns}", f"returns shape {phi.shape}", "return one row a particle")
     kept = isinstance(values, jax.Array) and jnp.issubdtype(phi.dtype, jnp.floating)
     return phi if kept else phi.astype(state.velocity.dtype)
 
@@ -70,4 +74,4 @@ def of_every_particle(state: Particles, of: Callable[[Particles], Any], returns:
 def check_finite_array(argument: str, value: Any) -> None:
     """**Raises:** `ValueError` if a known array of numbers holds a NaN or an infinity."""
     if not is_traced(value) and not np.isfinite(np.asarray(value, float)).all():
-        raise refuse(argument, "hold finite numbers", f"is {describe(value)}", "remove the NaN or infinity")
+        raise argument_error(argument, "hold finite numbers", f"is {describe(value)}", "remove the NaN or infinity")

@@ -2,12 +2,12 @@
 
 from jaxtyping import Array, Float
 
-from .._guard import undifferentiated
+from .._util.gradients import forbid_gradient
 
 
 def counted(name: str, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """x itself; differentiating through it raises `ValueError`, which names the diagnostic `name`."""
-    return undifferentiated(
+    return forbid_gradient(
         f"`{name}` counts particles in bins, and a count has no derivative; differentiate a moment, `grid_entropy`, "
         "`kde_entropy` or a distance, or wrap the velocities in `jax.lax.stop_gradient`.",
         x,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32
 
-from .._host import on_host
+from .._util.host_callback import on_host
 
 __all__ = ["sorted_rows"]
 

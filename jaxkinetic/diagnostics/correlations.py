@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._checks import describe, refuse
-from .._sharding import on_any_mesh
-from .._sums import count_true, gram
+from .._util.checks import argument_error, describe
+from .._util.sharding import on_any_mesh
+from .._util.sums import count_true, gram
 from ..states import Particles
 from ._checked import check_finite_array, check_state, of_every_particle, one_program
 
@@ -45,7 +45,9 @@ def pair_correlation(
     if second_moment is not None:
         shape = (1 if phi.ndim == 1 else phi.shape[1],) * 2
         if jnp.shape(second_moment) != shape:
-            raise refuse("second_moment", f"have shape {shape}", f"is {describe(second_moment)}", "pass E[phi phi^T]")
+            raise argument_error(
+                "second_moment", f"have shape {shape}", f"is {describe(second_moment)}", "pass E[phi phi^T]"
+            )
         check_finite_array("second_moment", second_moment)
         second_moment = jnp.asarray(second_moment).astype(phi.dtype)
     return _pair_correlation(phi, state.alive, second_moment)

@@ -13,12 +13,12 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import PROJECTIONS
 
-from .._checks import check_integer, check_scalar, describe, is_traced, refuse
-from .._host import on_host
-from .._inputs import check_key
-from .._laws import LOG_DENSITY, QUANTILE, by_numpy, cached_by_jit, function_of, is_traceable, values_of
-from .._sharding import on_any_mesh
-from .._types import Key, RealScalar
+from .._util.checks import argument_error, check_integer, check_scalar, describe, is_traced
+from .._util.host_callback import on_host
+from .._util.numpy_checks import check_key
+from .._util.sharding import on_any_mesh
+from .._util.types import Key, RealScalar
+from .._util.user_laws import LOG_DENSITY, QUANTILE, by_numpy, cached_by_jit, function_of, is_traceable, values_of
 from ..states import Particles
 from ._checked import check_function, check_state
 from ._sorting import sorted_rows
@@ -66,11 +66,11 @@ def relative_entropy(
         else:
             must = "map velocities (N, d) to log g (N,)"
         was = f"fails with {type(error).__name__}"
-        raise refuse("log_density", must, was, "write it with jax.numpy, as one function of v") from error
+        raise argument_error("log_density", must, was, "write it with jax.numpy, as one function of v") from error
     if values.shape == (state.num_slots, 1) and state.dim == 1:  # a distribution of one number
         values = values[:, 0]
     if values.shape != (state.num_slots,):
-        raise refuse("log_density", "return shape (N,)", f"returns {values.shape}", "sum over the components")
+        raise argument_error("log_density", "return shape (N,)", f"returns {values.shape}", "sum over the components")
     return h - state.mean(values.astype(v.dtype))
 
 
@@ -106,7 +106,7 @@ def wasserstein(
         must = "be Particles, or for d = 1 a quantile function or a distribution"
         quantile = function_of("other", other, QUANTILE, must)
         if state.dim != 1:
-            raise refuse(
+            raise argument_error(
                 "other", must, f"is {describe(other)} for d = {state.dim}", "pass Particles drawn from that law"
             )
         return _root(_to_law(state.velocity[:, 0], state.alive, quantile, order), order)
@@ -114,12 +114,12 @@ def wasserstein(
     if state.dim == 1:
         return _on_a_line(state.velocity, state.alive, other.velocity, other.alive, order)
     if state.num_slots != other.num_slots:
-        raise refuse(
+        raise argument_error(
             "other", f"hold as many particles as `state`, {state.num_slots}", f"holds {other.num_slots}",
             "use `sliced_wasserstein`",
         )  # fmt: skip
     if state.num_slots > MOST_ASSIGNED:
-        raise refuse(
+        raise argument_error(
             "state", f"hold at most {MOST_ASSIGNED} particles for d > 1", f"holds {state.num_slots}",
             "use `sliced_wasserstein`, or the first 2000 of them",
         )  # fmt: skip
@@ -156,17 +156,17 @@ def sliced_wasserstein(
 
 def _order(order: float) -> float:
     if is_traced(order):
-        raise refuse("order", "be a number known while tracing", f"is {describe(order)}", "pass 1 or 2")
+        raise argument_error("order", "be a number known while tracing", f"is {describe(order)}", "pass 1 or 2")
     check_scalar("order", order)
     if order < 1:
-        raise refuse("order", "be at least 1", f"is {order}", "pass 1 or 2")
+        raise argument_error("order", "be at least 1", f"is {order}", "pass 1 or 2")
     return float(order)
 
 
 def _same_dim(state: Particles, other: Particles) -> None:
     if not isinstance(other, Particles) or state.dim != other.dim:
         was = f"has d = {other.dim}" if isinstance(other, Particles) else f"is {type(other).__name__}"
-        raise refuse("other", f"be Particles with d = {state.dim}", was, "compare states of one dimension")
+        raise argument_error("other", f"be Particles with d = {state.dim}", was, "compare states of one dimension")
 
 
 def _power(distance: Array, order: float) -> Array:

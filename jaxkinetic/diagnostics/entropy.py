@@ -11,11 +11,11 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import kth_nearest
 
-from .._checks import check_integer, is_traced, refuse
-from .._host import on_host
-from .._inputs import check_key
-from .._sharding import on_any_mesh
-from .._types import Key, RealScalar, RealScalarLike
+from .._util.checks import argument_error, check_integer, is_traced
+from .._util.host_callback import on_host
+from .._util.numpy_checks import check_key
+from .._util.sharding import on_any_mesh
+from .._util.types import Key, RealScalar, RealScalarLike
 from ..states import Particles
 from ._checked import check_function, check_state, checked_bias
 
@@ -51,7 +51,7 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> 
     k, bias = check_integer("k", k, minimum=1), checked_bias(bias, state.velocity.dtype)
     v, alive = state.velocity, state.alive
     if k >= state.num_slots:
-        raise refuse("k", f"be below the number of particles, {state.num_slots}", f"is {k}", "lower it")
+        raise argument_error("k", f"be below the number of particles, {state.num_slots}", f"is {k}", "lower it")
     if is_traced(v, alive) or any(device.platform != "cpu" for device in v.devices()):
         index = jax.lax.platform_dependent(
             jax.lax.stop_gradient(v), alive, cpu=partial(_on_cpu, k=k), default=partial(kth_nearest, k=k)

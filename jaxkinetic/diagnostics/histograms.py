@@ -13,12 +13,12 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from jaxkinetic_kernels import square_root
 
-from .._checks import check_integer, describe, is_traced, nan_unless, refuse, scalar_or_nan
-from .._inputs import known_numbers
-from .._laws import CDF, cached_by_jit, function_of, is_traceable, values_of
-from .._sharding import on_any_mesh
-from .._sums import count_true, deposit
-from .._types import RealScalar, RealScalarLike
+from .._util.checks import argument_error, check_integer, describe, is_traced, nan_unless, scalar_or_nan
+from .._util.numpy_checks import known_numbers
+from .._util.sharding import on_any_mesh
+from .._util.sums import count_true, deposit
+from .._util.types import RealScalar, RealScalarLike
+from .._util.user_laws import CDF, cached_by_jit, function_of, is_traceable, values_of
 from ..states import Particles
 from ._checked import check_state, checked_bias, of_every_particle, one_program
 from ._counted import counted
@@ -114,7 +114,7 @@ def grid_entropy(
     bias = checked_bias(bias, state.velocity.dtype)
     bins, dim = check_integer("bins", bins, minimum=2), state.dim
     if (bins + 1) ** dim > 2**26:
-        raise refuse("bins", f"give at most 2^26 nodes in d = {dim}", f"gives {(bins + 1) ** dim}", "lower it")
+        raise argument_error("bins", f"give at most 2^26 nodes in d = {dim}", f"gives {(bins + 1) ** dim}", "lower it")
     if halfwidth is not None:
         halfwidth = jnp.asarray(scalar_or_nan("halfwidth", halfwidth, positive=True)).astype(state.velocity.dtype)
     return _grid_entropy(state, bins=bins, halfwidth=halfwidth, bias=bias)
@@ -152,19 +152,21 @@ def _grid_entropy(state: Particles, *, bins: int, halfwidth: Array | None, bias:
 def _edges(edges: ArrayLike | None, dtype: jnp.dtype, *, infinite: bool = False) -> Array:
     """(bins + 1,) in `dtype`, in which they must still increase. `infinite`: the first and the last may be."""
     if edges is None or np.ndim(edges) != 1 or np.shape(edges)[0] < 2:
-        raise refuse("edges", "have shape (bins + 1,)", f"is {describe(edges)}", "pass `jnp.linspace(0, 5, 51)`, say")
+        raise argument_error(
+            "edges", "have shape (bins + 1,)", f"is {describe(edges)}", "pass `jnp.linspace(0, 5, 51)`, say"
+        )
     if is_traced(edges):
         traced = jnp.asarray(edges).astype(dtype)
         increase = jnp.all(traced[1:] > traced[:-1])
         return nan_unless(increase if infinite else increase & jnp.all(jnp.isfinite(traced)), traced)
     known = known_numbers("edges", edges, finite=False)
     if np.isnan(known).any() or not (infinite or np.isfinite(known).all()):
-        raise refuse("edges", "be finite", f"are {describe(edges)}", "end where the particles do")
+        raise argument_error("edges", "be finite", f"are {describe(edges)}", "end where the particles do")
     if not np.all(known[1:] > known[:-1]):
-        raise refuse("edges", "increase", "do not", "sort them")
+        raise argument_error("edges", "increase", "do not", "sort them")
     rounded = known.astype(dtype)
     if not np.all(rounded[1:] > rounded[:-1]):
-        raise refuse(
+        raise argument_error(
             "edges", f"increase in the dtype of the state, {jnp.dtype(dtype)}", "coincide there", "widen the bins"
         )
     return jnp.asarray(rounded)
@@ -202,7 +204,7 @@ def _probabilities(cdf: Any, edges: Array) -> Array:
     if not is_traced(below):
         known, eps = np.asarray(below), 8 * float(jnp.finfo(edges.dtype).eps)
         if np.any(known < -eps) or np.any(known > 1 + eps) or np.any(np.diff(known) < -eps):
-            raise refuse(
+            raise argument_error(
                 "cdf", "increase from 0 to 1", f"gives {known.min():.4g} to {known.max():.4g} at the edges",
                 "pass the distribution function of `of`, not its density",
             )  # fmt: skip

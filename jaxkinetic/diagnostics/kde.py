@@ -14,9 +14,9 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import map_rows, once, row_sums
 
-from .._checks import refuse, scalar_or_nan
-from .._sharding import on_any_mesh
-from .._types import Key, RealScalar, RealScalarLike
+from .._util.checks import argument_error, scalar_or_nan
+from .._util.sharding import on_any_mesh
+from .._util.types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
 from ..states import Particles
 from ._checked import check_state, checked_bias
@@ -103,7 +103,7 @@ def fisher_information_bias(
 def _bandwidth(state: Particles, given: RealScalarLike | None, extra: int) -> RealScalar:
     """h, or the normal-reference rule sqrt(T) (4/((d + extra) N))^{1/(d + 2 + extra)}."""
     if state.num_slots < 2:
-        raise refuse("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")
+        raise argument_error("state", "hold at least 2 particles", f"holds {state.num_slots}", "add particles")
     if given is not None:
         return jnp.asarray(scalar_or_nan("bandwidth", given, positive=True)).astype(state.velocity.dtype)
     dim = state.dim

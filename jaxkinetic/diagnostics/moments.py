@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
-from .._checks import check_bool, check_scalar, describe, is_traced, refuse
-from .._sharding import on_any_mesh
-from .._sums import gram
-from .._types import RealScalar
+from .._util.checks import argument_error, check_bool, check_scalar, describe, is_traced
+from .._util.sharding import on_any_mesh
+from .._util.sums import gram
+from .._util.types import RealScalar
 from ..states import Particles
 from ._checked import check_finite_array, check_state, one_program
 
@@ -56,7 +56,9 @@ def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float
     """
     check_state(state)
     if wavevector is None or np.shape(cast("ArrayLike", wavevector)) != (state.dim,):
-        raise refuse("wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one k a component")
+        raise argument_error(
+            "wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one k a component"
+        )
     check_finite_array("wavevector", wavevector)
     return _mode(state, wavevector=jnp.asarray(wavevector, state.velocity.dtype))
 
@@ -116,7 +118,7 @@ def _temperature(state: Particles) -> Array:
 
 def _order(order: float) -> float:
     if isinstance(order, bool) or is_traced(order):
-        raise refuse("order", "be a number known while tracing", f"is {describe(order)}", "pass 2, 4 or 6, say")
+        raise argument_error("order", "be a number known while tracing", f"is {describe(order)}", "pass 2, 4 or 6, say")
     check_scalar("order", order, nonnegative=True)
     return float(order)
 

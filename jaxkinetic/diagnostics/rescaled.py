@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._checks import is_traced, nan_unless, refuse, scalar_or_nan
-from .._inputs import known_numbers
-from .._sharding import on_any_mesh
-from .._sums import gram, time_since
-from .._types import RealScalar, RealScalarLike
+from .._util.checks import argument_error, is_traced, nan_unless, scalar_or_nan
+from .._util.numpy_checks import known_numbers
+from .._util.sharding import on_any_mesh
+from .._util.sums import gram, time_since
+from .._util.types import RealScalar, RealScalarLike
 from ..states import Particles
 from ._checked import check_state, of_every_particle, one_program
 from .moments import momentum, temperature
@@ -109,13 +109,15 @@ def self_similar_time(
     if not is_traced(times):
         known = known_numbers("times", times, shape=(None,))
         if np.any(np.diff(known) <= 0):
-            raise refuse("times", "increase", "do not", "sort the series")
+            raise argument_error("times", "increase", "do not", "sort the series")
     for name, values in (("density", density), ("temperature", temperature)):
         if not is_traced(values):
             known_numbers(name, values, nonnegative=True, finite=False)
         if not np.ndim(values) or np.shape(values)[-1] != np.shape(times)[-1] or np.shape(values) != np.shape(density):
             was = f"has shape {np.shape(values)}"
-            raise refuse(name, f"have one entry a time, {np.shape(times)[-1]}, and one row a run", was, "reshape it")
+            raise argument_error(
+                name, f"have one entry a time, {np.shape(times)[-1]}, and one row a run", was, "reshape it"
+            )
     speed = jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
     if is_traced(density):
         speed = nan_unless(jnp.asarray(density) >= 0, speed)

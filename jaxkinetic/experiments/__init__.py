@@ -4,26 +4,15 @@
 prints and stores it.
 """
 
-from ._experiment import Experiment as Experiment
-from ._experiment import Options as Options
-from ._experiment import Report as Report
-from .annihilation import ANNIHILATION
-from .conservation import CONSERVATION
-from .coulomb_isotropization import COULOMB_ISOTROPIZATION
-from .coulomb_relaxation import COULOMB_RELAXATION
-from .counting import COUNTING
-from .hmf import HMF
-from .landau_damping import LANDAU_DAMPING
-from .maxwell_bkw import MAXWELL_BKW
-from .mean_field_diagram import MEAN_FIELD_DIAGRAM
-from .microcanonical import MICROCANONICAL
-from .torus_mode import TORUS_MODE
-from .two_stream import TWO_STREAM
+from .._util.aliases import alias_modules as _alias_modules
+from ._harness.experiment import Experiment as Experiment, Options as Options, Report as Report
+from .catalogue import MODULES as _MODULES
 
 __all__ = ["CATALOGUE", "Experiment", "Options", "Report"]
 
-_ALL = (
-    MAXWELL_BKW, COULOMB_RELAXATION, COULOMB_ISOTROPIZATION, TORUS_MODE, MICROCANONICAL, ANNIHILATION, LANDAU_DAMPING,
-    TWO_STREAM, HMF, MEAN_FIELD_DIAGRAM, COUNTING, CONSERVATION,
-)  # fmt: skip
-CATALOGUE: dict[str, Experiment] = {e.name: e for e in _ALL}
+CATALOGUE: dict[str, Experiment] = {}
+for _module in _MODULES:
+    _name = _module.__name__.rpartition(".")[2]
+    _experiment: Experiment = getattr(_module, _name.upper())
+    CATALOGUE[_experiment.name] = _experiment
+    _alias_modules(__name__, **{_name: _module})

@@ -12,19 +12,19 @@ from typing import Any, NoReturn
 import jax
 
 from .. import __version__
-from .._checks import did_you_mean, refuse
-from .._files import as_path
-from .._signals import STOPPED, leave_on_signals
-from .._solution import SimulationError
+from .._core.solution import SimulationError
+from .._io.atomic_npz import as_path
+from .._io.signals import STOPPED, leave_on_signals
+from .._util.checks import argument_error, did_you_mean
 from ..plotting import need_matplotlib
 from . import CATALOGUE
-from ._allowed import options_of
-from ._compilation_cache import cache_folder
-from ._experiment import KINDS, Experiment
-from ._output import prepare
-from ._process import check_devices, outlive_readers
-from ._run import run_to_files
-from ._sweep import parse_over, sweep
+from ._harness.allowed import options_of
+from ._harness.compilation_cache import cache_folder
+from ._harness.experiment import KINDS, Experiment
+from ._harness.output import prepare
+from ._harness.process import check_devices, outlive_readers
+from ._harness.run import run_to_files
+from ._harness.sweep import parse_over, sweep
 
 __all__ = ["main"]
 
@@ -88,7 +88,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     options, unknown = _parser(_explained(words)).parse_known_args(words)
     if unknown:
         word = unknown[0].partition("=")[0]
-        sentence = refuse(
+        sentence = argument_error(
             word, "be an option of this command", "is not one", f"see `jaxkinetic {options.command} --help`"
         )
         raise did_you_mean(sentence, word, _options_of(options.command))
@@ -97,7 +97,9 @@ def _main(arguments: Sequence[str] | None) -> int:
             print(f"{experiment.name:<23} {experiment.summary}")
         return 0
     if options.name not in CATALOGUE:
-        sentence = refuse("NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`")
+        sentence = argument_error(
+            "NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`"
+        )
         raise did_you_mean(sentence, options.name, CATALOGUE)
     experiment = CATALOGUE[options.name]
     need_matplotlib()

@@ -3,21 +3,13 @@
 from . import exact as exact
 from .interactions import (
     AbstractInteraction as AbstractInteraction,
-)
-from .interactions import (
     AbstractRadial as AbstractRadial,
-)
-from .interactions import (
     Maxwell as Maxwell,
-)
-from .interactions import (
     PowerLaw as PowerLaw,
 )
 from .microcanonical import Microcanonical as Microcanonical
 from .roots import symmetric_root as symmetric_root
-from .systems import IndependentNoise as IndependentNoise
-from .systems import Kac as Kac
-from .systems import MatrixSqrt as MatrixSqrt
+from .systems import IndependentNoise as IndependentNoise, Kac as Kac, MatrixSqrt as MatrixSqrt
 from .trigonometric import Trigonometric as Trigonometric
 
 __all__ = [

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._system import check_test_function
-from .._types import RealScalar
+from .._core.system import check_test_function
+from .._util.types import RealScalar
 from ..states import Particles, check_particles
 from .interactions import AbstractInteraction
 

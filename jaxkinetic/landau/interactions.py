@@ -13,21 +13,21 @@ from jaxtyping import Array, Float, UInt32
 
 from jaxkinetic_kernels import positive_power, tile_normals
 
-from .._checks import (
+from .._util.checks import (
     FINITE,
     NONNEGATIVE,
     Range,
+    argument_error,
     as_array,
     check_scalar,
     check_shape,
+    concrete_array,
     describe,
-    known_array,
     nan_out_of_range,
     real_numbers,
-    refuse,
 )
-from .._printing import Printed
-from .._types import Components, RealScalar, RealScalarLike, Words
+from .._util.printing import Printed
+from .._util.types import Components, RealScalar, RealScalarLike, Words
 from ..pairs.radial_sums import closes_over_tracers, radial_sum
 from ..pairs.sums import direct_sum, symmetric, weighted_sum
 from ..states import Particles, check_particles
@@ -77,7 +77,7 @@ class AbstractInteraction(Printed):
     def check(self, dim: int) -> None:
         """Raise `ValueError` if the interaction is not defined in this dimension."""
         if dim < 2:
-            raise refuse(
+            raise argument_error(
                 "velocity",
                 "have at least 2 components",
                 f"has {dim}",
@@ -103,7 +103,7 @@ class AbstractInteraction(Printed):
             check_particles(state, 1)
         if form not in self.sum_forms:
             names = " or ".join(repr(name) for name in self.sum_forms)
-            raise refuse(
+            raise argument_error(
                 "sums", f"be {names} for {type(self).__name__}", f"is {describe(form)}", "pass one that it offers"
             )
 
@@ -189,7 +189,7 @@ class AbstractRadial(AbstractInteraction):
     def largest_psi(self, least: RealScalar, most: RealScalar) -> RealScalar:
         """A number that psi does not exceed for least <= r <= most, scalars; infinite if there is none. Asked for only where
         pairs jump at a rate that is proportional to psi: `Microcanonical` with law "fixed_angle"."""
-        raise refuse(
+        raise argument_error(
             "interaction", 'have a method `largest_psi(least, most)` for law "fixed_angle"', f"{type(self).__name__} has none",
             "give one: a number that psi(r^2) does not exceed for least <= r <= most",
         )  # fmt: skip
@@ -391,9 +391,13 @@ def vectors(argument: str, z: Any, dim: int | None = None) -> Float[Array, "*bat
     shape = "(..., d), d >= 2" if dim is None else f"(..., {dim})"
     z = as_array(argument, z, f"be a real array of shape {shape}", "pass an array")
     if not jnp.issubdtype(z.dtype, jnp.floating):
-        raise refuse(argument, "have a real floating dtype", f"has {z.dtype}", f"pass `jnp.asarray({argument}, float)`")
+        raise argument_error(
+            argument, "have a real floating dtype", f"has {z.dtype}", f"pass `jnp.asarray({argument}, float)`"
+        )
     if z.ndim < 1 or (z.shape[-1] < 2 if dim is None else z.shape[-1] != dim):
-        raise refuse(argument, f"have shape {shape}", f"has shape {z.shape}", "put the components on the last axis")
+        raise argument_error(
+            argument, f"have shape {shape}", f"has shape {z.shape}", "put the components on the last axis"
+        )
     return z
 
 
@@ -409,7 +413,7 @@ def check_callables(interaction: AbstractInteraction, dim: int, dtype: jnp.dtype
 def parameter(name: str, value: RealScalarLike, *, nonnegative: bool = False) -> RealScalar:
     """A scalar model parameter as a floating array, so that it is a leaf that gradients see."""
     check_scalar(name, value, nonnegative=nonnegative)
-    return known_array(value)
+    return concrete_array(value)
 
 
 def _least_base(gamma: Array) -> Array:

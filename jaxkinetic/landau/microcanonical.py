@@ -10,9 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from .._checks import POSITIVE, Range, check_scalar, describe, is_traced, known_array, nan_out_of_range, refuse, require
-from .._system import AbstractPairJump, AbstractScheme, check_test_function
-from .._types import Components, PairWords, RealScalar, RealScalarLike
+from .._core.system import AbstractPairJump, AbstractScheme, check_test_function
+from .._util.checks import (
+    POSITIVE,
+    Range,
+    argument_error,
+    check_scalar,
+    concrete_array,
+    describe,
+    is_traced,
+    nan_out_of_range,
+    require,
+)
+from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
@@ -82,19 +92,19 @@ class Microcanonical(AbstractPairJump):
                 if isinstance(interaction, eqx.Module)
                 else f"is {describe(interaction)}"
             )
-            raise refuse(
+            raise argument_error(
                 "interaction", "be radial, for a jump turns the relative velocity of a pair", was,
                 "pass jk.landau.PowerLaw(-3.0), say",
             )  # fmt: skip
         if law not in LAWS:
-            raise refuse("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {describe(law)}", "choose one")
+            raise argument_error("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {describe(law)}", "choose one")
         check_scalar("epsilon", epsilon, positive=True)
         if law == "fixed_angle":
             check_angle(epsilon)
         if floor is not None:
             check_scalar("floor", floor, positive=True)
         self.interaction, self.law = interaction, law
-        self.epsilon, self.floor = known_array(epsilon), None if floor is None else known_array(floor)
+        self.epsilon, self.floor = concrete_array(epsilon), None if floor is None else concrete_array(floor)
 
     @property
     def constant_rate(self) -> bool:
@@ -120,7 +130,7 @@ class Microcanonical(AbstractPairJump):
                 )
             if not bounded:
                 was = "is None" if self.floor is None else f"is {float(self.floor):g}, too small to bound it"
-                raise refuse(
+                raise argument_error(
                     "floor", 'be given with law="fixed_angle" where psi(r) is unbounded at r = 0', was,
                     'pass floor=0.1, say, soften the interaction, or take law="heat_kernel"; else close pairs would jump '
                     "infinitely often",

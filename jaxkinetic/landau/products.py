@@ -18,8 +18,8 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import PRODUCTS, Area, map_rows
 
-from .._sums import gram
-from .._types import Components, RealScalar
+from .._util.sums import gram
+from .._util.types import Components, RealScalar
 from ..pairs.sums import Rows, differences, partners, rows_of, slots, symmetric
 from ..states import Particles
 

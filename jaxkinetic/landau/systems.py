@@ -15,9 +15,9 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import particle_normals
 
-from .._checks import describe, refuse
-from .._system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
-from .._types import Components, PairWords, RealScalar, RealScalarLike, Words
+from .._core.system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
+from .._util.checks import argument_error, describe
+from .._util.types import Components, PairWords, RealScalar, RealScalarLike, Words
 from ..pairs import rotations
 from ..pairs.sums import GATHERS_SUMS
 from ..schemes import EulerMaruyama
@@ -45,7 +45,7 @@ class AbstractLandau(AbstractDiffusion):
     def _check_interaction(self) -> None:
         if not isinstance(self.interaction, AbstractInteraction):
             was = f"is {describe(self.interaction)}"
-            raise refuse("interaction", "be an interaction", was, "pass jk.landau.Maxwell(), say")
+            raise argument_error("interaction", "be an interaction", was, "pass jk.landau.Maxwell(), say")
 
     def check(self, state: Particles) -> None:
         self._check_interaction()

@@ -12,8 +12,8 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from jaxkinetic_kernels import difference_series, trigonometric_series, wrap
 
-from .._checks import check_finite, describe, is_traced, known_array, refuse, require
-from .._types import Components, RealScalarLike
+from .._util.checks import argument_error, check_finite, concrete_array, describe, is_traced, require
+from .._util.types import Components, RealScalarLike
 from ..states import Particles
 from .interactions import AbstractInteraction, vectors
 from .roots import symmetric_root
@@ -109,7 +109,7 @@ class Trigonometric(AbstractInteraction):
 
     def check(self, dim: int) -> None:
         if dim != self.dim:
-            raise refuse(
+            raise argument_error(
                 "velocity", f"have shape (N, {self.dim}), as the modes have", f"has d = {dim}", "change one of the two"
             )
         if is_traced(self.coefficients):
@@ -125,7 +125,7 @@ class Trigonometric(AbstractInteraction):
         # A zero that round-off lifts is a zero.
         if smallest <= 1e-12 * np.abs(matrices).sum():
             place = ", ".join(f"{x:.4g}" for x in where)
-            raise refuse(
+            raise argument_error(
                 "interaction", "be elliptic", f"a(z) has the eigenvalue {smallest:.4g} at z = ({place})",
                 "raise the coefficient of mode 0",
             )  # fmt: skip
@@ -196,25 +196,29 @@ def _symmetric_matrices(coefficients: Array, dim: int) -> Float[Array, "M d d"]:
 
 def _integer_modes(modes: Any) -> tuple[tuple[int, ...], ...]:
     if is_traced(modes):
-        raise refuse("modes", "be integers known while tracing", f"is {describe(modes)}", "pass a NumPy array")
+        raise argument_error("modes", "be integers known while tracing", f"is {describe(modes)}", "pass a NumPy array")
     try:
         array = np.asarray(modes)
     except ValueError:
         array = np.zeros(0)
     if array.ndim != 2 or not array.size or array.shape[-1] > 3:
-        raise refuse("modes", "have shape (M, d) with d = 1, 2 or 3", f"is {describe(modes)}", "pass [[0], [1]], say")
+        raise argument_error(
+            "modes", "have shape (M, d) with d = 1, 2 or 3", f"is {describe(modes)}", "pass [[0], [1]], say"
+        )
     if not np.issubdtype(array.dtype, np.integer):
-        raise refuse("modes", "be integers", f"has the dtype {array.dtype}", "a torus of period 2 pi has no others")
+        raise argument_error(
+            "modes", "be integers", f"has the dtype {array.dtype}", "a torus of period 2 pi has no others"
+        )
     return tuple(tuple(int(component) for component in array[i]) for i in range(len(array)))
 
 
 def _coefficients(coefficients: Any, count: int, dim: int) -> Array:
     try:
-        array = known_array(coefficients)
+        array = concrete_array(coefficients)
     except (TypeError, ValueError):
         array = jnp.zeros(0)
     if array.shape not in ((count,), (count, dim, dim)) or not jnp.issubdtype(array.dtype, jnp.floating):
-        raise refuse(
+        raise argument_error(
             "coefficients", f"be real, of shape ({count},) or ({count}, {dim}, {dim}) as the modes ask",
             f"is {describe(coefficients)}", "give every mode one number or one matrix",
         )  # fmt: skip
@@ -223,7 +227,7 @@ def _coefficients(coefficients: Any, count: int, dim: int) -> Array:
         values = np.asarray(array)
         skew = np.abs(values - np.swapaxes(values, 1, 2)).max(axis=(1, 2))
         if skew.max() > 4 * np.finfo(values.dtype).eps * np.abs(values).max():
-            raise refuse(
+            raise argument_error(
                 "coefficients", "hold symmetric matrices", f"that of mode {int(skew.argmax())} is not",
                 "pass (C + C^T) / 2",
             )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxkinetic_kernels import cos_sin_turns, normals, uniform
 
-from .._types import Components, PairWords
+from .._util.types import Components, PairWords
 
 __all__ = ["num_words", "quadrature", "uniform_direction"]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .._types import Components, RealScalar
+from .._util.types import Components, RealScalar
 from ..states import Particles
 
 __all__ = ["Ball", "ball", "in_ball", "largest_speed"]

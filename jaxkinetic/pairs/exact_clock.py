@@ -10,25 +10,26 @@ from jaxtyping import Array, Int32, UInt32
 
 from jaxkinetic_kernels import advance
 
-from .._adjoint import recomputed
-from .._checks import check_integer
-from .._solution import Result
-from .._system import AbstractPairJump, AbstractScheme, Count, Fault, Share
-from .._types import PyTree, RealScalar, Words
+from .._core.loops import recomputed
+from .._core.solution import Result
+from .._core.system import AbstractPairJump, AbstractScheme
+from .._core.totals import Count, Fault, Share
+from .._util.checks import check_integer
+from .._util.types import PyTree, RealScalar, Words
 from ..states import Particles
-from ._table import Table, unpack
-from ._window import (
-    LATER,
+from ._event_window import (
+    NO_EVENT,
     Outcome,
     as_table,
     bounded_loop,
     carry_out,
-    compacted,
+    compact,
     draw,
+    forbid_rate_gradient,
     from_columns,
-    of_rate,
     without_table,
 )
+from ._packed_columns import Table, unpack
 
 __all__ = ["ExactClock"]
 
@@ -117,7 +118,7 @@ class ExactClock(AbstractScheme):
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         num = carry["place"].shape[0]
         capacity = max(num // _FRACTION, _LEAST) if self.capacity is None else self.capacity
-        dt = of_rate(dt)
+        dt = forbid_rate_gradient(dt)
         zero = Count(jnp.zeros((), jnp.uint32))
         no_fault = Fault(jnp.zeros((), jnp.int32), jnp.zeros(2, dt.dtype))
         number = jnp.zeros((), jnp.uint32), jnp.zeros((), jnp.uint32)
@@ -158,7 +159,7 @@ class ExactClock(AbstractScheme):
         return {"table": end.table, "place": end.place, "used": end.used}, aux, info
 
     def _window(self, key: Words, system: AbstractPairJump, capacity: int, at: "_Interval") -> "_Interval":
-        table, place, used = compacted(at.table, at.place, at.used)
+        table, place, used = compact(at.table, at.place, at.used)
         num, dtype = place.shape[0], at.left.dtype
         *velocity, life = unpack(jax.lax.stop_gradient(table))
         alive = life > 0
@@ -167,13 +168,13 @@ class ExactClock(AbstractScheme):
         bound = jax.lax.stop_gradient(system.rate_bound(env)).astype(dtype)
         places = used.astype(dtype)
         pairs = places * (places - 1) / 2
-        total = jax.lax.stop_gradient(of_rate(system.clock(state.num_alive))) * bound * pairs
+        total = jax.lax.stop_gradient(forbid_rate_gradient(system.clock(state.num_alive))) * bound * pairs
         # Fewer than two: an empty run, whatever the envelope of nobody is.
         total = jnp.where(state.num_alive > 1, total, jnp.zeros_like(total))
         most = jnp.minimum(capacity, jnp.maximum(used // _FRACTION, _LEAST))
         drawn, ended = draw(key, at.number, used, capacity, most, total * at.left, num, self._longest)
 
-        never, zero = jnp.asarray(LATER, jnp.int32), jnp.zeros((), dtype)
+        never, zero = jnp.asarray(NO_EVENT, jnp.int32), jnp.zeros((), dtype)
         nothing = Outcome(table, jnp.ones((), bool), never, never, zero, zero, jnp.zeros((), jnp.int32))
 
         def attempt(done: tuple[Array, Outcome, Array]) -> tuple[Array, Outcome, Array]:
@@ -186,7 +187,7 @@ class ExactClock(AbstractScheme):
             outcome = attempt(start)[1]
         else:
             outcome = bounded_loop(None if self.max_waves is None else 2)(lambda done: done[2], attempt, start)[1]
-        left_envelope = outcome.exit < LATER
+        left_envelope = outcome.exit < NO_EVENT
         consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)
         elapsed = drawn.wait[jnp.maximum(consumed - 1, 0)] / jnp.where(total > 0, total, jnp.ones_like(total))
         # Kahan's sum: many short windows do not lose their times. Rounding does not end an interval.
@@ -194,7 +195,7 @@ class ExactClock(AbstractScheme):
         lost = step - ((at.left + step) - at.left)
         left = jnp.maximum(at.left + step, jnp.finfo(dtype).tiny)
         left = jnp.where(ended & ~left_envelope, zero, left)
-        fault = at.fault.merge(_fault(outcome.above < LATER, Result.ABOVE_BOUND, outcome.speed, outcome.excess))
+        fault = at.fault.merge(_fault(outcome.above < NO_EVENT, Result.ABOVE_BOUND, outcome.speed, outcome.excess))
         fault = fault.merge(_fault(~((total >= 0) & (total < jnp.inf)), Result.BAD_CLOCK, total))
         if self.max_waves is not None:
             fault = fault.merge(_fault(~outcome.complete, Result.MANY_WAVES, zero + self.max_waves))

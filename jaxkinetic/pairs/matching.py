@@ -9,14 +9,15 @@ import jax.numpy as jnp
 
 from jaxkinetic_kernels import materialise, random_matching
 
-from .._adjoint import recomputed
-from .._sums import count_true
-from .._system import AbstractPairFlow, AbstractScheme, Max
-from .._types import PyTree, RealScalar, Words
+from .._core.loops import recomputed
+from .._core.system import AbstractPairFlow, AbstractScheme
+from .._core.totals import Max
+from .._util.sums import count_true
+from .._util.types import PyTree, RealScalar, Words
 from ..states import Particles
-from ._move import move_pairs, turned_share
-from ._table import Table, at, matched, pack, pair_columns, spread, unpack
-from .sphere import ANGLE
+from ._apply_pair_flow import move_pairs, turned_share
+from ._packed_columns import Table, at, matched, pack, pair_columns, spread, unpack
+from .spherical_heat import ANGLE
 
 __all__ = ["RandomMatching"]
 # Pairs of a step whose angle is measured.

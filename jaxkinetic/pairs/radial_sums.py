@@ -17,8 +17,8 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import PAIRS, Area, map_rows
 
-from .._checks import is_traced
-from .._types import Components
+from .._util.checks import is_traced
+from .._util.types import Components
 from ..states import Particles
 from .sums import Rows, Slots, differences, mask_pairs, partners, rows_of, slots, weighted_rows
 

@@ -11,10 +11,10 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import cos_sin, materialise, normals, square_root, uniform
 
-from .._checks import describe, refuse
-from .._types import Components, PairWords
-from ._table import stored
-from .sphere import LATEST, quantile
+from .._util.checks import argument_error, describe
+from .._util.types import Components, PairWords
+from ._packed_columns import stored
+from .spherical_heat import LATEST, quantile
 
 __all__ = ["axis_words", "heat_rotation", "num_words", "rotation", "turned_pair"]
 
@@ -57,10 +57,14 @@ def check_rotation(words: Any, z: Any) -> None:
     """**Raises:** `ValueError` for what are not the words and the components of one rotation."""
     components = isinstance(z, (tuple, list)) and len(z) > 1 and all(eqx.is_inexact_array(c) for c in z)
     if not components:
-        raise refuse("z", "be a tuple of d >= 2 floating arrays", f"is {describe(z)}", "pass one array a component")
+        raise argument_error(
+            "z", "be a tuple of d >= 2 floating arrays", f"is {describe(z)}", "pass one array a component"
+        )
     wanted = num_words(len(z))
     if not isinstance(words, (tuple, list)) or len(words) < wanted:
-        raise refuse("words", f"be {wanted} uint32 arrays for d = {len(z)}", f"is {describe(words)}", "pass a tuple")
+        raise argument_error(
+            "words", f"be {wanted} uint32 arrays for d = {len(z)}", f"is {describe(words)}", "pass a tuple"
+        )
 
 
 def rotation(words: PairWords, x: Float[Array, "*#pairs"], z: Components) -> Components:

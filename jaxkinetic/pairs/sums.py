@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, UInt32
 
 from jaxkinetic_kernels import PAIRS, Area, map_rows, once, row_sums
 
-from .._types import Components
+from .._util.types import Components
 from ..states import Particles
 
 __all__ = [

@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._adjoint import every_turn
-from .._checks import check_bool
-from .._system import AbstractPairFlow, AbstractScheme, Max
-from .._types import Components, PyTree, RealScalar, Words
+from .._core.loops import unconditional_loop
+from .._core.system import AbstractPairFlow, AbstractScheme
+from .._core.totals import Max
+from .._util.checks import check_bool
+from .._util.types import Components, PyTree, RealScalar, Words
 from ..states import Particles
-from ._move import move_pairs, turned_share
+from ._apply_pair_flow import move_pairs, turned_share
 
 __all__ = ["Sweep"]
 
@@ -90,7 +91,7 @@ class Sweep(AbstractScheme):
             return *_turned(_with_rows(top, v_i), _with_rows(bottom, v_j), shift), share
 
         share = jnp.zeros(rounds // 2 + 1, dtype)
-        top, bottom, share = every_turn(one_round, (*_first(table), share), turns)
+        top, bottom, share = unconditional_loop(one_round, (*_first(table), share), turns)
         if not self.symmetric:
             top, bottom = _next(top, bottom)
         line = jnp.concatenate([top, bottom[:, 1:][:, ::-1], bottom[:, :1]], 1)

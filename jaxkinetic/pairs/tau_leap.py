@@ -9,15 +9,16 @@ import jax.numpy as jnp
 
 from jaxkinetic_kernels import materialise, materialise_words, pair_words, random_matching, uniform
 
-from .._adjoint import recomputed
-from .._solution import Result
-from .._sums import count_true
-from .._system import AbstractPairJump, AbstractScheme, Count, Fault, Max
-from .._types import PyTree, RealScalar, Words
+from .._core.loops import recomputed
+from .._core.solution import Result
+from .._core.system import AbstractPairJump, AbstractScheme
+from .._core.totals import Count, Fault, Max
+from .._util.sums import count_true
+from .._util.types import PyTree, RealScalar, Words
 from ..states import Particles
-from ._move import recomputed_flow
-from ._table import Table, at, matched, pair_columns, spread, unpack
-from ._window import apart, as_table, from_columns, guarded_rate, of_rate, without_table
+from ._apply_pair_flow import recomputed_flow
+from ._event_window import as_table, forbid_rate_gradient, from_columns, guarded_rate, mask_inactive, without_table
+from ._packed_columns import Table, at, matched, pair_columns, spread, unpack
 
 __all__ = ["TauLeap"]
 
@@ -77,15 +78,15 @@ class TauLeap(AbstractScheme):
         before = matched(table, partners)
         active = jnp.all((partners < num) & (before[-1] > 0), axis=0)
         v_i, v_j = (tuple(c[k] for c in before[:-1]) for k in (0, 1))
-        v_i, v_j = apart(active, v_i, v_j)
+        v_i, v_j = mask_inactive(active, v_i, v_j)
         idents = at(ident, partners)
         words = materialise_words(pair_words(key, idents[0], idents[1], 1 + system.num_words(dim)))
         rate = guarded_rate(system, v_i, v_j)
         bad = active & ~((rate >= 0) & (rate < jnp.inf))
         largest = jnp.max(jnp.where(active, jax.lax.stop_gradient(rate), 0))
-        factor = of_rate(system.clock(num_alive) * dt) * (even - 1)
+        factor = forbid_rate_gradient(system.clock(num_alive) * dt) * (even - 1)
         mean = factor * rate
-        happens = active & (uniform(words[0], dtype) <= of_rate(-jnp.expm1(-mean)))
+        happens = active & (uniform(words[0], dtype) <= forbid_rate_gradient(-jnp.expm1(-mean)))
         w_i, w_j, lives_i, lives_j = recomputed_flow(system.jump)(words[1:], v_i, v_j)
         moved = ((*w, lives.astype(dtype)) for w, lives in ((w_i, lives_i), (w_j, lives_j)))
         after = (jnp.where(happens[None], new, old) for new, old in zip(pair_columns(*moved), before, strict=True))

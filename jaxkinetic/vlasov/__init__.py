@@ -1,45 +1,53 @@
 """Vlasov dynamics: potentials, the equation for f, Hamilton-Vlasov and Hamilton-Hartree."""
 
-from . import exact as exact
-from .amplitudes import AbstractAmplitude as AbstractAmplitude
-from .amplitudes import GaussianAmplitude as GaussianAmplitude
-from .amplitudes import PerturbedAmplitude as PerturbedAmplitude
-from .characteristics import MeanFieldFlow as MeanFieldFlow
-from .characteristics import hamilton_liouville as hamilton_liouville
-from .characteristics import mean_field_flow as mean_field_flow
-from .counting import Counting as Counting
-from .counting import counting as counting
-from .counting import counting_functional as counting_functional
-from .counting import sampled_counting as sampled_counting
+from .._util.aliases import alias_modules as _alias_modules
+from . import _streaming_phase, equilibria as _equilibria, exact as exact
+from .amplitudes import (
+    AbstractAmplitude as AbstractAmplitude,
+    GaussianAmplitude as GaussianAmplitude,
+    PerturbedAmplitude as PerturbedAmplitude,
+)
+from .characteristics import (
+    MeanFieldFlow as MeanFieldFlow,
+    hamilton_liouville as hamilton_liouville,
+    mean_field_flow as mean_field_flow,
+)
+from .counting import (
+    Counting as Counting,
+    counting as counting,
+    counting_functional as counting_functional,
+    sampled_counting as sampled_counting,
+)
 from .dispersion import dispersion_root as dispersion_root
-from .homogeneous import Maxwellian as Maxwellian
-from .homogeneous import TwoStream as TwoStream
-from .homogeneous import perturbed as perturbed
+from .equilibria import Maxwellian as Maxwellian, TwoStream as TwoStream, perturbed as perturbed
 from .nbody import NBody as NBody
-from .observables import casimir as casimir
-from .observables import density as density
-from .observables import density_mode as density_mode
-from .observables import energy as energy
-from .observables import hamiltonian as hamiltonian
-from .observables import kinetic_energy as kinetic_energy
-from .observables import magnetisation as magnetisation
-from .observables import momentum as momentum
-from .observables import phase_space_density as phase_space_density
-from .observables import potential_energy as potential_energy
-from .potentials import AbstractPotential as AbstractPotential
-from .potentials import Cosine as Cosine
-from .potentials import Custom as Custom
-from .potentials import Gaussian as Gaussian
-from .potentials import Harmonic as Harmonic
-from .potentials import Poisson as Poisson
-from .pseudo_schrodinger import PseudoSchrodinger as PseudoSchrodinger
-from .pseudo_schrodinger import first_marginal as first_marginal
-from .pseudo_schrodinger import product_wave as product_wave
-from .starts import quiet_start as quiet_start
-from .starts import random_start as random_start
-from .systems import HamiltonHartree as HamiltonHartree
-from .systems import HamiltonVlasov as HamiltonVlasov
-from .systems import Vlasov as Vlasov
+from .observables import (
+    casimir as casimir,
+    density as density,
+    density_mode as density_mode,
+    energy as energy,
+    hamiltonian as hamiltonian,
+    kinetic_energy as kinetic_energy,
+    magnetisation as magnetisation,
+    momentum as momentum,
+    phase_space_density as phase_space_density,
+    potential_energy as potential_energy,
+)
+from .potentials import (
+    AbstractPotential as AbstractPotential,
+    Cosine as Cosine,
+    Custom as Custom,
+    Gaussian as Gaussian,
+    Harmonic as Harmonic,
+    Poisson as Poisson,
+)
+from .pseudo_schrodinger import (
+    PseudoSchrodinger as PseudoSchrodinger,
+    first_marginal as first_marginal,
+    product_wave as product_wave,
+)
+from .starts import quiet_start as quiet_start, random_start as random_start
+from .systems import HamiltonHartree as HamiltonHartree, HamiltonVlasov as HamiltonVlasov, Vlasov as Vlasov
 
 __all__ = [
     "AbstractAmplitude", "AbstractPotential", "Cosine", "Counting", "Custom", "Gaussian", "GaussianAmplitude",
@@ -49,6 +57,9 @@ __all__ = [
     "kinetic_energy", "magnetisation", "mean_field_flow", "momentum", "perturbed", "phase_space_density",
     "potential_energy", "product_wave", "quiet_start", "random_start", "sampled_counting",
 ]  # fmt: skip
+
+
+_alias_modules(__name__, homogeneous=_equilibria, kinetic_phase=_streaming_phase)
 
 
 def __dir__() -> list[str]:

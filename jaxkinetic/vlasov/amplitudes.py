@@ -9,22 +9,22 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
-from .._checks import (
+from .._util.checks import (
     Range,
+    argument_error,
     as_array,
     check_integer,
     check_one_key,
     check_scalar,
+    concrete_array,
     describe,
     is_traced,
-    known_array,
-    refuse,
     scalar_or_nan,
 )
-from .._printing import Printed
-from .._types import Key, RealScalar, RealScalarLike, Rows
+from .._util.printing import Printed
+from .._util.types import Key, RealScalar, RealScalarLike, Rows
 from ..states import Grid, Wave
-from .homogeneous import Maxwellian, TwoStream
+from .equilibria import Maxwellian, TwoStream
 from .starts import random_start
 
 __all__ = ["AbstractAmplitude", "GaussianAmplitude", "PerturbedAmplitude", "check_amplitude"]
@@ -50,7 +50,7 @@ class AbstractAmplitude(Printed):
     def wave(self, grid: Grid) -> Wave:
         """On a grid of one axis of position and one of velocity."""
         if not isinstance(grid, Grid) or len(grid.axes) != 2:
-            raise refuse(
+            raise argument_error(
                 "grid", "have one axis of position and one of velocity", f"is {describe(grid)}", "pass jk.Grid(x, v)"
             )
         return Wave(self(*grid.mesh), grid)
@@ -59,7 +59,7 @@ class AbstractAmplitude(Printed):
 def check_amplitude(amplitude: object) -> None:
     """**Raises:** `ValueError` for anything else."""
     if not isinstance(amplitude, AbstractAmplitude):
-        raise refuse(
+        raise argument_error(
             "amplitude", "be an amplitude", f"is {describe(amplitude)}", "pass jk.vlasov.GaussianAmplitude(...), say"
         )
 
@@ -79,18 +79,18 @@ class GaussianAmplitude(AbstractAmplitude):
         for name, matrix in (("covariance", covariance), ("chirp", chirp)):
             as_array(name, matrix, "be a (2, 2) matrix", "pass numbers, ordered as (x, v)")
             if np.shape(matrix) != (2, 2):
-                raise refuse(name, "be a (2, 2) matrix", f"has shape {np.shape(matrix)}", "order it as (x, v)")
+                raise argument_error(name, "be a (2, 2) matrix", f"has shape {np.shape(matrix)}", "order it as (x, v)")
             if jnp.iscomplexobj(matrix):
-                raise refuse(name, "be real", f"is {describe(matrix)}", "the factor i is there already")
+                raise argument_error(name, "be real", f"is {describe(matrix)}", "the factor i is there already")
             known = None if is_traced(matrix) else np.asarray(matrix, float)
             if known is not None and not (np.isfinite(known).all() and np.allclose(known, known.T)):
-                raise refuse(name, "be symmetric and finite", f"is {known.tolist()}", "symmetrise it")
+                raise argument_error(name, "be symmetric and finite", f"is {known.tolist()}", "symmetrise it")
             if known is not None and name == "covariance" and np.linalg.eigvalsh(known).min() <= 0:
-                raise refuse(name, "be positive", f"is {known.tolist()}", "it is that of |alpha_0|^2")
-        self.covariance = known_array(jnp.asarray(covariance, jnp.result_type(float)))
+                raise argument_error(name, "be positive", f"is {known.tolist()}", "it is that of |alpha_0|^2")
+        self.covariance = concrete_array(jnp.asarray(covariance, jnp.result_type(float)))
         if is_traced(covariance):
             self.covariance = jnp.where(_positive_definite(self.covariance), self.covariance, jnp.nan)
-        self.chirp = known_array(jnp.asarray(chirp, jnp.result_type(float)))
+        self.chirp = concrete_array(jnp.asarray(chirp, jnp.result_type(float)))
 
     def log(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
         (xx, xv), (_, vv) = self.covariance.astype(x.dtype)
@@ -129,12 +129,12 @@ class PerturbedAmplitude(AbstractAmplitude):
 
     def __init__(self, f0: Maxwellian | TwoStream, amplitude: RealScalarLike = 0.0, twist: RealScalarLike = 0.0):
         if not hasattr(f0, "length") or f0.length is None:
-            raise refuse(
+            raise argument_error(
                 "f0", "have a length", "has none", "pass that of the torus, Maxwellian(length=2 * math.pi), say"
             )
         amplitude = scalar_or_nan("amplitude", amplitude, within=_AMPLITUDE)
         check_scalar("twist", twist)
-        self.f0, self.amplitude, self.twist = f0, known_array(amplitude), known_array(twist)
+        self.f0, self.amplitude, self.twist = f0, concrete_array(amplitude), concrete_array(twist)
 
     def log(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
         assert self.f0.length is not None

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Complex, Float, Real
 
-from .._adjoint import Direct
-from .._checks import cast_floating, check_bool, check_integer, real_array, refuse, scalar_or_nan
-from .._printing import Printed
-from .._save import Save
-from .._simulate import simulate
-from .._types import RealScalar, RealScalarLike
+from .._core.adjoint import Direct
+from .._core.save import Save
+from .._core.simulate import simulate
+from .._util.checks import argument_error, cast_floating, check_bool, check_integer, real_array, scalar_or_nan
+from .._util.printing import Printed
+from .._util.types import RealScalar, RealScalarLike
 from ..schemes import Leapfrog, Yoshida
 from ..spectral import along, wavenumbers
 from ..states import Axis, Grid, Particles, Wave, square_modulus
@@ -134,6 +134,8 @@ def hamilton_liouville(
     check_amplitude(amplitude)
     x, v = real_array("x", x, "S N"), real_array("v", v, "S N")
     if x.shape != v.shape or x.shape[1] < 2:
-        raise refuse("x", "have the shape (S, N) of v, N >= 2", f"has shape {x.shape}, v {v.shape}", "add an axis")
+        raise argument_error(
+            "x", "have the shape (S, N) of v, N >= 2", f"has shape {x.shape}, v {v.shape}", "add an axis"
+        )
     before = nbody_characteristics(potential, x, v, dt=dt, num_steps=num_steps, backward=True)
     return jnp.sum(amplitude.log(*before), 1)

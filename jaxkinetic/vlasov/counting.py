@@ -15,9 +15,9 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import square_root
 
-from .._checks import check_integer, check_one_key, check_scalar, describe, is_traced, refuse
-from .._printing import Printed
-from .._types import Key, RealScalar
+from .._util.checks import argument_error, check_integer, check_one_key, check_scalar, describe, is_traced
+from .._util.printing import Printed
+from .._util.types import Key, RealScalar
 from ..states import Axis, Wave
 from .characteristics import MeanFieldFlow, nbody_characteristics
 from .pseudo_schrodinger import check_symmetric
@@ -74,7 +74,7 @@ class Counting(Printed):
     def _transform(self) -> Array:
         num = self.num_particles
         if self.overlaps.shape[0] <= num:
-            raise refuse(
+            raise argument_error(
                 "swaps", f"be N = {num} for the k-distribution", f"was {self.overlaps.shape[0] - 1}",
                 "ask for all swaps, or take `outside` and `bounds`",
             )  # fmt: skip
@@ -139,10 +139,12 @@ def sampled_counting(
     samples = check_integer("samples", samples, minimum=2)
     check_one_key(key)
     if not isinstance(flow, MeanFieldFlow):
-        raise refuse("flow", "be a MeanFieldFlow", f"is {describe(flow)}", "make one by jk.vlasov.mean_field_flow")
+        raise argument_error(
+            "flow", "be a MeanFieldFlow", f"is {describe(flow)}", "make one by jk.vlasov.mean_field_flow"
+        )
     _check_torus(flow)
     if check_integer("swaps", swaps, minimum=1) > num:
-        raise refuse("swaps", f"be at most N = {num}", f"is {swaps}", "lower it")
+        raise argument_error("swaps", f"be at most N = {num}", f"is {swaps}", "lower it")
     work = num**2 if flow.potential.by_pairs else num
     batch = max(1, 2**20 // work) if batch is None else check_integer("batch", batch, minimum=1)
     values = []
@@ -151,7 +153,9 @@ def sampled_counting(
         values.append(_cosines(jax.random.fold_in(key, start), flow, num, drawn, swaps))
     cosines = jnp.concatenate(values)
     if not is_traced(cosines) and not np.isfinite(np.asarray(cosines)).all():
-        raise refuse("flow", "keep the particles finite", "led to NaN or infinity", "soften the potential, or lower dt")
+        raise argument_error(
+            "flow", "keep the particles finite", "led to NaN or infinity", "soften the potential, or lower dt"
+        )
     mean = jnp.mean(cosines, 0)
     centred = cosines - mean[None]
     covariance = centred.T @ centred / (samples * (samples - 1))
@@ -197,7 +201,7 @@ def _check_torus(flow: MeanFieldFlow) -> None:
         here, there = (np.asarray(flow.potential.gamma(points)) for points in (x, x - length))
     if np.abs(here - there).max() > 1e-4 * np.abs(here).max():
         name = type(flow.potential).__name__
-        raise refuse(
+        raise argument_error(
             "flow", f"have a potential of period {length:g} on a torus", f"has {name}, which is not periodic",
             "take Cosine, Poisson, or a periodic Custom",
         )  # fmt: skip
@@ -215,25 +219,29 @@ def _weights(num: int, exponent: float, dtype: jnp.dtype) -> Array:
 def _check_exponent(exponent: float) -> None:
     check_scalar("exponent", exponent)
     if is_traced(exponent):
-        raise refuse("exponent", "be known while tracing", "is traced", "pass a float")
+        raise argument_error("exponent", "be known while tracing", "is traced", "pass a float")
     if not 0 <= exponent <= 1:
-        raise refuse("exponent", "lie in [0, 1]", f"is {exponent:g}", "it is NP's lambda")
+        raise argument_error("exponent", "lie in [0, 1]", f"is {exponent:g}", "it is NP's lambda")
 
 
 def _check_waves(wave_n: Wave, wave: Wave) -> None:
     for name, one in (("wave_n", wave_n), ("wave", wave)):
         if not isinstance(one, Wave):
-            raise refuse(name, "be a Wave", f"is a {type(one).__name__}", "pass jk.Wave(alpha, grid)")
+            raise argument_error(name, "be a Wave", f"is a {type(one).__name__}", "pass jk.Wave(alpha, grid)")
     if wave.dim != 1:
-        raise refuse("wave", "be of one particle, d = 1", f"has {wave.dim} of them", "pass the mean field's")
+        raise argument_error("wave", "be of one particle, d = 1", f"has {wave.dim} of them", "pass the mean field's")
     if wave_n.dim < 2:
-        raise refuse("wave_n", "be of two particles or more", "is of one", "pass the solution of PseudoSchrodinger")
+        raise argument_error(
+            "wave_n", "be of two particles or more", "is of one", "pass the solution of PseudoSchrodinger"
+        )
     if wave.alpha.dtype != wave_n.alpha.dtype:
-        raise refuse("wave", f"have the dtype of `wave_n`, {wave_n.alpha.dtype}", f"has {wave.alpha.dtype}", "cast it")
+        raise argument_error(
+            "wave", f"have the dtype of `wave_n`, {wave_n.alpha.dtype}", f"has {wave.alpha.dtype}", "cast it"
+        )
     axes = [(axis.num, axis.periodic) for axis in wave.grid.axes]
     many = [[(axis.num, axis.periodic) for axis in _of(wave_n, m)] for m in range(wave_n.dim)]
     if many != [axes] * wave_n.dim or wave.picture != wave_n.picture or _differ(wave_n, wave):
-        raise refuse(
+        raise argument_error(
             "wave", "have the axes and the picture of `wave_n`", f"has {wave.grid.shape}, {wave.picture}",
             f"that has {wave_n.grid.shape}, {wave_n.picture}",
         )  # fmt: skip
@@ -241,7 +249,9 @@ def _check_waves(wave_n: Wave, wave: Wave) -> None:
         return
     for name, one in (("wave_n", wave_n), ("wave", wave)):
         if abs(float(one.mass) - 1) > NORM:
-            raise refuse(name, "have unit norm", f"has {float(one.mass):.4g}", "divide it by the root of `mass`")
+            raise argument_error(
+                name, "have unit norm", f"has {float(one.mass):.4g}", "divide it by the root of `mass`"
+            )
     check_symmetric("wave_n", wave_n)
 
 

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
-from .._checks import check_scalar, describe, is_traced, known_array, refuse, scalar_or_nan
-from .._implicit import implicit
-from .._types import RealScalarLike
+from .._util.checks import argument_error, check_scalar, concrete_array, describe, is_traced, scalar_or_nan
+from .._util.gradients import implicit_root
+from .._util.types import RealScalarLike
 from ..states import Axis
 from .potentials import AbstractPotential, Poisson
 
@@ -48,7 +48,7 @@ def dispersion_root(
     check_scalar("k", k, positive=True)
     check_scalar("scale", scale, positive=True)
     _check(potential, f0, k, scale)
-    k = known_array(scalar_or_nan("k", k, positive=True)).astype(jnp.result_type(float))
+    k = concrete_array(scalar_or_nan("k", k, positive=True)).astype(jnp.result_type(float))
     if any(callable(leaf) for leaf in jax.tree.leaves((potential, f0))):
         # What a function reads from outside may change from call to call: a program of its own.
         return jax.jit(lambda k: _root(potential, f0, k, scale))(k)
@@ -70,7 +70,7 @@ def _root(potential: AbstractPotential, f0: Callable[[Array], Array], k: Array, 
         value = residual(jax.lax.complex(*pair), parameters)
         return jnp.stack([value.real, value.imag])
 
-    return jax.lax.complex(*implicit(real_residual, jnp.stack([start.real, start.imag])))
+    return jax.lax.complex(*implicit_root(real_residual, jnp.stack([start.real, start.imag])))
 
 
 _known_root = eqx.filter_jit(_root)
@@ -78,9 +78,9 @@ _known_root = eqx.filter_jit(_root)
 
 def _check(potential: Any, f0: Any, k: RealScalarLike, scale: float) -> None:
     if not isinstance(potential, AbstractPotential):
-        raise refuse("potential", "be a potential", f"is {describe(potential)}", "pass jk.vlasov.Cosine(), say")
+        raise argument_error("potential", "be a potential", f"is {describe(potential)}", "pass jk.vlasov.Cosine(), say")
     if not callable(f0):
-        raise refuse("f0", "be a function of velocity", f"is {describe(f0)}", "write it with jnp")
+        raise argument_error("f0", "be a function of velocity", f"is {describe(f0)}", "write it with jnp")
     with jax.ensure_compile_time_eval():
         if not isinstance(potential, Poisson) and not is_traced(k):
             potential.check((Axis(0.0, 2 * math.pi / float(np.asarray(k)), 64),))
@@ -93,13 +93,13 @@ def _check(potential: Any, f0: Any, k: RealScalarLike, scale: float) -> None:
         except (TypeError, jax.errors.JAXTypeError):
             values = v
     if not jnp.iscomplexobj(values):
-        raise refuse(
+        raise argument_error(
             "f0", "be an analytic function of a complex velocity", "is not", "write it with jnp, without abs or real"
         )
     if not is_traced(values):
         size = np.abs(np.asarray(values))
         if not size[:2].max() <= _DECAYED * size.max():
-            raise refuse(
+            raise argument_error(
                 "f0", f"decay by |v| = {_REACH * scale:g}, {_REACH:g} times `scale`", f"is {size[:2].max():.2g} there",
                 "pass a larger `scale`",
             )  # fmt: skip

@@ -16,17 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
-from jaxkinetic_kernels.once import row_sums
+from jaxkinetic_kernels.fusion import row_sums
 
-from .._batches import fits, in_blocks
-from .._system import Finite, Flows, Max
-from .._types import RealScalar
+from .._core.system import SplitPlan
+from .._core.totals import Finite, Max
+from .._util.fft_blocks import fits, in_blocks
+from .._util.types import RealScalar
 from ..spectral import along, powers, unit_wavenumber, wavenumbers
 from ..states import Density, Grid, Wave, square_modulus, volume_element
-from .kinetic_phase import KineticPhase
+from ._streaming_phase import KineticPhase
 from .potentials import AbstractPotential
 
-__all__ = ["Amplitude", "DensityFlows", "Info", "Phases", "WaveFlows"]
+__all__ = ["Amplitude", "DensityPlan", "Info", "Phases", "WavePlan"]
 
 Phases = tuple[KineticPhase, ...]
 Info = dict[str, Any]
@@ -56,7 +57,7 @@ class _Parts(NamedTuple):
         }
 
 
-class _GridFlows(Flows):
+class _GridPlan(SplitPlan):
     """`norm`: the square norm of what is moved, in its own sums; every flow keeps it. `mass`: the same of f.
 
     Moves report parts of the norm: "waves", of k_x != 0, the perturbation; the tails, of the same in the upper thirds of the
@@ -95,7 +96,7 @@ class _GridFlows(Flows):
         return self.system.potential
 
 
-class DensityFlows(_GridFlows):
+class DensityPlan(_GridPlan):
     """Of Vlasov's equation, for f (x, v): real transforms, and a transposition on either side of those over x."""
 
     def __init__(self, system: Any, like: Density, dt: RealScalar, moves: frozenset[tuple[int, float]]):
@@ -161,7 +162,7 @@ class Amplitude(eqx.Module):
     num_particles: int = eqx.field(static=True)
 
 
-class WaveFlows(_GridFlows):
+class WavePlan(_GridPlan):
     """Of (HVl) and (HHt), for the transform over v: density and current are sums, the potential part is a phase. In d = 1 one
     transform over both axes and its inverse stream, without a transposition: it turns v over, and so are the tables."""
 

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
-from .._checks import refuse
-from .._system import AbstractScheme, AbstractSplit
-from .._types import RealScalar
+from .._core.system import AbstractScheme, AbstractSplit
+from .._util.checks import argument_error
+from .._util.types import RealScalar
 from ..pairs.sums import GATHERS_SUMS
 from ..schemes import Leapfrog
 from ..states import Particles, check_alive, check_particles
@@ -53,7 +53,7 @@ class NBody(AbstractSplit):
         check_potential(self.potential)
         check_particles(state, 2)
         if state.position is None:
-            raise refuse(
+            raise argument_error(
                 "state", "have positions", "has velocities alone", "pass jk.Particles(velocity, position), say"
             )
         self.potential.check_particles(state.dim)

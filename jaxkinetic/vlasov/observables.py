@@ -16,9 +16,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .. import spectral
-from .._checks import as_array, check_integer, describe, nan_out_of_range, refuse
-from .._sharding import on_any_mesh
-from .._types import RealScalar
+from .._util.checks import argument_error, as_array, check_integer, describe, nan_out_of_range
+from .._util.sharding import on_any_mesh
+from .._util.types import RealScalar
 from ..states import Density, Particles, Wave, check_particles, square_modulus, volume_element
 from .pair_tables import pair_energy, pair_field
 from .potentials import AbstractPotential, check_potential
@@ -45,15 +45,15 @@ def phase_space_density(state: State) -> Float[Array, "*grid"]:
 def _check_grid(state: Any) -> None:
     """**Raises:** `ValueError` unless f is given on a grid of phase space."""
     if not isinstance(state, (Density, Wave)):
-        raise refuse("state", "be a Density or a Wave", f"is a {type(state).__name__}", "pass one")
+        raise argument_error("state", "be a Density or a Wave", f"is a {type(state).__name__}", "pass one")
     place, values = ("f", state.f) if isinstance(state, Density) else ("alpha", state.alpha)
     if values.shape != state.grid.shape:
-        raise refuse(
+        raise argument_error(
             f"state.{place}", f"have the shape of its grid, {state.grid.shape}", f"has shape {values.shape}",
             "use `jax.vmap` over replicas",
         )  # fmt: skip
     if len(state.grid.axes) % 2:
-        raise refuse(
+        raise argument_error(
             "state", "be given on a grid of phase space, with as many axes of velocity as of position",
             f"has {len(state.grid.axes)} axes", "add the positions",
         )  # fmt: skip
@@ -77,7 +77,9 @@ def density_mode(state: State, *, number: int = 1) -> Complex[Array, ""]:
     r"""$\int \rho\,e^{-ik(x_1 - x_0)} dx$, k = 2 pi number/length along the first direction, x_0 the start of the axis."""
     rho, d = density(state), state.grid.half
     if check_integer("number", number, minimum=0) > rho.shape[0] // 2:
-        raise refuse("number", f"be at most {rho.shape[0] // 2} on this grid", f"is {number}", "take more points in x")
+        raise argument_error(
+            "number", f"be at most {rho.shape[0] // 2} on this grid", f"is {number}", "take more points in x"
+        )
     line = jnp.sum(rho, tuple(range(1, d))) * volume_element(state.grid.axes[:d])
     return jnp.fft.fft(line)[number]
 
@@ -162,7 +164,9 @@ def energy(state: AnyState, potential: AbstractPotential) -> RealScalar:
 
 def _positions(state: Particles) -> Array:
     if state.position is None:
-        raise refuse("state", "have positions", "has velocities alone", "pass jk.Particles(velocity, position), say")
+        raise argument_error(
+            "state", "have positions", "has velocities alone", "pass jk.Particles(velocity, position), say"
+        )
     return state.position
 
 
@@ -171,11 +175,11 @@ def casimir(state: State, fn: Callable[[Float[Array, "*grid"]], Float[Array, "*g
     """int fn(f) over phase space. Kept by the dynamics for every fn; of a `Density` int f^2 by every step on the grid too.
     **Raises:** `ValueError` for an fn that does not give one number for each point."""
     if not callable(fn):
-        raise refuse("fn", "be a function of f", f"is {describe(fn)}", "pass jnp.square, say")
+        raise argument_error("fn", "be a function of f", f"is {describe(fn)}", "pass jnp.square, say")
     f = phase_space_density(state)
     values = as_array("fn(f)", fn(f), "be an array", "return numbers")
     if values.shape != f.shape:
-        raise refuse(
+        raise argument_error(
             "fn", f"give values of the shape of f, {f.shape}", f"gives shape {values.shape}", "work elementwise"
         )
     return jnp.sum(values) * state.grid.cell
@@ -190,7 +194,7 @@ def hamiltonian(wave: Wave, potential: AbstractPotential) -> RealScalar:
 
     The generator of the dynamics of alpha, kept by it; 0 for real alpha. It is not the energy."""
     if not isinstance(wave, Wave):
-        raise refuse("wave", "be a Wave", f"is a {type(wave).__name__}", "pass jk.Wave(alpha, grid)")
+        raise argument_error("wave", "be a Wave", f"is a {type(wave).__name__}", "pass jk.Wave(alpha, grid)")
     check_potential(potential)
     _check_grid(wave)
     many = wave.num_particles > 1

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import cos_sin, structure_factors, trigonometric_series
-from jaxkinetic_kernels.once import once, row_sums
+from jaxkinetic_kernels.fusion import once, row_sums
 
-from .._sums import count_true
-from .._types import RealScalar
+from .._util.sums import count_true
+from .._util.types import RealScalar
 from ..pairs.sums import direct_sum
 from ..states import Particles
 

@@ -18,23 +18,23 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import trigonometric_series
 
-from .._checks import (
+from .._util.checks import (
     FINITE,
     POSITIVE,
     Range,
+    argument_error,
     cast_floating,
     check_scalar,
+    concrete_array,
     describe,
     is_traced,
-    known_array,
-    refuse,
     require,
     same_length,
     takes_one,
 )
-from .._printing import Printed, printed
-from .._sums import count_true
-from .._types import RealScalar, RealScalarLike
+from .._util.printing import Printed, printed
+from .._util.sums import count_true
+from .._util.types import RealScalar, RealScalarLike
 from ..spectral import along, filtered, imaginary, unit_wavenumber, wavenumbers
 from ..states import Axis, volume_element
 from .pair_sums import series_gradient, series_sum, tiled_gradient, tiled_sum
@@ -89,7 +89,7 @@ class AbstractPotential(Printed):
             field = potential.field(point, axes)
         # A function may close over a tracer, which no leaf shows.
         if not is_traced(field) and not all(np.isfinite(part).all() for part in field):
-            raise refuse(
+            raise argument_error(
                 "potential", "have a finite field", "has NaN or infinity", "soften it, or look at its parameters"
             )
 
@@ -152,7 +152,7 @@ class AbstractPotential(Printed):
 def check_potential(potential: Any) -> None:
     """**Raises:** `ValueError` for anything else."""
     if not isinstance(potential, AbstractPotential):
-        raise refuse("potential", "be a potential", f"is {describe(potential)}", "pass jk.vlasov.Cosine(), say")
+        raise argument_error("potential", "be a potential", f"is {describe(potential)}", "pass jk.vlasov.Cosine(), say")
 
 
 def _derivative(axes: Axes, i: int) -> Array:
@@ -187,7 +187,7 @@ class Cosine(AbstractPotential):
 
     def __init__(self, strength: RealScalarLike = 1.0):
         check_scalar("strength", strength)
-        self.strength = known_array(strength)
+        self.strength = concrete_array(strength)
 
     def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         return -self.strength.astype(x.dtype) * jnp.sum(jnp.cos(x), -1)
@@ -233,7 +233,7 @@ class Gaussian(AbstractPotential):
     def __init__(self, strength: RealScalarLike = 1.0, width: RealScalarLike = 1.0):
         check_scalar("strength", strength)
         check_scalar("width", width, positive=True)
-        self.strength, self.width = known_array(strength), known_array(width)
+        self.strength, self.width = concrete_array(strength), concrete_array(width)
 
     def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         return self.strength.astype(x.dtype) * jnp.exp(-jnp.sum(x * x, -1) / (2 * self.width.astype(x.dtype) ** 2))
@@ -270,13 +270,13 @@ class Poisson(AbstractPotential):
         check_scalar("length", length, positive=True)
         strength = length if strength is None else strength
         check_scalar("strength", strength)
-        self.length, self.strength = known_array(length), known_array(strength)
+        self.length, self.strength = concrete_array(length), concrete_array(strength)
 
     def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         """d = 1 alone: the parabola of Bernoulli's polynomial. At multiples of the length it has a kink: its derivatives count
         as 0 there, the first being the mean of both sides."""
         if x.shape[-1] != 1:
-            raise refuse(
+            raise argument_error(
                 "x", "have one component for Poisson in real space", f"has {x.shape[-1]}", "use `coefficients`"
             )
         length = self.length.astype(x.dtype)
@@ -287,7 +287,7 @@ class Poisson(AbstractPotential):
 
     def check_particles(self, dim: int) -> None:
         if dim > 1:
-            raise refuse(
+            raise argument_error(
                 "potential", "have forces between particles", f"is Poisson in d = {dim}", "take d = 1, or Custom"
             )
 
@@ -330,7 +330,7 @@ class Harmonic(AbstractPotential):
 
     def __init__(self, stiffness: RealScalarLike = 1.0):
         check_scalar("stiffness", stiffness)
-        self.stiffness = known_array(stiffness)
+        self.stiffness = concrete_array(stiffness)
 
     def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
         return self.stiffness.astype(x.dtype) * jnp.sum(x * x, -1) / 2
@@ -352,13 +352,13 @@ class Harmonic(AbstractPotential):
 
     def check(self, axes: Axes) -> None:
         if any(axis.periodic for axis in axes):
-            raise refuse(
+            raise argument_error(
                 "grid", "have positions on an axis that is not periodic, for Harmonic", "has a periodic one",
                 "pass jk.Axis(..., periodic=False)",
             )  # fmt: skip
 
     def coefficients(self, axes: Axes) -> Float[Array, "*places"]:
-        raise refuse("potential", "be periodic", "is Harmonic", "it acts through moments; use `field`")
+        raise argument_error("potential", "be periodic", "is Harmonic", "it acts through moments; use `field`")
 
     def convolve(self, rho: Float[Array, "*places"], axes: Axes) -> Float[Array, "*places"]:
         cell = volume_element(axes)
@@ -406,9 +406,11 @@ class Custom(AbstractPotential):
         regular_bound: float | None = None,
     ):
         if not callable(fn):
-            raise refuse("fn", "be a function of displacements (..., d)", f"is {describe(fn)}", "write it with jnp")
+            raise argument_error(
+                "fn", "be a function of displacements (..., d)", f"is {describe(fn)}", "write it with jnp"
+            )
         if not takes_one(fn):
-            raise refuse(
+            raise argument_error(
                 "fn", "take displacements (..., d) alone", f"{printed(fn)} does not", "drop its other arguments"
             )
         # A plain function is no leaf that a loop can carry.
@@ -451,23 +453,27 @@ class Custom(AbstractPotential):
                     raise TypeError("not a JAX type")
                 here, there = fn(x), fn(-x)
             except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
-                raise refuse("fn", "be written with jnp", "calls numpy or float()", "replace np by jnp") from None
+                raise argument_error(
+                    "fn", "be written with jnp", "calls numpy or float()", "replace np by jnp"
+                ) from None
             except TypeError as error:
                 if "JAX type" not in str(error) and "JAX array type" not in str(error):
                     raise
-                raise refuse("fn", "give an array", "gives something else", "write it with jnp") from None
+                raise argument_error("fn", "give an array", "gives something else", "write it with jnp") from None
         if is_traced(here, there):
             return
         here, there = np.asarray(here), np.asarray(there)
         if not np.issubdtype(here.dtype, np.floating):
-            raise refuse("fn", "give real floating numbers", f"gives {here.dtype}", "take the real part, or cast")
+            raise argument_error(
+                "fn", "give real floating numbers", f"gives {here.dtype}", "take the real part, or cast"
+            )
         if here.shape != x.shape[:-1]:
-            raise refuse("fn", "map (..., d) to (...)", f"gives shape {here.shape}", "sum over the last axis")
+            raise argument_error("fn", "map (..., d) to (...)", f"gives shape {here.shape}", "sum over the last axis")
         if not np.isfinite(here).all():
-            raise refuse("fn", "be finite", "gives a NaN or infinity", "soften it")
+            raise argument_error("fn", "be finite", "gives a NaN or infinity", "soften it")
         scale = np.abs(here).max()
         if np.abs(here - there).max() > 1e-5 * scale:
-            raise refuse(
+            raise argument_error(
                 "fn", "be even", f"differs from its mirror by {np.abs(here - there).max():.2g}", "symmetrise it"
             )
 

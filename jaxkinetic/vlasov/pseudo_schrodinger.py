@@ -9,24 +9,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._checks import check_integer, describe, is_traced, refuse
-from .._memory import check_memory
-from .._system import Flows
-from .._types import RealScalar
+from .._core.system import SplitPlan
+from .._util.checks import argument_error, check_integer, describe, is_traced
+from .._util.types import RealScalar
 from ..states import Axis, Grid, Wave
-from .grid_flows import WaveFlows
+from ._memory import check_memory
+from .grid_flows import WavePlan
 from .pair_tables import pair_field
 from .potentials import AbstractPotential, check_potential
-from .systems import MeanField, in_picture, streamed, turned
+from .systems import AbstractMeanField, in_picture, streamed, turned
 
-__all__ = ["PseudoFlows", "PseudoSchrodinger", "check_symmetric", "first_marginal", "pair_field", "product_wave"]
+__all__ = ["PseudoPlan", "PseudoSchrodinger", "check_symmetric", "first_marginal", "pair_field", "product_wave"]
 
 # A run holds so many arrays of the size of the wave, data and checks included (measured at 24^6: 6.1).
 _ARRAYS = 6
 _SYMMETRY = 1e-5
 
 
-class PseudoFlows(WaveFlows):
+class PseudoPlan(WavePlan):
     """Streaming as for one particle in N dimensions; the field on particle m is that of the others, and there is no kappa."""
 
     @staticmethod
@@ -38,7 +38,7 @@ class PseudoFlows(WaveFlows):
         return pair_field(self._potential, grid.axes[: grid.half]), None
 
 
-class PseudoSchrodinger(MeanField):
+class PseudoSchrodinger(AbstractMeanField):
     r"""$i\,\partial_t\hat\alpha_N = \Big(\sum_m \partial_{x_m}\partial_{\xi_m} - \frac{1}{N-1}\sum_m \xi_m \sum_{n\ne m}
     \Gamma'(x_m - x_n)\Big)\hat\alpha_N$ for a `Wave` on a grid of 2 N axes (x_1, ..., x_N, v_1, ..., v_N), N = 2 or 3, d = 1.
 
@@ -58,13 +58,13 @@ class PseudoSchrodinger(MeanField):
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
     _state: ClassVar[type] = Wave
-    _prepared: ClassVar[Callable[..., Flows]] = PseudoFlows
+    _plan_class: ClassVar[Callable[..., SplitPlan]] = PseudoPlan
 
     def __init__(self, potential: AbstractPotential, num_particles: int):
         check_potential(potential)
         self.potential, self.num_particles = potential, num_particles
         if check_integer("num_particles", num_particles, minimum=2) > 3:
-            raise refuse(
+            raise argument_error(
                 "num_particles", "be 2 or 3: the grid has 2 N axes", f"is {num_particles}",
                 "take jk.vlasov.NBody, or `sampled_counting`",
             )  # fmt: skip
@@ -76,12 +76,12 @@ class PseudoSchrodinger(MeanField):
     def check_axes(self, grid: Grid) -> None:
         num, axes = self.num_particles, grid.axes
         if len(axes) != 2 * num:
-            raise refuse(
+            raise argument_error(
                 "grid", f"have {2 * num} axes, x_1.. and v_1..", f"has {len(axes)}", "build it by `product_wave`"
             )
         for kind, some in (("position", axes[:num]), ("velocity", axes[num:])):
             if len({(axis.num, axis.periodic) for axis in some}) > 1 or _apart(some):
-                raise refuse(
+                raise argument_error(
                     "grid", f"have the same axis of {kind} for all", "has different ones", "use `product_wave`"
                 )
         self.potential.check(axes[:1])
@@ -115,7 +115,7 @@ def check_symmetric(name: str, wave: Wave) -> None:
     for m in range(1, num):
         other = alpha.swapaxes(0, m).swapaxes(num, num + m)
         if np.abs(alpha - other).max() > _SYMMETRY * np.abs(alpha).max():
-            raise refuse(
+            raise argument_error(
                 name, "be symmetric under the exchange of particles",
                 f"changes by {np.abs(alpha - other).max():.2g} under that of 1 and {m + 1}", "symmetrise it",
             )  # fmt: skip
@@ -137,7 +137,7 @@ def product_wave(wave: Wave, num_particles: int) -> Wave:
     num = check_integer("num_particles", num_particles, minimum=2)
     if not isinstance(wave, Wave) or wave.dim != 1:
         was = f"has d = {wave.dim}" if isinstance(wave, Wave) else f"is {describe(wave)}"
-        raise refuse("wave", "be a Wave in d = 1", was, "pass jk.Wave(alpha, jk.Grid(x, v))")
+        raise argument_error("wave", "be a Wave in d = 1", was, "pass jk.Wave(alpha, jk.Grid(x, v))")
     x, v = wave.grid.axes
     shape = (x.num,) * num + (v.num,) * num
     nbytes = math.prod(shape) * wave.alpha.dtype.itemsize
@@ -154,7 +154,7 @@ def first_marginal(wave: Wave) -> Float[Array, "num_x num_v"]:
     """int |alpha_N|^2 over all particles but the first, (num_x, num_v). **Raises:** `ValueError` for a wave of one particle."""
     if not isinstance(wave, Wave) or wave.dim < 2:
         was = "is of one" if isinstance(wave, Wave) else f"is a {type(wave).__name__}"
-        raise refuse("wave", "be of two particles or more", was, "pass the solution of PseudoSchrodinger")
+        raise argument_error("wave", "be of two particles or more", was, "pass the solution of PseudoSchrodinger")
     num = wave.dim
     wave = wave.velocity_picture()
     others = tuple(m for m in range(2 * num) if m not in (0, num))

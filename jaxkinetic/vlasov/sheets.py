@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .._guard import undifferentiated
-from .._sums import count_true
-from .._types import RealScalar
+from .._util.gradients import forbid_gradient
+from .._util.sums import count_true
+from .._util.types import RealScalar
 
 __all__ = ["sheet_gradient", "sheet_sum"]
 
@@ -44,7 +44,7 @@ def sheet_gradient(
 ) -> Float[Array, " N"]:
     r"""$\sum_{j\ne i}\Gamma'(x_i - x_j)$, (N,). **Raises:** `ValueError` for a derivative in x or in the length: the mean
     field's, $s(\rho - N/L)$, has a density that no difference of two places shows."""
-    y = undifferentiated(_JUMPS, _turns(x, mask, length))
+    y = forbid_gradient(_JUMPS, _turns(x, mask, length))
     return strength * _count(x, mask) * _displacements(y, mask)[0]
 
 

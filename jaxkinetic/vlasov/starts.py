@@ -10,8 +10,8 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from .._checks import check_integer, describe, refuse, scalar_or_nan
-from .._types import Key, RealScalarLike
+from .._util.checks import argument_error, check_integer, describe, scalar_or_nan
+from .._util.types import Key, RealScalarLike
 from ..initial import AMPLITUDE, floating, kepler, sizes
 from ..states import Particles
 
@@ -48,7 +48,7 @@ def quiet_start(
     dtype = floating(dtype)
     num = check_integer("num_particles", num_particles, minimum=2)
     if num % 2:
-        raise refuse("num_particles", "be even: every particle has a mirror", f"is {num}", "add one")
+        raise argument_error("num_particles", "be even: every particle has a mirror", f"is {num}", "add one")
     half = num // 2
     u = (np.arange(half) + 0.5) / half
     v, x = _mapped(f0, jnp.asarray(u, dtype), jnp.asarray(_bit_reversed(half), dtype), amplitude, number)
@@ -63,9 +63,13 @@ def _mapped(
     amplitude = scalar_or_nan("amplitude", amplitude, within=AMPLITUDE)
     check_integer("number", number, minimum=1)
     if not hasattr(f0, "velocities") or not hasattr(f0, "length"):
-        raise refuse("f0", "have `length` and `velocities`", f"is {describe(f0)}", "pass jk.vlasov.Maxwellian(), say")
+        raise argument_error(
+            "f0", "have `length` and `velocities`", f"is {describe(f0)}", "pass jk.vlasov.Maxwellian(), say"
+        )
     if f0.length is None:
-        raise refuse("f0", "have a length", "has none", "pass that of the torus, Maxwellian(length=2 * math.pi), say")
+        raise argument_error(
+            "f0", "have a length", "has none", "pass that of the torus, Maxwellian(length=2 * math.pi), say"
+        )
     theta = kepler(jnp.asarray(amplitude, u.dtype), 2 * math.pi * number * u)
     x = theta * (jnp.asarray(f0.length, u.dtype) / (2 * math.pi * number))
     return f0.velocities(w)[:, None], x[:, None]

@@ -32,23 +32,33 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from .._checks import is_traced, kind, refuse, require
-from .._system import AbstractScheme, AbstractSplit, Flows
-from .._types import RealScalar, RealScalarLike
+from .._core.system import AbstractScheme, AbstractSplit, SplitPlan
+from .._util.checks import argument_error, is_traced, kind, require
+from .._util.types import RealScalar, RealScalarLike
 from ..schemes import Strang
 from ..spectral import along, half_wavenumbers, phase, wavenumbers
 from ..states import Density, Grid, Wave, square_modulus, volume_element
-from .grid_flows import DensityFlows, WaveFlows
+from .grid_flows import DensityPlan, WavePlan
 from .observables import phase_space_density
 from .potentials import AbstractPotential, check_potential
 
-__all__ = ["NORM", "HamiltonHartree", "HamiltonVlasov", "MeanField", "Vlasov", "in_picture", "streamed", "turned"]
+__all__ = [
+    "NORM",
+    "AbstractMeanField",
+    "HamiltonHartree",
+    "HamiltonVlasov",
+    "MeanField",
+    "Vlasov",
+    "in_picture",
+    "streamed",
+    "turned",
+]
 
 # How small f is at the ends of an axis on which it decays; how near the norm of a wave is to 1.
 _DECAYED, NORM = 1e-3, 1e-2
 
 
-class MeanField(AbstractSplit):
+class AbstractMeanField(AbstractSplit):
     """What systems on a grid of phase space share."""
 
     potential: AbstractPotential
@@ -70,7 +80,7 @@ class MeanField(AbstractSplit):
         ),
     }
     _state: ClassVar[type]
-    _prepared: ClassVar[Callable[..., Flows]]
+    _plan_class: ClassVar[Callable[..., SplitPlan]]
 
     @property
     def _particle_numbers(self) -> tuple[int, ...]:
@@ -91,19 +101,21 @@ class MeanField(AbstractSplit):
         check_potential(self.potential)
         if not isinstance(state, self._state):
             name = self._state.__name__
-            raise refuse("state", f"be a {name}", f"is {kind(state)}", f"pass jk.{name}(values, grid)")
+            raise argument_error("state", f"be a {name}", f"is {kind(state)}", f"pass jk.{name}(values, grid)")
         axes = state.grid.axes
         place, values = ("f", state.f) if isinstance(state, Density) else ("alpha", state.alpha)
         if values.shape != state.grid.shape:
-            raise refuse(
+            raise argument_error(
                 f"state.{place}", f"have the shape of its grid, {state.grid.shape}", f"has shape {values.shape}",
                 "use `jax.vmap` over replicas",
             )  # fmt: skip
         if len(axes) % 2:
-            raise refuse("grid", "have as many axes of velocity as of position", f"has {len(axes)} axes", "add one")
+            raise argument_error(
+                "grid", "have as many axes of velocity as of position", f"has {len(axes)} axes", "add one"
+            )
         self.check_axes(state.grid)
         if isinstance(state, Wave) and state.num_particles not in self._particle_numbers:
-            raise refuse(
+            raise argument_error(
                 "state", "be the wave of one particle" if self._particle_numbers == (1,) else "have the N of its system",
                 f"is that of {state.num_particles} particles", "take jk.vlasov.PseudoSchrodinger with this N",
             )  # fmt: skip
@@ -161,7 +173,7 @@ class MeanField(AbstractSplit):
         if not np.isfinite(np.asarray(phase_space_density(state))).all():
             return  # another check names the place
         if isinstance(state, Wave) and abs(float(state.mass) - 1) > NORM:
-            raise refuse(
+            raise argument_error(
                 "state", "have unit norm, int |alpha|^2 = 1", f"has {float(state.mass):.4g}",
                 "divide alpha by the root of `state.mass` (a factor belongs into the strength of the potential)",
             )  # fmt: skip
@@ -170,16 +182,20 @@ class MeanField(AbstractSplit):
             ends = max(f.take(0, i).max(), f.take(-1, i).max())
             if (i >= state.grid.half or not axis.periodic) and ends > _DECAYED * f.max():
                 kind, number = ("velocity", i - state.grid.half) if i >= state.grid.half else ("position", i)
-                raise refuse(
+                raise argument_error(
                     "state", f"decay towards the ends of its {kind} axis {number}",
                     f"has {ends / f.max():.2g} of its largest value there", "widen the axis",
                 )  # fmt: skip
 
-    def prepared(self, like: Any, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> Flows:
-        return self._prepared(self, like, dt, moves)
+    def plan(self, like: Any, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> SplitPlan:
+        return self._plan_class(self, like, dt, moves)
 
 
-class Vlasov(MeanField):
+# The former name.
+MeanField = AbstractMeanField
+
+
+class Vlasov(AbstractMeanField):
     r"""$\partial_t f = -v \cdot \nabla_x f + (\nabla\Gamma * \rho) \cdot \nabla_v f$, rho = int f dv, for real f on a grid
     of phase space (`Density`), periodic in x, decaying in v.
 
@@ -191,7 +207,7 @@ class Vlasov(MeanField):
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
     _state: ClassVar[type] = Density
-    _prepared: ClassVar[Callable[..., Flows]] = DensityFlows
+    _plan_class: ClassVar[Callable[..., SplitPlan]] = DensityPlan
 
     @property
     def flows(self) -> tuple[Callable[..., Density], ...]:
@@ -216,7 +232,7 @@ class Vlasov(MeanField):
         return Density(f, state.grid)
 
 
-class HamiltonVlasov(MeanField):
+class HamiltonVlasov(AbstractMeanField):
     r"""(HVl): $\partial_t\alpha = [v^2/2 + \Gamma*|\alpha|^2, \alpha] - K\alpha$, $K = \Gamma * [\bar\alpha, \alpha]$, for a
     `Wave`.
 
@@ -227,7 +243,7 @@ class HamiltonVlasov(MeanField):
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
     _state: ClassVar[type] = Wave
-    _prepared: ClassVar[Callable[..., Flows]] = WaveFlows
+    _plan_class: ClassVar[Callable[..., SplitPlan]] = WavePlan
 
     @property
     def flows(self) -> tuple[Callable[..., Wave], ...]:
@@ -248,7 +264,7 @@ class HamiltonVlasov(MeanField):
         return in_picture(jnp.fft.ifftn(turned, axes=over_v), state)
 
 
-class HamiltonHartree(MeanField):
+class HamiltonHartree(AbstractMeanField):
     r"""(HHt): $i\,\partial_t\hat\alpha = (\nabla_x\cdot\nabla_\xi + \hat V * |\hat\alpha|^2)\,\hat\alpha$, $\hat V(x, \xi) =
     -\nabla\Gamma(x)\cdot\xi$: (HVl) in the Fourier picture of the velocities, a Hartree equation.
 
@@ -258,7 +274,7 @@ class HamiltonHartree(MeanField):
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
     _state: ClassVar[type] = Wave
-    _prepared: ClassVar[Callable[..., Flows]] = WaveFlows
+    _plan_class: ClassVar[Callable[..., SplitPlan]] = WavePlan
 
     @property
     def flows(self) -> tuple[Callable[..., Wave], ...]:

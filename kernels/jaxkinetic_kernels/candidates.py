@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from .materialise import materialise_words
+from .fusion import materialise_words
 from .philox import philox_4x32
-from .words import TAG_EVENT, uniform
+from .random_bits import TAG_EVENT, uniform
 
 __all__ = ["Number", "advance", "candidates", "event_words"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .materialise import materialise
+from .fusion import materialise
 from .philox import WORD
 
 __all__ = ["feistel", "permute"]

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from .feistel import permute
-from .words import fold_in
+from .random_bits import fold_in
 
 __all__ = ["circle_round", "random_matching"]
 

@@ -268,7 +268,7 @@ def test_bad_folders_of_results(command, out, sentence, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("mine")
     monkeypatch.setattr("jaxkinetic.experiments.cli.run_to_files", None)
-    monkeypatch.setattr("jaxkinetic.experiments._sweep.run_to_files", None)
+    monkeypatch.setattr("jaxkinetic.experiments._harness.sweep.run_to_files", None)
     assert cli.main([*command, "--out", out]) == 2
     error = capsys.readouterr().err
     assert error.startswith("jaxkinetic: " + sentence)

@@ -13,7 +13,7 @@ import pytest
 from helpers import count_programs
 
 from jaxkinetic.experiments import CATALOGUE, cli
-from jaxkinetic.experiments._replicas import save_steps
+from jaxkinetic.experiments._harness.replicas import save_steps
 
 TINY = ["--particles", "40", "--steps", "20", "--replicas", "10"]
 GRID = {

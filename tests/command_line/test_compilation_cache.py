@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from jaxkinetic.experiments import _compilation_cache, cli
-from jaxkinetic.experiments._compilation_cache import cache_folder
+from jaxkinetic.experiments import cli
+from jaxkinetic.experiments._harness import compilation_cache as _compilation_cache
+from jaxkinetic.experiments._harness.compilation_cache import cache_folder
 
 
 @pytest.fixture

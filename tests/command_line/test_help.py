@@ -5,7 +5,7 @@ import re
 import pytest
 
 from jaxkinetic.experiments import CATALOGUE
-from jaxkinetic.experiments._allowed import options_of
+from jaxkinetic.experiments._harness.allowed import options_of
 from jaxkinetic.experiments.cli import main
 
 

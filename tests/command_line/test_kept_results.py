@@ -6,11 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from jaxkinetic._lock import folder_lock
-from jaxkinetic.experiments import Report, cli
-from jaxkinetic.experiments import plotting as look
-from jaxkinetic.experiments._partial import Partial
-from jaxkinetic.experiments._run import identity
+from jaxkinetic._io.lock import folder_lock
+from jaxkinetic.experiments import Report, cli, plotting as look
+from jaxkinetic.experiments._harness.partial import Partial
+from jaxkinetic.experiments._harness.run import identity
 
 
 @pytest.fixture(autouse=True)

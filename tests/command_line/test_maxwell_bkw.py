@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxkinetic.experiments._entropy import _log_temperature_bias, excess_entropy
-from jaxkinetic.experiments.maxwell_bkw import MAXWELL_BKW
+from jaxkinetic.experiments.catalogue._entropy import _log_temperature_bias, excess_entropy
+from jaxkinetic.experiments.catalogue.maxwell_bkw import MAXWELL_BKW
 
 
 @pytest.mark.optimised

@@ -86,7 +86,7 @@ def test_stopped_while_starting(tmp_path):
 
 SIGNALS = """
 import os, signal, sys
-from jaxkinetic._signals import held_signals, leave_on_signals
+from jaxkinetic._io.signals import held_signals, leave_on_signals
 leave_on_signals()
 print("printed before")
 with held_signals():

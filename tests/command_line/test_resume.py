@@ -91,7 +91,7 @@ def test_killed_sweep_continues(tmp_path):
 def test_resume_checks_the_options(tmp_path, capsys, monkeypatch):
     """`--resume` without an unfinished run, or with another seed, raises; otherwise finished parts are read. Catches
     parts of two different runs in one result. An unfinished run is made by an interrupt at its third part."""
-    from jaxkinetic.experiments._partial import Partial
+    from jaxkinetic.experiments._harness.partial import Partial
 
     out, save, count = str(tmp_path / "x"), Partial.save, []
 
@@ -105,7 +105,7 @@ def test_resume_checks_the_options(tmp_path, capsys, monkeypatch):
     assert cli.main([*arguments, "--out", out, "--resume"]) == 2
     assert "Argument `--resume` must find an unfinished run, but" in capsys.readouterr().err
     monkeypatch.setattr(Partial, "save", interrupted)
-    monkeypatch.setattr("jaxkinetic.experiments._replicas._FEW", 1)
+    monkeypatch.setattr("jaxkinetic.experiments._harness.replicas._FEW", 1)
     assert cli.main([*arguments, "--out", out]) == 130
     assert "`run ... --resume`, or the same `sweep`, goes on" in capsys.readouterr().err
     monkeypatch.setattr(Partial, "save", save)
@@ -178,9 +178,9 @@ def test_damaged_chunk_is_recomputed(tmp_path, monkeypatch):
     """A damaged chunk of a long run is computed again, and the result is bitwise the same. Catches an error about a file that
     the user never named."""
     import jaxkinetic as jk
-    from jaxkinetic.experiments import _replicas
-    from jaxkinetic.experiments._experiment import Options, Watch
-    from jaxkinetic.experiments._partial import Partial
+    from jaxkinetic.experiments._harness import replicas as _replicas
+    from jaxkinetic.experiments._harness.experiment import Options, Watch
+    from jaxkinetic.experiments._harness.partial import Partial
 
     options = Options(particles=600, dim=3, dt=0.01, steps=10, replicas=1, scheme="random-matching")
     system = jk.landau.Kac(jk.landau.Maxwell())
@@ -207,7 +207,7 @@ def test_damaged_part_and_unfinished_value(tmp_path, capsys, monkeypatch):
     without a figure that counts as finished."""
     import os
 
-    from jaxkinetic.experiments._partial import Partial
+    from jaxkinetic.experiments._harness.partial import Partial
 
     partial = Partial(tmp_path, {"seed": 1})
     partial.begin()
@@ -271,8 +271,8 @@ def test_sweep_over_words(tmp_path, monkeypatch, capsys):
 def test_no_recompilation_for_other_parameters(capfd):
     """Catches a program for every epsilon or gamma of an experiment, and a bar that belongs to the run before."""
     import jaxkinetic as jk
-    from jaxkinetic.experiments import _replicas
-    from jaxkinetic.experiments._experiment import Options, Watch
+    from jaxkinetic.experiments._harness import replicas as _replicas
+    from jaxkinetic.experiments._harness.experiment import Options, Watch
 
     traces, ends = [], []
 

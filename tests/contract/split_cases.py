@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from case import Case
-from helpers import CIRCLE
-from helpers import VLASOV_SYSTEMS as SYSTEMS
+from helpers import CIRCLE, VLASOV_SYSTEMS as SYSTEMS
 
 import jaxkinetic as jk
 

@@ -17,12 +17,11 @@ import pytest
 from case import KEY, Case, of_real_parts, real_parts
 from helpers import count_traces, identical
 from registry import CASES, ParticleCase
-from split_cases import BITWISE as GRIDS
-from split_cases import POTENTIALS, GridCase
+from split_cases import BITWISE as GRIDS, POTENTIALS, GridCase
 
 import jaxkinetic as jk
-from jaxkinetic import _adjoint
-from jaxkinetic._simulate import check_start
+from jaxkinetic._core import loops
+from jaxkinetic._core.start import check_start
 
 pytestmark = pytest.mark.newest
 
@@ -334,7 +333,7 @@ def test_adjoints_agree(case, monkeypatch, request):
     The blocks are those of a large run; a small one stores every step, as `Direct` does.
     """
     for threshold in ("_FEW_BYTES", "_SMALL_STATE"):
-        monkeypatch.setattr(_adjoint, threshold, 0)
+        monkeypatch.setattr(loops, threshold, 0)
     jax.clear_caches()
     request.addfinalizer(jax.clear_caches)
     state = case.start()

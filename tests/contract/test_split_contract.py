@@ -11,14 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import identical
-from split_cases import (
-    BITWISE,
-    DT,
-    PARAMETERS,
-    STEPS,
-    GridCase,
-    values,
-)
+from split_cases import BITWISE, DT, PARAMETERS, STEPS, GridCase, values
 
 import jaxkinetic as jk
 

@@ -6,21 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import CIRCLE, assert_argument_error, phase_space_density, poisson_bracket, spectral_derivative
-from helpers import VLASOV_SYSTEMS as SYSTEMS
-from split_cases import (
-    BITWISE,
-    DT,
-    STEPS,
-    Bell,
-    Fragile,
-    GridCase,
-    amplitude,
-    as_state,
-    grid,
-    normalised,
-    values,
+from helpers import (
+    CIRCLE,
+    VLASOV_SYSTEMS as SYSTEMS,
+    assert_argument_error,
+    phase_space_density,
+    poisson_bracket,
+    spectral_derivative,
 )
+from split_cases import BITWISE, DT, STEPS, Bell, Fragile, GridCase, amplitude, as_state, grid, normalised, values
 
 import jaxkinetic as jk
 
@@ -99,7 +93,7 @@ BAD = {
     "NaN": (lambda: attempt(density(spoiled(np.nan))), r"`state\.f`" + PLACE),
     "infinite": (lambda: attempt(wave(spoiled(np.inf)), kind="velocity"), r"`state\.alpha`" + PLACE),
     "potential": (lambda: attempt(potential=1.0), r"`potential` must be a potential, but is 1\.0"),
-    "a class": (lambda: attempt(potential=V.Cosine), "`potential` must be a potential, but is <class"),
+    "a class": (lambda: attempt(potential=V.Cosine), "`potential` must be a potential, but is the class"),
     "circle": (
         lambda: attempt(jk.Density(np.ones((4, 4)), jk.Grid(*[jk.Axis(0, 3, 4)] * 2))),
         "`grid` must have positions on a circle of length 2 pi for Cosine, but has length 3",

@@ -7,7 +7,7 @@ import pytest
 from helpers import identical, particles
 
 import jaxkinetic as jk
-from jaxkinetic import _adjoint
+from jaxkinetic._core import adjoint as adjoint_module, loops as loops_module
 
 STEPS = 12
 KAC = jk.landau.Kac(jk.landau.Maxwell(0.8))
@@ -33,19 +33,19 @@ def num_loops(case):
 def layouts(case, monkeypatch):
     """A generator that sets the threshold to the bytes of the run, then to one byte less. The threshold is not part of what a
     program is found by, so the caches are emptied in between."""
-    compare, sizes = _adjoint._few_bytes, []
+    compare, sizes = loops_module.is_small, []
 
     def recorded(loop, steps):
-        sizes.append(steps * _adjoint._bytes(loop))
+        sizes.append(steps * loops_module.floating_bytes(loop))
         return compare(loop, steps)
 
     def both():
         jax.clear_caches()
         with monkeypatch.context() as patch:
-            patch.setattr(_adjoint, "_few_bytes", recorded)
+            patch.setattr(adjoint_module, "is_small", recorded)
             loops = [num_loops(case)]
         for threshold in (sizes[0], sizes[0] - 1):
-            monkeypatch.setattr(_adjoint, "_FEW_BYTES", threshold)
+            monkeypatch.setattr(loops_module, "_FEW_BYTES", threshold)
             jax.clear_caches()
             yield threshold
             loops.append(num_loops(case))
@@ -89,7 +89,7 @@ def test_even_intervals():
     for runs of almost the same length."""
 
     def lengths(*counts):
-        return _adjoint.Lengths.of(np.asarray(counts), max(counts))
+        return loops_module.Lengths.of(np.asarray(counts), max(counts))
 
     assert [lengths(n).longest for n in (0, 1, 7, 9, 10, 50, 95, 101, 990, 1000)] == [
         2, 2, 9, 9, 10, 50, 100, 110, 992, 1000
@@ -112,8 +112,8 @@ def test_surplus_steps_are_dropped(adjoint, monkeypatch):
     """The loop of accelerators, which computes surplus steps and drops them, and skips empty intervals: same values and
     gradients, to round-off, as the loop of the CPU, which skips every surplus step. Catches a step too many, and a gradient
     through it."""
-    few = _adjoint._FEW_BYTES if isinstance(adjoint, jk.Direct) else 0
-    monkeypatch.setattr(_adjoint, "_FEW_BYTES", few)
+    few = loops_module._FEW_BYTES if isinstance(adjoint, jk.Direct) else 0
+    monkeypatch.setattr(loops_module, "_FEW_BYTES", few)
 
     def value(strength):
         system = jk.landau.Kac(jk.landau.Maxwell(strength))
@@ -125,15 +125,16 @@ def test_surplus_steps_are_dropped(adjoint, monkeypatch):
         return jnp.sum(run.observed["energy"] ** 2), run.final.velocity
 
     jax.clear_caches()
-    assert _adjoint.Lengths.of(np.asarray([0, 33, 33]), 33) == (36, False, False, False), (
+    assert loops_module.Lengths.of(np.asarray([0, 33, 33]), 33) == (36, False, False, False), (
         "surplus steps, so not even by itself"
     )
-    monkeypatch.setattr(_adjoint.Lengths, "of", lambda counts, longest: _adjoint.Lengths(36, True, True))
+    monkeypatch.setattr(loops_module.Lengths, "of", lambda counts, longest: loops_module.Lengths(36, True, True))
     found = []
     for on_cpu in (True, False):
-        monkeypatch.setattr(
-            _adjoint, "_only_on_cpu", lambda wanted, cpu, on=on_cpu: wanted if cpu is on else jnp.ones_like(wanted)
-        )
+        for module in (loops_module, adjoint_module):
+            monkeypatch.setattr(
+                module, "only_on_cpu", lambda wanted, cpu, on=on_cpu: wanted if cpu is on else jnp.ones_like(wanted)
+            )
         jax.clear_caches()
         found.append(jax.value_and_grad(value, has_aux=True)(0.8))
     jax.clear_caches()

@@ -10,7 +10,7 @@ import pytest
 from helpers import count_programs
 
 import jaxkinetic as jk
-from jaxkinetic._sums import gram
+from jaxkinetic._util.sums import gram
 
 D = jk.diagnostics
 MANY = 2**24 + 2**22

@@ -12,7 +12,7 @@ import pytest
 from helpers import count_traces
 
 import jaxkinetic as jk
-from jaxkinetic._run_words import run_words
+from jaxkinetic._core.run_key import run_words
 from jaxkinetic_kernels import fold_in
 
 pytestmark = pytest.mark.newest

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 import jaxkinetic as jk
-from jaxkinetic._files import read_arrays, write_arrays
-from jaxkinetic._iterate import saved_arrays
-from jaxkinetic._lock import LOCK, folder_lock
+from jaxkinetic._core.iterate import saved_arrays
+from jaxkinetic._io.atomic_npz import read_arrays, write_arrays
+from jaxkinetic._io.lock import LOCK, folder_lock
 
 KAC = jk.landau.Kac(jk.landau.Maxwell())
 SAVE = jk.Save(every=1, observe={"M4": jk.diagnostics.moment})
@@ -52,7 +52,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from jaxkinetic._lock import folder_lock
+from jaxkinetic._io.lock import folder_lock
 with folder_lock("path", Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -84,7 +84,7 @@ def test_lock_of_another_process(tmp_path):
 def test_lock_where_the_system_keeps_none(tmp_path, monkeypatch):
     """The number of the owner decides. Catches a lock of a running process that is taken over, and one of a dead process
     that is not."""
-    monkeypatch.setattr("jaxkinetic._lock.fcntl", None)
+    monkeypatch.setattr("jaxkinetic._io.lock.fcntl", None)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     for pid, host, free in ((gone.pid, socket.gethostname(), True), (os.getpid(), socket.gethostname(), False),

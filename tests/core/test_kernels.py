@@ -8,15 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxkinetic_kernels import (
-    fold_in,
-    map_rows,
-    normals,
-    pair_normals,
-    particle_normals,
-    philox_4x32,
-    uniform,
-)
+from jaxkinetic_kernels import fold_in, map_rows, normals, pair_normals, particle_normals, philox_4x32, uniform
 from jaxkinetic_kernels.philox import philox_once
 
 pytestmark = pytest.mark.newest

@@ -278,7 +278,7 @@ BAD = {
     "gamma none": (lambda: PL(None), "`gamma` must be one real number, but is None"),
     "t0 none": (lambda: go(P(V), t0=None), "`t0` must be one real number, but is None"),
     "save": (lambda: go(P(V), save={}), "`save` must be a Save, but is {}"),
-    "adjoint": (lambda: go(P(V), adjoint=jk.Direct), "`adjoint` must be an adjoint, but is <class"),
+    "adjoint": (lambda: go(P(V), adjoint=jk.Direct), "`adjoint` must be an adjoint, but is the class"),
     "save steps": (lambda: jk.Save(steps=5), "`steps` must be a sequence of integers, but is 5"),
     "observe list": (lambda: jk.Save(observe=[jnp.sum]), "`observe` must map names to functions"),
     "observe name": (lambda: jk.Save(observe={1: jnp.sum}), "`observe` must have strings as names, but has 1"),

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 import jaxkinetic as jk
 from jaxkinetic_kernels import candidates, event_words, schedule, uniform, waves_one_by_one
-from jaxkinetic_kernels.words import fold_in
+from jaxkinetic_kernels.random_bits import fold_in
 
 B, ExactClock, TauLeap = jk.boltzmann, jk.pairs.ExactClock, jk.pairs.TauLeap
 KEY = jax.random.key(3)

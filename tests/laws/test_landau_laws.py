@@ -5,8 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import LANDAU_SYSTEMS as SYSTEMS
-from helpers import difference_z_scores, replicate, slow_but, upper, z_scores
+from helpers import LANDAU_SYSTEMS as SYSTEMS, difference_z_scores, replicate, slow_but, upper, z_scores
 
 import jaxkinetic as jk
 

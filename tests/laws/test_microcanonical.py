@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dynkin import datum
-from dynkin import z_scores as martingale_z_scores
+from dynkin import datum, z_scores as martingale_z_scores
 from helpers import harmonic, z_scores
 
 import jaxkinetic as jk

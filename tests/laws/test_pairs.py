@@ -13,7 +13,7 @@ from helpers import slow_but, z_scores
 from scipy.stats import chisquare
 
 import jaxkinetic as jk
-from jaxkinetic import _adjoint as adjoint
+from jaxkinetic._core import loops
 from jaxkinetic.landau import Kac, Maxwell, PowerLaw
 from jaxkinetic.pairs import RandomMatching, Sweep, sweep
 from jaxkinetic_kernels import circle_round, feistel, permute, random_matching
@@ -64,7 +64,7 @@ def test_sweep_visits_every_pair_once(num):
 def test_blocks_of_a_sweep(monkeypatch):
     """Rounds that fill the last block of the loop move nobody: 14 rounds of 8 particles in four blocks of 4. Catches pairs that
     meet once more."""
-    monkeypatch.setattr(adjoint, "_FEW_BYTES", 0)
+    monkeypatch.setattr(loops, "_FEW_BYTES", 0)
     state, labels = labelled(8)
     final = jk.simulate(Roll(), state, key=jax.random.key(0), dt=0.8, num_steps=1).final.velocity
     assert np.array_equal(final[:, 1], 2 * (labels.sum() - labels))

@@ -9,7 +9,8 @@ from scipy.stats import kstest
 from sphere_table import table
 
 import jaxkinetic as jk
-from jaxkinetic.pairs import _heat_law, _heat_sphere, spherical_heat_cdf, spherical_heat_kernel, spherical_heat_quantile
+from jaxkinetic.pairs import spherical_heat_cdf, spherical_heat_kernel, spherical_heat_quantile
+from jaxkinetic.pairs.spherical_heat import general as _heat_law, two_sphere as _heat_sphere
 
 DIMS = (2, 3, 4, 5)
 TAUS = 10.0 ** np.linspace(-8, np.log10(50), 40)

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from dynkin import z_scores as dynkin_z_scores
-from helpers import LANDAU_SYSTEMS as SYSTEMS
-from helpers import carrillo, lifted, replicate, torus_cosine, z_scores
+from helpers import LANDAU_SYSTEMS as SYSTEMS, carrillo, lifted, replicate, torus_cosine, z_scores
 
 import jaxkinetic as jk
 

@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import CIRCLE, box_grid, phase_space_density, slow_but, torus_grid
-from helpers import VLASOV_SYSTEMS as SYSTEMS
+from helpers import CIRCLE, VLASOV_SYSTEMS as SYSTEMS, box_grid, phase_space_density, slow_but, torus_grid
 
 import jaxkinetic as jk
 
@@ -156,13 +155,13 @@ def test_reverse_steps(name, order):
     @jax.jit
     def there_and_back(state):
         carry, aux = scheme.init(words, system, state, dt)
-        flows = scheme.prepare(system, carry, dt)
+        plan = scheme.plan(system, carry, dt)
 
         def forth(c, _):
-            return scheme.step(words, flows, 0.0 * dt, dt, c, aux)[0], None
+            return scheme.step(words, system, 0.0 * dt, dt, c, aux, plan=plan)[0], None
 
         def back(c, _):
-            return scheme.reverse(words, flows, 0.0 * dt, dt, c, aux)[0], None
+            return scheme.reverse(words, system, 0.0 * dt, dt, c, aux, plan=plan)[0], None
 
         far = jax.lax.scan(forth, carry, length=300)[0]
         return scheme.view(far, aux), scheme.view(jax.lax.scan(back, far, length=300)[0], aux)
@@ -180,12 +179,12 @@ def test_reverse_steps(name, order):
     ),
 )
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_prepared_flows_equal_flows(name, dim, blocks, monkeypatch):
+def test_plans_equal_flows(name, dim, blocks, monkeypatch):
     """What a run uses (tables, other layouts, real transforms, blocks below a number of bytes) against `system.flows`,
     which are written as the equations are: to round-off, forwards and backwards, for a field in every direction. Catches
     an axis that is exchanged, and a block that is left out."""
     if blocks:
-        monkeypatch.setattr("jaxkinetic._batches.LARGEST_BATCH", 20_000)
+        monkeypatch.setattr("jaxkinetic._util.fft_blocks.LARGEST_BATCH", 20_000)
     shape = {1: (24, 44), 2: (8, 6, 12, 14), 3: (4, 6, 4, 8, 6, 4)}[dim]
     x = [jk.Axis(0.1 * i, 2 * math.pi, n) for i, n in enumerate(shape[:dim])]
     g = jk.Grid(*x, *[jk.Axis(-3.0 - i, 7.0 + i, n, periodic=False) for i, n in enumerate(shape[dim:])])
@@ -198,8 +197,8 @@ def test_prepared_flows_equal_flows(name, dim, blocks, monkeypatch):
 
     @jax.jit
     def both_ways(state):
-        flows = system.prepared(state, dt, frozenset({(0, 0.7), (1, 0.4)}))
-        found = [flows.leave(flows.move(part, share, 0.0 * dt, flows.enter(state))[0]) for part, share in moves]
+        plan = system.plan(state, dt, frozenset({(0, 0.7), (1, 0.4)}))
+        found = [plan.leave(plan.move(part, share, 0.0 * dt, plan.enter(state))[0]) for part, share in moves]
         return found, [system.flows[part](share * dt, 0.0 * dt, state) for part, share in moves]
 
     start = jax.tree.leaves(state)[0]

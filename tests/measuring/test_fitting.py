@@ -8,7 +8,7 @@ import scipy.stats
 from helpers import count_programs, slow_but
 
 import jaxkinetic as jk
-from jaxkinetic._student import student_quantile
+from jaxkinetic._util.student import student_quantile
 
 T = np.linspace(0, 1, 50)
 

@@ -4,22 +4,30 @@ Of strength C read every time as C t. Everything is numpy in float64, but that `
 Sigma in the precision of the state.
 """
 
-from .bkw import bkw_density as bkw_density
-from .bkw import bkw_entropy as bkw_entropy
-from .bkw import bkw_moment as bkw_moment
-from .bkw import maxwell_density as maxwell_density
-from .death_chain import death_law as death_law
-from .death_chain import death_moments as death_moments
-from .hard_spheres import hard_sphere_density as hard_sphere_density
-from .hard_spheres import hard_sphere_temperature as hard_sphere_temperature
-from .hard_spheres import initial_rates as initial_rates
-from .hard_spheres import mean_relative_speed as mean_relative_speed
-from .hard_spheres import pressure_rate as pressure_rate
+from ..._util.aliases import alias_modules as _alias_modules
+from . import population as _population
+from .bkw import (
+    bkw_density as bkw_density,
+    bkw_entropy as bkw_entropy,
+    bkw_moment as bkw_moment,
+    maxwell_density as maxwell_density,
+)
+from .hard_spheres import (
+    hard_sphere_density as hard_sphere_density,
+    hard_sphere_temperature as hard_sphere_temperature,
+    initial_rates as initial_rates,
+    mean_relative_speed as mean_relative_speed,
+    pressure_rate as pressure_rate,
+)
+from .population import death_law as death_law, death_moments as death_moments
 
 __all__ = [
     "bkw_density", "bkw_entropy", "bkw_moment", "death_law", "death_moments", "hard_sphere_density",
     "hard_sphere_temperature", "initial_rates", "maxwell_density", "mean_relative_speed", "pressure_rate",
 ]  # fmt: skip
+
+
+_alias_modules(__name__, death_chain=_population)
 
 
 def __dir__() -> list[str]:

@@ -6,10 +6,10 @@ $K = 1 - \beta e^{-(d-1)t/(4d)}$. The temperature stays 1. Source: MATH section 
 
 import numpy as np
 
-from ... import _bkw
-from ..._checks import check_integer, refuse
-from ..._inputs import check_known_scalar, known_times
-from ..._types import Values, ValuesLike
+from ..._util import bkw as _bkw
+from ..._util.checks import argument_error, check_integer
+from ..._util.numpy_checks import check_known_scalar, known_times
+from ..._util.types import Values, ValuesLike
 
 __all__ = ["bkw_density", "bkw_entropy", "bkw_moment", "checked_alpha", "maxwell_density"]
 
@@ -17,7 +17,7 @@ __all__ = ["bkw_density", "bkw_entropy", "bkw_moment", "checked_alpha", "maxwell
 def checked_alpha(alpha: float) -> float:
     check_known_scalar("alpha", alpha)
     if not 0 <= alpha <= 1:
-        raise refuse("alpha", "be in [0, 1]", f"is {alpha:g}", "it is a probability")
+        raise argument_error("alpha", "be in [0, 1]", f"is {alpha:g}", "it is a probability")
     return float(alpha)
 
 

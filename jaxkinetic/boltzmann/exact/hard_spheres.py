@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ..._checks import check_integer, describe, refuse
-from ..._inputs import check_known, check_known_scalar, known_times
-from ..._types import Values, ValuesLike
+from ..._util.checks import argument_error, check_integer, describe
+from ..._util.numpy_checks import check_known, check_known_scalar, known_times
+from ..._util.types import Values, ValuesLike
 from ...states import Particles, check_particles
 from ..cross_sections import AbstractCrossSection
 from .bkw import checked_alpha
@@ -52,7 +52,7 @@ def pressure_rate(cross_section: AbstractCrossSection, volume: float, state: Par
     $-\frac1{2\Lambda} \sum_{i<j} \Sigma(r_{ij})\,\mathrm{dev}(z_{ij} z_{ij}^T)$; (d, d). Cost N^2."""
     if not isinstance(cross_section, AbstractCrossSection):
         must, do = "be a cross section", "pass jk.boltzmann.HardSphere(), say"
-        raise refuse("cross_section", must, f"is {describe(cross_section)}", do)
+        raise argument_error("cross_section", must, f"is {describe(cross_section)}", do)
     check_particles(state, 1)
     check_known_scalar("volume", volume, positive=True)
     check_known("cross_section", cross_section)

@@ -6,72 +6,32 @@ but for `ornstein_uhlenbeck`, which moves a JAX state.
 
 from .bkw import (
     bkw_density as bkw_density,
-)
-from .bkw import (
     bkw_entropy as bkw_entropy,
-)
-from .bkw import (
     bkw_moment as bkw_moment,
-)
-from .bkw import (
     isotropic_moments_euler as isotropic_moments_euler,
-)
-from .bkw import (
     maxwellian_entropy as maxwellian_entropy,
-)
-from .bkw import (
     ornstein_uhlenbeck as ornstein_uhlenbeck,
 )
 from .coulomb import (
     coulomb_entropy_rate as coulomb_entropy_rate,
-)
-from .coulomb import (
     coulomb_isotropization_rate as coulomb_isotropization_rate,
-)
-from .coulomb import (
     coulomb_isotropization_rate_matching as coulomb_isotropization_rate_matching,
-)
-from .coulomb import (
     coulomb_isotropization_rate_microcanonical as coulomb_isotropization_rate_microcanonical,
-)
-from .coulomb import (
     isotropic_entropy as isotropic_entropy,
 )
 from .microcanonical import microcanonical_defect as microcanonical_defect
-from .quartic import (
-    kac_quartic as kac_quartic,
-)
-from .quartic import (
-    kac_quartic_euler as kac_quartic_euler,
-)
-from .quartic import (
-    quartic_start as quartic_start,
-)
+from .quartic import kac_quartic as kac_quartic, kac_quartic_euler as kac_quartic_euler, quartic_start as quartic_start
 from .second_moments import (
     euler_heating as euler_heating,
-)
-from .second_moments import (
     second_moments as second_moments,
-)
-from .second_moments import (
     second_moments_euler as second_moments_euler,
 )
 from .torus_mode import (
     torus_mode_amplitude as torus_mode_amplitude,
-)
-from .torus_mode import (
     torus_mode_amplitude_euler as torus_mode_amplitude_euler,
-)
-from .torus_mode import (
     torus_mode_density as torus_mode_density,
-)
-from .torus_mode import (
     torus_mode_entropy as torus_mode_entropy,
-)
-from .torus_mode import (
     torus_mode_fisher_information as torus_mode_fisher_information,
-)
-from .torus_mode import (
     torus_mode_rate as torus_mode_rate,
 )
 

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, Real
 from numpy.polynomial import Polynomial
 
-from ... import _bkw
-from ..._checks import check_integer, refuse, scalar_or_nan
-from ..._inputs import check_key, check_known_scalar, known_numbers, known_times
-from ..._types import Key, RealScalarLike, Values, ValuesLike
+from ..._util import bkw as _bkw
+from ..._util.checks import argument_error, check_integer, scalar_or_nan
+from ..._util.numpy_checks import check_key, check_known_scalar, known_numbers, known_times
+from ..._util.types import Key, RealScalarLike, Values, ValuesLike
 from ...states import Particles, check_particles
 
 __all__ = [
@@ -82,7 +82,9 @@ def isotropic_moments_euler(
     check_known_scalar("dt", dt, positive=True)
     m2, m4, m6 = start = known_numbers("moments", moments, shape=(3,), nonnegative=True)
     if m4 < m2**2 * (1 - 1e-9) or m2 * m6 < m4**2 * (1 - 1e-9):
-        raise refuse("moments", "be those of a law", f"is {start.tolist()}", "<|v|^4> is at least <|v|^2>^2, and so on")
+        raise argument_error(
+            "moments", "be those of a law", f"is {start.tolist()}", "<|v|^4> is at least <|v|^2>^2, and so on"
+        )
     out = [start]
     c, q = 1 - 2 * (dim - 1) * dt, Polynomial([0.0, 1.0])
     for _ in range(num_steps):

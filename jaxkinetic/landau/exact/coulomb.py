@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import ArrayLike, Real
 
-from ..._checks import describe, refuse
-from ..._inputs import check_known_scalar, known_numbers
+from ..._util.checks import argument_error, describe
+from ..._util.numpy_checks import check_known_scalar, known_numbers
 
 __all__ = [
     "coulomb_entropy_rate", "coulomb_isotropization_rate", "coulomb_isotropization_rate_matching",
@@ -50,7 +50,7 @@ def coulomb_isotropization_rate_microcanonical(perpendicular: float, parallel: f
     ("constant_rate").
     """
     if law not in ("constant_rate", "heat_kernel"):
-        raise refuse(
+        raise argument_error(
             "law", "be 'constant_rate' or 'heat_kernel'", f"is {law!r}", "choose one: the other has no rate at r = 0"
         )
     check_known_scalar("h", h, positive=True)
@@ -68,7 +68,7 @@ def _by_pairs(perpendicular: float, parallel: float, forgotten: Callable[[np.nda
     """E[forgotten(r) ((z_1^2 + z_2^2)/2 - z_3^2)]/4 over T_perp - T_par, z the difference of two bi-Maxwellian velocities."""
     perpendicular, parallel = _temperatures(perpendicular, parallel)
     if perpendicular == parallel:
-        raise refuse(
+        raise argument_error(
             "parallel", "differ from `perpendicular`", f"both are {parallel:g}",
             "use `coulomb_isotropization_rate`, which has the limit",
         )  # fmt: skip
@@ -95,13 +95,13 @@ def _on_speeds(speed: ArrayLike, density: ArrayLike, least: int) -> tuple[np.nda
     speed = known_numbers("speed", speed, shape=(None,), nonnegative=True)
     density = known_numbers("density", density, shape=(None,), nonnegative=True)
     if len(speed) < least or np.any(np.diff(speed) <= 0):
-        raise refuse("speed", f"increase, with at least {least} entries", f"is {describe(speed)}", "sort it")
+        raise argument_error("speed", f"increase, with at least {least} entries", f"is {describe(speed)}", "sort it")
     if density.shape != speed.shape:
-        raise refuse(
+        raise argument_error(
             "density", f"have {len(speed)} entries, one a speed", f"has {len(density)}", "pass f at the speeds"
         )
     if not np.any(density * speed > 0):
-        raise refuse("density", "have a mass", "vanishes", "pass f at the speeds")
+        raise argument_error("density", "have a mass", "vanishes", "pass f at the speeds")
     return speed, density
 
 

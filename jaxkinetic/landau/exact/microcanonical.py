@@ -2,8 +2,8 @@
 
 import math
 
-from ..._checks import check_bool, check_integer, refuse
-from ..._inputs import check_known_scalar
+from ..._util.checks import argument_error, check_bool, check_integer
+from ..._util.numpy_checks import check_known_scalar
 from ..microcanonical import LAWS, check_angle
 
 __all__ = ["microcanonical_defect"]
@@ -33,7 +33,7 @@ def microcanonical_defect(
     **Raises:** `ValueError` for values out of range.
     """
     if law not in LAWS:
-        raise refuse("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {law!r}", "choose one")
+        raise argument_error("law", f"be one of {', '.join(map(repr, LAWS))}", f"is {law!r}", "choose one")
     l, dim = check_integer("l", l, minimum=1), check_integer("dim", dim, minimum=2)
     exact = check_bool("exact", exact)
     check_known_scalar("epsilon", epsilon, positive=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
 
-from ..._checks import check_integer, refuse
-from ..._inputs import check_known_scalar, known_matrix, known_numbers
+from ..._util.checks import argument_error, check_integer
+from ..._util.numpy_checks import check_known_scalar, known_matrix, known_numbers
 
 __all__ = ["kac_quartic", "kac_quartic_euler", "quartic_start"]
 
@@ -33,7 +33,7 @@ def quartic_start(
         check_known_scalar("fourth_moment", fourth_moment)
         if fourth_moment < t1**2 * (1 - 1e-9):
             was = f"is {fourth_moment:g}"
-            raise refuse("fourth_moment", f"be at least (tr covariance)^2 = {t1**2:g}", was, "pass E|v|^4")
+            raise argument_error("fourth_moment", f"be at least (tr covariance)^2 = {t1**2:g}", was, "pass E|v|^4")
         excess = fourth_moment - (t1**2 + 2 * t2)
         single = excess * (1 - 1 / big) ** 2 / big
         start = start + np.array([excess * ((1 - 1 / big) ** 4 + n / big**4), single, single])

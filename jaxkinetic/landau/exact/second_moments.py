@@ -7,8 +7,8 @@ Source: MATH section 6; the discrete recursions follow from one step's condition
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
 
-from ..._checks import check_integer, refuse
-from ..._inputs import check_known_scalar, known_matrix
+from ..._util.checks import argument_error, check_integer
+from ..._util.numpy_checks import check_known_scalar, known_matrix
 
 __all__ = ["euler_heating", "second_moments", "second_moments_euler"]
 
@@ -17,7 +17,7 @@ _CONSERVATIVE = {"kac": True, "independent": False, "matrix_sqrt": False}
 
 def _conservative(noise: str) -> bool:
     if noise not in _CONSERVATIVE:
-        raise refuse("noise", f"be one of {', '.join(_CONSERVATIVE)}", f"is {noise!r}", "choose one")
+        raise argument_error("noise", f"be one of {', '.join(_CONSERVATIVE)}", f"is {noise!r}", "choose one")
     return _CONSERVATIVE[noise]
 
 
@@ -90,5 +90,5 @@ def _checked(num_particles: int, p0: ArrayLike, c0: ArrayLike) -> tuple[int, np.
     difference = np.linalg.eigvalsh(p0 - c0)[0]
     if difference < -1e-9 * np.abs(p0).max():
         must = "leave p0 - c0, half the covariance of v_1 - v_2, without a negative eigenvalue"
-        raise refuse("c0", must, f"gives {difference:g}", "pass E[v_1 v_2^T]")
+        raise argument_error("c0", must, f"gives {difference:g}", "pass E[v_1 v_2^T]")
     return check_integer("num_particles", num_particles, minimum=2), p0, c0

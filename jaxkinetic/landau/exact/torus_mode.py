@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike, Float, Integer, Real
 
-from ..._checks import check_integer, describe, is_traced, refuse
-from ..._inputs import check_known_scalar, known_numbers
-from ..._types import Values, ValuesLike
+from ..._util.checks import argument_error, check_integer, describe, is_traced
+from ..._util.numpy_checks import check_known_scalar, known_numbers
+from ..._util.types import Values, ValuesLike
 from ..trigonometric import Trigonometric
 
 __all__ = [
@@ -52,11 +52,13 @@ def torus_mode_amplitude(
     )
     largest = np.abs(amplitude).max()
     if not largest <= 1:
-        raise refuse("amplitude", "lie in [-1, 1]", f"is {largest:g} in size", "lower it: the density is negative")
+        raise argument_error(
+            "amplitude", "lie in [-1, 1]", f"is {largest:g} in size", "lower it: the density is negative"
+        )
     now = amplitude * np.exp(-rate * t)
     if np.any(np.abs(now) > 1):
         was = f"the amplitude is {np.abs(now).max():g} at t = {t.min():g}"
-        raise refuse("t", "be a time at which the density is not negative, |A(t)| <= 1", was, "start later")
+        raise argument_error("t", "be a time at which the density is not negative, |A(t)| <= 1", was, "start later")
     return now
 
 
@@ -107,7 +109,9 @@ def torus_mode_density(
     k = _wavevector(interaction, mode)
     v = known_numbers("velocity", velocity, finite=False)
     if v.ndim == 0 or v.shape[-1] != k.size:
-        raise refuse("velocity", f"have shape (..., {k.size})", f"has shape {v.shape}", "pass one entry a component")
+        raise argument_error(
+            "velocity", f"have shape (..., {k.size})", f"has shape {v.shape}", "pass one entry a component"
+        )
     check_known_scalar("phase", phase)
     wave = np.cos(v @ k + float(phase))
     return (1 + torus_mode_amplitude(t, interaction, mode, amplitude) * wave) / (2 * np.pi) ** k.size
@@ -144,7 +148,7 @@ def _matrices(interaction: Trigonometric) -> Float[np.ndarray, "M d d"]:
 
 def _wavevector(interaction: Any, mode: Any) -> Integer[np.ndarray, " d"]:
     if not isinstance(interaction, Trigonometric) or is_traced(interaction):
-        raise refuse(
+        raise argument_error(
             "interaction",
             "be a Trigonometric with known coefficients",
             f"is {describe(interaction)}",
@@ -152,7 +156,7 @@ def _wavevector(interaction: Any, mode: Any) -> Integer[np.ndarray, " d"]:
         )
     k = np.asarray(mode)
     if k.shape != (interaction.dim,) or not np.issubdtype(k.dtype, np.integer) or not k.any():
-        raise refuse(
+        raise argument_error(
             "mode", f"be a vector of {interaction.dim} integers, not all 0", f"is {describe(mode)}", "pass [1, 0], say"
         )
     return k

@@ -1,8 +1,7 @@
 """Exact solutions of the mean-field systems: functions of phase space, to be put on a grid."""
 
 from .counting import harmonic_overlap as harmonic_overlap
-from .flows import free_streaming as free_streaming
-from .flows import harmonic as harmonic
+from .flows import free_streaming as free_streaming, harmonic as harmonic
 
 __all__ = ["free_streaming", "harmonic", "harmonic_overlap"]
 

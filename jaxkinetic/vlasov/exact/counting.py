@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike, Complex, Float, Real
 
-from ..._checks import check_integer, refuse
-from ..._inputs import check_known_scalar, known_numbers
-from ..._types import Rows
+from ..._util.checks import argument_error, check_integer
+from ..._util.numpy_checks import check_known_scalar, known_numbers
+from ..._util.types import Rows
 
 __all__ = ["harmonic_overlap"]
 
@@ -35,12 +35,12 @@ def harmonic_overlap(
     num = check_integer("num_particles", num_particles, minimum=2)
     m = check_integer("swaps", swaps, minimum=0)
     if m > num:
-        raise refuse("swaps", f"be at most N = {num}", f"is {m}", "lower it")
+        raise argument_error("swaps", f"be at most N = {num}", f"is {m}", "lower it")
     check_known_scalar("time", time)
     check_known_scalar("stiffness", stiffness, positive=True)
     sigma, phase = _symmetric("covariance", covariance), _symmetric("chirp", chirp)
     if np.linalg.eigvalsh(sigma).min() <= 0:
-        raise refuse("covariance", "be positive", f"is {sigma.tolist()}", "it is that of |alpha_0|^2")
+        raise argument_error("covariance", "be positive", f"is {sigma.tolist()}", "it is that of |alpha_0|^2")
     form = np.linalg.inv(sigma) / 2 - 1j * phase
     free = np.array([[1.0, -time], [0.0, 1.0]])
 
@@ -72,5 +72,5 @@ def harmonic_overlap(
 def _symmetric(name: str, matrix: Any) -> Float[np.ndarray, "2 2"]:
     out = known_numbers(name, matrix, finite=False)
     if out.shape != (2, 2) or not np.isfinite(out).all() or not np.allclose(out, out.T):
-        raise refuse(name, "be a symmetric (2, 2) matrix", f"is {out.tolist()}", "order it as (x, v)")
+        raise argument_error(name, "be a symmetric (2, 2) matrix", f"is {out.tolist()}", "order it as (x, v)")
     return out

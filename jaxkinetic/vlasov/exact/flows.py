@@ -8,8 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ..._checks import describe, refuse
-from ..._types import RealScalarLike
+from ..._util.checks import argument_error, describe
+from ..._util.types import RealScalarLike
 
 __all__ = ["Coordinates", "Function", "free_streaming", "harmonic"]
 
@@ -54,7 +54,7 @@ def harmonic(
 def _check_initial(initial: Any) -> None:
     if not callable(initial):
         must, do = "be a function of the components of x and of v", "pass lambda x, v: jnp.exp(-x[0]**2 - v[0]**2), say"
-        raise refuse("initial", must, f"is {describe(initial)}", do)
+        raise argument_error("initial", must, f"is {describe(initial)}", do)
 
 
 def _oscillator(stiffness: Array, t: RealScalarLike) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ MUTATIONS = [
     Mutation(
         "clock-no-thinning",
         "Every candidate of the exact clock is accepted.",
-        PAIRS + "_window.py",
+        "jaxkinetic/pairs/_event_window.py",
         "happens = active & (uniform(word, dtype) * bound <= rate)",
         "happens = active",
         tests("laws/test_exact_clock.py", "test_run_equals_sequential_event_loop"),
@@ -38,7 +38,7 @@ MUTATIONS = [
     Mutation(
         "clock-rate-above-bound",
         "A rate above its majorant is not reported: it acts as if it were clipped.",
-        PAIRS + "_window.py",
+        "jaxkinetic/pairs/_event_window.py",
         "over = active & ~((rate >= 0) & (rate <= bound))",
         "over = active & ~(rate >= 0)",
         tests("laws/test_exact_clock.py", "test_failures_give_their_reason"),
@@ -102,7 +102,7 @@ MUTATIONS = [
     Mutation(
         "guard-returns-zero",
         "A gradient that would be biased is 0 instead of raising.",
-        "jaxkinetic/_guard.py",
+        "jaxkinetic/_util/gradients.py",
         "raise ValueError(message)",
         "return primals[0], jnp.zeros_like(primals[0])",
         tests("laws/test_exact_clock.py", "test_bernoulli"),
@@ -110,8 +110,8 @@ MUTATIONS = [
     Mutation(
         "guard-of-rates",
         "A gradient with respect to the rate of jumps does not raise, and misses that the events change.",
-        PAIRS + "_window.py",
-        "return undifferentiated(_RATE, x)",
+        "jaxkinetic/pairs/_event_window.py",
+        "return forbid_gradient(_RATE, x)",
         "return x",
         tests(
             "laws/test_jump_gradients.py",
@@ -122,9 +122,9 @@ MUTATIONS = [
     Mutation(
         "guard-of-comparisons",
         "The guard misses a rate that depends on the velocities through comparisons only.",
-        PAIRS + "_window.py",
+        "jaxkinetic/pairs/_event_window.py",
         """    if not system.constant_rate:
-        v_i, v_j = (tuple(of_rate(c) for c in v) for v in (v_i, v_j))
+        v_i, v_j = (tuple(forbid_rate_gradient(c) for c in v) for v in (v_i, v_j))
 """,
         "",
         tests("laws/test_jump_gradients.py", "test_biased_gradients_through_comparisons_raise[scheme0]"),
@@ -133,14 +133,14 @@ MUTATIONS = [
         "guard-of-bernoulli",
         "A gradient with respect to a probability is 0 instead of raising.",
         "jaxkinetic/random.py",
-        "p = undifferentiated(",
+        "p = forbid_gradient(",
         "p = (lambda message, x: x)(",
         tests("laws/test_exact_clock.py", "test_bernoulli"),
     ),
     Mutation(
         "jump-inactive-pair-in-gradient",
         "Pairs that do not jump enter the gradient: NaN from the contents of dead slots.",
-        PAIRS + "_window.py",
+        "jaxkinetic/pairs/_event_window.py",
         "return masked(v_i, 1), masked(v_j, 0)",
         "return tuple(v_i), tuple(v_j)",
         tests("laws/test_jump_gradients.py", "test_gradient_in_jump_map_parameter[scheme1-13]"),
@@ -149,16 +149,16 @@ MUTATIONS = [
         "leap-even-q",
         "Tau leaping over an even number of slots uses q = N instead of N - 1.",
         PAIRS + "tau_leap.py",
-        "factor = of_rate(system.clock(num_alive) * dt) * (even - 1)",
-        "factor = of_rate(system.clock(num_alive) * dt) * even",
+        "factor = forbid_rate_gradient(system.clock(num_alive) * dt) * (even - 1)",
+        "factor = forbid_rate_gradient(system.clock(num_alive) * dt) * even",
         tests("laws/test_microcanonical.py", "test_tau_leaping_of_one_pair[constant_rate]"),
     ),
     Mutation(
         "leap-linear-probability",
         "Tau leaping jumps with the probability rate dt instead of 1 - exp(-rate dt).",
         PAIRS + "tau_leap.py",
-        "of_rate(-jnp.expm1(-mean))",
-        "of_rate(mean)",
+        "forbid_rate_gradient(-jnp.expm1(-mean))",
+        "forbid_rate_gradient(mean)",
         tests("laws/test_microcanonical.py", "test_tau_leaping_of_one_pair[constant_rate]"),
     ),
     Mutation(
@@ -228,7 +228,7 @@ MUTATIONS = [
     Mutation(
         "clock-dead-collide",
         "A dead particle collides in a later wave.",
-        PAIRS + "_window.py",
+        "jaxkinetic/pairs/_event_window.py",
         "active = turn & jnp.all(alive > 0, axis=0)",
         "active = turn",
         tests("laws/test_exact_clock.py", "test_annihilation_equals_sequential_event_loop"),
@@ -236,7 +236,7 @@ MUTATIONS = [
     Mutation(
         "clock-noise-by-place",
         "The noise of an event is keyed by its place in the window instead of its number.",
-        PAIRS + "_window.py",
+        "jaxkinetic/pairs/_event_window.py",
         "numbers = advance((jnp.broadcast_to(window.number[0], event.shape), window.number[1]), event",
         "numbers = advance((jnp.zeros(event.shape, jnp.uint32), window.number[1]), event",
         tests("laws/test_exact_clock.py", "test_path_is_independent_of_capacity"),
@@ -244,7 +244,7 @@ MUTATIONS = [
     Mutation(
         "jump-idle-pair-at-rest",
         "Idle pairs are at rest, and the gradient of the jump is NaN there.",
-        PAIRS + "_window.py",
+        "jaxkinetic/pairs/_event_window.py",
         "return masked(v_i, 1), masked(v_j, 0)",
         "return masked(v_i, 0), masked(v_j, 0)",
         tests("laws/test_jump_gradients.py", "test_gradient_in_jump_map_parameter"),
@@ -252,7 +252,7 @@ MUTATIONS = [
     Mutation(
         "guard-too-strict",
         "Gradients in the velocities raise for a constant rate too.",
-        PAIRS + "_window.py",
+        "jaxkinetic/pairs/_event_window.py",
         """    if not system.constant_rate:
         v_i""",
         """    if True:

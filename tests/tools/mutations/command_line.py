@@ -1,6 +1,6 @@
 """The command line, experiments, figures, and the import graph."""
 
-from .mutation import BOLTZMANN, EXPERIMENTS, KERNELS, PAIRS, Mutation, tests
+from .mutation import BOLTZMANN, EXPERIMENTS, KERNELS, Mutation, tests
 
 MUTATIONS = [
     Mutation(
@@ -14,7 +14,7 @@ MUTATIONS = [
     Mutation(
         "cli-seed",
         "The seed of an experiment is not used.",
-        EXPERIMENTS + "_replicas.py",
+        "jaxkinetic/experiments/_harness/replicas.py",
         'jax.random.key(options.seed, impl="threefry2x32"), parts * size)',
         'jax.random.key(0, impl="threefry2x32"), parts * size)',
         tests("command_line/test_command_line.py", "test_seed_determines_the_table"),
@@ -22,7 +22,7 @@ MUTATIONS = [
     Mutation(
         "cli-saves-need-a-divisor",
         "The saves of an experiment need a divisor of the number of steps.",
-        EXPERIMENTS + "_replicas.py",
+        "jaxkinetic/experiments/_harness/replicas.py",
         "return tuple(int(step) for step in np.unique(np.rint(np.linspace(0, steps, 21))))",
         "return tuple(range(0, steps + 1, max(1, steps // 20)))",
         tests("command_line/test_command_line.py", "test_saves_are_few_and_even"),
@@ -30,7 +30,7 @@ MUTATIONS = [
     Mutation(
         "resume-computes-again",
         "A resumed run computes its finished parts again.",
-        EXPERIMENTS + "_replicas.py",
+        "jaxkinetic/experiments/_harness/replicas.py",
         "kept = watch.partial.load(label, part) if watch.partial else None",
         "kept = None",
         tests("command_line/test_resume.py", "test_resume_checks_the_options"),
@@ -38,7 +38,7 @@ MUTATIONS = [
     Mutation(
         "resume-another-run",
         "A run is resumed from the parts of a run with other options.",
-        EXPERIMENTS + "_partial.py",
+        "jaxkinetic/experiments/_harness/partial.py",
         "elif other != value:",
         "elif False:",
         tests("command_line/test_resume.py", "test_resume_checks_the_options"),
@@ -46,7 +46,7 @@ MUTATIONS = [
     Mutation(
         "resume-damaged-part",
         "A damaged part stops a resumed run.",
-        EXPERIMENTS + "_partial.py",
+        "jaxkinetic/experiments/_harness/partial.py",
         """            # Damaged by something else than a kill: it is made again.
             return None
 """,
@@ -57,7 +57,7 @@ MUTATIONS = [
     Mutation(
         "resume-damaged-chunk",
         "A damaged chunk stops a resumed run.",
-        EXPERIMENTS + "_replicas.py",
+        "jaxkinetic/experiments/_harness/replicas.py",
         "    except ValueError:\n        return None\n",
         "    except ValueError:\n        raise\n",
         tests("command_line/test_resume.py", "test_damaged_chunk_is_recomputed"),
@@ -65,7 +65,7 @@ MUTATIONS = [
     Mutation(
         "results-json-first",
         "result.json, which says that the results are complete, is put in its place first.",
-        EXPERIMENTS + "_output.py",
+        "jaxkinetic/experiments/_harness/output.py",
         "        for name in FILES:\n            os.replace(",
         "        for name in reversed(FILES):\n            os.replace(",
         tests("command_line/test_resume.py", "test_damaged_part_and_unfinished_value"),
@@ -73,7 +73,7 @@ MUTATIONS = [
     Mutation(
         "experiment-program-for-every-number",
         "An experiment compiles a program for every value of a parameter.",
-        EXPERIMENTS + "_replicas.py",
+        "jaxkinetic/experiments/_harness/replicas.py",
         "_compiled_part = eqx.filter_jit(_part)",
         "_compiled_part = _part",
         tests("command_line/test_resume.py", "test_no_recompilation_for_other_parameters"),
@@ -81,7 +81,7 @@ MUTATIONS = [
     Mutation(
         "experiment-temperature-bias",
         "The excess entropy lacks the bias of the temperature of the sample.",
-        EXPERIMENTS + "_entropy.py",
+        "jaxkinetic/experiments/catalogue/_entropy.py",
         "return float(digamma(dim * (num - 1) / 2)) + math.log(2 / (dim * num))",
         "return 0.0",
         tests("command_line/test_maxwell_bkw.py", "test_maxwellian_has_no_excess_entropy[4-16]"),
@@ -97,7 +97,7 @@ MUTATIONS = [
     Mutation(
         "resume-loses-saves",
         "A resumed long run loses what was saved before it was killed.",
-        EXPERIMENTS + "_replicas.py",
+        "jaxkinetic/experiments/_harness/replicas.py",
         """        chunks.append(kept[1])
         bar.advance(len(chunks[0]["times"]))
 """,
@@ -116,10 +116,10 @@ MUTATIONS = [
     Mutation(
         "import-upwards",
         "A module of the bottom layer imports one above it.",
-        "jaxkinetic/_checks.py",
+        "jaxkinetic/_util/checks.py",
         "def describe(value: Any) -> str:\n",
         "def describe(value: Any) -> str:\n    from . import states as states\n\n",
-        tests("core/test_import_graph.py", "test_imports_point_down[jaxkinetic/_checks.py]"),
+        tests("core/test_import_graph.py", "test_imports_point_down[jaxkinetic/_util/checks.py]"),
     ),
     Mutation(
         "import-numpy-in-kernels",
@@ -132,15 +132,15 @@ MUTATIONS = [
     Mutation(
         "import-private-api",
         "A module uses a private interface of JAX.",
-        "jaxkinetic/_batches.py",
+        "jaxkinetic/_util/fft_blocks.py",
         "import jax\n",
         "import jax\nimport jax._src.core\n",
-        tests("core/test_import_graph.py", "test_public_apis_only[jaxkinetic/_batches.py]"),
+        tests("core/test_import_graph.py", "test_public_apis_only[jaxkinetic/_util/fft_blocks.py]"),
     ),
     Mutation(
         "import-makes-an-array",
         "An array is made when the library is imported: the precision can no longer be chosen.",
-        PAIRS + "sphere.py",
+        "jaxkinetic/pairs/spherical_heat/__init__.py",
         "LATEST = 40.0\n",
         "LATEST = jnp.asarray(40.0)\n",
         tests("core/test_import_graph.py", "test_import_has_no_side_effects"),
@@ -156,7 +156,7 @@ MUTATIONS = [
     Mutation(
         "cli-manifest-seed",
         "The manifest does not hold the seed.",
-        EXPERIMENTS + "_run.py",
+        "jaxkinetic/experiments/_harness/run.py",
         """        "seed": getattr(options, "seed", None),
 """,
         "",
@@ -173,7 +173,7 @@ MUTATIONS = [
     Mutation(
         "sweep-values-of-another-sweep",
         "Finished values of a sweep with other options are used.",
-        EXPERIMENTS + "_sweep.py",
+        "jaxkinetic/experiments/_harness/sweep.py",
         """    if other is None and manifest is not None:
         return manifest["results"]
 """,
@@ -185,7 +185,7 @@ MUTATIONS = [
     Mutation(
         "sweep-of-words",
         "A sweep over words takes its values for numbers.",
-        EXPERIMENTS + "_sweep.py",
+        "jaxkinetic/experiments/_harness/sweep.py",
         "float(v) if KINDS[name] is not str else i",
         "float(v)",
         tests("command_line/test_resume.py", "test_sweep_over_words"),
@@ -219,7 +219,7 @@ MUTATIONS = [
     Mutation(
         "results-removed-first",
         "Earlier results are removed before the run.",
-        EXPERIMENTS + "_output.py",
+        "jaxkinetic/experiments/_harness/output.py",
         """        with tempfile.TemporaryFile(dir=path):
             pass
 """,
@@ -239,7 +239,7 @@ MUTATIONS = [
     Mutation(
         "cli-dimension-not-checked",
         "The smallest dimension of an experiment is not checked.",
-        EXPERIMENTS + "_experiment.py",
+        "jaxkinetic/experiments/_harness/experiment.py",
         'check_integer("--dim", self.dim, minimum=least_dim)',
         'check_integer("--dim", self.dim, minimum=1)',
         tests("command_line/test_command_line.py", "test_argument_errors"),
@@ -247,12 +247,12 @@ MUTATIONS = [
     Mutation(
         "cli-folder-error",
         "A folder that cannot be written is reported by the operating system's error, which does not name the option.",
-        EXPERIMENTS + "_output.py",
+        "jaxkinetic/experiments/_harness/output.py",
         """    except OSError as error:
-        raise refuse(
+        raise argument_error(
             "--out",""",
         """    except FileExistsError as error:
-        raise refuse(
+        raise argument_error(
             "--out",""",
         tests("command_line/test_command_line.py", "test_unwritable_folder_is_reported_first"),
     ),

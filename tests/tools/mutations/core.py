@@ -6,7 +6,7 @@ MUTATIONS = [
     Mutation(
         "noise-same-every-step",
         "Every step draws the same noise.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/run_loop.py",
         "        key = fold_in(start.key, loop.step.astype(jnp.uint32))\n",
         "        key = fold_in(start.key, jnp.zeros((), jnp.uint32))\n",
         tests("laws/test_landau_laws.py", "test_second_moments[8-60000-kac]"),
@@ -14,7 +14,7 @@ MUTATIONS = [
     Mutation(
         "noise-restarts",
         "A continued run draws the noise of the first steps again.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/run_loop.py",
         "        key = fold_in(start.key, loop.step.astype(jnp.uint32))\n",
         "        key = fold_in(start.key, (loop.step - first).astype(jnp.uint32))\n",
         tests("contract/test_contract.py", "test_restart_is_bitwise[kac-power-float64]"),
@@ -22,7 +22,7 @@ MUTATIONS = [
     Mutation(
         "time-restarts",
         "The times of a continued run begin at its start.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/times.py",
         "times = np.asarray(t0 + steps * dt)",
         "times = np.asarray(t0 + (steps - start.step) * dt)",
         tests("core/test_simulate.py", "test_saved_steps"),
@@ -30,7 +30,7 @@ MUTATIONS = [
     Mutation(
         "observable-key",
         "Two observables get the same key.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/run_loop.py",
         "zlib.crc32(name.encode()), tag=TAG_OBSERVE",
         "0, tag=TAG_OBSERVE",
         tests("core/test_simulate.py", "test_contextual_observables"),
@@ -38,7 +38,7 @@ MUTATIONS = [
     Mutation(
         "result-overwritten",
         "A later bad step overwrites the first one in the result.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/outcome.py",
         "partial(jnp.where, result.ok & ~found.ok)",
         "partial(jnp.where, ~found.ok)",
         tests("core/test_simulate.py", "test_blow_up_reports_its_first_bad_step"),
@@ -46,15 +46,15 @@ MUTATIONS = [
     Mutation(
         "result-a-step-off",
         "The step that is reported as bad is the one before.",
-        "jaxkinetic/_simulate.py",
-        "_judged(loop.result, step, carry, info)",
-        "_judged(loop.result, loop.step, carry, info)",
+        "jaxkinetic/_core/run_loop.py",
+        "first_failure(loop.result, step, carry, info)",
+        "first_failure(loop.result, loop.step, carry, info)",
         tests("core/test_simulate.py", "test_blow_up_reports_its_first_bad_step"),
     ),
     Mutation(
         "program-for-every-chunk",
         "The step number is part of the program: every chunk of a run is compiled anew.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/simulate.py",
         "dataclasses.replace(start, step=0, origin=None, result=None, clock=None)",
         "dataclasses.replace(start, origin=None, result=None, clock=None)",
         tests("core/test_simulate.py", "test_continuing_does_not_recompile"),
@@ -62,7 +62,7 @@ MUTATIONS = [
     Mutation(
         "callback-without-throw",
         "With `throw=False` the program holds a host callback.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/simulate.py",
         "    if not throw:\n        return solution\n",
         "",
         tests("contract/test_contract.py", "test_export_without_callbacks[kac-power]"),
@@ -70,7 +70,7 @@ MUTATIONS = [
     Mutation(
         "save-doubled",
         "A continued run saves its first step again.",
-        "jaxkinetic/_save.py",
+        "jaxkinetic/_core/save.py",
         "begin = first if fresh else first + 1",
         "begin = first",
         tests("core/test_simulate.py", "test_saved_steps"),
@@ -78,7 +78,7 @@ MUTATIONS = [
     Mutation(
         "save-lost",
         "The last step is not saved.",
-        "jaxkinetic/_save.py",
+        "jaxkinetic/_core/save.py",
         "return np.arange(-(-begin // every) * every, last + 1, every, dtype=np.int64)",
         "return np.arange(-(-begin // every) * every, last, every, dtype=np.int64)",
         tests("core/test_simulate.py", "test_saved_steps"),
@@ -86,17 +86,17 @@ MUTATIONS = [
     Mutation(
         "adjoint-skipped-iterations",
         "Skipped iterations of the loop cut the gradient: it is silently 0.",
-        "jaxkinetic/_adjoint.py",
-        """def _same(loop: PyTree) -> PyTree:
+        "jaxkinetic/_core/loops.py",
+        """def unchanged(loop: PyTree) -> PyTree:
     return loop""",
-        """def _same(loop: PyTree) -> PyTree:
+        """def unchanged(loop: PyTree) -> PyTree:
     return jax.lax.stop_gradient(loop)""",
         tests("core/test_adjoint_layouts.py", "test_surplus_steps_are_dropped"),
     ),
     Mutation(
         "adjoint-reversible-parameters",
         "A reversible gradient misses what the steps contribute through the parameters.",
-        "jaxkinetic/_adjoint.py",
+        "jaxkinetic/_core/reversible.py",
         "return before, cotangent, jax.tree.map(jnp.add, total, more)",
         "return before, cotangent, total",
         tests("laws/test_nbody.py", "test_reversible_gradients"),
@@ -104,7 +104,7 @@ MUTATIONS = [
     Mutation(
         "adjoint-reversible-saves",
         "A reversible gradient misses what the saves contribute.",
-        "jaxkinetic/_adjoint.py",
+        "jaxkinetic/_core/reversible.py",
         "return loop, jax.tree.map(jnp.add, cotangent, also), jax.tree.map(jnp.add, total, more)",
         "return loop, cotangent, jax.tree.map(jnp.add, total, more)",
         tests("laws/test_nbody.py", "test_reversible_gradients"),
@@ -112,7 +112,7 @@ MUTATIONS = [
     Mutation(
         "count-without-carry",
         "A count of events wraps at 2^32.",
-        "jaxkinetic/_system.py",
+        "jaxkinetic/_core/totals.py",
         "return Count(low, self.high + other.high + (low < self.low).astype(jnp.uint32))",
         "return Count(low, self.high + other.high)",
         tests("laws/test_exact_clock.py", "test_counts_beyond_32_bits"),
@@ -120,7 +120,7 @@ MUTATIONS = [
     Mutation(
         "stats-maximum-from-zero",
         "The maximum of a statistic that is negative is 0.",
-        "jaxkinetic/_system.py",
+        "jaxkinetic/_core/totals.py",
         "return Max(jnp.full(self.value.shape, limits.min, dtype))",
         "return Max(jnp.zeros(self.value.shape, dtype))",
         tests("core/test_simulate.py", "test_stats_are_totals"),
@@ -148,7 +148,7 @@ MUTATIONS = [
     Mutation(
         "check-skipped-in-jit",
         "A Python number inside `jit` is not checked.",
-        "jaxkinetic/_checks.py",
+        "jaxkinetic/_util/checks.py",
         """    if is_traced(value):
         array = jnp.asarray(value)
 """,
@@ -160,7 +160,7 @@ MUTATIONS = [
     Mutation(
         "memory-every-step",
         "The default adjoint stores every step.",
-        "jaxkinetic/_adjoint.py",
+        "jaxkinetic/_core/loops.py",
         "_FEW_BYTES, _SMALL_STATE = 1 << 18, 1 << 14",
         "_FEW_BYTES, _SMALL_STATE = 1 << 50, 1 << 14",
         tests("core/test_memory.py", "test_memory_of_checkpointed[last]"),
@@ -168,7 +168,7 @@ MUTATIONS = [
     Mutation(
         "memory-reversible-stores-all",
         "The reversible adjoint stores every step.",
-        "jaxkinetic/_adjoint.py",
+        "jaxkinetic/_core/reversible.py",
         "        moving, still = eqx.partition((given, loop), eqx.is_inexact_array)\n",
         """        if self.reversible:
             return super().run(problem, given, loop, counts, wanted)
@@ -179,7 +179,7 @@ MUTATIONS = [
     Mutation(
         "throw-silent-in-jit",
         "A failure inside `jit` raises nothing.",
-        "jaxkinetic/_solution.py",
+        "jaxkinetic/_core/solution.py",
         "stop_if(failed > 0, tell, arrays,",
         "stop_if(failed < 0, tell, arrays,",
         tests("core/test_simulate.py", "test_failure_inside_jit_raises"),
@@ -187,7 +187,7 @@ MUTATIONS = [
     Mutation(
         "throw-on-one-output",
         "The error depends on one output, and is dropped by the compiler with it.",
-        "jaxkinetic/_solution.py",
+        "jaxkinetic/_core/solution.py",
         "    return eqx.combine(stop_if(failed > 0, tell, arrays, failed, *one), rest)\n",
         """    code = stop_if(failed > 0, tell, solution.result.code, failed, *one)
     return eqx.tree_at(lambda s: s.result.code, eqx.combine(arrays, rest), code)
@@ -197,7 +197,7 @@ MUTATIONS = [
     Mutation(
         "solution-prints-no-stats",
         "Printing a solution leaves out its stats.",
-        "jaxkinetic/_solution.py",
+        "jaxkinetic/_core/solution.py",
         'for name in ("times", "observed", "states", "final", "stats"):',
         'for name in ("times", "observed", "states", "final"):',
         tests("core/test_simulate.py", "test_solution_prints_shapes_and_sizes"),
@@ -205,7 +205,7 @@ MUTATIONS = [
     Mutation(
         "time-without-its-start",
         "The times that a step sees begin at 0 instead of t0.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/run_loop.py",
         "return start.t0 + step.astype(dtype) * start.dt",
         "return step.astype(dtype) * start.dt",
         tests("core/test_simulate.py", "test_contextual_observables"),
@@ -213,7 +213,7 @@ MUTATIONS = [
     Mutation(
         "key-not-required",
         "A scheme that needs a key runs without one.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/start.py",
         "if key is None and scheme.needs_key:",
         "if False:",
         tests("core/test_simulate.py", "test_argument_errors"),
@@ -221,7 +221,7 @@ MUTATIONS = [
     Mutation(
         "start-not-finite",
         "A NaN in the initial state is not reported before the run.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/start.py",
         """    check_finite("state", state)
 """,
         "",
@@ -230,7 +230,7 @@ MUTATIONS = [
     Mutation(
         "stats-of-the-last-step",
         "`stats` hold the values of the last step instead of totals.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/run_loop.py",
         "{name: total.merge(info[name]) for name, total in loop.totals.items()}",
         "{name: info[name].start().merge(info[name]) for name in loop.totals}",
         tests("core/test_simulate.py", "test_stats_are_totals"),
@@ -238,15 +238,15 @@ MUTATIONS = [
     Mutation(
         "gradient-in-dt",
         "The gradient in dt misses what the steps contribute.",
-        "jaxkinetic/_simulate.py",
-        "_advanced(start.scheme, key, system, t, start.dt, loop.carry, loop.aux)",
-        "_advanced(start.scheme, key, system, t, jax.lax.stop_gradient(start.dt), loop.carry, loop.aux)",
+        "jaxkinetic/_core/run_loop.py",
+        "jitted_step(start.scheme, key, system, t, start.dt, loop.carry, loop.aux, **_planned(plan))",
+        "jitted_step(start.scheme, key, system, t, jax.lax.stop_gradient(start.dt), loop.carry, loop.aux, **_planned(plan))",
         tests("core/test_simulate.py", "test_gradient_in_dt"),
     ),
     Mutation(
         "observable-same-every-step",
         "An observable draws the same numbers at every step.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/run_loop.py",
         "fold_in(start.key, loop.step.astype(jnp.uint32), zlib",
         "fold_in(start.key, jnp.zeros((), jnp.uint32), zlib",
         tests("core/test_simulate.py", "test_contextual_observables"),
@@ -254,7 +254,7 @@ MUTATIONS = [
     Mutation(
         "save-outside-of-the-run",
         "Steps to be saved that lie outside of the run are accepted.",
-        "jaxkinetic/_save.py",
+        "jaxkinetic/_core/save.py",
         "outside = [step for step in self.steps if not begin <= step <= last]",
         "outside = []",
         tests("core/test_simulate.py", "test_argument_errors"),
@@ -262,7 +262,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-step-of-the-chunk",
         "A continued run's checkpoint counts steps from where that run began.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/simulate.py",
         "loop.carry, loop.aux, start.key, last, start.t0",
         "loop.carry, loop.aux, start.key, num_steps, start.t0",
         tests("core/test_checkpoints.py", "test_chunks_equal_one_run[save4-4]"),
@@ -270,15 +270,15 @@ MUTATIONS = [
     Mutation(
         "loop-a-step-too-many",
         "The loop makes one step more than it should.",
-        "jaxkinetic/_adjoint.py",
-        "return jax.lax.cond(wanted, body, _same, loop), None",
-        "return jax.lax.cond(index <= count, body, _same, loop), None",
+        "jaxkinetic/_core/loops.py",
+        "return jax.lax.cond(wanted, body, unchanged, loop), None",
+        "return jax.lax.cond(index <= count, body, unchanged, loop), None",
         tests("core/test_simulate.py", "test_zero_steps"),
     ),
     Mutation(
         "fingerprint-static-options",
         "A run continues although a static option of its system has changed.",
-        "jaxkinetic/_fingerprint.py",
+        "jaxkinetic/_io/fingerprint.py",
         '_ADDRESS.sub("", str(structure))',
         '""',
         tests("core/test_simulate.py", "test_continuing_with_another_system_raises"),
@@ -286,7 +286,7 @@ MUTATIONS = [
     Mutation(
         "program-for-every-plan-of-saves",
         "Which steps are saved is part of the program: every chunk is compiled anew.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/simulate.py",
         "bare = Save(state=save.state, observe=save.observe)",
         "bare = save",
         tests("core/test_checkpoints.py", "test_chunks_do_not_recompile"),
@@ -294,7 +294,7 @@ MUTATIONS = [
     Mutation(
         "adjoint-reversible-without-reverse",
         "`Reversible` is accepted for a scheme without a reverse step.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/simulate.py",
         'if adjoint.reversible and "reversible" not in start.scheme.gradients:',
         "if False:",
         tests("laws/test_vlasov.py", "test_reversible_raises_without_a_reverse_step"),
@@ -302,7 +302,7 @@ MUTATIONS = [
     Mutation(
         "split-generator-misses-a-flow",
         "The generator of a splitting leaves out its first flow.",
-        "jaxkinetic/_system.py",
+        "jaxkinetic/_core/system.py",
         "return nan_out_of_range(self, sum(rates[1:], start=rates[0]))",
         "return rates[-1]",
         tests("laws/test_nbody.py", "test_generator"),
@@ -318,7 +318,7 @@ MUTATIONS = [
     Mutation(
         "continued-dt-ignored",
         "dt or t0 of a continued run is silently ignored.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/simulate.py",
         '(("key", key), ("dt", dt), ("t0", None if default_t0 else t0))',
         '(("key", key),)',
         tests("core/test_simulate.py", "test_checkpoint_carries_scheme_key_and_time"),
@@ -326,7 +326,7 @@ MUTATIONS = [
     Mutation(
         "legacy-key",
         "A legacy key as a NumPy array raises.",
-        "jaxkinetic/_run_words.py",
+        "jaxkinetic/_core/run_key.py",
         "if isinstance(key, np.ndarray) and key.dtype == np.uint32:",
         "if False:",
         tests("core/test_simulate.py", "test_unusual_input_that_is_fine"),
@@ -334,7 +334,7 @@ MUTATIONS = [
     Mutation(
         "loop-unrolled",
         "The program holds a copy of the step for every step.",
-        "jaxkinetic/_adjoint.py",
+        "jaxkinetic/_core/adjoint.py",
         "turn, loop, jnp.arange(lengths.longest, dtype=jnp.int32))[0]",
         "turn, loop, jnp.arange(lengths.longest, dtype=jnp.int32), unroll=True)[0]",
         tests("contract/test_contract.py", "test_program_size_is_independent_of_steps"),
@@ -342,7 +342,7 @@ MUTATIONS = [
     Mutation(
         "adjoint-reversible-closure",
         "A gradient through what an observable closes over fails with an error of JAX, without the way out.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/run_loop.py",
         'if "closed-over" in str(error):',
         "if False:",
         tests("laws/test_vlasov.py", "test_reversible_gradient_through_an_observable"),
@@ -350,12 +350,12 @@ MUTATIONS = [
     Mutation(
         "save-before-the-steps",
         "What is saved is the state before the steps that lead to it.",
-        "jaxkinetic/_adjoint.py",
+        "jaxkinetic/_core/adjoint.py",
         """            loop = self._moved(partial(problem.step, given), loop, count, problem.lengths)
-            return loop, jax.lax.cond(wanted, partial(problem.take, given), lambda _: _zeros(shapes), loop)
+            return loop, jax.lax.cond(wanted, partial(problem.take, given), lambda _: zeros_like_shapes(shapes), loop)
 """,
         """            end = self._moved(partial(problem.step, given), loop, count, problem.lengths)
-            return end, jax.lax.cond(wanted, partial(problem.take, given), lambda _: _zeros(shapes), loop)
+            return end, jax.lax.cond(wanted, partial(problem.take, given), lambda _: zeros_like_shapes(shapes), loop)
 """,
         tests("core/test_simulate.py", "test_saves_belong_to_their_step"),
     ),

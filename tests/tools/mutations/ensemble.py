@@ -6,7 +6,7 @@ MUTATIONS = [
     Mutation(
         "ensemble-one-key",
         "All replicas have the same key.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "jax.random.split(jax.random.fold_in(self.key, index))",
         "jax.random.split(self.key)",
         tests("core/test_ensemble.py", "test_replica_equals_single_run[3]"),
@@ -14,7 +14,7 @@ MUTATIONS = [
     Mutation(
         "ensemble-key-of-the-batch",
         "The key of a replica depends on the batch.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "index = first[0] + jnp.minimum(places, count - 1)",
         "index = first[0] + places % batch",
         tests("core/test_ensemble.py", "test_replica_equals_single_run[3]"),
@@ -22,7 +22,7 @@ MUTATIONS = [
     Mutation(
         "ensemble-padding-counts",
         "The replicas that pad the last batch count in mean and variance.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "reduce.add(a, x, places < count)",
         "reduce.add(a, x, jnp.ones(places.shape, bool))",
         tests("core/test_ensemble.py", "test_mean_and_variance[scheme0]"),
@@ -30,7 +30,7 @@ MUTATIONS = [
     Mutation(
         "ensemble-totals-not-merged",
         "On several devices only the total of the first one is kept.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "total = reduce.merge(total, jax.tree.map(lambda x, i=i: x[i], totals))",
         "total = jax.tree.map(lambda x: x[0], totals)",
         tests("core/test_ensemble.py", "test_replicas_on_two_devices"),
@@ -38,7 +38,7 @@ MUTATIONS = [
     Mutation(
         "reduction-gap-of-means",
         "The variances of two batches are merged without the gap of their means.",
-        "jaxkinetic/_reductions.py",
+        "jaxkinetic/_core/reductions.py",
         "b.square + b.square_low + _square(gap) * (n * m / both)",
         "b.square + b.square_low",
         tests("core/test_ensemble.py", "test_variance_does_not_cancel"),
@@ -46,7 +46,7 @@ MUTATIONS = [
     Mutation(
         "reduction-n",
         "The variance over replicas is divided by N instead of N - 1.",
-        "jaxkinetic/_reductions.py",
+        "jaxkinetic/_core/reductions.py",
         "total.square / jnp.maximum(count - 1, 1)",
         "total.square / jnp.maximum(count, 1)",
         tests("core/test_ensemble.py", "test_complex_integer_and_boolean_observables"),
@@ -54,7 +54,7 @@ MUTATIONS = [
     Mutation(
         "reduction-cancels",
         "The variance is E x^2 - (E x)^2, which cancels.",
-        "jaxkinetic/_reductions.py",
+        "jaxkinetic/_core/reductions.py",
         "square = jnp.sum(_square(distance), axis=0)",
         "square = jnp.sum(_square(distance + mean[None]), axis=0) - at_least_one * _square(mean)",
         tests("core/test_ensemble.py", "test_variance_does_not_cancel"),
@@ -62,7 +62,7 @@ MUTATIONS = [
     Mutation(
         "reduction-complex",
         "The variance of complex numbers is that of their real part.",
-        "jaxkinetic/_reductions.py",
+        "jaxkinetic/_core/reductions.py",
         "return x.real**2 + x.imag**2 if",
         "return x.real**2 if",
         tests("core/test_ensemble.py", "test_complex_integer_and_boolean_observables"),
@@ -70,7 +70,7 @@ MUTATIONS = [
     Mutation(
         "ensemble-start-and-noise",
         "The initial state of a replica and its noise use the same key.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "return (self.init(ours) if callable(self.init) else self.init), noise",
         "return (self.init(ours) if callable(self.init) else self.init), ours",
         tests("core/test_ensemble.py", "test_replica_equals_single_run[3]"),
@@ -78,7 +78,7 @@ MUTATIONS = [
     Mutation(
         "ensemble-number-of-failures",
         "The error names the number of replicas instead of failed ones.",
-        "jaxkinetic/_solution.py",
+        "jaxkinetic/_core/solution.py",
         ".sentence(failed.size, np.size(self.code))",
         ".sentence(np.size(self.code), np.size(self.code))",
         tests("core/test_ensemble.py", "test_failed_replicas_are_reported"),
@@ -86,7 +86,7 @@ MUTATIONS = [
     Mutation(
         "ensemble-gradient-of-a-batch",
         "The gradient of a reduction misses all batches but the last.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "tuple(reduce.add(a, x, places < count) for a, x",
         "tuple(reduce.add(jax.lax.stop_gradient(a), x, places < count) for a, x",
         tests("core/test_ensemble.py", "test_gradients_through_reduction_and_batches"),
@@ -94,7 +94,7 @@ MUTATIONS = [
     Mutation(
         "ensemble-program-for-every-dt",
         "An ensemble compiles a program for every dt.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "(x if is_traced(x) else jnp.asarray(x, jnp.result_type(float)) for x in cast(",
         "(x for x in cast(",
         tests("core/test_ensemble.py", "test_no_recompilation"),
@@ -102,7 +102,7 @@ MUTATIONS = [
     Mutation(
         "reduction-nan-without-error",
         "The error bar of a sample with a NaN is 0.",
-        "jaxkinetic/_reductions.py",
+        "jaxkinetic/_core/reductions.py",
         "still = var == 0",
         "still = ~(var > 0)",
         tests("core/test_ensemble.py", "test_error_bar_of_a_nan"),

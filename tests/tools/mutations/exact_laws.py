@@ -14,7 +14,7 @@ MUTATIONS = [
     Mutation(
         "exact-bkw-moment",
         "A moment of the BKW solution lacks the factor m.",
-        "jaxkinetic/_bkw.py",
+        "jaxkinetic/_util/bkw.py",
         "m * (1 - k) * k ** (m - 1)",
         "(1 - k) * k ** (m - 1)",
         tests("laws/test_exact.py", "test_bkw_moments_and_entropy_decay[3]"),
@@ -22,7 +22,7 @@ MUTATIONS = [
     Mutation(
         "exact-bkw-density",
         "The density of the BKW solution has a wrong power of K.",
-        "jaxkinetic/_bkw.py",
+        "jaxkinetic/_util/bkw.py",
         "(1 - k) * square / (2 * k * k)",
         "(1 - k) * square / (2 * k)",
         tests("laws/test_exact.py", "test_bkw_moments_and_entropy_decay[3]"),
@@ -30,7 +30,7 @@ MUTATIONS = [
     Mutation(
         "exact-bkw-entropy",
         "The area of the sphere lacks its factor 2 in the entropy of the BKW solution.",
-        "jaxkinetic/_bkw.py",
+        "jaxkinetic/_util/bkw.py",
         "sphere = 2 * math.pi ** (dim / 2) / math.gamma(dim / 2)",
         "sphere = math.pi ** (dim / 2) / math.gamma(dim / 2)",
         tests("laws/test_exact.py", "test_bkw_entropy_table"),
@@ -214,7 +214,7 @@ MUTATIONS = [
     Mutation(
         "exact-death-chain",
         "The death chain decays twice too fast.",
-        BOLTZMANN + "exact/death_chain.py",
+        "jaxkinetic/boltzmann/exact/population.py",
         "eigenvalue = l * (l + 1) / 2",
         "eigenvalue = l * (l + 1)",
         tests("laws/test_boltzmann_exact.py", "test_death_chain_moments[7-10.0-1.0-3.0]"),
@@ -222,7 +222,7 @@ MUTATIONS = [
     Mutation(
         "exact-death-variance",
         "The variance of the death chain lacks its mean.",
-        BOLTZMANN + "exact/death_chain.py",
+        "jaxkinetic/boltzmann/exact/population.py",
         "return mean, factorial + mean - mean**2",
         "return mean, factorial - mean**2",
         tests("laws/test_boltzmann_exact.py", "test_death_chain_moments[7-10.0-1.0-3.0]"),

@@ -18,7 +18,7 @@ MUTATIONS = [
     Mutation(
         "grid-mass-in-float32",
         "The masses on a grid are added one by one in float32.",
-        "jaxkinetic/_sums.py",
+        "jaxkinetic/_util/sums.py",
         "start, added = (jax.lax.convert_element_type(x, jnp.float64) for x in (total, weight))",
         "start, added = total, weight",
         tests(COUNTERS, "test_mass_on_a_grid"),
@@ -26,7 +26,7 @@ MUTATIONS = [
     Mutation(
         "gram-one-product",
         "Sums of squares over all particles are one matrix product, which adds one by one.",
-        "jaxkinetic/_sums.py",
+        "jaxkinetic/_util/sums.py",
         "    if num <= block:\n",
         "    if True:\n",
         tests(COUNTERS, "test_moments_of_many_particles"),
@@ -34,7 +34,7 @@ MUTATIONS = [
     Mutation(
         "sum-not-compensated",
         "What a sum over replicas or steps loses to rounding is forgotten.",
-        "jaxkinetic/_sums.py",
+        "jaxkinetic/_util/sums.py",
         "return total, (high - (total - taken)) + (x - taken)",
         "return total, jnp.zeros_like(total)",
         tests(COUNTERS, "test_a_million_replicas", "test_sum_over_a_million_steps"),
@@ -42,7 +42,7 @@ MUTATIONS = [
     Mutation(
         "times-in-the-dtype-of-the-state",
         "The times of saves are made in float32, where late ones coincide.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/times.py",
         "    clock = _own_clock(start)\n",
         "    clock = None\n",
         tests(COUNTERS, "test_times_of_late_saves"),
@@ -50,7 +50,7 @@ MUTATIONS = [
     Mutation(
         "ensemble-times-in-float32",
         "The times of an ensemble are those that its program makes in float32.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "times = clock[0] + save.plan(0, num_steps, True) * clock[1]",
         "times = kept.times",
         tests(COUNTERS, "test_times_of_late_saves"),
@@ -58,7 +58,7 @@ MUTATIONS = [
     Mutation(
         "fit-late-times-in-float32",
         "Late times are rounded to float32 before the first one is subtracted, by a fit and where it is evaluated.",
-        "jaxkinetic/_sums.py",
+        "jaxkinetic/_util/sums.py",
         "    if is_traced(times, first):\n",
         "    if True:\n",
         tests(COUNTERS, "test_fit_of_late_times"),
@@ -90,7 +90,7 @@ MUTATIONS = [
     Mutation(
         "law-without-methods",
         "A distribution is taken for a function: its `ppf` and `cdf` are not used.",
-        "jaxkinetic/_laws.py",
+        "jaxkinetic/_util/user_laws.py",
         "for name in () if isinstance(law, type) else methods:",
         "for name in ():",
         tests(LAWS, "test_wasserstein_to_a_law_of_every_kind[frozen]"),
@@ -98,7 +98,7 @@ MUTATIONS = [
     Mutation(
         "law-program-kept-for-an-object",
         "The program of an object is kept though its content changes.",
-        "jaxkinetic/_laws.py",
+        "jaxkinetic/_util/user_laws.py",
         "return isinstance(fn, (FunctionType, jax.tree_util.Partial, eqx.Module))",
         "return callable(fn)",
         tests(LAWS, "test_a_law_that_changes"),
@@ -106,7 +106,7 @@ MUTATIONS = [
     Mutation(
         "observable-without-hash",
         "An observable or a start that has no hash is handed to `jit` as it is.",
-        "jaxkinetic/_laws.py",
+        "jaxkinetic/_util/user_laws.py",
         "        return _ByIdentity(fn)\n",
         "        return fn\n",
         tests(LAWS, "test_observables_and_starts_given_as_objects"),
@@ -114,7 +114,7 @@ MUTATIONS = [
     Mutation(
         "exact-law-at-a-negative-time",
         "Exact laws take negative times, at which there is no law.",
-        "jaxkinetic/_inputs.py",
+        "jaxkinetic/_util/numpy_checks.py",
         "return known_numbers(argument, value, nonnegative=True, finite=False)",
         "return known_numbers(argument, value, finite=False)",
         tests(INPUTS, "test_bad_input_is_named[L.exact.bkw_moment(-1.0, 4, 3, .4)]"),
@@ -122,7 +122,7 @@ MUTATIONS = [
     Mutation(
         "exact-law-of-a-negative-covariance",
         "Exact laws take covariances with negative eigenvalues.",
-        "jaxkinetic/_inputs.py",
+        "jaxkinetic/_util/numpy_checks.py",
         "if positive and smallest < -_ROUNDING * scale:",
         "if False:",
         tests(INPUTS, "test_bad_input_is_named[L.exact.quartic_start(-np.eye(3), 8)]"),

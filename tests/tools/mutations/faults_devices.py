@@ -9,7 +9,7 @@ MUTATIONS = [
     Mutation(
         "mesh-stays-explicit",
         "An ensemble uses the Explicit axes of its mesh.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "mesh = automatic_mesh(mesh)",
         "pass",
         tests(_DEVICES, "test_explicit_mesh"),
@@ -17,7 +17,7 @@ MUTATIONS = [
     Mutation(
         "state-stays-explicit",
         "A run uses the Explicit axes of its state.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/simulate.py",
         "save = automatic(given)",
         "save = given",
         tests(_DEVICES, "test_explicit_mesh"),
@@ -25,7 +25,7 @@ MUTATIONS = [
     Mutation(
         "observable-stays-explicit",
         "A diagnostic uses the Explicit axes of its state.",
-        "jaxkinetic/_sharding.py",
+        "jaxkinetic/_util/sharding.py",
         "args, kwargs = automatic((args, kwargs))",
         "pass",
         tests(_DEVICES, "test_explicit_mesh"),
@@ -33,7 +33,7 @@ MUTATIONS = [
     Mutation(
         "host-function-by-copies",
         "On a CPU the arguments of a host function are copied in a thread that may be waiting.",
-        "jaxkinetic/_host.py",
+        "jaxkinetic/_util/host_callback.py",
         "cpu=on_cpu",
         "cpu=elsewhere",
         tests(_DEVICES, "test_host_functions_on_many_devices"),
@@ -41,7 +41,7 @@ MUTATIONS = [
     Mutation(
         "start-drawn-in-a-batch",
         "Initial states are drawn for a batch at once, whatever the kind of key.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "elif same_in_batches(run.key):",
         "elif True:",
         tests(_ENSEMBLE, "test_replicas_of_another_kind_of_key[rbg]"),
@@ -49,7 +49,7 @@ MUTATIONS = [
     Mutation(
         "words-drawn-in-a-batch",
         "The words of runs are drawn for a batch at once, whatever the kind of key.",
-        "jaxkinetic/_run_words.py",
+        "jaxkinetic/_core/run_key.py",
         "return _bits(key) if same_in_batches(key) else _bits_one_by_one(key)",
         "return _bits(key)",
         tests(_ENSEMBLE, "test_words_of_a_key_in_a_batch"),
@@ -57,7 +57,7 @@ MUTATIONS = [
     Mutation(
         "share-of-nothing",
         "The acceptance of no candidates is 0/0.",
-        "jaxkinetic/_system.py",
+        "jaxkinetic/_core/totals.py",
         "jnp.maximum(self.whole.value, 1)",
         "self.whole.value",
         tests(_NANS, "test_healthy_call[no_candidates]"),
@@ -73,7 +73,7 @@ MUTATIONS = [
     Mutation(
         "signal-as-an-exception",
         "A signal raises KeyboardInterrupt instead of ending the process.",
-        "jaxkinetic/_signals.py",
+        "jaxkinetic/_io/signals.py",
         "    else:\n        _leave(number)",
         "    else:\n        raise KeyboardInterrupt",
         tests(_PROCESS, "test_stopped_command[15-143]"),
@@ -81,7 +81,7 @@ MUTATIONS = [
     Mutation(
         "signal-between-files",
         "A signal ends the process between files that belong together.",
-        "jaxkinetic/_signals.py",
+        "jaxkinetic/_io/signals.py",
         "    if _Held.blocks:\n",
         "    if False:\n",
         tests(_PROCESS, "test_signal_waits_for_files"),
@@ -105,7 +105,7 @@ MUTATIONS = [
     Mutation(
         "table-before-results",
         "The table is printed before the results are written.",
-        EXPERIMENTS + "_run.py",
+        "jaxkinetic/experiments/_harness/run.py",
         "    paths = write(folder, report, manifest)\n",
         '    print(f"{report.table}")\n    paths = write(folder, report, manifest)\n',
         tests(_PROCESS, "test_results_before_the_table"),

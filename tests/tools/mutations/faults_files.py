@@ -11,7 +11,7 @@ MUTATIONS = [
     Mutation(
         "function-by-its-name",
         "A function that closes over another number is taken for the same.",
-        "jaxkinetic/_contents.py",
+        "jaxkinetic/_io/contents.py",
         """            yield name, cell.cell_contents
 """,
         """            yield name, type(cell.cell_contents)
@@ -21,7 +21,7 @@ MUTATIONS = [
     Mutation(
         "function-default",
         "Defaults of a function's arguments do not count.",
-        "jaxkinetic/_contents.py",
+        "jaxkinetic/_io/contents.py",
         "    defaults = function.__defaults__ or ()\n",
         "    defaults = ()\n",
         tests(HOLDS, "test_functions_by_what_they_hold[default]"),
@@ -29,7 +29,7 @@ MUTATIONS = [
     Mutation(
         "function-code",
         "The constants in the code of a function do not count.",
-        "jaxkinetic/_contents.py",
+        "jaxkinetic/_io/contents.py",
         "            whole.update(_digest(constant).encode())\n",
         "            pass\n",
         tests(HOLDS, "test_functions_by_what_they_hold[constant]"),
@@ -37,7 +37,7 @@ MUTATIONS = [
     Mutation(
         "function-globals",
         "The globals that a function reads do not count.",
-        "jaxkinetic/_contents.py",
+        "jaxkinetic/_io/contents.py",
         """        yield name, value
 
 
@@ -53,7 +53,7 @@ MUTATIONS = [
     Mutation(
         "function-when-saved",
         "What functions hold is looked up when the file is written, not when the run ends.",
-        "jaxkinetic/_fingerprint.py",
+        "jaxkinetic/_io/fingerprint.py",
         "tree, held = tree.system(), tree.held",
         "tree = tree.system()",
         tests(HOLDS, "test_globals_that_the_code_reads"),
@@ -61,7 +61,7 @@ MUTATIONS = [
     Mutation(
         "class-by-its-name",
         "A class of the user's that was edited, or closes over another number, is taken for the same.",
-        "jaxkinetic/_contents.py",
+        "jaxkinetic/_io/contents.py",
         '        if not _is_known(type(value).__module__):\n            _record(f"the class',
         '        if False:\n            _record(f"the class',
         tests(HOLDS, "test_classes_of_one_name"),
@@ -69,7 +69,7 @@ MUTATIONS = [
     Mutation(
         "fingerprint-slotnames",
         "What Python keeps in a class after its first pickling is part of the fingerprint.",
-        "jaxkinetic/_contents.py",
+        "jaxkinetic/_io/contents.py",
         '"__slotnames__", ',
         "",
         tests(HOLDS, "test_fingerprints_in_another_process"),
@@ -77,7 +77,7 @@ MUTATIONS = [
     Mutation(
         "fingerprint-order-of-sets",
         "The order of a set is part of the fingerprint.",
-        "jaxkinetic/_contents.py",
+        "jaxkinetic/_io/contents.py",
         "*sorted(map(_digest, value)))",
         "*map(_digest, value))",
         tests(HOLDS, "test_fingerprints_in_another_process"),
@@ -85,7 +85,7 @@ MUTATIONS = [
     Mutation(
         "fingerprint-of-older-files",
         "A file of version 0.1.0 with a function is refused.",
-        "jaxkinetic/_fingerprint.py",
+        "jaxkinetic/_io/fingerprint.py",
         "    if TRACED in (*held.values(), *holds.values()) or not held:\n",
         "    if TRACED in (*held.values(), *holds.values()):\n",
         tests(HOLDS, "test_function_in_a_file_of_version_0_1_0"),
@@ -93,7 +93,7 @@ MUTATIONS = [
     Mutation(
         "failed-run-continues",
         "The checkpoint of a failed run continues and ends as finished.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/start.py",
         "not is_traced(ended) and not np.all(np.asarray(ended.code) == Result.FINISHED):",
         "not is_traced(ended) and False:",
         tests(HOLDS, "test_failed_run_does_not_continue"),
@@ -101,7 +101,7 @@ MUTATIONS = [
     Mutation(
         "failed-run-continues-in-jit",
         "Inside `jit` the failure before a continuation is forgotten.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/simulate.py",
         "if not fresh and is_traced(start.result):",
         "if False:",
         tests(HOLDS, "test_failed_run_does_not_continue"),
@@ -109,7 +109,7 @@ MUTATIONS = [
     Mutation(
         "folder-without-lock",
         "Two runs write to one folder at a time.",
-        "jaxkinetic/_lock.py",
+        "jaxkinetic/_io/lock.py",
         "            if not _is_free(file):\n",
         "            if False:\n",
         tests(FOLDERS, "test_two_runs_do_not_share_a_folder", "test_lock_of_another_process"),
@@ -117,7 +117,7 @@ MUTATIONS = [
     Mutation(
         "folder-looked-at-once",
         "A folder that another run has filled since the generator was made is written to.",
-        "jaxkinetic/_iterate.py",
+        "jaxkinetic/_core/iterate.py",
         "_Writer(folder, done, _check_folder(folder, at))",
         "_Writer(folder, done, [])",
         tests(FOLDERS, "test_two_runs_do_not_share_a_folder"),
@@ -125,7 +125,7 @@ MUTATIONS = [
     Mutation(
         "lock-of-a-dead-process",
         "Without locks of the system, the lock of a dead process is never taken over.",
-        "jaxkinetic/_lock.py",
+        "jaxkinetic/_io/lock.py",
         'and not is_running(str(owner.get("pid"))))',
         "and False)",
         tests(FOLDERS, "test_lock_where_the_system_keeps_none"),
@@ -133,7 +133,7 @@ MUTATIONS = [
     Mutation(
         "chunks-of-two-runs",
         "Chunks of two runs are joined.",
-        "jaxkinetic/_iterate.py",
+        "jaxkinetic/_core/iterate.py",
         "    _check_chain(folder, headers)\n",
         "",
         tests(FOLDERS, "test_chunks_of_two_runs_are_not_joined", "test_missing_chunk"),
@@ -141,7 +141,7 @@ MUTATIONS = [
     Mutation(
         "chunk-first-missing",
         "The rest of a run whose first chunk is gone is read as if it were the run.",
-        "jaxkinetic/_iterate.py",
+        "jaxkinetic/_core/iterate.py",
         'header.get("start") if before is None else before["step"]',
         'header.get("first") if before is None else before["step"]',
         tests(FOLDERS, "test_missing_chunk[2-0-2]"),
@@ -149,7 +149,7 @@ MUTATIONS = [
     Mutation(
         "dtype-bytes",
         "bfloat16, float8 and int4 come back from a file as bytes of no kind.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         "                        found[key] = found[key].view(jax.numpy.dtype(dtype))\n",
         "                        pass\n",
         tests(FOLDERS, "test_every_dtype_survives_a_file"),
@@ -157,7 +157,7 @@ MUTATIONS = [
     Mutation(
         "names-joined",
         "Two observables whose joined names are the same overwrite each other.",
-        "jaxkinetic/_iterate.py",
+        "jaxkinetic/_core/iterate.py",
         "            if name in arrays:\n",
         "            if False:\n",
         tests(FOLDERS, "test_names_of_observables"),
@@ -165,7 +165,7 @@ MUTATIONS = [
     Mutation(
         "file-in-progress-can-be-guessed",
         "The file in progress has a name that can be guessed, and a link of that name is followed.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         'os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)',
         "os.O_CREAT",
         tests(FOLDERS, "test_file_in_progress_follows_no_link"),
@@ -173,7 +173,7 @@ MUTATIONS = [
     Mutation(
         "file-claims-more",
         "Memory is taken for as many bytes as the header of an array claims.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         "        if size != entry.file_size - file.tell():\n",
         "        if False:\n",
         tests(FOLDERS, "test_claimed_sizes"),
@@ -181,7 +181,7 @@ MUTATIONS = [
     Mutation(
         "file-compressed",
         "A compressed entry fills the memory.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         "info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size for",
         "False for",
         tests(FOLDERS, "test_compressed_entries"),
@@ -189,7 +189,7 @@ MUTATIONS = [
     Mutation(
         "results-replaced",
         "A result of other parameters is replaced without a word.",
-        EXPERIMENTS + "_run.py",
+        "jaxkinetic/experiments/_harness/run.py",
         "            if not force:\n",
         "            if False:\n",
         tests(KEPT, "test_results_of_other_parameters_are_kept"),
@@ -197,7 +197,7 @@ MUTATIONS = [
     Mutation(
         "partial-of-the-user-removed",
         "A folder of the user's that is called `partial` is removed.",
-        EXPERIMENTS + "_partial.py",
+        "jaxkinetic/experiments/_harness/partial.py",
         'self.folder.is_symlink() or not (self.folder / "run.npz").is_file()',
         "not self.folder.exists()",
         tests(KEPT, "test_partial_of_the_users_own_is_kept"),
@@ -205,7 +205,7 @@ MUTATIONS = [
     Mutation(
         "parts-erased",
         "A stopped run without `--resume` erases its finished parts.",
-        EXPERIMENTS + "_partial.py",
+        "jaxkinetic/experiments/_harness/partial.py",
         "if not force and any(self._finished()):",
         "if False:",
         tests(KEPT, "test_finished_parts_are_kept"),
@@ -213,7 +213,7 @@ MUTATIONS = [
     Mutation(
         "part-of-another-run",
         "A part that was copied from another run is read.",
-        EXPERIMENTS + "_partial.py",
+        "jaxkinetic/experiments/_harness/partial.py",
         'if header.get("run") != self.mark:',
         "if False:",
         tests(KEPT, "test_part_of_another_run_is_not_read"),
@@ -221,7 +221,7 @@ MUTATIONS = [
     Mutation(
         "commands-share-a-folder",
         "Two commands write to one folder.",
-        EXPERIMENTS + "_run.py",
+        "jaxkinetic/experiments/_harness/run.py",
         '    with folder_lock("--out", folder):\n',
         "    if True:\n",
         tests(KEPT, "test_two_commands_do_not_share_a_folder"),
@@ -237,7 +237,7 @@ MUTATIONS = [
     Mutation(
         "path-by-the-system",
         "A path that cannot be written ends in an error of the system.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         "        if error.errno not in _OF_THE_PATH:\n            raise\n",
         "        raise\n",
         tests(BAD, "test_bad_files[save to no such folder]"),
@@ -245,7 +245,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-of-bad-fields",
         "A checkpoint whose fields no run has is loaded.",
-        "jaxkinetic/_checkpoint.py",
+        "jaxkinetic/_core/checkpoint.py",
         "        _check_fields(found)\n",
         "",
         tests(BAD, "test_bad_files[load step {'value': -5}]", "test_bad_files[load scheme {'value': 3}]"),

@@ -8,7 +8,7 @@ MUTATIONS = [
     Mutation(
         "traced-time-of-heat",
         "The angle after a traced negative time is a plausible number.",
-        "jaxkinetic/pairs/sphere.py",
+        "jaxkinetic/pairs/spherical_heat/__init__.py",
         "            values = nan_unless(fulfilled(array), values)",
         "            values = nan_unless(True, values)",
         tests(RANGES, "test_functions_outside_of_runs_give_nan"),
@@ -24,7 +24,7 @@ MUTATIONS = [
     Mutation(
         "traced-strength-of-landau",
         "The matrix a of a traced negative strength is a number, and so is an energy.",
-        "jaxkinetic/_checks.py",
+        "jaxkinetic/_util/checks.py",
         "            values = nan_unless(ranges[name].holds(value), values)",
         "            values = nan_unless(FINITE.holds(value), values)",
         tests(RANGES, "test_functions_outside_of_runs_give_nan"),

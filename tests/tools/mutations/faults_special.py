@@ -57,7 +57,7 @@ MUTATIONS = [
     Mutation(
         "special-clipped-time",
         "The derivative of the quantile in tau is 0 at tau = 0, because tau is clipped.",
-        PAIRS + "sphere.py",
+        "jaxkinetic/pairs/spherical_heat/__init__.py",
         "jnp.where(tau < least, least + _nothing(tau), tau)",
         "jnp.maximum(least, tau)",
         tests(POINTS, "test_spherical_heat_law_at_the_ends[tau_0]"),
@@ -89,7 +89,7 @@ MUTATIONS = [
     Mutation(
         "reversible-never-looks-back",
         "The start that the backward pass rebuilds is not compared with the true one.",
-        "jaxkinetic/_adjoint.py",
+        "jaxkinetic/_core/reversible.py",
         "far = ~(error <= self.tolerance)",
         "far = error < 0",
         tests(REVERSIBLE, "test_chaotic_path_raises"),
@@ -97,7 +97,7 @@ MUTATIONS = [
     Mutation(
         "reversible-start-at-rest",
         "The distance from a start at rest is infinite.",
-        "jaxkinetic/_adjoint.py",
+        "jaxkinetic/_core/reversible.py",
         "off / jnp.where(size == 0, last, size)",
         "off / size",
         tests(REVERSIBLE, "test_harmless_path_is_as_it_was"),

@@ -9,7 +9,7 @@ MUTATIONS = [
     Mutation(
         "traced-range-not-collected",
         "A traced parameter out of range runs without a word.",
-        "jaxkinetic/_checks.py",
+        "jaxkinetic/_util/checks.py",
         "token = _deferred.set(None if _done.get() else found)",
         "token = _deferred.set(None)",
         tests(RANGES, "test_traced_parameter_out_of_range_is_named[annihilation]"),
@@ -17,7 +17,7 @@ MUTATIONS = [
     Mutation(
         "traced-range-error-without-name",
         "The error of a traced run does not say which parameter is out of range.",
-        "jaxkinetic/_solution.py",
+        "jaxkinetic/_core/solution.py",
         "        if broken >= 0:\n            return self.checks[broken].format(*detail) + which\n",
         "",
         tests(RANGES, "test_traced_step_and_several_runs"),
@@ -25,7 +25,7 @@ MUTATIONS = [
     Mutation(
         "traced-start-not-nan",
         "An initial law gives numbers for a traced parameter out of range.",
-        "jaxkinetic/_checks.py",
+        "jaxkinetic/_util/checks.py",
         "return jnp.where(within.holds(value), value, np.asarray(np.nan, value.dtype))",
         "return value",
         tests(RANGES, "test_functions_outside_of_runs_give_nan[beta]"),
@@ -33,7 +33,7 @@ MUTATIONS = [
     Mutation(
         "homogeneous-length-not-compared",
         "A homogeneous state of another length than the grid's is accepted: its mass is not 1.",
-        VLASOV + "homogeneous.py",
+        "jaxkinetic/vlasov/equilibria.py",
         "    f0 = _on_length(f0, grid.axes[0].length)\n",
         "",
         tests(RANGES, "test_homogeneous_state_has_the_mass_of_its_grid"),
@@ -97,7 +97,7 @@ MUTATIONS = [
     Mutation(
         "turn-of-half-the-angle",
         "The angle by which pairs turn is measured from one particle: half of it.",
-        PAIRS + "_move.py",
+        "jaxkinetic/pairs/_apply_pair_flow.py",
         "for p, q in zip(after, v_i, strict=True))",
         "for p, q in zip(after, v_i, strict=True)) / 4",
         tests(WARNINGS, "test_turn_of_pairs[Sweep]"),

@@ -8,7 +8,7 @@ MUTATIONS = [
     Mutation(
         "print-digits-of-float64",
         "A float32 parameter prints with digits that it does not have.",
-        "jaxkinetic/_printing.py",
+        "jaxkinetic/_util/printing.py",
         "    return str(value) if isinstance(value, np.generic) else repr(value)",
         "    return repr(value.item()) if isinstance(value, np.generic) else repr(value)",
         tests("core/test_printing.py", "test_parameters_print_by_value"),
@@ -16,7 +16,7 @@ MUTATIONS = [
     Mutation(
         "print-hides-values",
         "A parameter that differs from its default is left out of the text of an object.",
-        "jaxkinetic/_printing.py",
+        "jaxkinetic/_util/printing.py",
         "        return known is not None and known.ndim == 0 and bool(known == np.asarray(default).astype(known.dtype))",
         "        return known is not None and known.ndim == 0",
         tests("core/test_printing.py", "test_parameters_print_by_value"),
@@ -24,7 +24,7 @@ MUTATIONS = [
     Mutation(
         "print-solution-in-full",
         "A solution in a list prints every array.",
-        "jaxkinetic/_solution.py",
+        "jaxkinetic/_core/solution.py",
         '    def __repr__(self) -> str:\n        """Three lines',
         '    def _short(self) -> str:\n        """Three lines',
         tests("core/test_printing.py", "test_a_solution_prints_in_three_lines"),
@@ -32,7 +32,7 @@ MUTATIONS = [
     Mutation(
         "jit-failure-with-frames",
         "A failure inside `jit` ends in the frames that lead to the callback.",
-        "jaxkinetic/_solution.py",
+        "jaxkinetic/_core/solution.py",
         "SimulationError(sentence).with_traceback(types.TracebackType(None, _frame().gi_frame, 0, 1))",
         "SimulationError(sentence)",
         tests("core/test_printing.py", "test_failures_in_traced_functions_end_in_our_sentence[jit]"),
@@ -40,7 +40,7 @@ MUTATIONS = [
     Mutation(
         "jit-failure-logged",
         "JAX logs a failure inside `jit` with its own traceback before our sentence.",
-        "jaxkinetic/_solution.py",
+        "jaxkinetic/_core/solution.py",
         "    return not (record.exc_info and isinstance(record.exc_info[1], SimulationError))",
         "    return True",
         tests("core/test_printing.py", "test_failures_in_traced_functions_end_in_our_sentence[jit]"),
@@ -48,7 +48,7 @@ MUTATIONS = [
     Mutation(
         "jit-failure-of-the-last-run",
         "Inside `vmap` the sentence counts one failed run only.",
-        "jaxkinetic/_solution.py",
+        "jaxkinetic/_core/solution.py",
         ".sentence(int(failed.sum()), runs * failed.size)",
         ".sentence(1, runs * failed.size)",
         tests("core/test_printing.py", "test_failures_in_traced_functions_end_in_our_sentence[jit of vmap]"),
@@ -56,7 +56,7 @@ MUTATIONS = [
     Mutation(
         "bar-forgets-totals",
         "Each part of a run with a bar begins its statistics anew.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/parts.py",
         "            first, so_far = loop.step, (loop.totals, loop.result, so_far[2])",
         "            first = loop.step",
         tests("core/test_progress.py", "test_a_bar_changes_no_bit[walk]"),
@@ -64,15 +64,15 @@ MUTATIONS = [
     Mutation(
         "bar-norm-of-the-part",
         "Each part of a run with a bar takes the norm of its own start for its statistics.",
-        "jaxkinetic/_simulate.py",
-        "scheme.prepare(system, start.carry if so_far is None else so_far[2], start.dt)",
-        "scheme.prepare(system, start.carry, start.dt)",
+        "jaxkinetic/_core/run_loop.py",
+        "scheme.plan(system, start.carry if so_far is None else so_far[2], start.dt)",
+        "scheme.plan(system, start.carry, start.dt)",
         tests("core/test_progress.py", "test_a_bar_changes_no_bit[vlasov]"),
     ),
     Mutation(
         "bar-saves-every-part",
         "A run with a bar keeps a row for every part, saved or not.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/parts.py",
         "partial(_rows, np.flatnonzero(save_now))",
         "partial(_rows, np.arange(save_now.size))",
         tests("core/test_progress.py", "test_a_bar_changes_no_bit[vlasov]"),
@@ -80,7 +80,7 @@ MUTATIONS = [
     Mutation(
         "bar-counts-places",
         "The bar of an ensemble counts idle places of the last batch.",
-        "jaxkinetic/_ensemble.py",
+        "jaxkinetic/_core/ensemble.py",
         "        done = jnp.sum(places < count, dtype=jnp.int32)",
         "        done = jnp.sum(places < 2**30, dtype=jnp.int32)",
         tests("core/test_progress.py", "test_a_bar_of_replicas"),
@@ -88,7 +88,7 @@ MUTATIONS = [
     Mutation(
         "bar-in-a-trace",
         "A bar is made while a function is traced.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/parts.py",
         "            if is_traced(loop):",
         "            if False:",
         tests("core/test_progress.py", "test_bars_in_traced_functions_raise"),
@@ -128,7 +128,7 @@ MUTATIONS = [
     Mutation(
         "help-allows-too-much",
         "The help text promises a scheme that the experiment refuses.",
-        EXPERIMENTS + "_allowed.py",
+        "jaxkinetic/experiments/_harness/allowed.py",
         '        "scheme": ", ".join(experiment.schemes),',
         '        "scheme": ", ".join(("sweep", "strang")),',
         tests("command_line/test_help.py", "test_allowed_values_are_those_that_run[hmf]"),
@@ -136,7 +136,7 @@ MUTATIONS = [
     Mutation(
         "raw-missing-argument",
         "A missing argument of a class ends in Python's own error.",
-        "jaxkinetic/_printing.py",
+        "jaxkinetic/_util/printing.py",
         "                check_call(cls.__name__, cls, *args, **options)\n",
         "",
         tests("bad_inputs/test_bad_inputs.py", "test_slips_end_in_a_sentence[schemes: jk.Leapfrog(2)]"),
@@ -144,7 +144,7 @@ MUTATIONS = [
     Mutation(
         "raw-observable",
         "An observable that returns text ends in JAX's own error.",
-        "jaxkinetic/_save.py",
+        "jaxkinetic/_core/save.py",
         "            arrays = jax.tree.map(jnp.asarray, value)\n        except (TypeError, ValueError):",
         "            arrays = jax.tree.map(jnp.asarray, value)\n        except KeyError:",
         tests("bad_inputs/test_bad_inputs.py", "test_slips_end_in_a_sentence[observables: see(lambda s: 'x')]"),
@@ -152,7 +152,7 @@ MUTATIONS = [
     Mutation(
         "shape-of-a-users-rate",
         "A cross section whose rates have another shape is found by a broadcast in the middle of the program.",
-        "jaxkinetic/_checks.py",
+        "jaxkinetic/_util/checks.py",
         '    if not hasattr(out, "shape") or out.shape != shape or',
         '    if not hasattr(out, "shape") or',
         tests(
@@ -163,7 +163,7 @@ MUTATIONS = [
     Mutation(
         "truthy-flags",
         'Any value passes as a flag: `Save(state="no")` saves the states.',
-        "jaxkinetic/_checks.py",
+        "jaxkinetic/_util/checks.py",
         "    if not isinstance(value, (bool, np.bool_)):",
         "    if False:",
         tests("bad_inputs/test_bad_inputs.py", "test_slips_end_in_a_sentence[observables: jk.Save(state='no')]"),

@@ -6,7 +6,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-key",
         "A checkpoint on disk loses the key.",
-        "jaxkinetic/_checkpoint.py",
+        "jaxkinetic/_core/checkpoint.py",
         "        checkpoint.key,\n",
         "        checkpoint.key * 0,\n",
         tests(
@@ -16,7 +16,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-option-of-scheme",
         "A checkpoint read from disk loses the options of the scheme.",
-        "jaxkinetic/_checkpoint.py",
+        "jaxkinetic/_core/checkpoint.py",
         "        checkpoint = Checkpoint(**found)\n",
         "        checkpoint = Checkpoint(**{**found, 'scheme': type(found['scheme'])()})\n",
         tests(
@@ -27,7 +27,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-dtype",
         "A checkpoint on disk holds float64 numbers in float32.",
-        "jaxkinetic/_trees.py",
+        "jaxkinetic/_io/serialise.py",
         "arrays.append(np.asarray(given))",
         "arrays.append(np.asarray(given, {'float64': 'float32'}.get(str(given.dtype), given.dtype)))",
         tests(
@@ -37,7 +37,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-other-system",
         "A run continues with another system than it began with.",
-        "jaxkinetic/_fingerprint.py",
+        "jaxkinetic/_io/fingerprint.py",
         "if old is None or new is None or old.entries == new.entries:",
         "if True:",
         tests("core/test_simulate.py", "test_continuing_with_another_system_raises"),
@@ -45,7 +45,7 @@ MUTATIONS = [
     Mutation(
         "file-written-in-place",
         "A file is written in its place: a process that is killed leaves half of it.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         "    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL |",
         "    beside = path\n    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC |",
         tests("core/test_checkpoints.py", "test_write_is_atomic"),
@@ -53,7 +53,7 @@ MUTATIONS = [
     Mutation(
         "file-one-name-in-progress",
         "Two writers use one name for the file in progress.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         "    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL |",
         '    beside = path.with_name(f"{ours}0.partial")\n    flags = os.O_WRONLY | os.O_CREAT |',
         tests("core/test_checkpoints.py", "test_two_writers_of_one_path"),
@@ -61,7 +61,7 @@ MUTATIONS = [
     Mutation(
         "file-of-a-running-writer-removed",
         "The file in progress of another writer is removed.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         'if not is_running(left.name.removeprefix(ours).partition("-")[0]):',
         "if True:",
         tests("core/test_checkpoints.py", "test_stale_partial_files_are_removed"),
@@ -69,7 +69,7 @@ MUTATIONS = [
     Mutation(
         "file-of-a-newer-version",
         "A file of a newer version is read as if it were known.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         'readable = ours and header["version"] <= version',
         "readable = ours",
         tests("core/test_checkpoints.py", "test_bad_headers_raise"),
@@ -77,7 +77,7 @@ MUTATIONS = [
     Mutation(
         "chunk-save-lost-at-border",
         "A save at the end of a chunk is lost.",
-        "jaxkinetic/_iterate.py",
+        "jaxkinetic/_core/iterate.py",
         "(first <= step if fresh else first < step) and step <= last)",
         "(first <= step if fresh else first < step) and step < last)",
         tests("core/test_checkpoints.py", "test_chunks_equal_one_run[save4-4]"),
@@ -85,7 +85,7 @@ MUTATIONS = [
     Mutation(
         "chunk-doubled",
         "A chunk beyond the checkpoint stays when the run continues with another chunk size.",
-        "jaxkinetic/_iterate.py",
+        "jaxkinetic/_core/iterate.py",
         "if _last_step(file) > self.begin:",
         "if False:",
         tests("core/test_checkpoints.py", "test_continuing_with_another_chunk"),
@@ -93,7 +93,7 @@ MUTATIONS = [
     Mutation(
         "chunk-of-another-run",
         "A folder that holds the chunks of another run is accepted.",
-        "jaxkinetic/_iterate.py",
+        "jaxkinetic/_core/iterate.py",
         'if other == "key" or header.get("run", run) != run:',
         "if False:",
         tests("core/test_checkpoints.py", "test_chunked_run_continues"),
@@ -101,7 +101,7 @@ MUTATIONS = [
     Mutation(
         "chunk-of-a-failed-run",
         "A run that failed overwrites its last good checkpoint.",
-        "jaxkinetic/_iterate.py",
+        "jaxkinetic/_core/iterate.py",
         "    if bool(solution.result.ok):\n",
         "    if True:\n",
         tests("core/test_checkpoints.py", "test_failed_run_keeps_its_last_good_checkpoint"),
@@ -109,7 +109,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-other-scheme-option",
         "A checkpoint continues with another option of its scheme.",
-        "jaxkinetic/_simulate.py",
+        "jaxkinetic/_core/start.py",
         "other = difference(checkpoint.scheme, scheme)",
         "other = None",
         tests("core/test_checkpoints.py", "test_file_records_its_scheme"),
@@ -117,15 +117,15 @@ MUTATIONS = [
     Mutation(
         "fingerprint-functions",
         "A checkpoint continues with another function in its system.",
-        "jaxkinetic/_fingerprint.py",
-        'return f"{leaf.__module__}.{leaf.__qualname__}"',
+        "jaxkinetic/_io/fingerprint.py",
+        'return f"{name_in_files(leaf.__module__)}.{leaf.__qualname__}"',
         'return "a function"',
         tests("core/test_what_systems_hold.py", "test_function_in_a_file_of_version_0_1_0"),
     ),
     Mutation(
         "checkpoint-local-class",
         "A checkpoint with a class that no other process can find is written.",
-        "jaxkinetic/_trees.py",
+        "jaxkinetic/_io/serialise.py",
         'if "<locals>" in type(tree).__qualname__:',
         "if False:",
         tests("core/test_checkpoints.py", "test_unsavable_checkpoints_raise"),
@@ -133,7 +133,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-foreign-class",
         "A checkpoint may name any class, which the loader then makes.",
-        "jaxkinetic/_trees.py",
+        "jaxkinetic/_io/serialise.py",
         "if not (isinstance(found, type) and issubclass(found, eqx.Module)):",
         "if found is None:",
         tests("core/test_checkpoints.py", "test_bad_headers_raise"),
@@ -141,7 +141,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-other-fields",
         "A checkpoint whose classes have other fields is loaded.",
-        "jaxkinetic/_trees.py",
+        "jaxkinetic/_io/serialise.py",
         """    if expected != set(fields):
 """,
         """    if False:
@@ -151,7 +151,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-tuple-becomes-list",
         "A tuple in the options of a scheme comes back as a list.",
-        "jaxkinetic/_trees.py",
+        "jaxkinetic/_io/serialise.py",
         'return {"list": list, "tuple": tuple}[kind](items)',
         "return items",
         tests("core/test_checkpoints.py", "test_user_scheme"),
@@ -159,7 +159,7 @@ MUTATIONS = [
     Mutation(
         "checkpoint-without-its-system",
         "A checkpoint on disk does not record its system.",
-        "jaxkinetic/_checkpoint.py",
+        "jaxkinetic/_core/checkpoint.py",
         "own = fingerprint(checkpoint.origin)",
         "own = None",
         tests("core/test_checkpoints.py", "test_file_records_its_system"),
@@ -167,7 +167,7 @@ MUTATIONS = [
     Mutation(
         "file-damaged",
         "A damaged file ends in a traceback of the zip reader.",
-        "jaxkinetic/_files.py",
+        "jaxkinetic/_io/atomic_npz.py",
         "except Exception as error:  # zipfile",
         "except OSError as error:  # zipfile",
         tests("core/test_checkpoints.py", "test_invalid_files_raise"),
@@ -175,9 +175,17 @@ MUTATIONS = [
     Mutation(
         "chunk-after-a-gap",
         "A run continues in a folder whose chunks end before the checkpoint.",
-        "jaxkinetic/_iterate.py",
+        "jaxkinetic/_core/iterate.py",
         'if kept and kept[-1]["step"] != at.step:',
         "if False:",
         tests("core/test_checkpoints.py", "test_chunked_run_continues"),
+    ),
+    Mutation(
+        "moved-module-new-name",
+        "A checkpoint names a class of the library by the place where it stands today.",
+        "jaxkinetic/_io/names.py",
+        "_FIRST_NAMES.get(module.removeprefix(_PACKAGE), module.removeprefix(_PACKAGE))",
+        "module.removeprefix(_PACKAGE)",
+        tests("core/test_what_systems_hold.py", "test_files_from_before_modules_moved[functions]"),
     ),
 ]

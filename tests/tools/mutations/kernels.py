@@ -14,7 +14,7 @@ MUTATIONS = [
     Mutation(
         "kernel-noise-forgets-stream",
         "The counter of a pair's noise does not contain the stream.",
-        KERNELS + "pair_noise.py",
+        "kernels/jaxkinetic_kernels/noise.py",
         "place = (jnp.asarray(stream, jnp.uint32) << BLOCK_BITS) | jnp.uint32(block)",
         "place = jnp.asarray(block, jnp.uint32)",
         tests("core/test_kernels.py", "test_pair_noise"),
@@ -22,7 +22,7 @@ MUTATIONS = [
     Mutation(
         "kernel-noise-forgets-block",
         "The fifth normal of a pair repeats the first: the counter does not contain the block.",
-        KERNELS + "pair_noise.py",
+        "kernels/jaxkinetic_kernels/noise.py",
         "place = (jnp.asarray(stream, jnp.uint32) << BLOCK_BITS) | jnp.uint32(block)",
         "place = jnp.asarray(stream, jnp.uint32) << BLOCK_BITS",
         tests("core/test_kernels.py", "test_pair_noise"),
@@ -30,7 +30,7 @@ MUTATIONS = [
     Mutation(
         "kernel-noise-not-symmetric",
         "The noise of the pair (i, j) is not that of (j, i).",
-        KERNELS + "pair_noise.py",
+        "kernels/jaxkinetic_kernels/noise.py",
         "low, high = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)",
         "low, high = ident_i, ident_j",
         tests("core/test_kernels.py", "test_pair_noise"),
@@ -38,7 +38,7 @@ MUTATIONS = [
     Mutation(
         "kernel-fold-forgets-data",
         "A folded key depends on the first of its numbers alone.",
-        KERNELS + "words.py",
+        "kernels/jaxkinetic_kernels/random_bits.py",
         "counter = [jnp.asarray(word, jnp.uint32) for word in data]",
         "counter = [jnp.asarray(word, jnp.uint32) for word in data[:1]]",
         tests("core/test_kernels.py", "test_folded_keys_differ"),
@@ -46,7 +46,7 @@ MUTATIONS = [
     Mutation(
         "kernel-fold-forgets-tag",
         "Keys for different uses (noise, observables) are the same.",
-        KERNELS + "words.py",
+        "kernels/jaxkinetic_kernels/random_bits.py",
         "jnp.stack([*counter, jnp.asarray(tag, jnp.uint32)])",
         "jnp.stack([*counter, jnp.asarray(TAG_FOLD, jnp.uint32)])",
         tests("core/test_kernels.py", "test_folded_keys_differ"),
@@ -54,7 +54,7 @@ MUTATIONS = [
     Mutation(
         "kernel-quadrant",
         "The cosine has the sign of another quadrant.",
-        KERNELS + "words.py",
+        "kernels/jaxkinetic_kernels/trigonometry.py",
         "(quadrant == WORD(1)) | (quadrant == WORD(2)), -c, c)",
         "(quadrant == WORD(2)) | (quadrant == WORD(3)), -c, c)",
         tests("core/test_kernels.py", "test_normals_in_both_precisions"),
@@ -62,7 +62,7 @@ MUTATIONS = [
     Mutation(
         "kernel-box-muller-radius",
         "The radius of Box and Muller lacks the factor 2 under its root.",
-        KERNELS + "words.py",
+        "kernels/jaxkinetic_kernels/random_bits.py",
         "-2.0 * jnp.log(uniform(radius_word, dtype))",
         "-1.0 * jnp.log(uniform(radius_word, dtype))",
         tests("core/test_kernels.py", "test_normals_in_both_precisions"),
@@ -70,7 +70,7 @@ MUTATIONS = [
     Mutation(
         "kernel-rounded-taylor",
         "The rounding of -1/6 in the sine is not compensated: a rotation changes the length by .02 eps.",
-        KERNELS + "words.py",
+        "kernels/jaxkinetic_kernels/trigonometry.py",
         "wanted = coefficient + lost / Fraction(2, 5)",
         "wanted = coefficient",
         tests(
@@ -116,7 +116,7 @@ MUTATIONS = [
     Mutation(
         "kernel-waves-any",
         "An event is carried out when it is the earliest of one of its two particles, not of both.",
-        KERNELS + "waves.py",
+        "kernels/jaxkinetic_kernels/conflict_free_batches.py",
         "ready = is_open & jnp.all(earliest",
         "ready = is_open & jnp.any(earliest",
         tests("laws/test_exact_clock.py", "test_waves_equal_sequential_schedule[50-40]"),
@@ -132,7 +132,7 @@ MUTATIONS = [
     Mutation(
         "kernel-power-octave",
         "The power takes its mantissa from [1, 2), where its series is too short.",
-        KERNELS + "power.py",
+        "kernels/jaxkinetic_kernels/elementwise.py",
         "k = (bits - jnp.int32(_SQRT_HALF)) >> 23",
         "k = (bits >> 23) - 127",
         tests("core/test_sums.py", "test_positive_power"),
@@ -140,7 +140,7 @@ MUTATIONS = [
     Mutation(
         "kernel-power-derivative",
         "The power has the derivative of the square root.",
-        KERNELS + "power.py",
+        "kernels/jaxkinetic_kernels/elementwise.py",
         "slope = slope + exponent / x * dx",
         "slope = slope + 0.5 / x * dx",
         tests("core/test_sums.py", "test_positive_power"),
@@ -148,7 +148,7 @@ MUTATIONS = [
     Mutation(
         "kernel-wrap",
         "A tiny negative coordinate is mapped to the period itself.",
-        KERNELS + "periodic.py",
+        "kernels/jaxkinetic_kernels/elementwise.py",
         "return jnp.where(remainder < length, remainder, remainder - length)",
         "return remainder",
         tests("laws/test_torus.py", "test_wrap[float32]"),
@@ -204,7 +204,7 @@ MUTATIONS = [
     Mutation(
         "kernel-uniform-zero",
         "The smallest word gives the uniform number 0, whose logarithm is infinite.",
-        KERNELS + "words.py",
+        "kernels/jaxkinetic_kernels/random_bits.py",
         "return (word.astype(dtype) + 0.5) * 2.0**-32",
         "return word.astype(dtype) * 2.0**-32",
         tests("core/test_kernels.py", "test_uniform_is_inside_the_unit_interval"),
@@ -212,7 +212,7 @@ MUTATIONS = [
     Mutation(
         "kernel-tile-of-another-pair",
         "The noise of a tile is that of other pairs than `pair_normals` has.",
-        KERNELS + "tile_noise.py",
+        "kernels/jaxkinetic_kernels/noise.py",
         "(jnp.minimum(i, j), jnp.maximum(i, j), place, tag)",
         "(jnp.maximum(i, j), jnp.minimum(i, j), place, tag)",
         tests("core/test_sums.py", "test_tile_normals_equal_pair_normals"),

@@ -175,14 +175,14 @@ MUTATIONS = [
         "count-has-derivative-zero",
         "The gradient of a count in bins is 0 instead of raising.",
         DIAGNOSTICS + "_counted.py",
-        "return undifferentiated(",
+        "return forbid_gradient(",
         "return (lambda message, value: value)(",
         tests("measuring/test_estimators.py", "test_histogram_and_l1"),
     ),
     Mutation(
         "fit-replicas-r",
         "The error bar of R runs has R instead of R - 1.",
-        "jaxkinetic/_decay_fit.py",
+        "jaxkinetic/fitting/_decay_fit.py",
         "(num_runs * (num_runs - 1))",
         "(num_runs * num_runs)",
         tests("measuring/test_fitting.py", "test_error_bar_of_replicas_by_hand"),
@@ -190,7 +190,7 @@ MUTATIONS = [
     Mutation(
         "fit-no-correlation",
         "The error bar of one run forgets the correlation of the residuals: it covers in 60 %.",
-        "jaxkinetic/_residuals.py",
+        "jaxkinetic/fitting/_residuals.py",
         "return -jnp.expm1(first + (last - first) * jnp.linspace(0, 1, _NODES, dtype=first.dtype))",
         "return 0 * jnp.expm1(first + (last - first) * jnp.linspace(0, 1, _NODES, dtype=first.dtype))",
         tests("measuring/test_fitting.py", "test_error_bar_coverage_of_one_run[None]"),
@@ -198,7 +198,7 @@ MUTATIONS = [
     Mutation(
         "fit-derivative-zero",
         "The parameters of a fit have no gradient in the data.",
-        "jaxkinetic/_decay_fit.py",
+        "jaxkinetic/fitting/_decay_fit.py",
         "return z, settled > 0",
         "return jax.lax.stop_gradient(z), settled > 0",
         tests("measuring/test_fitting.py", "test_gradients[None]"),
@@ -206,7 +206,7 @@ MUTATIONS = [
     Mutation(
         "fit-newton-blind",
         "Newton's steps are taken even if the sum of squares grows.",
-        "jaxkinetic/_decay_fit.py",
+        "jaxkinetic/fitting/_decay_fit.py",
         "jnp.where((half_squares(closer) <= allowed) & wanted, closer, z)",
         "jnp.where(wanted, closer, z)",
         tests("measuring/test_fitting.py", "test_fit_stays_with_its_data"),
@@ -214,7 +214,7 @@ MUTATIONS = [
     Mutation(
         "fit-floor-forgotten",
         "A given floor is not subtracted.",
-        "jaxkinetic/_decay_fit.py",
+        "jaxkinetic/fitting/_decay_fit.py",
         "s, y = t / span, counts * (mean - fixed) / size",
         "s, y = t / span, counts * mean / size",
         tests("measuring/test_fitting.py", "test_exact_series[0.0-3.0]"),
@@ -222,7 +222,7 @@ MUTATIONS = [
     Mutation(
         "fit-late-times",
         "Late times are rounded to float32 before their first one is subtracted.",
-        "jaxkinetic/fitting.py",
+        "jaxkinetic/fitting/decay.py",
         "elapsed = t - t[0] if known_times is None else known_times - known_times[0]",
         "elapsed = t.astype(runs.dtype) - t[0].astype(runs.dtype)",
         tests("measuring/test_fitting.py", "test_late_series[1000000.0-3.0]"),
@@ -230,7 +230,7 @@ MUTATIONS = [
     Mutation(
         "fit-window-of-signal",
         "A series counts as signal down to one standard error instead of 3.",
-        "jaxkinetic/fitting.py",
+        "jaxkinetic/fitting/decay.py",
         "_SIGNAL = 3.0",
         "_SIGNAL = 1.0",
         tests("measuring/test_fitting.py", "test_signal_window"),
@@ -238,7 +238,7 @@ MUTATIONS = [
     Mutation(
         "oscillation-error-bars",
         "The error bars of an oscillation are twice too large.",
-        "jaxkinetic/oscillation.py",
+        "jaxkinetic/fitting/oscillation.py",
         "errors = jnp.sqrt(jnp.maximum(jnp.diag(",
         "errors = 2 * jnp.sqrt(jnp.maximum(jnp.diag(",
         tests("measuring/test_oscillation.py", "test_error_bars"),
@@ -246,7 +246,7 @@ MUTATIONS = [
     Mutation(
         "oscillation-phase",
         "The phase of an oscillation has the wrong sign.",
-        "jaxkinetic/oscillation.py",
+        "jaxkinetic/fitting/oscillation.py",
         '"phase": -jnp.arctan2(sign * b, a)',
         '"phase": jnp.arctan2(sign * b, a)',
         tests("measuring/test_oscillation.py", "test_pure_oscillation[1.4--0.15-float64]"),
@@ -254,8 +254,8 @@ MUTATIONS = [
     Mutation(
         "oscillation-gauss-newton",
         "The derivative of an oscillation is that of a step of Gauss and Newton, not of the minimum.",
-        "jaxkinetic/oscillation.py",
-        "    p = implicit(lambda p: jax.grad(_loss)(p, data), _refined(start, still))\n",
+        "jaxkinetic/fitting/oscillation.py",
+        "    p = implicit_root(lambda p: jax.grad(_loss)(p, data), _refined(start, still))\n",
         """    start = jax.lax.stop_gradient(_refined(start, still))
     slope = jax.lax.stop_gradient(jax.jacfwd(_model)(start, data))
     p = start - jnp.linalg.solve(slope.T @ slope, jax.grad(_loss)(start, data))
@@ -385,7 +385,7 @@ MUTATIONS = [
     Mutation(
         "fit-of-a-nan",
         "A traced series with a NaN has a rate.",
-        "jaxkinetic/_decay_fit.py",
+        "jaxkinetic/fitting/_decay_fit.py",
         "z = jnp.where(jnp.isfinite(runs).all(), z, jnp.nan)",
         "z = jnp.where(jnp.isfinite(z), z, jnp.nan)",
         tests("measuring/test_fitting.py", "test_series_with_a_nan"),
@@ -393,7 +393,7 @@ MUTATIONS = [
     Mutation(
         "fit-window-open",
         "Points beyond the end of a window still weigh in the fit.",
-        "jaxkinetic/fitting.py",
+        "jaxkinetic/fitting/decay.py",
         "keep = np.flatnonzero((known_times >= window[0]) & (known_times <= window[1]))",
         "keep = np.flatnonzero(known_times >= window[0])",
         tests("measuring/test_fitting.py", "test_window"),
@@ -401,7 +401,7 @@ MUTATIONS = [
     Mutation(
         "fit-other-clock",
         "The rate of the algebraic and stretched models is in units of the last time.",
-        "jaxkinetic/_decay_fit.py",
+        "jaxkinetic/fitting/_decay_fit.py",
         "rate = rate / _clock(model, t[-1], origin, own_shape)",
         "rate = rate / t[-1]",
         tests("measuring/test_fitting.py", "test_other_models"),
@@ -409,7 +409,7 @@ MUTATIONS = [
     Mutation(
         "fit-entry-cut-off",
         "An entry of the fit has no gradient in the data.",
-        "jaxkinetic/_decay_fit.py",
+        "jaxkinetic/fitting/_decay_fit.py",
         "explained = 1 - total(residual**2)",
         "explained = 1 - total(jax.lax.stop_gradient(residual) ** 2)",
         tests("measuring/test_fitting.py", "test_gradients_of_every_entry"),
@@ -417,7 +417,7 @@ MUTATIONS = [
     Mutation(
         "oscillation-of-a-decay",
         "A plain decay has a frequency.",
-        "jaxkinetic/oscillation.py",
+        "jaxkinetic/fitting/oscillation.py",
         "return {name: jnp.where(oscillates, entry, jnp.nan) for name, entry in entries.items()}",
         "return entries",
         tests("measuring/test_oscillation.py", "test_no_oscillation_and_argument_errors"),
@@ -435,7 +435,7 @@ MUTATIONS = [
     Mutation(
         "fit-late-overflow",
         "The gradient of the rate of a late series passes through an amplitude that overflows.",
-        "jaxkinetic/_decay_fit.py",
+        "jaxkinetic/fitting/_decay_fit.py",
         "growth = jnp.exp(jnp.minimum(rate * before, _largest_exponent(t.dtype)))",
         "growth = jnp.exp(rate * before)",
         tests("measuring/test_fitting.py", "test_gradient_of_a_late_series"),

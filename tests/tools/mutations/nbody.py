@@ -71,7 +71,7 @@ MUTATIONS = [
         "sheets-guard",
         "A gradient through the forces of sheets does not raise, and misses their jumps.",
         VLASOV + "sheets.py",
-        "y = undifferentiated(_JUMPS, _turns(x, mask, length))",
+        "y = forbid_gradient(_JUMPS, _turns(x, mask, length))",
         "y = _turns(x, mask, length)",
         tests("laws/test_sheets.py", "test_gradients_of_sheets_raise[position-direct]"),
     ),
@@ -86,7 +86,7 @@ MUTATIONS = [
     Mutation(
         "start-infinite-velocity",
         "A uniform number 0 or 1 gives an infinite velocity.",
-        VLASOV + "homogeneous.py",
+        "jaxkinetic/vlasov/equilibria.py",
         "u = jnp.clip(u, eps / 4, 1 - eps / 2)",
         "u = jnp.clip(u, 0 * eps, 1)",
         tests("laws/test_nbody.py", "test_quantiles_at_the_ends"),
@@ -102,7 +102,7 @@ MUTATIONS = [
     Mutation(
         "start-unequal-streams",
         "The two streams have unequal masses.",
-        VLASOV + "homogeneous.py",
+        "jaxkinetic/vlasov/equilibria.py",
         "below = u < 0.5",
         "below = u < 0.45",
         tests("laws/test_nbody.py", "test_initial_laws"),

@@ -110,7 +110,7 @@ MUTATIONS = [
     Mutation(
         "heat-circle-twice-tau",
         "On the circle the law of Brownian motion is that of the time 2 tau.",
-        PAIRS + "_heat_circle.py",
+        "jaxkinetic/pairs/spherical_heat/circle.py",
         "width = jnp.sqrt(4 * early)",
         "width = jnp.sqrt(8 * early)",
         tests("laws/test_sphere.py", "test_harmonics_decay[2]"),
@@ -118,7 +118,7 @@ MUTATIONS = [
     Mutation(
         "heat-law-another-sphere",
         "The harmonics decay at the rates of the sphere of one dimension more.",
-        PAIRS + "_heat_law.py",
+        "jaxkinetic/pairs/spherical_heat/general.py",
         "weight = number * jnp.exp(-degree * (degree + dim - 2) * tau)",
         "weight = number * jnp.exp(-degree * (degree + dim - 1) * tau)",
         tests("laws/test_sphere.py", "test_harmonics_decay[4]"),
@@ -126,7 +126,7 @@ MUTATIONS = [
     Mutation(
         "heat-law-early-factor",
         "The expansion for small times lacks the factor exp(m^2 tau).",
-        PAIRS + "_heat_law.py",
+        "jaxkinetic/pairs/spherical_heat/general.py",
         "- theta * theta / (4 * tau) + m * m * tau",
         "- theta * theta / (4 * tau)",
         tests("laws/test_sphere.py", "test_harmonics_decay[4]"),
@@ -134,7 +134,7 @@ MUTATIONS = [
     Mutation(
         "heat-sphere-early-factor",
         "On S^2 the expansion for small times lacks the factor exp(tau/4).",
-        PAIRS + "_heat_sphere.py",
+        "jaxkinetic/pairs/spherical_heat/two_sphere.py",
         "return tau / 4 - y / tau + jnp.log(mean)",
         "return -y / tau + jnp.log(mean)",
         tests("laws/test_sphere.py", "test_harmonics_decay[3]"),
@@ -142,7 +142,7 @@ MUTATIONS = [
     Mutation(
         "heat-table-entry",
         "One entry of the table behind the quantile on S^2 is off by 1e-6.",
-        PAIRS + "_heat_sphere_table.py",
+        "jaxkinetic/pairs/spherical_heat/two_sphere_table.py",
         "0.36304002",
         "0.36304102",
         tests("laws/test_sphere.py", "test_table_is_reproducible"),
@@ -150,7 +150,7 @@ MUTATIONS = [
     Mutation(
         "heat-quantile-not-refined",
         "In float64 the quantile on S^2 is left with the precision of the table.",
-        PAIRS + "_heat_sphere.py",
+        "jaxkinetic/pairs/spherical_heat/two_sphere.py",
         "x = jnp.clip(x - jnp.clip(step, -1 / 64, x / 8), 0, 1)",
         "x = jnp.clip(x, 0, 1)",
         tests("laws/test_sphere.py", "test_quantile_inverts_cdf[float64-1e-09-3]"),
@@ -158,9 +158,9 @@ MUTATIONS = [
     Mutation(
         "heat-quantile-derivative",
         "The derivative of the quantile in tau is twice too large.",
-        PAIRS + "sphere.py",
-        "return jnp.sin(theta) / 2 * _heat_law.log_slope(theta, tau, dim)",
-        "return jnp.sin(theta) * _heat_law.log_slope(theta, tau, dim)",
+        PAIRS + "spherical_heat/__init__.py",
+        "return jnp.sin(theta) / 2 * general.log_slope(theta, tau, dim)",
+        "return jnp.sin(theta) * general.log_slope(theta, tau, dim)",
         tests("laws/test_sphere.py", "test_quantile_derivatives[3]"),
     ),
     Mutation(
@@ -194,7 +194,7 @@ MUTATIONS = [
     Mutation(
         "heat-solve-stops-early",
         "The iteration of the quantile stops too early.",
-        PAIRS + "sphere.py",
+        "jaxkinetic/pairs/spherical_heat/__init__.py",
         "turns = 16 if jnp.finfo(u.dtype).bits <= 32 else 24",
         "turns = 3",
         tests("laws/test_sphere.py", "test_quantile_inverts_cdf[float64-1e-09-4]"),
@@ -202,7 +202,7 @@ MUTATIONS = [
     Mutation(
         "heat-solve-bracket",
         "The bracket of the quantile does not reach tiny probabilities.",
-        PAIRS + "sphere.py",
+        "jaxkinetic/pairs/spherical_heat/__init__.py",
         "(90 - 2 * jnp.log(u))",
         "(90 - 0 * jnp.log(u))",
         tests("laws/test_sphere.py", "test_quantile_of_tiny_probability"),
@@ -210,7 +210,7 @@ MUTATIONS = [
     Mutation(
         "heat-nan-time",
         "A NaN time is accepted.",
-        PAIRS + "sphere.py",
+        "jaxkinetic/pairs/spherical_heat/__init__.py",
         "    return array >= 0\n",
         "    return ~(array < 0)\n",
         tests("laws/test_sphere.py", "test_negative_or_nan_time_raises[nan]"),
@@ -218,8 +218,8 @@ MUTATIONS = [
     Mutation(
         "heat-check-skipped-in-jit",
         "A negative time inside `jit` is accepted.",
-        PAIRS + "sphere.py",
-        """        array = known_array(value)
+        "jaxkinetic/pairs/spherical_heat/__init__.py",
+        """        array = concrete_array(value)
 """,
         """        array = jnp.asarray(value)
 """,
@@ -228,7 +228,7 @@ MUTATIONS = [
     Mutation(
         "heat-law-early-slope",
         "The derivative of the expansion for small times lacks a factor 2.",
-        PAIRS + "_heat_law.py",
+        "jaxkinetic/pairs/spherical_heat/general.py",
         "+ 2 * theta * db / b",
         "+ theta * db / b",
         tests("laws/test_sphere.py", "test_expansions_and_closed_forms_agree"),

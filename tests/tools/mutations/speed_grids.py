@@ -16,7 +16,7 @@ MUTATIONS = [
     Mutation(
         "copies-silent",
         "A state that several devices hold copies of is run on each of them, and nothing is said.",
-        "jaxkinetic/_sharding.py",
+        "jaxkinetic/_util/sharding.py",
         "if self.divided and not gathers:",
         "if not gathers or not self.divided:",
         _TOLD,

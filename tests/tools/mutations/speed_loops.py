@@ -2,13 +2,13 @@
 
 from .mutation import Mutation, tests
 
-ADJOINT = "jaxkinetic/_adjoint.py"
+ADJOINT = "jaxkinetic/_core/adjoint.py"
 
 MUTATIONS = [
     Mutation(
         "accelerator-keeps-surplus-steps",
         "An accelerator keeps the steps beyond the last one.",
-        ADJOINT,
+        "jaxkinetic/_core/loops.py",
         "jnp.where(kept, new, old), new, loop), None",
         "new, new, loop), None",
         tests("core/test_adjoint_layouts.py", "test_surplus_steps_are_dropped"),
@@ -16,7 +16,7 @@ MUTATIONS = [
     Mutation(
         "even-intervals-of-any-length",
         "Intervals are taken for even whatever their lengths: an accelerator would compute many steps in vain.",
-        ADJOINT,
+        "jaxkinetic/_core/loops.py",
         "bool(32 * (longest * steps.size - steps.sum()) <= steps.sum())",
         "steps.size > 0",
         tests("core/test_adjoint_layouts.py", "test_even_intervals"),

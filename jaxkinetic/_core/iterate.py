@@ -1,0 +1,349 @@
+"""A long run in chunks: watched, written to disk, stopped early, gone on with."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from .._io.atomic_npz import as_path, path_errors, read_arrays, read_header, write_arrays
+from .._io.fingerprint import data_entries
+from .._io.lock import folder_lock
+from .._io.progress import Progress, check_progress
+from .._util.checks import argument_error, cast_floating, check_bool, check_integer, describe
+from .._util.types import Key, RealScalarLike, State
+from .adjoint import AbstractAdjoint, Checkpointed
+from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .save import Save
+from .simulate import simulate
+from .solution import Solution
+from .system import AbstractScheme, AbstractSystem
+from .times import times_of
+
+_FORMAT, _VERSION = "jaxkinetic chunk", 1
+
+
+def iterate(
+    system: AbstractSystem,
+    state_or_checkpoint: State | Checkpoint,
+    *,
+    chunk: int,
+    num_steps: int | None = None,
+    progress: bool = False,
+    path: str | os.PathLike | None = None,
+    scheme: AbstractScheme | None = None,
+    key: Key | None = None,
+    dt: RealScalarLike | None = None,
+    t0: RealScalarLike = 0.0,
+    save: Save = Save(),  # noqa: B008  (immutable)
+    adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
+    throw: bool = True,
+) -> Iterator[Solution]:
+    """A host generator over `simulate` in chunks of `chunk` steps: one `Solution` each, together the whole run, on a CPU
+    bitwise (of 0 steps: none).
+
+    **Arguments:**
+
+    - `chunk`: steps a chunk; `num_steps`: of the whole, None: until the caller stops.
+    - `progress`: a bar on standard error. `path`: a folder; before a chunk is handed out, its times, observed values and saved
+      states are written to `chunk-000000000400.npz` (named by its last step) and its end to `checkpoint.npz`, each atomically.
+    - the others as in `simulate`; `save` counts absolute steps over all chunks. With neither `every`, `steps` nor `observe`
+      the last step of every chunk is saved.
+
+    To go on: `iterate(system, jk.load_checkpoint(path + "/checkpoint.npz"), ...)`; `jk.read_chunks(path)` reads what was
+    written. Chunks of this run beyond the checkpoint are removed when the first new one is finished; no other file is. Every
+    chunk says which run it belongs to (key, dt, t0, scheme, system and the state where it begins), and one run at a time
+    writes to a folder: it holds a lock from its first chunk until the generator ends or is closed, and a lock that a dead
+    process left is taken over. Leaving the loop ends the run. With `throw=False` the run ends after the first chunk that
+    failed.
+
+    **Raises:** as `simulate`, when the first chunk is asked for; at once `ValueError` for bad numbers, a path that cannot be
+    written, and for a folder that holds chunks of another run, or chunks that end before the checkpoint; when the first chunk
+    is asked for also for a folder that another run writes to, naming process, host and time.
+    """
+    chunk = check_integer("chunk", chunk, minimum=1)
+    if num_steps is not None:
+        num_steps = check_integer("num_steps", num_steps, minimum=0)
+    check_progress(progress)
+    check_bool("throw", throw)
+    if not isinstance(save, Save):
+        raise argument_error("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
+    folder = None if path is None else as_path("path", path)
+    if folder is not None:
+        if folder.suffix == ".npz" and not os.path.exists(folder):
+            raise argument_error("path", "name a folder", f"is {str(folder)!r}", "leave out `.npz`")
+        _check_folder(folder, state_or_checkpoint)
+    options = {"scheme": scheme, "key": key, "dt": dt, "t0": t0, "adjoint": adjoint, "throw": throw}
+    return _chunks(system, state_or_checkpoint, chunk, num_steps, progress, folder, save, options)
+
+
+def _chunks(
+    system: AbstractSystem, at: Any, chunk: int, num_steps: int | None, progress: bool, folder: Path | None, save: Save,
+    options: dict[str, Any],
+) -> Iterator[Solution]:  # fmt: skip
+    done = at.step if isinstance(at, Checkpoint) else 0
+    last = None if num_steps is None else done + num_steps
+    if save.steps is not None:
+        _within(save.steps, done, last, fresh=not isinstance(at, Checkpoint))
+    with contextlib.ExitStack() as held:
+        writer = None
+        if folder is not None:
+            held.enter_context(folder_lock("path", folder))
+            # Once more: another run may have written since the generator was made.
+            writer = _Writer(folder, done, _check_folder(folder, at))
+        bar = held.enter_context(Progress(num_steps, "step", shown=progress))
+        while last is None or done < last:
+            size = chunk if last is None else min(chunk, last - done)
+            fresh = not isinstance(at, Checkpoint)
+            solution = simulate(system, at, num_steps=size, save=_part(save, done, done + size, fresh), **options)
+            if writer is not None:
+                writer.write(system, at, solution)
+            at, done = solution.checkpoint, done + size
+            options = {"adjoint": options["adjoint"], "throw": options["throw"]}
+            bar.advance(size)
+            bar.note(f"t = {float(times_of(at, np.asarray(done))):.4g}")
+            yield solution
+            if not bool(solution.result.ok):
+                return
+
+
+def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
+    """The headers of the chunks in a folder, which is made if it is not there. **Raises:** `ValueError` if a run that begins at
+    `at` may not write to it."""
+    try:
+        with path_errors("path", folder, "name a folder that can be written"):
+            folder.mkdir(parents=True, exist_ok=True)
+    except ValueError:
+        if not os.path.exists(folder) or os.path.isdir(folder):
+            raise
+        raise argument_error("path", "name a folder", f"{str(folder)!r} is a file", "pass another one") from None
+    files = _chunk_files("path", folder)
+    if not isinstance(at, Checkpoint):
+        if files:
+            raise argument_error(
+                "path", "name a folder without chunks for a fresh run", f"{str(folder)!r} holds some",
+                "pass another one, or go on from its checkpoint.npz",
+            )  # fmt: skip
+        if os.path.lexists(folder / "checkpoint.npz"):
+            raise argument_error(
+                "path", "name a folder without a checkpoint for a fresh run", f"{str(folder)!r} holds checkpoint.npz",
+                "pass another one, or go on from it",
+            )  # fmt: skip
+        return []
+    headers = [read_header(file, _FORMAT, _VERSION) for file in files]
+    if not files and os.path.lexists(folder / "checkpoint.npz"):
+        key = np.asarray(load_checkpoint(folder / "checkpoint.npz").key).tolist()
+        headers.append({"step": at.step, "key": key})
+    ours, run = np.asarray(at.key).tolist(), _run_of(at)
+    for header in headers:
+        other = "key" if header.get("key", ours) != ours else "time step, scheme or start of time"
+        if other == "key" or header.get("run", run) != run:
+            raise argument_error(
+                "path", "name the folder of this run", f"{str(folder)!r} holds another one, of another {other}",
+                "pass another folder",
+            )  # fmt: skip
+    kept = [header for header in headers if header["step"] <= at.step]
+    if kept and kept[-1]["step"] != at.step:
+        raise argument_error(
+            "path", f"name a folder whose chunks end at the checkpoint's step, {at.step}",
+            f"the last one in {str(folder)!r} ends at {kept[-1]['step']}", "pass another folder",
+        )  # fmt: skip
+    if not kept and headers and headers[0].get("start", 0) != at.step:
+        raise argument_error(
+            "path", "name the folder of this run", f"{str(folder)!r} holds one that began at another step",
+            "pass another folder",
+        )  # fmt: skip
+    ends = kept[-1].get("ends") if kept else headers[0].get("begins") if headers else None
+    if ends is not None and ends != _state_of(at):
+        raise argument_error(
+            "path", "name the folder of this run", f"{str(folder)!r} holds another one: at step {at.step} its state differs",
+            "pass another folder",
+        )  # fmt: skip
+    return kept if files else []
+
+
+def _run_of(at: Checkpoint) -> str:
+    """What all parts of a run share but its system, which the checkpoint compares itself."""
+    own = [np.asarray(at.key).tolist(), [float(x) for x in np.ravel([at.t0, at.dt])], data_entries(at.scheme)]
+    return hashlib.sha256(json.dumps(own).encode()).hexdigest()[:16]
+
+
+def _system_of(system: AbstractSystem, at: Checkpoint) -> str:
+    return hashlib.sha256(json.dumps(data_entries(cast_floating(system, at.dt.dtype))).encode()).hexdigest()[:16]
+
+
+def _state_of(at: Checkpoint) -> str:
+    """The state that the scheme carries, by its bytes: one chunk ends where the next one begins."""
+    whole = hashlib.sha256()
+    for leaf in jax.tree.leaves(eqx.filter(at.carry, eqx.is_array)):
+        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        whole.update(np.asarray(leaf).tobytes())
+    return whole.hexdigest()[:16]
+
+
+def _within(steps: tuple[int, ...], first: int, last: int | None, *, fresh: bool) -> None:
+    begin = first if fresh else first + 1
+    outside = [step for step in steps if step < begin or (last is not None and step > last)]
+    if outside:
+        until = "" if last is None else f" to {last}"
+        raise argument_error(
+            "steps", f"be absolute steps of this run, from {begin}{until}", f"holds {outside}", "drop them"
+        )
+
+
+def _part(save: Save, first: int, last: int, fresh: bool) -> Save:
+    """What `save` asks of one chunk."""
+    if save.steps is None:
+        return save
+    inside = tuple(step for step in save.steps if (first <= step if fresh else first < step) and step <= last)
+    return Save(steps=inside, state=save.state, observe=save.observe)
+
+
+class _Writer:
+    """Writes the chunks of one run to a folder that it holds the lock of."""
+
+    def __init__(self, folder: Path, begin: int, kept: list[dict[str, Any]]):
+        self.folder, self.begin = folder, begin
+        self.ends = kept[-1].get("ends") if kept else None
+        # Of the run in this folder. Unknown if version 0.1.0 began it.
+        self.start = kept[0].get("start") if kept else begin
+        self.system: str | None = None
+
+    def write(self, system: AbstractSystem, at: Any, solution: Solution) -> None:
+        """The saves of one chunk, then the checkpoint: one killed between the two is written again, the same. A run that failed
+        leaves the last good checkpoint in its place."""
+        end = solution.checkpoint
+        if self.ends is None and isinstance(at, Checkpoint):
+            self.ends = _state_of(at)
+        if self.system is None:
+            self.system = _system_of(system, end)
+        header = {
+            "format": _FORMAT, "version": _VERSION, "step": end.step, "key": np.asarray(end.key).tolist(), "run": _run_of(end),
+            "system": self.system, "start": self.start, "first": self.begin, "begins": self.ends, "ends": _state_of(end),
+        }  # fmt: skip
+        arrays = saved_arrays(solution.times, solution.observed, solution.states)
+        # What was written beyond the checkpoint belongs to a run that is given up.
+        for file in _chunk_files("path", self.folder):
+            if _last_step(file) > self.begin:
+                file.unlink()
+        write_arrays(self.folder / f"chunk-{end.step:012d}.npz", header, arrays)
+        if bool(solution.result.ok):
+            save_checkpoint(self.folder / "checkpoint.npz", end)
+        self.begin, self.ends = end.step, header["ends"]
+
+
+def _name(entry: Any) -> str:
+    """Of one step into a tree: a key, a field, an index."""
+    for attribute in ("key", "name", "idx"):
+        if hasattr(entry, attribute):
+            return str(getattr(entry, attribute))
+    return str(entry)
+
+
+def saved_arrays(times: Any, observed: Any, states: Any) -> dict[str, np.ndarray]:
+    """What was saved of a run under flat names: "times", "observed/NAME", "states/velocity", ..."""
+    arrays = {"times": np.asarray(times)}
+    for kind, tree in (("observed", observed), ("states", states)):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            name = "/".join([kind, *map(_name, path)])
+            if name in arrays:
+                raise argument_error(
+                    "observe",
+                    "give every array a name of its own",
+                    f"two are {name!r} when joined by '/'",
+                    "rename one",
+                )
+            if isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.extended):
+                raise argument_error(
+                    name, "be an array of numbers", f"is {describe(leaf)}", "observe `jax.random.key_data` of it"
+                )
+            arrays[name] = np.asarray(leaf)
+    return arrays
+
+
+def read_chunks(path: str | os.PathLike, *, last: int | None = None) -> dict[str, np.ndarray]:
+    """What `iterate` wrote to a folder, joined in time: "times", "observed/NAME", "states/velocity", ..., leading axis T.
+
+    `last`: only chunks that end at this step or before.
+
+    **Raises:** `ValueError` for a folder without chunks, for chunks of different runs, for a chunk that is missing at the
+    start, in between, or (without `last`) before the checkpoint, for chunks that do not hold the same names, and for one that
+    is damaged or newer than this version. (Chunks of version 0.1.0 do not say where they begin: there a missing one in between
+    is not noticed.)
+    """
+    folder = as_path("path", path)
+    if last is not None:
+        last = check_integer("last", last, minimum=0)
+    files = [file for file in _chunk_files("path", folder) if last is None or _last_step(file) <= last]
+    if not files:
+        raise argument_error("path", "name a folder of chunks", f"{str(folder)!r} holds none", "check it")
+    headers, parts = zip(*(read_arrays(file, _FORMAT, _VERSION) for file in files), strict=True)
+    _check_chain(folder, headers)
+    if last is None:
+        _check_end(folder, headers[-1]["step"])
+    for file, part in zip(files, parts, strict=True):
+        if set(part) != set(parts[0]):
+            other = ", ".join(sorted(set(part) ^ set(parts[0])))
+            raise argument_error(
+                "path", "name chunks that hold the same", f"{str(file)!r} differs by {other}", "read it alone"
+            )
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _check_end(folder: Path, last: int) -> None:
+    """**Raises:** `ValueError` if the last chunk ends before the checkpoint that was written after it."""
+    if not os.path.lexists(folder / "checkpoint.npz"):
+        return
+    end = load_checkpoint(folder / "checkpoint.npz").step
+    if end > last:
+        raise argument_error(
+            "path", "name a folder that holds all chunks of its run", f"in {str(folder)!r} they end at step {last} and the "
+            f"checkpoint at {end}", "find the missing chunk, or pass `last`",
+        )  # fmt: skip
+
+
+def _check_chain(folder: Path, headers: Sequence[dict[str, Any]]) -> None:
+    """**Raises:** `ValueError` unless each chunk goes on where the one before ended, from the start of the run."""
+    must = "name the folder of one run"
+    for before, header in zip((None, *headers), headers, strict=False):
+        for name, what in (("key", "key"), ("run", "time step or scheme"), ("system", "system"), ("start", "start")):
+            if header.get(name) != headers[0].get(name) and None not in (header.get(name), headers[0].get(name)):
+                raise argument_error(
+                    "path", must, f"{str(folder)!r} holds chunks of different runs (another {what}), to steps "
+                    f"{headers[0]['step']} and {header['step']}", "read the folder of each run alone",
+                )  # fmt: skip
+        began, expected = header.get("first"), header.get("start") if before is None else before["step"]
+        if None not in (began, expected) and began != expected:
+            raise argument_error(
+                "path", "name a folder with all chunks of a run",
+                f"in {str(folder)!r} those from step {expected} to {began} are missing", "restore them",
+            )  # fmt: skip
+        ends = None if before is None else before.get("ends")
+        if None not in (ends, header.get("begins")) and header["begins"] != ends:
+            raise argument_error(
+                "path", must, f"in {str(folder)!r} the chunk to step {header['step']} does not begin where the one before it "
+                "ended", "read the folder of each run alone",
+            )  # fmt: skip
+
+
+def _chunk_files(argument: str, folder: Path) -> list[Path]:
+    """In their order. **Raises:** `ValueError` for a file that is called like a chunk and is none."""
+    files = sorted(folder.glob("chunk-*.npz")) if os.path.isdir(folder) else []
+    for file in files:
+        if not re.fullmatch(r"chunk-\d{12}\.npz", file.name, re.ASCII):
+            raise argument_error(
+                argument, "name a folder of chunks", f"{str(file)!r} has not the name of one", "move it elsewhere"
+            )
+    return files
+
+
+def _last_step(file: Path) -> int:
+    return int(file.stem.removeprefix("chunk-"))

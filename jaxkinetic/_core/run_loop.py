@@ -1,0 +1,136 @@
+"""The time loop: one program for all steps and saves of a run."""
+
+import zlib
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from jaxkinetic_kernels.random_bits import TAG_OBSERVE, fold_in
+
+from .._util.checks import argument_error
+from .._util.types import Array, PyTree, RealScalar, State
+from .adjoint import AbstractAdjoint, Problem
+from .checkpoint import Checkpoint
+from .loops import Lengths
+from .outcome import first_failure, no_failure
+from .reversible import Reversible
+from .save import Context, Contextual, Save
+from .solution import Result
+from .system import AbstractScheme, AbstractSystem
+from .totals import Fault, Finite
+
+
+class Loop(eqx.Module):
+    carry: PyTree
+    aux: PyTree
+    step: Array
+    totals: dict[str, Any]
+    result: Result
+
+
+@eqx.filter_jit
+def jitted_step(scheme: AbstractScheme, *arguments: Any, **plan: Any) -> tuple[PyTree, PyTree, dict[str, Any]]:
+    """One step, a program of its own: traced once, however often the loops around it are."""
+    return scheme.step(*arguments, **plan)
+
+
+def _planned(plan: Any) -> dict[str, Any]:
+    """The keyword argument of a scheme that plans: others need not know of it."""
+    return {} if plan is None else {"plan": plan}
+
+
+def run_without_forward_mode(*arguments: Any, **options: Any) -> Any:
+    """`run_loop`, with a sentence of ours where JAX finds forward mode."""
+    try:
+        return run_loop(*arguments, **options)
+    except Exception as error:
+        if "closed-over" in str(error):
+            raise argument_error(
+                "save", "take what is differentiated as an argument when the adjoint is Reversible", "closes over it",
+                "wrap the observable in jax.tree_util.Partial(fn, name=value), or use jk.Contextual",
+            ) from None  # fmt: skip
+        if "forward-mode" not in str(error):
+            raise
+        raise argument_error(
+            "adjoint", "be one that has forward mode", "is Reversible, which has reverse mode and forward over reverse",
+            "pass jk.Direct() or jk.Checkpointed()",
+        ) from None  # fmt: skip
+
+
+@eqx.filter_jit
+def run_loop(
+    system: AbstractSystem,
+    start: Checkpoint,
+    first: Any,
+    counts: Any,
+    wanted: Any,
+    lengths: Lengths,
+    save: Save,
+    adjoint: AbstractAdjoint,
+    throw: bool,
+    so_far: tuple[dict[str, Any], Result, PyTree] | None = None,
+) -> tuple[Loop, PyTree, State, dict[str, Array]]:
+    """(final loop, what was saved after each interval of `counts` steps that is `wanted`, final state, statistics). `so_far`:
+    totals and result of the earlier parts of the run, and the carry from which the first one started."""
+    scheme, dtype = start.scheme, start.dt.dtype
+
+    def time(start: Checkpoint, step: Array) -> RealScalar:
+        return start.t0 + step.astype(dtype) * start.dt
+
+    def one_step(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: Loop) -> Loop:
+        system, plan, start, _ = given
+        key = fold_in(start.key, loop.step.astype(jnp.uint32))
+        t = time(start, loop.step)
+        carry, aux, info = jitted_step(start.scheme, key, system, t, start.dt, loop.carry, loop.aux, **_planned(plan))
+        step = loop.step + 1
+        totals = {name: total.merge(info[name]) for name, total in loop.totals.items()}
+        return Loop(carry, aux, step, totals, first_failure(loop.result, step, carry, info))
+
+    def back(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: Loop) -> Loop:
+        system, plan, start, _ = given
+        step = loop.step - 1
+        key = fold_in(start.key, step.astype(jnp.uint32))
+        carry, aux = start.scheme.reverse(
+            key, system, time(start, step), start.dt, loop.carry, loop.aux, **_planned(plan)
+        )
+        return Loop(carry, aux, step, loop.totals, loop.result)
+
+    def take(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: Loop) -> PyTree:
+        system, _, start, save = given
+        state = start.scheme.view(loop.carry, loop.aux)
+        contexts = {}
+        for name, fn in save.observe.items():
+            if isinstance(fn, Contextual):
+                words = fold_in(start.key, loop.step.astype(jnp.uint32), zlib.crc32(name.encode()), tag=TAG_OBSERVE)
+                own = jax.random.wrap_key_data(words, impl="threefry2x32")
+                contexts[name] = Context(time(start, loop.step), loop.step, system, state, own, start.dt)
+        return save.take(contexts, state)
+
+    plan = scheme.plan(system, start.carry if so_far is None else so_far[2], start.dt)
+    info = eqx.filter_eval_shape(
+        jitted_step,
+        scheme,
+        start.key,
+        system,
+        start.t0,
+        start.dt,
+        start.carry,
+        start.aux,
+        **_planned(plan),
+    )[2]
+    totals = {name: entry.start() for name, entry in info.items() if not isinstance(entry, (Fault, Finite))}
+    result = no_failure(dtype)
+    if so_far is not None:
+        totals, result, _ = so_far
+    loop = Loop(start.carry, start.aux, first, totals, result)
+    # What a step takes from outside, without the state that the run began from.
+    bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)
+    given = system, plan, bare, save
+    problem, begin = Problem(one_step, back, take, lambda loop: (loop.carry, loop.aux), lengths, throw), loop
+    loop, kept = adjoint.run(problem, given, loop, counts, wanted)
+    stats = {name: entry.value for name, entry in loop.totals.items()}
+    if isinstance(adjoint, Reversible) and adjoint.measure:
+        stats["rebuilt_error"] = adjoint.rebuilt_error(problem, given, begin, loop, counts)
+    return loop, kept, scheme.view(loop.carry, loop.aux), stats

@@ -1,0 +1,161 @@
+"""The one time loop."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._io.fingerprint import SystemRecord
+from .._io.progress import check_progress
+from .._util.checks import (
+    argument_error,
+    cast_floating,
+    check_bool,
+    check_integer,
+    deferred_checks,
+    describe,
+    is_traced,
+)
+from .._util.sharding import Layout, automatic
+from .._util.types import Key, PyTree, RealScalarLike, State
+from .adjoint import AbstractAdjoint, Checkpointed
+from .checkpoint import Checkpoint
+from .loops import Lengths
+from .parts import run_in_parts
+from .run_loop import run_loop, run_without_forward_mode
+from .save import Save
+from .solution import Solution, joined_limits, raise_or_mark, warn
+from .start import continued_start, fresh_start
+from .system import AbstractScheme, AbstractSystem
+from .times import times_of
+
+_MAX_STEP = 2**31 - 1
+
+
+def simulate(
+    system: AbstractSystem,
+    state_or_checkpoint: State | Checkpoint,
+    *,
+    scheme: AbstractScheme | None = None,
+    key: Key | None = None,
+    dt: RealScalarLike | None = None,
+    num_steps: int,
+    t0: RealScalarLike = 0.0,
+    save: Save = Save(),  # noqa: B008  (immutable)
+    adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
+    throw: bool = True,
+    progress: bool = False,
+) -> Solution:
+    """Advance `system` by `num_steps` steps, t = t0 + step dt.
+
+    **Arguments:**
+
+    - `system`: the physics. Its floating leaves are cast to the state's real dtype and may be traced.
+    - `state_or_checkpoint`: where to start; with a `Checkpoint` the key, t0 and dt come from it, and it must be of a run that
+      did not fail, with the same system (compared by its parameters and by what its functions hold). Arrays may be sharded over
+      the devices of a mesh (several devices: below). Explicit axes become Auto.
+    - `scheme`: default `system.default_scheme()`.
+    - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step,
+      idents): nothing is stored, and a continued, chunked or differentiated run sees the same.
+    - `dt`: the step, nondimensional. `num_steps`: a Python integer. A step sees t, t0 and dt in the state's dtype; the times
+      of the saves, `Solution.times`, are float64.
+    - `save`: what to keep and when. `adjoint`: what the backward pass stores.
+    - `throw`: raise when a run fails (False: see `Solution.result`; the program then holds no host callback).
+    - `progress`: show a bar on standard error (a widget in a notebook). The run is then made of about 100 calls of one program,
+      on a CPU bitwise the same run; not inside a traced function.
+
+    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`. On a CPU the same run, or its
+    continuation, is bitwise the same on the same machine; with another number of cores it differs by round-off: XLA divides
+    sums over more than about 10^4 numbers among its threads. On an accelerator no bit is promised: a process may choose another
+    algorithm for a product, and a gradient may add in another order. `benchmarks/bench_device.py` measures what holds.
+
+    Several devices: if the particles of the state are divided among the devices of a mesh, the work of a step is, too, for
+    `NBody` with `Cosine` or `Harmonic`, and for `MatrixSqrt` with `Maxwell` or `Trigonometric`: only totals are exchanged.
+    Elsewhere a step collects the state on every device (grids, `RandomMatching`, `TauLeap`, `Sweep`, `ExactClock`, sheets), or
+    adds up numbers of all devices after every block of rows (other sums over pairs): the result is right, but it may take
+    longer than on one device, and a warning says so. Independent runs scale with every scheme: `ensemble(mesh=)`.
+
+    **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
+    NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after
+    the loop). A traced parameter that is out of range ends the run with a fault that names it.
+
+    **Warns:** if one of the `stats` is above the limit that its scheme or system documents: a step that is far too long, a grid
+    that is too coarse or too small. Outside of a trace, with `throw`; `Solution.warnings` says the same. Also if several
+    devices hold the state and its step does not scale (inside a trace: on Explicit axes).
+    """
+    num_steps = check_integer("num_steps", num_steps, minimum=0)
+    check_bool("throw", throw)
+    if not isinstance(save, Save):
+        raise argument_error("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
+    check_progress(progress)
+    if not isinstance(adjoint, AbstractAdjoint):
+        raise argument_error(
+            "adjoint", "be an adjoint", f"is {describe(adjoint)}", "pass jk.Checkpointed() or jk.Direct()"
+        )
+    layout = Layout.of(state_or_checkpoint)
+    given = system, state_or_checkpoint, scheme, key, dt, t0, save
+    system, state_or_checkpoint, scheme, key, dt, t0, save = automatic(given)
+    fresh = not isinstance(state_or_checkpoint, Checkpoint)
+    if not fresh:
+        default_t0 = isinstance(t0, (int, float)) and t0 == 0
+        for name, value in (("key", key), ("dt", dt), ("t0", None if default_t0 else t0)):
+            if value is not None:
+                must = "be left out when a Checkpoint is continued"
+                raise argument_error(name, must, f"is {describe(value)}", "it comes from there")
+    with deferred_checks() as checks:
+        if fresh:
+            start = fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
+        else:
+            start = continued_start(system, state_or_checkpoint, scheme)
+    if adjoint.reversible and "reversible" not in start.scheme.gradients:
+        raise argument_error(
+            "adjoint", f"store states for {type(start.scheme).__name__}, which cannot run backwards", "is Reversible",
+            "pass jk.Checkpointed()",
+        )  # fmt: skip
+    layout.warn(system, start.scheme)
+    last = start.step + num_steps
+    if last > _MAX_STEP:
+        must = f"end at most at step {_MAX_STEP}"
+        raise argument_error("num_steps", must, f"ends at {last}", "start a new run with a new key")
+
+    saved = save.plan(start.step, last, fresh)
+    ends = saved if saved.size and saved[-1] == last else np.append(saved, last)
+    if not fresh and save.at_start(start.step):
+        # An empty interval in the place of the save that a fresh run makes at its start: all chunks then share one program.
+        ends = np.insert(ends, 0, start.step)
+    counts, wanted = np.diff(ends, prepend=start.step).astype(np.int32), np.isin(ends, saved)
+    dtype = start.dt.dtype
+    system = cast_floating(system, dtype)
+    bare = Save(state=save.state, observe=save.observe)
+    # The step of a Checkpoint is static: without it every continuation of a kind is one program.
+    run = run_without_forward_mode if adjoint.reversible else run_loop
+    run = partial(run_in_parts, run) if progress else run
+    loop, kept, final, stats = run(
+        system, dataclasses.replace(start, step=0, origin=None, result=None, clock=None), np.asarray(start.step, np.int32),
+        counts, wanted, Lengths.of(counts, int(counts.max())), bare, adjoint, throw if adjoint.reversible else True,
+    )  # fmt: skip
+    if not progress and not wanted.all():
+        kept = _cut(kept, int(wanted.argmax()), saved.size)
+    observed, states = kept
+    result = loop.result.after_checks(checks.values(), start.step)
+    if not fresh and is_traced(start.result):
+        # That the run had failed before is known after compilation only: then it stays so.
+        result = result.unless_failed(start.result)
+    end = Checkpoint(
+        loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, SystemRecord(system), result, start.clock
+    )  # fmt: skip
+    stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
+    stats |= system.end_stats(final, last * (start.dt if is_traced(start.dt) else np.asarray(start.dt)))
+    limits = joined_limits(start.scheme, system)
+    solution = Solution(times_of(start, saved, loop.carry), observed, states, final, end, stats, result, limits)
+    if not throw:
+        return solution
+    warn(solution)
+    return raise_or_mark(solution, "simulate")
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _cut(kept: PyTree, first: int, num: int) -> PyTree:
+    return jax.tree.map(lambda y: y[first : first + num], kept)

@@ -1,0 +1,238 @@
+"""What a run returns."""
+
+import logging
+import types
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, Int
+
+from .._util.checks import Deferred
+from .._util.printing import Printed, num_bytes, printed, summary
+from .._util.types import PyTree, State
+from .checkpoint import Checkpoint
+
+
+class SimulationError(RuntimeError):
+    """Something appeared during a run that makes its result worthless."""
+
+
+class Result(Printed):
+    """How a run ended. `code`: 0 finished, 1 the state became NaN or infinite, or one of `FAULTS`. `step`: the first bad
+    step, or -1. `detail`: two numbers that the sentence of a fault names.
+
+    A parameter that is traced cannot be checked before the run. One that is out of range ends the run with `OUT_OF_RANGE`, or
+    with the fault that it led to, and is named in `message`. `parameter`: which of `checks`, the sentences of all such checks,
+    failed first, or -1; None if no parameter was traced."""
+
+    code: Int[Array, "*runs"]
+    step: Int[Array, "*runs"]
+    detail: Float[Array, "*runs 2"]
+    parameter: Int[Array, "*runs"] | None = None
+    checks: tuple[str, ...] = eqx.field(static=True, default=())
+
+    FINISHED, NOT_FINITE, ABOVE_BOUND, BAD_CLOCK, BAD_RATE, MANY_WINDOWS, MANY_WAVES, OUT_OF_RANGE = range(8)
+    FAULTS: ClassVar[Mapping[int, str]] = {
+        NOT_FINITE: "The state became NaN or infinite in step {step}; lower `dt`, soften the interaction, or look at what "
+        "precedes it with `throw=False`.",
+        ABOVE_BOUND: "A pair of relative speed {0:.6g} jumps at {1:.6g} times the bound of the rate in step {step}; mend the "
+        "system's `rate_bound`, or the `bound` of its cross section.",
+        BAD_CLOCK: "The rate of all candidates is {0:.6g} in step {step}, where it must be finite and not negative; check the "
+        "volume or epsilon, the floor, and what bounds the rate of a pair.",
+        BAD_RATE: "A pair jumps at the rate {0:.6g} in step {step}, where it must be finite and not negative; mend the "
+        "system's `rate`, or the `sigma` of its cross section.",
+        MANY_WINDOWS: "More than {0:.0f} windows are needed in step {step}; raise `max_windows`, or lower `dt`.",
+        MANY_WAVES: "More than {0:.0f} waves are needed in a window of step {step}; raise `max_waves`, or lower `capacity`.",
+        OUT_OF_RANGE: "A traced parameter is out of range; pass a value in the range that its docstring states.",
+    }
+
+    @property
+    def ok(self) -> Bool[Array, "*runs"]:
+        return self.code == self.FINISHED
+
+    @property
+    def message(self) -> str:
+        """One sentence; the first failed run if there are several."""
+        failed = np.flatnonzero(np.asarray(self.code) != self.FINISHED)
+        if failed.size == 0:
+            return "finished"
+        return jax.tree.map(np.asarray, self).of_run(failed[0]).sentence(failed.size, np.size(self.code))
+
+    def of_run(self, index: Any) -> "Result":
+        """That of one of several runs, by its number."""
+        lead = self.code.ndim
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[lead:])[index], self)
+
+    def sentence(self, failed: int, runs: int) -> str:
+        """Of one failed run, on behalf of `failed` among `runs`."""
+        which = "" if runs == 1 else f" ({failed} of {runs} runs)"
+        detail = np.asarray(self.detail, float)
+        broken = -1 if self.parameter is None else int(self.parameter)
+        if broken >= 0:
+            return self.checks[broken].format(*detail) + which
+        return self.FAULTS[int(self.code)].format(*detail, step=f"{int(self.step)}{which}")
+
+    def after_checks(self, checks: Collection[Deferred], step: int) -> "Result":
+        """This result of a run from `step` on, and of the checks of its traced parameters."""
+        if not checks:
+            return self
+        broken = ~jnp.stack([jnp.asarray(check.holds) for check in checks])
+        values = jnp.stack([jnp.asarray(check.value).astype(self.detail.dtype) for check in checks])
+        first, any_broken = jnp.argmax(broken), jnp.any(broken)
+        detail = jnp.stack([values[first], jnp.zeros((), values.dtype)])
+        only = any_broken & self.ok
+        return Result(
+            jnp.where(only, self.OUT_OF_RANGE, self.code).astype(self.code.dtype),
+            jnp.where(only, step, self.step).astype(self.step.dtype),
+            jnp.where(any_broken, detail, self.detail),
+            jnp.where(any_broken, first, -1).astype(jnp.int32),
+            tuple(check.sentence for check in checks),
+        )
+
+    def unless_failed(self, before: "Result") -> "Result":
+        """This result, or that of an earlier part of the run if it failed."""
+        code, step, detail = (
+            jnp.where(before.ok.reshape(before.ok.shape + (1,) * (b.ndim - before.ok.ndim)), a, b)
+            for a, b in ((self.code, before.code), (self.step, before.step), (self.detail, before.detail))
+        )
+        if self.parameter is None and before.parameter is None:
+            return Result(code, step, detail)
+        none = jnp.full(before.code.shape, -1, jnp.int32)
+        own, earlier = (none if r.parameter is None else r.parameter for r in (self, before))
+        own = jnp.where(own < 0, own, own + len(before.checks))
+        return Result(code, step, detail, jnp.where(before.ok, own, earlier), (*before.checks, *self.checks))
+
+    def __str__(self) -> str:
+        if isinstance(self.code, Tracer):
+            return "traced"
+        return self.message
+
+    def __repr__(self) -> str:
+        return f"Result({self})"
+
+
+class Solution(Printed):
+    """The outcome of `simulate`.
+
+    - `times`: (T,) of the saves, t0 + step dt in NumPy's float64 whatever the state's dtype; inside `jit`, `grad` and `vmap`
+      in the state's dtype, where `checkpoint.clock` still has t0 and dt in double precision.
+    - `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
+    - `final`: the state after the last step. `checkpoint`: from which the run goes on.
+    - `stats`: totals over the steps. `result`: how it ended. `limits`: (name, limit, sentence) of entries of `stats`.
+    """
+
+    times: Float[Array, "*runs T"] | Float[np.ndarray, " T"]
+    observed: dict[str, PyTree]
+    states: State | None
+    final: State
+    checkpoint: Checkpoint
+    stats: dict[str, Array]
+    result: Result
+    limits: tuple[tuple[str, float, str], ...] = eqx.field(static=True, default=())
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each of the known `stats` that is above its limit, in the worst replica."""
+        out = []
+        for name, limit, sentence in self.limits:
+            value = self.stats.get(name)
+            if value is not None and not isinstance(value, Tracer) and np.max(np.asarray(value)) > limit:
+                out.append(sentence.format(float(np.max(np.asarray(value)))))
+        return out
+
+    def __repr__(self) -> str:
+        """Three lines: how the run ended and when it saved, what was observed, the final state. `str` shows every array."""
+        num = 0 if self.times is None else self.times.size
+        saves = f"{num} save{'' if num == 1 else 's'}"
+        if num and isinstance(self.times, (jax.Array, np.ndarray)) and not isinstance(self.times, Tracer):
+            times = np.asarray(self.times)
+            saves += f", t = {times.min():.6g} to {times.max():.6g}"
+        observed = ", ".join(f"{name} {summary(value)}" for name, value in self.observed.items()) or "nothing"
+        states = "" if self.states is None else f"; states {summary(self.states)}"
+        return f"Solution: {self.result}; {saves}\n  observed: {observed}{states}\n  final: {printed(self.final)}"
+
+    def __str__(self) -> str:
+        lines = [f"Solution: {self.result}", *(f"  Warning: {sentence}" for sentence in self.warnings)]
+        for name in ("times", "observed", "states", "final", "stats"):
+            value: Any = getattr(self, name)
+            leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(value, eqx.is_array))
+            for path, leaf in leaves:
+                size = leaf.size * leaf.dtype.itemsize
+                lines.append(
+                    f"  {name + jax.tree_util.keystr(path):<28} {leaf.dtype}{list(leaf.shape)}  {num_bytes(size)}"
+                )
+        return "\n".join(lines)
+
+
+def joined_limits(*owners: Any) -> tuple[tuple[str, float, str], ...]:
+    """Those of a scheme and a system."""
+    return tuple((name, *limit) for owner in owners for name, limit in owner.limits.items())
+
+
+def warn(solution: Solution) -> None:
+    """`Solution.warnings` as Python's."""
+    for sentence in solution.warnings:
+        warnings.warn(sentence, stacklevel=3)
+
+
+def raise_or_mark(solution: Solution, name: str) -> Solution:
+    """Outside a trace raise `SimulationError` for a failed run of the function `name`; inside one attach a single check to the
+    outputs, which raises the same sentence after the loop."""
+    if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(solution)):
+        if np.any(np.asarray(solution.result.code) != Result.FINISHED):
+            raise SimulationError(solution.result.message)
+        return solution
+    # Of the first failed run only: a callback that converts a long array may wait for the thread that it blocks.
+    bad = solution.result.code.reshape(-1) != Result.FINISHED
+    one, structure = jax.tree.flatten(jax.lax.stop_gradient(solution.result.of_run(jnp.argmax(bad))))
+    failed = jnp.sum(bad, dtype=jnp.int32)
+    # What is known (the times of saves) stays known.
+    arrays, rest = eqx.partition(solution, lambda x: isinstance(x, Tracer))
+    tell = partial(_raise, name, bad.size, structure)
+
+    return eqx.combine(stop_if(failed > 0, tell, arrays, failed, *one), rest)
+
+
+def stop_if(bad: Bool[Array, ""], tell: Callable[..., np.ndarray], arrays: PyTree, *numbers: Array) -> PyTree:
+    """`arrays`, after `tell(*numbers)` on the host if `bad`: it raises a `failure`, or returns True in the shape of the numbers
+    (under `vmap` they have leading axes)."""
+
+    def stop(arrays: PyTree, *numbers: Array) -> PyTree:
+        ok = jax.pure_callback(tell, jax.ShapeDtypeStruct((), jnp.bool_), *numbers, vmap_method="broadcast_all")
+        return jax.tree.map(lambda x: jnp.where(ok, x, jnp.zeros_like(x)), arrays)
+
+    return jax.lax.cond(bad, stop, lambda arrays, *_: arrays, arrays, *numbers)
+
+
+def _raise(name: str, runs: int, structure: Any, failed: Any, *leaves: Any) -> np.ndarray:
+    """On the host. Under `vmap` all numbers have leading axes."""
+    failed = np.asarray(failed)
+    if not failed.any():
+        return np.ones(failed.shape, bool)
+    result: Result = jax.tree.unflatten(structure, [np.asarray(leaf) for leaf in leaves])
+    first = np.flatnonzero(failed)[0]
+    sentence = result.of_run(first).sentence(int(failed.sum()), runs * failed.size)
+    raise failure(sentence.replace(" in step", f" during `{name}`, in step", 1))
+
+
+def failure(sentence: str) -> SimulationError:
+    """To be raised in a callback. JAX's own lines would come first, and the frames that lead to the callback last: a frame
+    without callers ends the report."""
+    logging.getLogger(jax.pure_callback.__module__).addFilter(_not_ours)
+    return SimulationError(sentence).with_traceback(types.TracebackType(None, _frame().gi_frame, 0, 1))
+
+
+def _frame() -> Any:
+    """Its frame has no caller."""
+    yield
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], SimulationError))

@@ -1,0 +1,1 @@
+"""What every module uses: argument checks, types, derivative rules, sums, printing."""

@@ -1,0 +1,54 @@
+r"""The number of the alive under Maxwell molecules, a Markov chain by itself: N -> N - 2 at rate alpha N(N-1)/(2 Lambda)."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..._util.checks import argument_error, check_integer
+from ..._util.numpy_checks import check_known_scalar, known_times
+from ..._util.types import Values, ValuesLike
+from .bkw import checked_alpha
+
+__all__ = ["death_law", "death_moments"]
+
+_MOST = 2000
+
+
+def death_moments(t: ValuesLike, num: int, volume: float, alpha: float) -> tuple[Values, Values]:
+    r"""(E N(t), Var N(t)) from N(0) = `num`, for every num, volume and alpha; shapes of `t`.
+
+    $E N = N_0 \sum_l c_l e^{-l(l+1)\alpha t/2\Lambda}$, $E N(N-1) = N_0 \sum_l c_l \frac{l(l+1)}2 e^{..}$ over l of the
+    parity of m = N_0 - 1, $c_l = (2l+1)\, m! / (2^{(m-l)/2} ((m-l)/2)!\,(l+m+1)!!)$. All terms are positive. Source: MATH
+    section 3.
+    """
+    num, rate = check_integer("num", num, minimum=1), _rate(volume, alpha)
+    t, m = known_times(t)[..., None], num - 1
+    l = np.arange(m % 2, m + 1, 2)
+    # From their ratios and their sum, which is 1: log m! would cost the digits that the variance needs.
+    below = l[:-1]
+    ratio = (2 * below + 5) / (2 * below + 1) * (m - below) / (below + m + 3)
+    log_c = np.concatenate([[0.0], np.cumsum(np.log(ratio))])
+    c = np.exp(log_c - log_c.max())
+    eigenvalue = l * (l + 1) / 2
+    terms = num * c / c.sum() * np.exp(-eigenvalue * rate * t)
+    mean, factorial = terms.sum(-1), (terms * eigenvalue).sum(-1)
+    return mean, factorial + mean - mean**2
+
+
+def death_law(t: float, num: int, volume: float, alpha: float) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """(numbers, probabilities): N(t) from N(0) = `num` <= 2000, by the exponential of the chain's matrix; numbers fall from
+    `num` in steps of 2 to 0 or 1."""
+    from scipy.linalg import expm
+
+    num, rate = check_integer("num", num, minimum=1), _rate(volume, alpha)
+    if num > _MOST:
+        raise argument_error("num", f"be at most {_MOST}", f"is {num}", "use `death_moments`, or a normal law")
+    check_known_scalar("t", t, nonnegative=True)
+    numbers = np.arange(num, -1, -2)
+    rates = rate * numbers * (numbers - 1.0) / 2
+    generator = np.diag(-rates) + np.diag(rates[:-1], 1)
+    return numbers, np.clip(expm(float(t) * generator)[0], 0, 1)
+
+
+def _rate(volume: float, alpha: float) -> float:
+    check_known_scalar("volume", volume, positive=True)
+    return checked_alpha(alpha) / float(volume)

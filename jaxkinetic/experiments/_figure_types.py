@@ -1,4 +1,0 @@
-"""The types of figures, for annotations only."""
-
-from ..plotting import Axes as Axes
-from ..plotting import Figure as Figure

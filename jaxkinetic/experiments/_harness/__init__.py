@@ -1,0 +1,1 @@
+"""What turns an experiment into commands, files, tables and figures."""

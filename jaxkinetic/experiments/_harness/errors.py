@@ -1,0 +1,32 @@
+"""Standard errors from a few runs, and the intervals that they give."""
+
+import math
+
+import numpy as np
+
+from ..._util.student import student_quantile
+
+
+def standard_error(runs: np.ndarray) -> np.ndarray:
+    """Of the mean over the leading axis; NaN for a single run, which does not show its own scatter."""
+    return np.std(runs, axis=0, ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else np.full(runs.shape[1:], np.nan)
+
+
+def interval(value: float, stderr: float, degrees_of_freedom: float) -> list[float]:
+    """The 95 % interval [low, high] by Student's law."""
+    reach = stderr * float(student_quantile(0.95, degrees_of_freedom)) if stderr > 0 else stderr
+    return [value - reach, value + reach]
+
+
+def plus_minus(value: float, stderr: float, degrees_of_freedom: float, form: str = ".4f") -> str:
+    """The value, its standard error, and its 95 % interval."""
+    low, high = interval(value, stderr, degrees_of_freedom)
+    return f"{value:{form}} +- {stderr:{form}} (95 %: {low:{form}} to {high:{form}})"
+
+
+def meaning(num: int, of: str = "runs") -> str:
+    """What the column "+-" is."""
+    if num < 2:
+        return "+- is one standard error; one run does not show its own (nan)."
+    quantile = float(student_quantile(0.95, num - 1))
+    return f"+- is one standard error from {num} {of}: the interval of 95 % is {quantile:.3g} times as wide."

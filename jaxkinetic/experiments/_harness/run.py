@@ -1,0 +1,92 @@
+"""One experiment from options to files, which a kill does not waste."""
+
+import dataclasses
+import datetime
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ... import __version__
+from ..._core.solution import SimulationError
+from ..._io.lock import folder_lock
+from .experiment import Common, Experiment, Report, Watch
+from .output import check_replaceable, commit, device, write
+from .partial import Partial
+
+
+def identity(experiment: Experiment, options: Common, precision: int) -> dict[str, Any]:
+    """What two runs have in common that are the same."""
+    parameters = {**dataclasses.asdict(options), "precision": precision}
+    code = {"version": __version__, "commit": commit(), "jax": jax.__version__}
+    return {"experiment": experiment.name, **code, "parameters": parameters}
+
+
+def kept_apart(experiment: Experiment, options: Common, precision: int) -> dict[str, Any]:
+    """What a result must have in common with another one to take its place: another version of the code may."""
+    whole = identity(experiment, options, precision)
+    return {name: whole[name] for name in ("experiment", "parameters")}
+
+
+def run_to_files(
+    experiment: Experiment,
+    options: Common,
+    precision: int,
+    folder: Path,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    quiet: bool = False,
+) -> Report:
+    """Run, print the table and write result.npz, result.json and figure.png to `folder`, which is locked meanwhile.
+
+    Finished parts are kept in `folder/partial` until then; `resume` goes on from them. **Raises:** `ValueError` if there is
+    nothing to go on from, if another command writes to `folder`, and, without `force`, if results of other parameters or
+    finished parts would be lost; what the run raises, which keeps the parts unless the simulation itself failed."""
+    with folder_lock("--out", folder):
+        partial = Partial(folder, identity(experiment, options, precision))
+        if resume:
+            partial.resume()
+        else:
+            if not force:
+                check_replaceable(folder, kept_apart(experiment, options, precision))
+            partial.begin(force=force)
+        return _run(experiment, options, precision, folder, partial, resume=resume, quiet=quiet)
+
+
+def _run(
+    experiment: Experiment, options: Common, precision: int, folder: Path, partial: Partial, *, resume: bool, quiet: bool
+) -> Report:  # fmt: skip
+    fields = dataclasses.asdict(options)
+    shown = ", ".join(f"{name} {value}" for name, value in fields.items() if value is not None)
+    print(f"{experiment.name} on {device()}: {shown}, float{precision}{', resumed' if resume else ''}", flush=True)
+    started, begun = time.perf_counter(), datetime.datetime.now(datetime.UTC)
+    try:
+        report = experiment.run(options, Watch(progress=True, partial=partial))
+    except SimulationError:
+        # It would fail again.
+        partial.clear()
+        raise
+    elapsed = time.perf_counter() - started
+    manifest = {
+        **identity(experiment, options, precision),
+        "seed": getattr(options, "seed", None),
+        "device": device(),
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+        "started": begun.isoformat(timespec="seconds"),
+        "seconds": round(elapsed, 2),
+        "resumed": resume,
+    }
+    # Written before anything is printed: the reader of a pipe may have left.
+    paths = write(folder, report, manifest)
+    partial.clear()
+    if not quiet:
+        print(f"\n{report.table}\n")
+        for finding in report.findings:
+            print(f"- {finding}")
+    print(f"\n{elapsed:.0f} s. Wrote {', '.join(str(p) for p in paths)}", flush=True)
+    return report

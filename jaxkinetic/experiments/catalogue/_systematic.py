@@ -1,0 +1,48 @@
+"""The error of what is fitted to a run on a grid. Such data have no noise, so that there is no statistical error."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .._harness.experiment import GridOptions
+from ._mean_field import Evolution
+
+Window = tuple[float, float]
+
+
+class Systematic(NamedTuple):
+    """`windows`: the larger difference between the fit and those to the two halves of its window. `step`: the error of the time
+    step, from a run with twice the step. NaN where a half is too short for a fit."""
+
+    windows: float
+    step: float
+
+    @property
+    def total(self) -> float:
+        return math.hypot(self.windows, self.step)
+
+    def __str__(self) -> str:
+        return f"systematic error {self.total:.1g}: {self.windows:.1g} by the window, {self.step:.1g} by dt"
+
+
+def systematic_errors(
+    fit: Callable[[Evolution, Window], dict[str, float] | None], options: GridOptions, evolution: Evolution, window: Window,
+    again: Callable[[GridOptions], Evolution],
+) -> dict[str, Systematic]:  # fmt: skip
+    """Of every number that `fit` gives. `again`: the same run with other options."""
+    found = fit(evolution, window)
+    assert found is not None
+    middle = sum(window) / 2
+    halves = [fit(evolution, part) for part in ((window[0], middle), (middle, window[1]))]
+    # To the end of the window, and one step more, so that rounding loses no save.
+    steps = max(2, math.ceil(window[1] / (2 * options.dt)) + 1)
+    coarse = fit(again(dataclasses.replace(options, dt=2 * options.dt, steps=steps)), window)
+    order = options.make_scheme().weak_order or 2
+    return {
+        name: Systematic(
+            max(math.nan if half is None else abs(half[name] - value) for half in halves),
+            math.nan if coarse is None else abs(coarse[name] - value) / (2**order - 1),
+        )
+        for name, value in found.items()
+    }

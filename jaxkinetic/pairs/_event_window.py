@@ -1,0 +1,365 @@
+"""One window of the exact clock: candidates drawn, ordered into waves, carried out."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int32, UInt32
+
+from jaxkinetic_kernels import (
+    advance,
+    assign_waves,
+    candidates,
+    event_words,
+    materialise,
+    materialise_words,
+    running_count,
+    schedule,
+    uniform,
+)
+
+from .._core.system import AbstractPairJump
+from .._util.gradients import forbid_gradient
+from .._util.types import Components, PyTree, RealScalar, Words
+from ..states import Particles
+from ._apply_pair_flow import recomputed_flow
+from ._packed_columns import Table, matched, pack, pair_columns, put, unpack
+
+NO_EVENT = 2**31 - 1
+# Up to as many candidates every wave is one chunk.
+_FEW = 256
+_RATE = (
+    "A derivative reaches the rate of the jumps (through a velocity it depends on, a strength, a volume, an exponent, dt), and "
+    "at fixed noise it misses that events come and go; differentiate in what the rate does not depend on, for example the "
+    "initial velocities of `boltzmann.KacWalk(Maxwell(), ...)` or gamma of `landau.Microcanonical(..., 'heat_kernel', h)`, or "
+    "use finite differences of averages over many runs."
+)
+
+
+def forbid_rate_gradient(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """x itself, which decides about events: a derivative in it is refused."""
+    return forbid_gradient(_RATE, x)
+
+
+def guarded_rate(system: AbstractPairJump, v_i: Components, v_j: Components) -> Float[Array, "*pairs"]:
+    """The rate, through which no derivative passes: neither in the velocities, also where it is made by comparisons, nor in
+    parameters."""
+    if not system.constant_rate:
+        v_i, v_j = (tuple(forbid_rate_gradient(c) for c in v) for v in (v_i, v_j))
+    return forbid_rate_gradient(jnp.broadcast_to(system.rate(v_i, v_j), v_i[0].shape))
+
+
+def mask_inactive(active: Bool[Array, "*pairs"], v_i: Components, v_j: Components) -> tuple[Components, Components]:
+    """The velocities where `active`, else a pair at rest and at relative speed 1: finite in value and in every derivative."""
+
+    def masked(v: Sequence[Array], first: int) -> tuple[Array, ...]:
+        return tuple(jnp.where(active, c, jnp.asarray(first * (k == 0), c.dtype)) for k, c in enumerate(v))
+
+    return masked(v_i, 1), masked(v_j, 0)
+
+
+class Window(NamedTuple):
+    """`number`: that of its first candidate. `wait`: (K,) cumulative sums of Exp(1) waiting times. `drawn`: (3, K) int32, the
+    two slots of each candidate and the word that decides its acceptance, from `candidates`. `plan`: int32, its last row the
+    wave of each candidate of [0, K), from `assign_waves`; with more rows and lanes, order and wave from `schedule`. `planned`:
+    number of candidates in the plan; `num_events`: of these, in the window. `lanes`: number of events that are carried out at
+    once on the CPU. `longest`: the last wave, in which one event is carried out."""
+
+    number: tuple[UInt32[Array, ""], UInt32[Array, ""]]
+    wait: Float[Array, " K"]
+    drawn: Int32[Array, "3 K"]
+    plan: Int32[Array, "rows K+lanes"]
+    planned: Int32[Array, ""]
+    num_events: Int32[Array, ""]
+    num_waves: Int32[Array, ""]
+    lanes: int
+    longest: int
+
+
+class Outcome(NamedTuple):
+    """What carrying out a window gives. `complete`: the loop was long enough. `exit`: the first event whose outcome left the
+    envelope, or `NO_EVENT`. `above`: the first event with a rate above the majorant, or `NO_EVENT`; `speed`, `excess`: its
+    relative speed, and its rate over the majorant."""
+
+    table: Table
+    complete: Bool[Array, ""]
+    exit: Int32[Array, ""]
+    above: Int32[Array, ""]
+    speed: RealScalar
+    excess: RealScalar
+    accepted: Int32[Array, ""]
+
+
+def draw(
+    key: Words,
+    number: tuple[UInt32[Array, ""], UInt32[Array, ""]],
+    num_items: Int32[Array, ""],
+    capacity: int,
+    most: Int32[Array, ""],
+    budget: RealScalar,
+    num_slots: int,
+    longest: int,
+) -> tuple[Window, Bool[Array, ""]]:
+    """The next candidates, at most `most`, that come before `budget`, the mean number of them in the time that is left, and no
+    more than `longest` waves and one event hold (see `ExactClock`); and whether the time ended before these limits."""
+    offset = jnp.arange(capacity, dtype=jnp.uint32)
+    numbers = advance((jnp.broadcast_to(number[0], offset.shape), number[1]), offset)
+    wait, first, second, word = candidates(key, numbers, num_items, budget.dtype)
+    wait = jnp.cumsum(wait)
+    # One array, so that a wave needs one gather.
+    drawn = materialise(jnp.stack([first, second, jax.lax.bitcast_convert_type(word, jnp.int32)]))
+    index = jnp.arange(capacity, dtype=jnp.int32)
+    count = jnp.sum((wait < budget) & (index < most), dtype=jnp.int32)
+    lanes = min(capacity, max(_FEW, capacity // 16))
+
+    def sorted_by_wave(drawn: Array, count: Array) -> tuple[Array, Array]:
+        order, wave, num_waves = schedule(drawn[0], drawn[1], count, num_slots, longest)
+        return jnp.concatenate([jnp.stack([order, wave]), jnp.full((2, lanes), -1, jnp.int32)], axis=1), num_waves
+
+    def in_place(drawn: Array, count: Array) -> tuple[Array, Array]:
+        wave, num_waves = assign_waves(drawn[0], drawn[1], count, num_slots, longest)
+        return wave[None], num_waves
+
+    def in_place_padded(drawn: Array, count: Array) -> tuple[Array, Array]:
+        plan, num_waves = in_place(drawn, count)
+        return jnp.pad(jnp.concatenate([index[None], plan]), ((0, 0), (0, lanes)), constant_values=-1), num_waves
+
+    if lanes == capacity:
+        plan, num_waves = in_place(drawn, count)
+    else:
+        plan, num_waves = jax.lax.platform_dependent(drawn, count, cpu=sorted_by_wave, default=in_place_padded)
+    # The first candidate that the waves did not reach; all before it are in them.
+    where = index if lanes == capacity else plan[0, :capacity]
+    unreached = jnp.min(jnp.where(plan[-1, :capacity] == longest, where, NO_EVENT))
+    cut = unreached < NO_EVENT
+    num_events = jnp.where(cut, unreached + 1, count)
+    window = Window(number, wait, drawn, plan, count, num_events, num_waves, lanes, longest)
+    return window, (count < most) & ~cut
+
+
+def carry_out(
+    key: Words,
+    system: AbstractPairJump,
+    env: PyTree,
+    bound: RealScalar,
+    window: Window,
+    table: Table,
+    last: Int32[Array, ""],
+    max_waves: int | None,
+) -> Outcome:
+    """The events of the window up to index `last`, wave by wave.
+
+    On accelerators, and where there are few, all lanes at every wave: a loop of known length. On the CPU chunk by chunk of the
+    events of one wave. With `max_waves` the loops are bounded for reverse mode."""
+    count = system.num_words(len(unpack(table)) - 1)
+
+    def words_of(event: Int32[Array, " K"]) -> tuple[UInt32[Array, " K"], ...]:
+        numbers = advance((jnp.broadcast_to(window.number[0], event.shape), window.number[1]), event.astype(jnp.uint32))
+        return materialise_words(event_words(key, numbers, count))
+
+    def collide(table: Table, event: Array, partners: Array, word: Array, words: Any, turn: Array) -> _Events:
+        return _collide(system, env, bound, table, partners, word, words, turn & (event <= last))
+
+    def in_waves(table: Table) -> Outcome:
+        return _in_waves(collide, words_of, window, table, max_waves, bound.dtype)
+
+    def in_chunks(table: Table) -> Outcome:
+        return _in_chunks(collide, words_of, window, table, max_waves, bound.dtype)
+
+    if window.lanes == window.drawn.shape[1]:
+        return in_waves(table)
+    return jax.lax.platform_dependent(table, cpu=in_chunks, default=in_waves)
+
+
+class _Events(NamedTuple):
+    """The table after some candidates. Which of them happen, which of these leave the envelope, which have a rate above the
+    bound; the relative speed of their pairs and their rate over the bound."""
+
+    table: Table
+    happens: Bool[Array, " K"]
+    outside: Bool[Array, " K"]
+    over: Bool[Array, " K"]
+    speed: Float[Array, " K"]
+    excess: Float[Array, " K"]
+
+
+def _collide(
+    system: AbstractPairJump,
+    env: PyTree,
+    bound: RealScalar,
+    table: Table,
+    partners: Int32[Array, "2 K"],
+    word: Int32[Array, " K"],
+    words: tuple[UInt32[Array, " K"], ...],
+    turn: Bool[Array, " K"],
+) -> _Events:
+    """Candidates on disjoint pairs, those whose `turn` it is."""
+    dtype = bound.dtype
+    word = jax.lax.bitcast_convert_type(word, jnp.uint32)
+    *velocity, alive = matched(table, partners)
+    active = turn & jnp.all(alive > 0, axis=0)
+    # What is not to happen shall not reach a derivative either.
+    v_i, v_j = mask_inactive(active, *(tuple(c[k] for c in velocity) for k in (0, 1)))
+    rate = guarded_rate(system, v_i, v_j)
+    happens = active & (uniform(word, dtype) * bound <= rate)
+    w_i, w_j, lives_i, lives_j = recomputed_flow(system.jump)(words, v_i, v_j)
+    after, lives = pair_columns(w_i, w_j), jnp.stack([lives_i, lives_j])
+    table = put(table, partners, (*after, lives.astype(dtype)), happens)
+
+    outside = happens & jnp.any(lives & ~system.inside(env, jax.lax.stop_gradient(after)), axis=0)
+    over = active & ~((rate >= 0) & (rate <= bound))
+    z2 = sum((p - q) ** 2 for p, q in jax.lax.stop_gradient(list(zip(v_i, v_j, strict=True))))
+    return _Events(table, happens, outside, over, jnp.sqrt(z2), jax.lax.stop_gradient(rate) / bound)
+
+
+def _in_waves(
+    collide: Callable[..., _Events],
+    words_of: Callable[..., Any],
+    window: Window,
+    table: Table,
+    max_waves: int | None,
+    dtype: jnp.dtype,
+) -> Outcome:
+    """All candidates at every wave, masked; what became of each is kept by candidate and summed up once."""
+    capacity = window.drawn.shape[1]
+    event = jnp.arange(capacity, dtype=jnp.int32)
+    wave = window.plan[-1, :capacity]
+    length = window.longest + 1 if max_waves is None else min(window.longest, max_waves) + 1
+
+    words = words_of(event)
+
+    def turn(number: Any, loop: _Events) -> _Events:
+        # Candidates of other waves read their own places, in order, and not those of their pairs.
+        it_is = wave == number
+        partners = jnp.where(it_is, window.drawn[:2], event[None])
+        now = collide(loop.table, event, partners, window.drawn[2], words, it_is)
+        flags = (before | new for before, new in zip(loop[1:4], now[1:4], strict=True))
+        told = (jnp.where(now.over, new, before) for before, new in zip(loop[4:], now[4:], strict=True))
+        return _Events(now.table, *flags, *told)
+
+    no, zeros = jnp.zeros(capacity, bool), jnp.zeros(capacity, dtype)
+    init = _Events(table, no, no, no, zeros, zeros)
+    end = repeated(turn, init, window.num_waves, length, bounded=max_waves is not None)
+    first = jnp.min(jnp.where(jnp.stack([end.outside, end.over]), event, NO_EVENT), axis=1)
+    told = jnp.stack([end.speed, end.excess])[:, jnp.minimum(first[1], capacity - 1)]
+    accepted = jnp.sum(end.happens, dtype=jnp.int32)
+    return Outcome(end.table, window.num_waves <= length, first[0], first[1], told[0], told[1], accepted)
+
+
+def _in_chunks(
+    collide: Callable[..., _Events],
+    words_of: Callable[..., Any],
+    window: Window,
+    table: Table,
+    max_waves: int | None,
+    dtype: jnp.dtype,
+) -> Outcome:
+    """Chunk by chunk of `lanes` events of one wave, in the order of the plan."""
+    zero = jnp.zeros((), dtype)
+    start = jnp.zeros((), jnp.int32)
+    never = jnp.asarray(NO_EVENT, jnp.int32)
+
+    def chunk(loop: tuple[Array, Outcome]) -> tuple[Array, Outcome]:
+        place, so_far = loop
+        event, wave = jax.lax.dynamic_slice(window.plan, (jnp.zeros_like(place), place), (2, window.lanes))
+        together = wave == wave[0]
+        drawn = window.drawn.at[:, event].get(mode="clip")
+        now = collide(so_far.table, event, drawn[:2], drawn[2], words_of(event), together)
+        first = jnp.min(jnp.where(jnp.stack([now.outside, now.over]), event[None], NO_EVENT), axis=1)
+        counted = jnp.sum(jnp.stack([together, now.happens]), axis=1, dtype=jnp.int32)
+        told = jnp.stack([now.speed, now.excess])
+        told = jnp.sum(jnp.where((now.over & (event == first[1]))[None], told, zero), axis=1)
+        told = jnp.where(first[1] < so_far.above, told, jnp.stack([so_far.speed, so_far.excess]))
+        return place + counted[0], Outcome(
+            now.table,
+            so_far.complete,
+            jnp.minimum(so_far.exit, first[0]),
+            jnp.minimum(so_far.above, first[1]),
+            told[0],
+            told[1],
+            so_far.accepted + counted[1],
+        )
+
+    init = start, Outcome(table, jnp.ones((), bool), never, never, zero, zero, start)
+    bound = None if max_waves is None else max_waves + -(-window.drawn.shape[1] // window.lanes)
+    place, outcome = bounded_loop(bound)(lambda loop: loop[0] < window.planned, chunk, init)
+    return outcome._replace(complete=place >= window.planned)
+
+
+def bounded_loop(bound: int | None) -> Callable[..., Any]:
+    """(cond, body, init) -> what `while_loop` gives; with a bound a scan of that many turns, which reverse mode can run
+    through."""
+    if bound is None:
+        return jax.lax.while_loop
+
+    def bounded(cond: Callable[[Any], Array], body: Callable[[Any], Any], init: Any) -> Any:
+        def turn(loop: Any, _: None) -> tuple[Any, None]:
+            return jax.lax.cond(cond(loop), body, lambda same: same, loop), None
+
+        return jax.lax.scan(turn, init, length=bound)[0]
+
+    return bounded
+
+
+def repeated(body: Callable[..., Any], init: Any, count: Int32[Array, ""], length: int, *, bounded: bool) -> Any:
+    """body(k, x) for k = 0 ... min(count, length) - 1. On accelerators for all k below `length`, without a question to the
+    host: `body` must be the identity from `count` on. `bounded`: also on the CPU a loop that reverse mode can run through."""
+    end = jnp.minimum(count, length)
+    if bounded:
+
+        def masked(x: Any, number: Array) -> tuple[Any, None]:
+            # One loop to differentiate for all platforms: on accelerators the choice is a constant, and disappears.
+            go = jax.lax.platform_dependent(number < end, cpu=lambda go: go, default=jnp.ones_like)
+            return jax.lax.cond(go, lambda x: body(number, x), lambda x: x, x), None
+
+        return jax.lax.scan(masked, init, jnp.arange(length, dtype=jnp.int32))[0]
+
+    # Traced once for both loops.
+    body = jax.jit(body)
+
+    def all_turns(init: Any, end: Int32[Array, ""]) -> Any:
+        return jax.lax.fori_loop(0, length, body, init)
+
+    def on_cpu(init: Any, end: Int32[Array, ""]) -> Any:
+        start = jnp.zeros((), jnp.int32), init
+        return jax.lax.while_loop(lambda loop: loop[0] < end, lambda loop: (loop[0] + 1, body(*loop)), start)[1]
+
+    return jax.lax.platform_dependent(init, end, cpu=on_cpu, default=all_turns)
+
+
+def compact(
+    table: Table, place: Int32[Array, " N"], used: Int32[Array, ""]
+) -> tuple[Table, Int32[Array, " N"], Int32[Array, ""]]:
+    """The alive first, in their order, if a fifth of those in use are dead: (table, place, used)."""
+    alive = unpack(table)[-1] > 0
+    num = jnp.sum(alive, dtype=jnp.int32)
+
+    def sorted_by_life(table: Table, place: Array) -> tuple[Table, Array]:
+        before = running_count(alive)
+        index = jnp.arange(place.shape[0], dtype=jnp.int32)
+        target = jnp.where(alive, before - 1, num + index - before)
+        return [x.at[target].set(x, unique_indices=True) for x in table], place.at[target].set(
+            place, unique_indices=True
+        )
+
+    many = 5 * (used - num) > used
+    table, place = jax.lax.cond(many, sorted_by_life, lambda table, place: (table, place), table, place)
+    return table, place, jnp.where(many, num, used)
+
+
+def as_table(velocity: Float[Array, "N d"], alive: Bool[Array, " N"]) -> Table:
+    """Velocities and, as a number, life."""
+    return pack((*velocity.T, alive.astype(velocity.dtype)))
+
+
+def without_table(state: Particles) -> Particles:
+    """What jumps leave alone."""
+    return eqx.tree_at(lambda p: (p.velocity, p.alive), state, (None, None))
+
+
+def from_columns(columns: Sequence[Float[Array, " N"]], rest: Particles) -> Particles:
+    """The state again, from the columns of `as_table` and `without_table`."""
+    values = jnp.stack(columns[:-1], -1), columns[-1] > 0
+    return eqx.tree_at(lambda p: (p.velocity, p.alive), rest, values, is_leaf=lambda x: x is None)

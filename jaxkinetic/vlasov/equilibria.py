@@ -1,0 +1,156 @@
+r"""Homogeneous states f_0(v) per unit length of position, d = 1, analytic in v: for `dispersion_root`, and for the grid."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Inexact
+
+from .._util.checks import (
+    argument_error,
+    as_array,
+    check_integer,
+    check_scalar,
+    check_shape,
+    concrete_array,
+    describe,
+    is_traced,
+    real_numbers,
+    require,
+    same_length,
+    scalar_or_nan,
+)
+from .._util.printing import Printed
+from .._util.types import RealScalar, RealScalarLike
+from ..initial import AMPLITUDE
+from ..states import Density, Grid
+
+__all__ = ["Maxwellian", "TwoStream", "perturbed"]
+
+
+class Maxwellian(Printed):
+    r"""$f_0(v) = (2\pi T)^{-1/2} e^{-v^2/(2T)}/\mathrm{length}$, mass 1 on the whole length, that of the torus. Both parameters
+    are differentiable. `length` None: `perturbed` takes that of its grid; calling f_0 raises.
+
+    **Raises:** `ValueError` for a temperature or a length that is not positive; a traced one gives NaN."""
+
+    temperature: RealScalar
+    length: RealScalar | None
+
+    def __init__(self, temperature: RealScalarLike = 1.0, length: RealScalarLike | None = None):
+        self.temperature, self.length = _positive("temperature", temperature), _length(length)
+
+    def __call__(self, v: Inexact[ArrayLike, "*shape"]) -> Inexact[Array, "*shape"]:
+        v = _velocities(v)
+        t, length = self.temperature.astype(v.dtype), _known(self.length).astype(v.dtype)
+        return jnp.exp(-v * v / (2 * t)) / jnp.sqrt(2 * math.pi * t) / length
+
+    def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Distributed as f_0, for uniform u in [0, 1], whose ends are rounded to the nearest finite velocity: derivative 0 in u
+        there, where it is infinite."""
+        u = real_numbers("u", u)
+        eps = float(jnp.finfo(u.dtype).eps)
+        u = jnp.clip(u, eps / 4, 1 - eps / 2)
+        return jnp.sqrt(self.temperature.astype(u.dtype)) * jax.scipy.special.ndtri(u)
+
+
+class TwoStream(Printed):
+    r"""Half of the mass at `drift`, half at -`drift`, both of one temperature; `length` and errors as of `Maxwellian`."""
+
+    drift: RealScalar
+    temperature: RealScalar
+    length: RealScalar | None
+
+    def __init__(self, drift: RealScalarLike, temperature: RealScalarLike = 1.0, length: RealScalarLike | None = None):
+        check_scalar("drift", drift)
+        self.drift = concrete_array(drift)
+        self.temperature, self.length = _positive("temperature", temperature), _length(length)
+
+    def __call__(self, v: Inexact[ArrayLike, "*shape"]) -> Inexact[Array, "*shape"]:
+        v = _velocities(v)
+        one, drift = Maxwellian(self.temperature, self.length), self.drift.astype(v.dtype)
+        return (one(v - drift) + one(v + drift)) / 2
+
+    def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Distributed as f_0, for uniform u in [0, 1]: the lower half of it is one stream."""
+        u = real_numbers("u", u)
+        below = u < 0.5
+        thermal = Maxwellian(self.temperature, self.length).velocities(jnp.where(below, 2 * u, 2 * u - 1))
+        drift = self.drift.astype(u.dtype)
+        return thermal + jnp.where(below, -drift, drift)
+
+
+def _velocities(v: Any) -> Inexact[Array, "*shape"]:
+    """Real or complex numbers as an array."""
+    v = as_array("v", v, "hold numbers", "pass velocities")
+    return v if jnp.issubdtype(v.dtype, jnp.inexact) else v.astype(jnp.result_type(float))
+
+
+def _positive(name: str, value: RealScalarLike) -> RealScalar:
+    return concrete_array(scalar_or_nan(name, value, positive=True))
+
+
+def _length(value: RealScalarLike | None) -> RealScalar | None:
+    return None if value is None else _positive("length", value)
+
+
+def _known(length: RealScalar | None) -> RealScalar:
+    if length is None:
+        raise argument_error(
+            "length", "be given, for f_0 is a density per unit length", "is None",
+            "pass that of the torus, length=2 * math.pi, say",
+        )  # fmt: skip
+    return length
+
+
+def _on_length(f0: Any, length: RealScalar) -> Any:
+    """f_0 on a torus of this length. **Raises:** `ValueError` if it is of another one: its mass there would not be 1."""
+    if not hasattr(f0, "length"):
+        return f0
+    if f0.length is None:
+        return eqx.tree_at(lambda f: f.length, f0, length, is_leaf=lambda x: x is None)
+    same = same_length(f0.length, length)
+    if is_traced(same):
+        return eqx.tree_at(lambda f: f.length, f0, jnp.where(same, f0.length, jnp.nan))
+    if bool(same):
+        return f0
+    known = "" if is_traced(length) else f", {float(length):g}"
+    require(
+        "f0", same, f0.length, f"have the length of the grid{known}, or its mass there is not 1",
+        "pass `length=grid.axes[0].length` to it, or leave the length out", was="has length",
+    )  # fmt: skip
+    return f0
+
+
+def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike, *, number: int = 1) -> Density:
+    r"""$f = f_0(v)\,(1 + A\cos kx)$, k = 2 pi number/length of the grid; d = 1. `f0`: any function of v, per unit length.
+    One that has a `length`, as `Maxwellian`, must have that of the grid; if its length is None, it gets it.
+
+    **Raises:** `ValueError` unless the grid has one axis of position and one of velocity and resolves the wave, for
+    |A| > 1, for a negative f0, and for an f0 of another length (a traced amplitude or length out of range makes f NaN)."""
+    amplitude = scalar_or_nan("amplitude", amplitude, within=AMPLITUDE)
+    check_integer("number", number, minimum=1)
+    if not isinstance(grid, Grid) or len(grid.axes) != 2:
+        was = f"has {len(grid.axes)} axes" if isinstance(grid, Grid) else f"is {describe(grid)}"
+        raise argument_error("grid", "have one axis of position and one of velocity", was, "pass jk.Grid(x, v)")
+    if 2 * number >= grid.axes[0].num:
+        raise argument_error(
+            "number", f"be below {grid.axes[0].num // 2} on this grid", f"is {number}", "take more points in x"
+        )
+    if not callable(f0):
+        raise argument_error(
+            "f0", "be a function of velocity", f"is {describe(f0)}", "pass jk.vlasov.Maxwellian(), say"
+        )
+    x, v = grid.mesh
+    f0 = _on_length(f0, grid.axes[0].length)
+    check_shape("f0", f0, v.shape, v)
+    values = f0(v)
+    if not is_traced(values):
+        known = np.asarray(values)
+        if known.min() < -1e-6 * np.abs(known).max():
+            raise argument_error("f0", "not be negative", f"gives {known.min():g}", "pass a density of velocities")
+    k = 2 * math.pi * number / grid.axes[0].length
+    return Density((1 + amplitude * jnp.cos(k * (x - grid.axes[0].start))) * values, grid)
