@@ -1,6 +1,7 @@
 """Replicas of a run: independent draws, in batches that fit in memory, kept or reduced."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,26 +12,18 @@ import jax.numpy as jnp
 from jaxkinetic_kernels import REPLICAS
 
 from .._io.fingerprint import SystemRecord
-from .._io.progress import Progress, check_progress
-from .._util.checks import (
-    argument_error,
-    cast_floating,
-    check_bool,
-    check_integer,
-    checks_done,
-    describe,
-    is_traced,
-    takes_one,
-)
+from .._io.progress import check_progress
+from .._util.checks import argument_error, cast_floating, check_bool, check_integer, describe, is_traced, takes_one
 from .._util.printing import printed
 from .._util.sharding import Layout, automatic, automatic_mesh, explicit_context
-from .._util.types import Array, Key, PyTree, RealScalarLike, State
+from .._util.types import Key, PyTree, RealScalarLike, State
 from .._util.user_laws import hashable
 from .adjoint import AbstractAdjoint, Checkpointed
 from .reductions import AbstractReduction
-from .run_key import run_words, same_in_batches
+from .replicas import Replica, even_batches, run_in_one_call
+from .resumable import run_resumably
+from .run_key import run_words
 from .save import Save
-from .simulate import simulate
 from .solution import Solution, raise_or_mark, warn
 from .start import check_start
 from .system import AbstractScheme, AbstractSystem
@@ -54,6 +47,7 @@ def ensemble(
     adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
     throw: bool = True,
     progress: bool = False,
+    path: str | os.PathLike | None = None,
 ) -> Solution:
     """`replicas` independent runs of `simulate`, in one compiled program.
 
@@ -74,6 +68,10 @@ def ensemble(
       Explicit axes every device gets a copy of the results.) No numbers pass between devices but the totals of `reduce`: it
       scales with every system and scheme. A start that is itself sharded over devices, without `mesh`: as in `simulate`.
     - `progress`: show a bar of finished replicas on standard error; it moves after every batch. Not inside a traced function.
+    - `path`: a folder in which finished parts are stored. A call with the same arguments and the same folder computes only
+      what is missing; on a CPU its result is bitwise that of a call that was not interrupted. About 32 parts, of complete
+      batches; fewer than 8 replicas that do not advance together are stored one by one, each in about ten files. One process
+      at a time writes to a folder. Not with `mesh`, and not inside a traced function.
     - the others as in `simulate`.
 
     **Returns:** a `Solution` whose leaves have the replica as leading axis but for `times`, (T,). With `reduce`,
@@ -111,30 +109,33 @@ def ensemble(
             f"{printed(init)} does not",
             "give the others by `jax.tree_util.Partial(fn, name=value)`",
         )
-    example = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
+    example = Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
     layout.warn(system, check_start(system, example, scheme, key, dt, t0))
     if batch is None:
         areas = REPLICAS.cpu, REPLICAS.on_accelerator(_rows(example))
-        plans = tuple(_batches(replicas // devices, area // max(_rows(example), 1) ** 2) for area in areas)
+        plans = tuple(even_batches(replicas // devices, area // max(_rows(example), 1) ** 2) for area in areas)
     else:
-        plans = (_batches(replicas // devices, check_integer("batch", batch, minimum=1)),)
+        plans = (even_batches(replicas // devices, check_integer("batch", batch, minimum=1)),)
     clock = clock_of(t0, dt)
     # Arrays: another number is the same program.
     dt, t0 = (x if is_traced(x) else jnp.asarray(x, jnp.result_type(float)) for x in cast("tuple", (dt, t0)))
-    run = _Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps, not is_traced(system, init, dt, t0))
+    run = Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps, not is_traced(system, init, dt, t0))
     if progress and is_traced(system, init, key, dt, t0):
         raise argument_error(
             "progress", "be False in a traced function", "is True", "show the bar outside of `jit` and `grad`"
         )
-    with Progress(replicas, "replica", shown=progress) as bar:
-        _BARS.append(bar)
-        try:
-            kept, total = _run(run, reduce, tuple(dict.fromkeys(plans)), replicas // devices, mesh, progress)
-            if progress:
-                jax.block_until_ready((kept, total))
-                jax.effects_barrier()
-        finally:
-            _BARS.remove(bar)
+    if path is not None:
+        if mesh is not None:
+            raise argument_error("path", "be left out on a mesh", f"is {str(path)!r}", "pass either `path` or `mesh`")
+        if is_traced(system, init, key, dt, t0):
+            raise argument_error(
+                "path", "be left out in a traced function", f"is {str(path)!r}", "call it outside of `jit`"
+            )
+        together = tuple(dict.fromkeys(size for _, size in plans))
+        kept, total = run_resumably(run, reduce, replicas, together, path, throw=throw, progress=progress)
+    else:
+        plans = tuple(dict.fromkeys(plans))
+        kept, total = run_in_one_call(run, reduce, plans, replicas // devices, mesh, replicas, progress)
     if reduce is not None:
         # One total a device.
         observed, states = (*_finish(reduce, total, devices), None)[:2]
@@ -155,145 +156,6 @@ def ensemble(
         return kept
     warn(kept)
     return raise_or_mark(kept, "ensemble")
-
-
-class _Replica(eqx.Module):
-    """How one replica is made from its number."""
-
-    system: Any
-    init: Any
-    key: Any
-    dt: Any
-    t0: Any
-    scheme: Any
-    save: Save
-    adjoint: AbstractAdjoint
-    num_steps: int = eqx.field(static=True)
-    # Whether all parameters are known outside of the program, and so have been checked there.
-    checked: bool = eqx.field(static=True, default=False)
-
-    def start(self, index: Array | int) -> tuple[State, Key]:
-        ours, noise = jax.random.split(jax.random.fold_in(self.key, index))
-        return (self.init(ours) if callable(self.init) else self.init), noise
-
-    def __call__(self, state: State, key: Key) -> Solution:
-        with checks_done(self.checked):
-            run = simulate(
-                self.system,
-                state,
-                scheme=self.scheme,
-                key=key,
-                dt=self.dt,
-                num_steps=self.num_steps,
-                t0=self.t0,
-                save=self.save,
-                adjoint=self.adjoint,
-                throw=False,
-            )
-        # One for all, not one a replica.
-        return eqx.tree_at(lambda s: s.checkpoint.origin, run, None)
-
-
-@eqx.filter_jit
-def _run(
-    run: _Replica,
-    reduce: AbstractReduction | None,
-    plans: tuple[tuple[int, int], ...],
-    count: int,
-    mesh: Any,
-    progress: bool,
-) -> tuple[Solution, PyTree]:
-    """(solutions, totals with a leading axis of devices), `count` replicas on each device in so many batches of so many:
-    `plans` for the CPU and for accelerators, or one for both."""
-    statics: list[Any] = []
-
-    def arrays_of(run: _Replica, state: State, key: Key) -> PyTree:
-        arrays, static = eqx.partition(run(state, key), eqx.is_array)
-        statics.append(static)
-        return arrays
-
-    def on_one_device(run: _Replica, first: Array) -> tuple[PyTree, PyTree]:
-        if len(plans) == 1:
-            return in_batches(*plans[0], run, first)
-        arrays, static = eqx.partition((run, first), eqx.is_array)
-        cpu, default = (lambda arrays, plan=plan: in_batches(*plan, *eqx.combine(arrays, static)) for plan in plans)
-        return jax.lax.platform_dependent(arrays, cpu=cpu, default=default)
-
-    def in_batches(batches: int, batch: int, run: _Replica, first: Array) -> tuple[PyTree, PyTree]:
-        def one_batch(total: PyTree, places: Array) -> tuple[PyTree, PyTree]:
-            index = first[0] + jnp.minimum(places, count - 1)
-            if batch == 1:
-                kept = jax.tree.map(lambda x: x[None], arrays_of(run, *run.start(index[0])))
-            elif same_in_batches(run.key):
-                kept = jax.vmap(lambda index: arrays_of(run, *run.start(index)))(index)
-            else:
-                kept = jax.vmap(lambda start: arrays_of(run, *start))(jax.lax.map(run.start, index))
-            if reduce is None:
-                return total, kept
-            parts = ((kept.observed, kept.states)[which] for which in range(len(total[0])))
-            total = tuple(reduce.add(a, x, places < count) for a, x in zip(total[0], parts, strict=True)), kept.times[0]
-            return total, _without_values(kept)
-
-        total: PyTree = None
-        if reduce is not None:
-            example = jax.eval_shape(lambda index: arrays_of(run, *run.start(index)), first[0])
-            times = jnp.zeros(example.times.shape, example.times.dtype)
-            # What is observed, and by itself what is saved of the states.
-            total = tuple(reduce.start(x) for x in (example.observed, example.states)[: 1 + run.save.state]), times
-        places = jnp.arange(batches * batch, dtype=jnp.int32).reshape(batches, batch)
-        body = jax.checkpoint(one_batch, prevent_cse=False) if batches > 1 else one_batch
-        total, kept = jax.lax.scan(_with_bar(body, count) if progress else body, total, places)
-        kept = jax.tree.map(lambda x: x.reshape(batches * batch, *x.shape[2:])[:count], kept)
-        return kept, jax.tree.map(lambda x: x[None], total)
-
-    if mesh is None:
-        kept, total = on_one_device(run, jnp.zeros(1, jnp.int32))
-    else:
-        first = count * jnp.arange(mesh.size, dtype=jnp.int32)
-        here, everywhere = jax.sharding.PartitionSpec(mesh.axis_names[0]), jax.sharding.PartitionSpec()
-        arrays, static = eqx.partition(run, eqx.is_array)
-        inside = explicit_context()
-
-        shared: Any = jax.shard_map(
-            lambda arrays, first: on_one_device(eqx.combine(arrays, static), first),
-            mesh=None if inside else mesh, in_specs=(everywhere, here), out_specs=here, check_vma=False,
-        )  # fmt: skip
-        if inside:
-            shared = jax.sharding.auto_axes(shared, out_sharding=everywhere)
-        kept, total = shared(arrays, first)
-    static = statics[0] if reduce is None else _without_values(statics[0])
-    kept = eqx.combine(kept, static)
-    if reduce is None:
-        return eqx.tree_at(lambda s: s.times, kept, kept.times[0]), None
-    return eqx.tree_at(lambda s: s.times, kept, total[1][0], is_leaf=lambda x: x is None), total[0]
-
-
-# The bars of the calls in progress, the innermost last: a program must not hold one, or each call would compile anew.
-_BARS: list[Progress] = []
-
-
-def _with_bar(body: Callable[[PyTree, Array], tuple[PyTree, PyTree]], count: int) -> Callable[..., Any]:
-    def watched(total: PyTree, places: Array) -> tuple[PyTree, PyTree]:
-        total, kept = body(total, places)
-        # Through the result of the batch, which is there when the batch is finished.
-        done = jnp.sum(places < count, dtype=jnp.int32) + jnp.minimum(jnp.min(kept.result.code), 0)
-        jax.debug.callback(_advance, done)
-        return total, kept
-
-    return watched
-
-
-def _advance(count: Any) -> None:
-    if _BARS:
-        _BARS[-1].advance(int(count))
-
-
-def _without_values(kept: Any) -> Any:
-    """What is small: stats and result."""
-    dropped = (None, {}, None, None, None)
-    return eqx.tree_at(
-        lambda s: (s.times, s.observed, s.states, s.final, s.checkpoint), kept, dropped, is_leaf=lambda x: x is None
-    )
 
 
 @eqx.filter_jit
@@ -320,12 +182,6 @@ def _num_devices(mesh: Any, replicas: int) -> int:
             "replicas", f"divide by the {mesh.size} devices of the mesh", f"is {replicas}", "change it"
         )
     return mesh.size
-
-
-def _batches(replicas: int, batch: int) -> tuple[int, int]:
-    """How many batches of how many replicas, as even as they come: the fewest places of the last batch are idle."""
-    number = -(-replicas // min(max(batch, 1), replicas))
-    return number, -(-replicas // number)
 
 
 def _rows(state: State) -> int:

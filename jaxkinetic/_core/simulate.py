@@ -23,7 +23,7 @@ from .._util.types import Key, PyTree, RealScalarLike, State
 from .adjoint import AbstractAdjoint, Checkpointed
 from .checkpoint import Checkpoint
 from .loops import Lengths
-from .parts import run_in_parts
+from .parts import Kept, run_in_parts
 from .run_loop import run_loop, run_without_forward_mode
 from .save import Save
 from .solution import Solution, joined_limits, raise_or_mark, warn
@@ -85,6 +85,24 @@ def simulate(
     that is too coarse or too small. Outside of a trace, with `throw`; `Solution.warnings` says the same. Also if several
     devices hold the state and its step does not scale (inside a trace: on Explicit axes).
     """
+    return run_simulation(system, state_or_checkpoint, scheme, key, dt, num_steps, t0, save, adjoint, throw, progress)
+
+
+def run_simulation(
+    system: AbstractSystem,
+    state_or_checkpoint: State | Checkpoint,
+    scheme: AbstractScheme | None,
+    key: Key | None,
+    dt: RealScalarLike | None,
+    num_steps: int,
+    t0: RealScalarLike,
+    save: Save,
+    adjoint: AbstractAdjoint,
+    throw: bool,
+    progress: bool = False,
+    keep: Kept | None = None,
+) -> Solution:
+    """`simulate`. `keep`: where finished parts of the run are stored, and its progress is shown."""
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     check_bool("throw", throw)
     if not isinstance(save, Save):
@@ -131,12 +149,13 @@ def simulate(
     bare = Save(state=save.state, observe=save.observe)
     # The step of a Checkpoint is static: without it every continuation of a kind is one program.
     run = run_without_forward_mode if adjoint.reversible else run_loop
-    run = partial(run_in_parts, run) if progress else run
+    in_parts = progress or keep is not None
+    run = partial(run_in_parts, run, keep=keep) if in_parts else run
     loop, kept, final, stats = run(
         system, dataclasses.replace(start, step=0, origin=None, result=None, clock=None), np.asarray(start.step, np.int32),
         counts, wanted, Lengths.of(counts, int(counts.max())), bare, adjoint, throw if adjoint.reversible else True,
     )  # fmt: skip
-    if not progress and not wanted.all():
+    if not in_parts and not wanted.all():
         kept = _cut(kept, int(wanted.argmax()), saved.size)
     observed, states = kept
     result = loop.result.after_checks(checks.values(), start.step)

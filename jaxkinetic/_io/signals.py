@@ -4,20 +4,38 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
-STOPPED = (
-    "jaxkinetic: stopped; earlier results were left as they are. `run ... --resume`, or the same `sweep`, goes on."
-)
 _SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
 class _Held:
-    """How many blocks hold signals back, and the one that came meanwhile."""
+    """How many blocks hold signals back, the signal that came meanwhile, and the folder of finished parts."""
 
     blocks = 0
     signal: int | None = None
+    parts: Path | None = None
+    leaving = threading.Lock()
+
+
+def parts_in(folder: Path) -> None:
+    """From now on `stopped` says how many finished parts are in `folder`."""
+    _Held.parts = folder
+
+
+def stopped() -> str:
+    """What a command that was stopped says: what it saved, and how to continue."""
+    folder = _Held.parts
+    names = [] if folder is None else [path.name for path in folder.glob("*/*.npz")]
+    count = sum(name.startswith(("part-", "replica-")) for name in names)
+    said = "jaxkinetic: stopped; earlier results were left as they are."
+    if not count:
+        return f"{said} No part was finished."
+    parts = "1 finished part is" if count == 1 else f"{count} finished parts are"
+    return f"{said} {parts} in {str(folder)!r}: the same `run` with --resume, or the same `sweep`, continues."
 
 
 def leave_on_signals() -> None:
@@ -30,6 +48,18 @@ def leave_on_signals() -> None:
         # A command in the background of a script ignores Ctrl-C; it still does.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _on_signal)
+    # Python calls `_on_signal` between two of its own instructions: not while the main thread waits for a compiled program,
+    # which may take minutes. What the system writes to this pipe at the signal itself wakes another thread.
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
+
+
+def _watch(pipe: int) -> None:
+    while number := os.read(pipe, 1):
+        if number[0] in _SIGNALS:
+            _on_signal(number[0], None)
 
 
 @contextlib.contextmanager
@@ -52,11 +82,14 @@ def _on_signal(number: int, _: FrameType | None) -> None:
 
 
 def _leave(number: int) -> None:
+    # Two threads see a signal; the first one ends the process.
+    if not _Held.leaving.acquire(blocking=False):
+        return
     for stream in (sys.stdout, sys.stderr):
         # RuntimeError: the signal came while this stream was being written to. AttributeError: it was closed from the start.
         with contextlib.suppress(RuntimeError, OSError, ValueError, AttributeError):
             stream.flush()
     with contextlib.suppress(OSError):
         # On a line of its own, below a progress bar.
-        os.write(2, f"\n{STOPPED}\n".encode())
+        os.write(2, f"\n{stopped()}\n".encode())
     os._exit(128 + number)

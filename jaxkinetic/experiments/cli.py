@@ -1,6 +1,7 @@
 """The command line: `jaxkinetic list`, `jaxkinetic run NAME`, `jaxkinetic sweep NAME --over OPTION=VALUES`."""
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ import jax
 from .. import __version__
 from .._core.solution import SimulationError
 from .._io.atomic_npz import as_path
-from .._io.signals import STOPPED, leave_on_signals
+from .._io.signals import leave_on_signals, stopped
 from .._util.checks import argument_error, did_you_mean
 from ..plotting import need_matplotlib
 from . import CATALOGUE
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jaxkinetic: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+        print(stopped(), file=sys.stderr)
         return 130
 
 
@@ -93,6 +94,9 @@ def _main(arguments: Sequence[str] | None) -> int:
         )
         raise did_you_mean(sentence, word, _options_of(options.command))
     if options.command == "list":
+        if options.json:
+            print(json.dumps([_described(experiment) for experiment in CATALOGUE.values()], indent=2))
+            return 0
         for experiment in CATALOGUE.values():
             print(f"{experiment.name:<23} {experiment.summary}")
         return 0
@@ -118,6 +122,19 @@ def _main(arguments: Sequence[str] | None) -> int:
     folder = prepare(out or Path("results") / experiment.name)
     run_to_files(experiment, chosen, precision, folder, resume=options.resume, force=options.force)
     return 0
+
+
+def _described(experiment: Experiment) -> dict[str, Any]:
+    """For programs: the options with their defaults and allowed values."""
+    options = {
+        name: {"default": getattr(experiment.defaults, name), "type": KINDS[name].__name__, "allowed": allowed,
+               "help": _HELP[name].partition(",")[0]}
+        for name, allowed in options_of(experiment).items()
+    }  # fmt: skip
+    return {
+        "name": experiment.name, "summary": experiment.summary, "precision": experiment.precision,
+        "headline": experiment.headline.number, "options": options,
+    }  # fmt: skip
 
 
 def _set_up(bits: int, compilation_cache: bool) -> None:
@@ -151,7 +168,8 @@ def _parser(explained: Experiment | None = None) -> argparse.ArgumentParser:
     parser = _Parser(prog="jaxkinetic", description="Kinetic theory with particles, and its limits.")
     parser.add_argument("--version", action="version", version=f"jaxkinetic {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    commands.add_parser("list", help="the experiments")
+    listed = commands.add_parser("list", help="the experiments")
+    listed.add_argument("--json", action="store_true", help="with their options, defaults and allowed values, as JSON")
     run = commands.add_parser("run", help="run an experiment, print its table, write its results and figure")
     _add_options(run, "results/NAME", explained)
     start = run.add_mutually_exclusive_group()

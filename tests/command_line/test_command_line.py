@@ -1,5 +1,6 @@
 """`jaxkinetic` as a user types it, at tiny size."""
 
+import dataclasses
 import json
 import os
 import re
@@ -84,6 +85,13 @@ def test_list():
     done = call("list")
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(CATALOGUE)
+    listed = json.loads(call("list", "--json").stdout)
+    assert [entry["name"] for entry in listed] == list(CATALOGUE)
+    for entry in listed:
+        experiment = CATALOGUE[entry["name"]]
+        assert {name: option["default"] for name, option in entry["options"].items()} == {
+            name: value for name, value in dataclasses.asdict(experiment.defaults).items() if value is not None
+        }
 
 
 @pytest.mark.timeout(240)  # the first one waits for all runs

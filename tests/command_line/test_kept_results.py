@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from jaxkinetic._io.fingerprint import fingerprint
 from jaxkinetic._io.lock import folder_lock
+from jaxkinetic._io.part_files import open_parts
 from jaxkinetic.experiments import Report, cli, plotting as look
 from jaxkinetic.experiments._harness.partial import Partial
 from jaxkinetic.experiments._harness.run import identity
@@ -41,8 +43,12 @@ def unfinished(folder, **options):
     partial = Partial(folder, identity(experiment, experiment.options(options), 32))
     partial.begin()
     for part in range(2):
-        partial.save("x", part, [np.arange(3.0)])
+        parts_of(partial).save(f"part-{part:05d}", [np.arange(3.0)])
     return partial
+
+
+def parts_of(partial):
+    return open_parts("path", partial.path("x"), fingerprint(partial.header))
 
 
 def test_results_of_other_parameters_are_kept(tmp_path, capsys, runs):
@@ -99,13 +105,16 @@ def test_partial_of_the_users_own_is_kept(content, tmp_path, capsys, runs):
 def test_file_in_our_partial_is_kept(tmp_path, runs):
     """A note of the user's among the parts. Catches a folder that is removed with all that is in it."""
     partial = unfinished(tmp_path)
-    for path in (partial.folder / "notes.txt", partial.folder / "x-00000" / "notes.txt"):
+    for path in (
+        partial.folder / "notes.txt",
+        partial.folder / "x" / "notes.txt",
+        partial.folder / "y" / "part-00000.npz",
+    ):
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-    (partial.folder / "x-00000" / "chunk-000000000004.npz").write_bytes(b"ours")
     assert call(tmp_path, "--force") == 0
     left = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "partial").rglob("*") if path.is_file())
-    assert left == ["partial/notes.txt", "partial/x-00000/notes.txt"]
+    assert left == ["partial/notes.txt", "partial/x/notes.txt", "partial/y/part-00000.npz"]
 
 
 def test_finished_parts_are_kept(tmp_path, capsys, runs):
@@ -124,7 +133,7 @@ def test_finished_parts_are_kept(tmp_path, capsys, runs):
         "parts of another run (that one has seed 0, this one 4); pass another folder, or --force"
         in capsys.readouterr().err
     )
-    np.testing.assert_array_equal(partial.load("x", 1)[0], np.arange(3.0))
+    np.testing.assert_array_equal(parts_of(partial).load("part-00001")[0], np.arange(3.0))
     assert call(tmp_path, "--resume", "--force") == 2
     assert "not allowed with argument" in capsys.readouterr().err
     assert call(tmp_path, "--resume") == 0
@@ -139,12 +148,11 @@ def test_finished_parts_are_kept(tmp_path, capsys, runs):
 
 def test_part_of_another_run_is_not_read(tmp_path):
     """A part that was copied from another run. Catches two runs in one result."""
-    unfinished(tmp_path / "a")
-    other = unfinished(tmp_path / "b", seed=1)
-    other.path("x", 0).with_suffix(".npz").replace(tmp_path / "a" / "partial" / "x-00000.npz")
-    partial = Partial(tmp_path / "a", unfinished(tmp_path / "c").header)
-    assert partial.load("x", 0) is None
-    assert partial.load("x", 1) is not None
+    mine, other = (unfinished(tmp_path / name, seed=seed).path("x") for name, seed in (("a", 0), ("b", 1)))
+    (other / "part-00000.npz").replace(mine / "part-00000.npz")
+    parts = parts_of(Partial(tmp_path / "a", unfinished(tmp_path / "c").header))
+    assert parts.load("part-00000") is None
+    assert parts.load("part-00001") is not None
 
 
 def test_sweep_keeps_other_results(tmp_path, capsys, runs):

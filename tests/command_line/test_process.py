@@ -11,8 +11,11 @@ import pytest
 # An experiment that computes nothing: it keeps a part, waits, and reports in a table of what is in the folder.
 QUICK = """
 import dataclasses, os, sys, time
+import jax, jax.numpy as jnp
 import numpy as np
 from jaxkinetic.__main__ import main
+from jaxkinetic._io.fingerprint import fingerprint
+from jaxkinetic._io.part_files import open_parts
 from jaxkinetic.experiments import Report, cli
 from jaxkinetic.experiments import plotting as look
 
@@ -23,8 +26,12 @@ class Listing:
         return repr(sorted(n for n in os.listdir("x") if n[0] != ".")) + " " * 100_000
 
 def run(options, watch):
-    watch.partial.save("x", 0, [np.arange(3.0)])
+    open_parts("path", watch.partial.path("x"), fingerprint({"a": 1})).save("part-00000", [np.arange(3.0)])
     print("running", flush=True)
+    if wait > 10:
+        # Not in Python: about a minute in one compiled program.
+        body = lambda _, x: jnp.sin(x) + 1
+        jax.jit(lambda x: jax.lax.fori_loop(0, 2**31 - 1, body, x))(1.0).block_until_ready()
     time.sleep(wait)
     draw = lambda: look.new_figure(1, 1, size=(3, 3), title="x")[0]
     return Report(Listing(), ("one line",), {"order": 1.0}, {"times": np.arange(2.0)}, draw)
@@ -44,19 +51,28 @@ def start(folder, *, wait, stderr=subprocess.PIPE):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_command(number, status, tmp_path):
-    """Ctrl-C and SIGTERM end a run at once with their own status and one sentence; what was printed and the finished parts are
-    kept. Catches the segmentation fault of Python's own way out, and an interrupt that is lost."""
+    """Ctrl-C and SIGTERM end a run within 2 s, in the middle of a compiled program too, with their own status and one sentence
+    that names the finished parts, which are kept. Catches the segmentation fault of Python's own way out, an interrupt that is
+    lost, and one that waits until the program is done."""
     with start(tmp_path / "x", wait=50) as process:
         lines = [process.stdout.readline(), process.stdout.readline()]
+        time.sleep(1)
         process.send_signal(number)
+        sent = time.monotonic()
         _, error = process.communicate(timeout=20)
+        assert time.monotonic() - sent < 2
     assert process.returncode == status
     assert lines[0].startswith("microcanonical on ")
     assert lines[1] == "running\n"
-    assert error.endswith("goes on.\n")
-    assert "\njaxkinetic: stopped; earlier results were left as they are. " in error
+    parts = tmp_path / "x" / "partial"
+    assert "\njaxkinetic: stopped; earlier results were left as they are. 1 finished part is in " in error
+    assert error.endswith(f"{str(parts)!r}: the same `run` with --resume, or the same `sweep`, continues.\n")
     assert "Traceback" not in error
-    assert sorted(p.name for p in (tmp_path / "x" / "partial").iterdir()) == ["run.npz", "x-00000.npz"]
+    assert sorted(p.name for p in (tmp_path / "x" / "partial").rglob("*.npz")) == [
+        "part-00000.npz",
+        "parts.npz",
+        "run.npz",
+    ]
 
 
 STARTING = """
@@ -146,7 +162,7 @@ def test_stopped_while_computing(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while process.poll() is None and not list((tmp_path / "partial").glob("*/checkpoint.npz")):
+    while process.poll() is None and not list((tmp_path / "partial").glob("*/replica-*.npz")):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)

@@ -16,8 +16,8 @@ from jaxkinetic.experiments import Report, cli
 
 pytestmark = pytest.mark.newest
 
-MANY = ["maxwell-bkw", "--particles", "300", "--replicas", "24", "--steps", "20"]  # a part is one replica
-LONG = ["coulomb-relaxation", "--particles", "1500", "--steps", "30", "--dt", "0.02"]  # a part is a fifth of the run
+MANY = ["maxwell-bkw", "--particles", "300", "--replicas", "24", "--steps", "20"]  # a part is a batch of two replicas
+LONG = ["coulomb-relaxation", "--particles", "1500", "--steps", "30", "--dt", "0.02"]  # a part is a tenth of a replica
 SWEEP = ["conservation", "--over", "particles=300,310,320", "--replicas", "12", "--steps", "20"]
 
 
@@ -48,7 +48,7 @@ def same_arrays(a: Path, b: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arguments", "pattern", "parts"), [(MANY, "*.npz", 4), (LONG, "*/checkpoint.npz", 1)])
+@pytest.mark.parametrize(("arguments", "pattern", "parts"), [(MANY, "*/part-*.npz", 4), (LONG, "*/replica-*.npz", 1)])
 def test_killed_run_is_resumed(arguments, pattern, parts, tmp_path):
     """kill -9 after some parts: the rest is computed, the finished parts are not, and the result is bitwise that of a
     run in one piece. Catches a part that is written in place, and noise that depends on where the run began."""
@@ -73,7 +73,7 @@ def test_killed_sweep_continues(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     in_a_process("sweep", *SWEEP, "--out", str(whole))
     second = cut / "particles=310"
-    killed(["sweep", *SWEEP, "--out", str(cut)], lambda: len(list((second / "partial").glob("kac*.npz"))) > 2)
+    killed(["sweep", *SWEEP, "--out", str(cut)], lambda: len(list((second / "partial").glob("kac*/part-*.npz"))) > 2)
     first = (cut / "particles=300" / "result.json").stat().st_mtime_ns
     out = in_a_process("sweep", *SWEEP, "--out", str(cut))
     assert "particles = 300: already there" in out
@@ -91,31 +91,32 @@ def test_killed_sweep_continues(tmp_path):
 def test_resume_checks_the_options(tmp_path, capsys, monkeypatch):
     """`--resume` without an unfinished run, or with another seed, raises; otherwise finished parts are read. Catches
     parts of two different runs in one result. An unfinished run is made by an interrupt at its third part."""
-    from jaxkinetic.experiments._harness.partial import Partial
+    from jaxkinetic._io.part_files import PartFiles
 
-    out, save, count = str(tmp_path / "x"), Partial.save, []
+    out, save, count = str(tmp_path / "x"), PartFiles.save, []
 
-    def interrupted(self, label, part, arrays):
-        count.append(part)
+    def interrupted(self, name, arrays):
+        count.append(name)
         if len(count) == 3:
             raise KeyboardInterrupt
-        save(self, label, part, arrays)
+        save(self, name, arrays)
 
-    arguments = ["run", "conservation", "--particles", "300", "--replicas", "6", "--steps", "3"]
+    # One replica is a batch.
+    arguments = ["run", "conservation", "--particles", "400", "--replicas", "6", "--steps", "3"]
     assert cli.main([*arguments, "--out", out, "--resume"]) == 2
     assert "Argument `--resume` must find an unfinished run, but" in capsys.readouterr().err
-    monkeypatch.setattr(Partial, "save", interrupted)
-    monkeypatch.setattr("jaxkinetic.experiments._harness.replicas._FEW", 1)
+    monkeypatch.setattr(PartFiles, "save", interrupted)
+    monkeypatch.setattr("jaxkinetic._core.resumable._FEW", 1)
     assert cli.main([*arguments, "--out", out]) == 130
-    assert "`run ... --resume`, or the same `sweep`, goes on" in capsys.readouterr().err
-    monkeypatch.setattr(Partial, "save", save)
+    assert "stopped; earlier results were left as they are. 2 finished parts are in" in capsys.readouterr().err
+    monkeypatch.setattr(PartFiles, "save", save)
     assert cli.main([*arguments, "--seed", "4", "--out", out, "--resume"]) == 2
     assert "must find the same run, but that one has seed 0, this one 4; repeat its options" in capsys.readouterr().err
     # What is finished is read, not computed.
     made = []
-    monkeypatch.setattr(Partial, "save", lambda self, label, part, arrays: made.append((label, part)))
+    monkeypatch.setattr(PartFiles, "save", lambda self, name, arrays: made.append((self.folder.name, name)))
     assert cli.main([*arguments, "--out", out, "--resume"]) == 0
-    assert [part for label, part in made if label.startswith("Kac")] == [2, 3, 4, 5]
+    assert [name for label, name in made if label.startswith("kac")] == [f"part-{i:05d}" for i in (2, 3, 4, 5)]
     assert not (tmp_path / "x" / "partial").exists()
 
 
@@ -174,7 +175,7 @@ def test_sweep_argument_errors(arguments, sentence, capsys, tmp_path, monkeypatc
     assert not list(tmp_path.iterdir()), "a refused sweep leaves nothing behind"
 
 
-def test_damaged_chunk_is_recomputed(tmp_path, monkeypatch):
+def test_damaged_part_is_recomputed(tmp_path, monkeypatch):
     """A damaged chunk of a long run is computed again, and the result is bitwise the same. Catches an error about a file that
     the user never named."""
     import jaxkinetic as jk
@@ -197,7 +198,7 @@ def test_damaged_chunk_is_recomputed(tmp_path, monkeypatch):
         return jk.initial.bkw(key, 600, 3)
 
     whole = run()
-    chunk = sorted(partial.path("x", 0).glob("chunk-*.npz"))[1]
+    chunk = sorted(partial.path("x").glob("replica-*.npz"))[1]
     chunk.write_bytes(chunk.read_bytes()[:100])
     np.testing.assert_array_equal(run(), whole)
 
@@ -207,16 +208,16 @@ def test_damaged_part_and_unfinished_value(tmp_path, capsys, monkeypatch):
     without a figure that counts as finished."""
     import os
 
-    from jaxkinetic.experiments._harness.partial import Partial
+    from jaxkinetic._io.fingerprint import fingerprint
+    from jaxkinetic._io.part_files import open_parts
 
-    partial = Partial(tmp_path, {"seed": 1})
-    partial.begin()
-    for part in (0, 1):
-        partial.save("x", part, [np.arange(5.0)])
-    path = partial.path("x", 1).with_suffix(".npz")
+    parts = open_parts("path", tmp_path / "x", fingerprint({"seed": 1}))
+    for name in ("a", "b"):
+        parts.save(name, [np.arange(5.0)])
+    path = tmp_path / "x" / "b.npz"
     path.write_bytes(path.read_bytes()[:100])
-    assert partial.load("x", 1) is None
-    np.testing.assert_array_equal(partial.load("x", 0)[0], np.arange(5.0))
+    assert parts.load("b") is None
+    np.testing.assert_array_equal(parts.load("a")[0], np.arange(5.0))
     replace, seen = os.replace, []
 
     def crash(source, target):
@@ -287,7 +288,9 @@ def test_no_recompilation_for_other_parameters(capfd):
             label=f"strength {strength}", watch=Watch(progress=True),
         )  # fmt: skip
         ends.append((len(traces), runs.observed["M4"][:, -1]))
-        assert f"strength {strength}: 100%" in capfd.readouterr().err
+        shown = capfd.readouterr().err
+        assert shown.startswith(f"strength {strength}\n")
+        assert "100%" in shown
     # The second run is looked at, for its shapes and its numbers, and not compiled.
     assert ends[0][0] == 2
     assert ends[1][0] == 3

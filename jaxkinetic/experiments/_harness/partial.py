@@ -1,23 +1,19 @@
 """The finished parts of a run that is under way, on disk: what `--resume` goes on from."""
 
 import contextlib
-import hashlib
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..._io.atomic_npz import read_arrays, read_header, write_arrays
+from ..._io.atomic_npz import read_header, write_arrays
 from ..._io.lock import LOCK
+from ..._io.part_files import FORMAT as _FORMAT, OWNER, VERSION as _VERSION
 from ..._util.checks import argument_error
 
-_FORMAT, _VERSION = "jaxkinetic part", 1
-_PART = re.compile(r"[a-z0-9-]*-\d{5,}")
-# Files of this library's in the folder of a part that is a run in chunks, and those that a killed writer left.
-_OURS = re.compile(rf"chunk-\d{{12}}\.npz|checkpoint\.npz|{re.escape(LOCK)}|\..*\.npz\..*\.partial", re.ASCII)
+_PART = re.compile(r"(part|replica-\d{5})-\d{5}\.npz", re.ASCII)
+# Files of this library in the folder of an ensemble, and those that a killed writer left.
+_OURS = re.compile(rf"{_PART.pattern}|{re.escape(OWNER)}|{re.escape(LOCK)}|\..*\.npz\..*\.partial", re.ASCII)
 
 
 class Partial:
@@ -30,7 +26,6 @@ class Partial:
     def __init__(self, folder: Path, header: Mapping[str, Any]):
         self.folder = folder / "partial"
         self.header = dict(header)
-        self.mark = hashlib.sha256(json.dumps(self.header, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def check_fresh(self, *, force: bool) -> None:
         """**Raises:** `ValueError` if a fresh start would remove a folder of the user's own or, without `force`, finished
@@ -87,54 +82,37 @@ class Partial:
                 "--resume", "find the same run", other, "repeat its options, or pass --force instead to start anew"
             )
 
-    def path(self, label: str, part: int) -> Path:
-        return self.folder / f"{re.sub('[^a-z0-9]+', '-', label.lower()).strip('-')}-{part:05d}"
+    def path(self, label: str) -> Path:
+        """The folder of the parts of one ensemble."""
+        return self.folder / re.sub("[^a-z0-9]+", "-", label.lower()).strip("-")
 
-    def load(self, label: str, part: int) -> list[np.ndarray] | None:
-        """The arrays of a finished part, None if it is not there or cannot be read."""
-        path = self.path(label, part).with_suffix(".npz")
-        if not path.is_file():
-            return None
-        try:
-            header, named = read_arrays(path, _FORMAT, _VERSION)
-        except ValueError:
-            # Damaged by something else than a kill: it is made again.
-            return None
-        if header.get("run") != self.mark:
-            return None
-        return [named[f"array_{i}"] for i in range(len(named))]
-
-    def save(self, label: str, part: int, arrays: list[np.ndarray]) -> None:
-        header = {"format": _FORMAT, "version": _VERSION, "part": part, "run": self.mark}
-        path = self.path(label, part).with_suffix(".npz")
-        write_arrays(path, header, {f"array_{i}": array for i, array in enumerate(arrays)})
-
-    def _finished(self) -> list[Path]:
+    def _finished(self) -> Iterator[Path]:
         """What would have to be computed again."""
-        return [path for path in self.folder.iterdir() if _PART.fullmatch(path.stem) and path.suffix in ("", ".npz")]
+        return (path for folder in _folders(self.folder) for path in folder.iterdir() if _PART.fullmatch(path.name))
 
     def clear(self) -> None:
         """Remove what this program wrote; a file of another kind stays, and the folder with it. A part that cannot be removed
         stays too: results are written already."""
         if not self.exists():
             return
-        for path in self.folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                if _PART.fullmatch(path.name):
-                    clear_chunks(path)
-            elif (_PART.fullmatch(path.stem) and path.suffix == ".npz") or _OURS.fullmatch(path.name):
-                _quietly(path.unlink)
+        for folder in _folders(self.folder):
+            _clear(folder)
+            _quietly(folder.rmdir)
+        _clear(self.folder)
         _quietly((self.folder / "run.npz").unlink)
         _quietly(self.folder.rmdir)
 
 
-def clear_chunks(folder: Path) -> None:
-    """Remove the files of a run in chunks, and the folder if nothing else is in it."""
-    if folder.is_dir() and not folder.is_symlink():
-        for path in folder.iterdir():
-            if _OURS.fullmatch(path.name):
-                _quietly(path.unlink)
-        _quietly(folder.rmdir)
+def _folders(folder: Path) -> list[Path]:
+    """Of the ensembles of a run."""
+    return [path for path in folder.iterdir() if (path / OWNER).is_file() and not path.is_symlink()]
+
+
+def _clear(folder: Path) -> None:
+    """Remove the files of this program."""
+    for path in folder.iterdir():
+        if path.is_file() and _OURS.fullmatch(path.name):
+            _quietly(path.unlink)
 
 
 def _quietly(remove: Callable[[], Any]) -> None:

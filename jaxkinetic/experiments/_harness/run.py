@@ -13,6 +13,7 @@ import numpy as np
 from ... import __version__
 from ..._core.solution import SimulationError
 from ..._io.lock import folder_lock
+from ..._io.signals import parts_in
 from .experiment import Common, Experiment, Report, Watch
 from .output import check_replaceable, commit, device, write
 from .partial import Partial
@@ -63,6 +64,7 @@ def _run(
     fields = dataclasses.asdict(options)
     shown = ", ".join(f"{name} {value}" for name, value in fields.items() if value is not None)
     print(f"{experiment.name} on {device()}: {shown}, float{precision}{', resumed' if resume else ''}", flush=True)
+    parts_in(partial.folder)
     started, begun = time.perf_counter(), datetime.datetime.now(datetime.UTC)
     try:
         report = experiment.run(options, Watch(progress=True, partial=partial))

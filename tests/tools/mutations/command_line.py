@@ -15,8 +15,8 @@ MUTATIONS = [
         "cli-seed",
         "The seed of an experiment is not used.",
         "jaxkinetic/experiments/_harness/replicas.py",
-        'jax.random.key(options.seed, impl="threefry2x32"), parts * size)',
-        'jax.random.key(0, impl="threefry2x32"), parts * size)',
+        'jax.random.key(options.seed, impl="threefry2x32")',
+        'jax.random.key(0, impl="threefry2x32")',
         tests("command_line/test_command_line.py", "test_seed_determines_the_table"),
     ),
     Mutation(
@@ -30,9 +30,9 @@ MUTATIONS = [
     Mutation(
         "resume-computes-again",
         "A resumed run computes its finished parts again.",
-        "jaxkinetic/experiments/_harness/replicas.py",
-        "kept = watch.partial.load(label, part) if watch.partial else None",
-        "kept = None",
+        "jaxkinetic/_core/resumable.py",
+        'arrays, found = files.load(f"part-{number:05d}"), None',
+        "arrays, found = None, None",
         tests("command_line/test_resume.py", "test_resume_checks_the_options"),
     ),
     Mutation(
@@ -46,21 +46,18 @@ MUTATIONS = [
     Mutation(
         "resume-damaged-part",
         "A damaged part stops a resumed run.",
-        "jaxkinetic/experiments/_harness/partial.py",
-        """            # Damaged by something else than a kill: it is made again.
-            return None
-""",
-        """            raise
-""",
+        "jaxkinetic/_io/part_files.py",
+        "        except (ValueError, KeyError):\n            return None\n",
+        "        except (ValueError, KeyError):\n            raise\n",
         tests("command_line/test_resume.py", "test_damaged_part_and_unfinished_value"),
     ),
     Mutation(
-        "resume-damaged-chunk",
-        "A damaged chunk stops a resumed run.",
-        "jaxkinetic/experiments/_harness/replicas.py",
-        "    except ValueError:\n        return None\n",
-        "    except ValueError:\n        raise\n",
-        tests("command_line/test_resume.py", "test_damaged_chunk_is_recomputed"),
+        "resume-after-a-gap",
+        "A part of a long run that comes after a damaged one is used as if it came before.",
+        "jaxkinetic/_core/parts.py",
+        "        if piece is None:\n            break\n",
+        "        if piece is None:\n            continue\n",
+        tests("command_line/test_resume.py", "test_damaged_part_is_recomputed"),
     ),
     Mutation(
         "results-json-first",
@@ -73,9 +70,9 @@ MUTATIONS = [
     Mutation(
         "experiment-program-for-every-number",
         "An experiment compiles a program for every value of a parameter.",
-        "jaxkinetic/experiments/_harness/replicas.py",
-        "_compiled_part = eqx.filter_jit(_part)",
-        "_compiled_part = _part",
+        "jaxkinetic/_core/replicas.py",
+        "@eqx.filter_jit\ndef run_batches(",
+        "def run_batches(",
         tests("command_line/test_resume.py", "test_no_recompilation_for_other_parameters"),
     ),
     Mutation(
@@ -97,12 +94,10 @@ MUTATIONS = [
     Mutation(
         "resume-loses-saves",
         "A resumed long run loses what was saved before it was killed.",
-        "jaxkinetic/experiments/_harness/replicas.py",
-        """        chunks.append(kept[1])
-        bar.advance(len(chunks[0]["times"]))
-""",
-        "",
-        tests("command_line/test_resume.py", "test_killed_run_is_resumed[arguments1-*/checkpoint.npz-1]"),
+        "jaxkinetic/_core/parts.py",
+        "kept = [rows for _, rows in finished]",
+        "kept = [rows for _, rows in finished[-1:]]",
+        tests("core/test_resumable.py", "test_stopped_ensemble_continues[one_by_one-None]"),
     ),
     Mutation(
         "import-of-another-family",

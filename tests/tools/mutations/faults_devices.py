@@ -41,7 +41,7 @@ MUTATIONS = [
     Mutation(
         "start-drawn-in-a-batch",
         "Initial states are drawn for a batch at once, whatever the kind of key.",
-        "jaxkinetic/_core/ensemble.py",
+        "jaxkinetic/_core/replicas.py",
         "elif same_in_batches(run.key):",
         "elif True:",
         tests(_ENSEMBLE, "test_replicas_of_another_kind_of_key[rbg]"),

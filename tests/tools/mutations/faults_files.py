@@ -213,9 +213,9 @@ MUTATIONS = [
     Mutation(
         "part-of-another-run",
         "A part that was copied from another run is read.",
-        "jaxkinetic/experiments/_harness/partial.py",
-        'if header.get("run") != self.mark:',
-        "if False:",
+        "jaxkinetic/_io/part_files.py",
+        'return arrays if header.get("part_of") == self.mark else None',
+        "return arrays",
         tests(KEPT, "test_part_of_another_run_is_not_read"),
     ),
     Mutation(

@@ -188,4 +188,28 @@ MUTATIONS = [
         "module.removeprefix(_PACKAGE)",
         tests("core/test_what_systems_hold.py", "test_files_from_before_modules_moved[functions]"),
     ),
+    Mutation(
+        "signal-waits-for-the-program",
+        "Ctrl-C ends a command only when the compiled program in progress is done.",
+        "jaxkinetic/_io/signals.py",
+        "    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)\n",
+        "",
+        tests("command_line/test_process.py", "test_stopped_command[2-130]"),
+    ),
+    Mutation(
+        "parts-of-another-ensemble",
+        "The parts of an ensemble with another key are read.",
+        "jaxkinetic/_core/resumable.py",
+        'fields = ("system", "init", "key", "dt", "t0", "scheme", "num_steps", "save")',
+        'fields = ("system", "init", "dt", "t0", "scheme", "num_steps", "save")',
+        tests("core/test_resumable.py", "test_another_ensemble_raises"),
+    ),
+    Mutation(
+        "resumed-total-begins-anew",
+        "After a part that was on disk the totals begin anew.",
+        "jaxkinetic/_core/resumable.py",
+        "                total = jax.tree.map(lambda x: x[0], found[1]), found[0].times\n",
+        "                total = total if arrays else (jax.tree.map(lambda x: x[0], found[1]), found[0].times)\n",
+        tests("core/test_resumable.py", "test_stopped_ensemble_continues[batches-MeanVar]"),
+    ),
 ]
