@@ -123,6 +123,35 @@ class Shifted(AbstractRadial):
         return self.shape(r2 + self.shift)
 
 
+class Weighted(AbstractRadial):
+    """A law of which no rule is known: it has a weight of its own."""
+
+    law: PowerLaw
+
+    def psi(self, r2):
+        return self.law.psi(r2)
+
+    def psi_of(self, z):
+        return 2 * super().psi_of(z)
+
+    weight = psi_of
+
+
+class General(jk.landau.AbstractInteraction):
+    """A law that is not known to be radial."""
+
+    law: PowerLaw
+
+    def a(self, z):
+        return self.law.a(z)
+
+    def b(self, z):
+        return self.law.b(z)
+
+    def sigma(self, z):
+        return self.law.sigma(z)
+
+
 def _gradient(law, state):
     return jax.grad(lambda law: jnp.sum(law.sum_b(state) ** 2))(law)
 
@@ -135,8 +164,24 @@ def _gradient(law, state):
         lambda law, state: jk.landau.IndependentNoise(law).noise(KEY, 0.0, 0.1, state).velocity,
         lambda law, state: jk.landau.MatrixSqrt(law).noise(KEY, 0.0, 0.1, state).velocity,
         _gradient,
+        lambda law, state: jk.landau.MatrixSqrt(law, sums="product").drift(0.0, state).velocity,
+        lambda law, state: Weighted(law).sums(state),
+        lambda law, state: jk.landau.Kac(General(law)).drift(0.0, state).velocity,
+        lambda law, state: jk.landau.Kac(General(law)).noise(KEY, 0.0, 0.1, state).velocity,
+        lambda law, state: General(law).sum_a(state),
     ],
-    ids=["drift", "sum_a", "pair_noise", "matrix_root", "gradient"],
+    ids=[
+        "drift",
+        "sum_a",
+        "pair_noise",
+        "matrix_root",
+        "gradient",
+        "product",
+        "weighted",
+        "general_b",
+        "general_noise",
+        "general_a",
+    ],
 )
 def test_a_second_call_compiles_nothing(caplog, call):
     """Outside of `jit`, other arrays of the same shapes are summed by the program of the first call, with their own values.

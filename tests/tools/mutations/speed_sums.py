@@ -30,6 +30,14 @@ MUTATIONS = [
         tests(RULE, "test_a_second_call_compiles_nothing[drift]"),
     ),
     Mutation(
+        "sums-general-made-anew",
+        "Outside of `jit` the sums of a law that is not radial are compiled again at every call.",
+        PAIRS + "sums.py",
+        "return program(arrays)",
+        "return fn(*given)",
+        tests(RULE, "test_a_second_call_compiles_nothing[general_b]"),
+    ),
+    Mutation(
         "sums-rule-without-the-law",
         "Two radial laws of one kind that differ in a function have the same sums.",
         PAIRS + "radial_sums.py",
