@@ -84,10 +84,13 @@ def unconditional_loop(body: Callable[[PyTree, Array], PyTree], loop: PyTree, tu
     change nothing. Stores about 2 sqrt(turns) states for the backward pass, or all if they are small."""
     size = turns if is_small(loop, turns) else math.isqrt(turns - 1) + 1
 
+    # The index is counted, not read from an array: XLA runs a loop over small arrays faster, and 200 indices are not small.
+    def turn(state: tuple[PyTree, Array], _: None) -> tuple[tuple[PyTree, Array], None]:
+        loop, index = state
+        return (body(loop, index), index + 1), None
+
     def block(loop: PyTree, start: Array) -> tuple[PyTree, None]:
-        return jax.lax.scan(
-            lambda loop, index: (body(loop, index), None), loop, start + jnp.arange(size, dtype=jnp.int32)
-        )
+        return jax.lax.scan(turn, (loop, start), length=size)[0][0], None
 
     starts = np.arange(0, turns, size, dtype=np.int32)
     if starts.size == 1:

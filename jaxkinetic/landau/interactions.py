@@ -29,7 +29,7 @@ from .._util.checks import (
 from .._util.printing import Printed
 from .._util.types import Components, RealScalar, RealScalarLike, Words
 from ..pairs.radial_sums import closes_over_tracers, radial_sum
-from ..pairs.sums import direct_sum, symmetric, weighted_sum
+from ..pairs.sums import compiled_once, direct_sum, symmetric, weighted_sum
 from ..states import Particles, check_particles
 from .products import product_moments, uniform_moments
 
@@ -54,6 +54,26 @@ class PairNormals(eqx.Module):
             return x
         sign = jnp.where(ident_i[:, None] < ident_j[None, :], 1, -1).astype(self.dtype)
         return tuple(sign * component for component in x)
+
+
+def _direct_a(law: Any, state: Particles) -> Array:
+    return symmetric(direct_sum(lambda z, *_: _upper(law.a_components(z)), state), state.dim)
+
+
+def _direct_b(law: Any, state: Particles) -> Array:
+    return direct_sum(lambda z, *_: law.b_components(z), state)
+
+
+def _direct_noise(law: Any, state: Particles, noise: Any) -> Array:
+    return weighted_sum(lambda z, _, x: law.sigma_components(z, x), state, noise=noise)
+
+
+def _weighted(law: Any, state: Particles, noise: Any, terms: Any) -> Array:
+    return weighted_sum(terms, state, weights=lambda z: (law.weight(z),), noise=noise)
+
+
+def _moments(law: Any, state: Particles, order: int) -> Any:
+    return product_moments(law.weight, state, order)
 
 
 class AbstractInteraction(Printed):
@@ -125,20 +145,12 @@ class AbstractInteraction(Printed):
         **Raises:** `ValueError` for a form that this interaction does not have.
         """
         self.check_form(form, state)
-
-        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            return _upper(self.a_components(z))
-
-        return symmetric(direct_sum(terms, state), state.dim)
+        return compiled_once(_direct_a, self, state)
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
         """sum_{j != i} b(v_i - v_j) over the alive; 0 for dead i. `form` and errors as in `sum_a`."""
         self.check_form(form, state)
-
-        def terms(z: Components, ident_i: Array, ident_j: Array) -> Components:
-            return self.b_components(z)
-
-        return direct_sum(terms, state)
+        return compiled_once(_direct_b, self, state)
 
     def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
         """(`sum_b`, `sum_a`). Override it where one pass over the pairs gives both."""
@@ -155,11 +167,7 @@ class AbstractInteraction(Printed):
 
     def sum_noise(self, state: Particles, noise: Noise) -> Float[Array, "N d"]:
         """sum_{j != i} sigma(v_i - v_j) x_ij, `noise` as in `noisy_sums`."""
-
-        def terms(z: Components, _: Components, x: Components) -> Components:
-            return self.sigma_components(z, x)
-
-        return weighted_sum(terms, state, noise=noise)
+        return compiled_once(_direct_noise, self, state, noise)
 
 
 class AbstractRadial(AbstractInteraction):
@@ -228,14 +236,14 @@ class AbstractRadial(AbstractInteraction):
     def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
         self.check_form(form, state)
         if form == "product":
-            return product_moments(self.weight, state, order=2).matrix()
+            return compiled_once(_moments, self, state, 2).matrix()
 
         return symmetric(self._radial_sum(_terms_of_a, state, a=True), state.dim)
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
         self.check_form(form, state)
         if form == "product":
-            return -(state.dim - 1) * product_moments(self.weight, state, order=1).vector()
+            return -(state.dim - 1) * compiled_once(_moments, self, state, 1).vector()
 
         return self._radial_sum(_terms_of_b, state, b=True)
 
@@ -244,7 +252,7 @@ class AbstractRadial(AbstractInteraction):
         self.check_form(form, state)
         dim = state.dim
         if form == "product":
-            moments = product_moments(self.weight, state, order=2)
+            moments = compiled_once(_moments, self, state, 2)
             return -(dim - 1) * moments.vector(), moments.matrix()
 
         totals = self._radial_sum(_terms_of_both, state, b=True, a=True)
@@ -273,7 +281,7 @@ class AbstractRadial(AbstractInteraction):
         own = ((getattr(type(self), name), getattr(AbstractRadial, name)) for name in ("psi_of", "weight", "_weight"))
         plain = any(mine is not general for mine, general in own) or not isinstance(noise, PairNormals | None)
         if plain or closes_over_tracers(type(self)._weight, self, state.velocity.dtype):
-            return weighted_sum(terms, state, weights=lambda z: (self.weight(z),), noise=noise)
+            return compiled_once(_weighted, self, state, noise, terms)
         d = state.dim
         parity = d * b * (-1,) + d * (d + 1) // 2 * a * (1,) + d * (noise is not None) * (-1,)
         mixed = noise is not None and noise.ordered

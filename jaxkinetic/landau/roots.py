@@ -53,6 +53,8 @@ def _root(matrix: Array, eigen: _Eigen) -> Array:
     return _product(vectors * roots[..., None, :], jnp.swapaxes(vectors, -1, -2))
 
 
+# A program of its own: outside of `jit` its loop would be compiled at every call.
+@jax.jit
 def _eigen(matrix: Array) -> _Eigen:
     """Roots of the eigenvalues, and eigenvectors: arrays as of `eigh`, in d = 2 and 3 a tuple of roots and one of columns."""
     if matrix.shape[-1] in _CLOSED:

@@ -45,6 +45,7 @@ def radial_sum(
     derivatives in other leaves take the general path. Forward and reverse mode, to every order.
 
     **Arguments:** `terms` and `weight`: functions that use no traced value but their arguments; `terms` as in `weighted_sum`.
+    The same functions with the same law are compiled once, so they must be pure, as for `jax.jit`.
     `parity`: for each output its factor +1 or -1 if i and j are exchanged, or None if there is none, as for independent noise.
     `noise`: a pytree, called with (B,) and (N,) idents, without derivative; without a parity also with `exchanged=True`, for
     x_ji. Cost of a gradient besides the value: noise and weights of every pair once more, on a CPU of every unordered pair;
@@ -53,6 +54,29 @@ def radial_sum(
     moving, still = eqx.partition(law, eqx.is_inexact_array)
     arrays, static = eqx.partition(still, eqx.is_array)
     keys, noise_static = eqx.partition(noise, eqx.is_array)
+    leaves, tree = jax.tree.flatten((static, noise_static))
+    given = terms, weight, parity, area, _by_platform, tree, *leaves
+    try:
+        total = _remembered_rule(*given)
+    except TypeError:  # What the law holds besides arrays has no hash.
+        total = _rule(*given)
+    columns = slots(state)
+    return total(rows_of(state).velocity, moving, (arrays, keys, columns.ident, columns.alive))
+
+
+def _rule(
+    terms: Terms,
+    weight: Callable[[Any, Array], Array],
+    parity: tuple[int, ...] | None,
+    area: Area | int,
+    by_platform: Callable[..., Any],
+    tree: Any,
+    *leaves: Any,
+) -> Callable[[Array, Any, Any], Array]:
+    """`radial_sum` as a function of arrays alone: the velocities, the law's leaves that may vary, and all others.
+
+    `tree`, `leaves`: of what the law and the noise hold besides arrays."""
+    static, noise_static = jax.tree.unflatten(tree, leaves)
 
     def plain(velocity: Array, moving: Any, fixed: Any) -> Array:
         columns, law, noise = unpacked(velocity, moving, fixed)
@@ -210,7 +234,7 @@ def radial_sum(
             rows = rows.reshape(count * size, -1)[:num]
             return rows - jnp.pad(back.T, ((0, 0), (0, rows.shape[1] - dim)))
 
-        out = _by_platform(mask_pairs(alive, g), cpu=by_both, default=by_rows)
+        out = by_platform(mask_pairs(alive, g), cpu=by_both, default=by_rows)
         out = mask_pairs(alive, out)
         return out[:, :dim], jnp.sum(out[:, dim:], axis=0)
 
@@ -228,8 +252,11 @@ def radial_sum(
         return value, pushed((_instantiated(moved), change))[0]
 
     total.defjvp(rule, symbolic_zeros=True)
-    columns = slots(state)
-    return total(rows_of(state).velocity, moving, (arrays, keys, columns.ident, columns.alive))
+    return total
+
+
+# Outside of `jit` a new rule would be compiled at every call. It holds none of the arrays of a call, so no tracer either.
+_remembered_rule = functools.lru_cache(maxsize=64, typed=True)(_rule)
 
 
 def closes_over_tracers(weight: Callable[[Any, Array], Array], law: eqx.Module, dtype: jnp.dtype) -> bool:

@@ -1,20 +1,24 @@
 """Sums over all partners j of particle i, by blocks of rows: N^2 evaluations, and never N^2 numbers in memory."""
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
 from jaxkinetic_kernels import PAIRS, Area, map_rows, once, row_sums
 
+from .._util.checks import is_traced
 from .._util.types import Components
 from ..states import Particles
 
 __all__ = [
-    "GATHERS_SUMS", "Rows", "Slots", "differences", "direct_sum", "mask_pairs", "partners", "rows_of", "slots", "symmetric",
-    "weighted_rows", "weighted_sum",
+    "GATHERS_SUMS", "Rows", "Slots", "compiled_once", "differences", "direct_sum", "mask_pairs", "partners",
+    "rows_of", "slots", "symmetric", "weighted_rows", "weighted_sum",
 ]  # fmt: skip
 
 # What the sums do where the particles are divided among devices (`AbstractScheme.gathers`): every device has some columns.
@@ -62,6 +66,33 @@ def direct_sum(
 
     total = _map_blocks(block, rows_of(state), slots(state), area)
     return mask_pairs(state.alive[:, None], total)
+
+
+def compiled_once(fn: Callable[..., Any], *given: Any) -> Any:
+    """`fn(*given)`. Outside of `jit` by a program that is kept: the functions that sums are made of are new at every call, and
+    what is made of them would be compiled at every call.
+
+    `fn`: pure, as for `jax.jit`. What `given` holds besides arrays must have a hash, else nothing is kept."""
+    arrays, static = eqx.partition(given, eqx.is_array)
+
+    def of_arrays(arrays: Any) -> Any:
+        return fn(*eqx.combine(arrays, static))
+
+    # A program that uses a traced value besides its arguments must not be kept.
+    if is_traced(arrays) or is_traced(jax.make_jaxpr(of_arrays)(arrays).consts):
+        return fn(*given)
+    leaves, tree = jax.tree.flatten(static)
+    try:
+        program = _program(fn, tree, *leaves)
+    except TypeError:
+        return fn(*given)
+    return program(arrays)
+
+
+@functools.lru_cache(maxsize=64, typed=True)
+def _program(fn: Callable[..., Any], tree: Any, *leaves: Any) -> Callable[[Any], Any]:
+    static = jax.tree.unflatten(tree, leaves)
+    return jax.jit(lambda arrays: fn(*eqx.combine(arrays, static)))
 
 
 def weighted_sum(

@@ -13,11 +13,13 @@ from .._core.loops import unconditional_loop
 from .._core.system import AbstractPairFlow, AbstractScheme
 from .._core.totals import Max
 from .._util.checks import check_bool
-from .._util.types import Components, PyTree, RealScalar, Words
+from .._util.types import PyTree, RealScalar, Words
 from ..states import Particles
 from ._apply_pair_flow import move_pairs, turned_share
 
 __all__ = ["Sweep"]
+
+Columns = tuple[Array, ...]
 
 
 class Sweep(AbstractScheme):
@@ -67,41 +69,104 @@ class Sweep(AbstractScheme):
         turns = (2 if self.symmetric else 1) * rounds
         s = system.clock(carry.num_alive) * dt / (turns // rounds)
         dim, dtype = carry.dim, dt.dtype
-        # Velocity, whether alive, and identity as one table: one copy moves them.
-        table = jnp.stack([*carry.velocity.T, carry.alive.astype(dtype), _as_float(carry.ident, dtype)])
+        # Columns, and not one table: on a CPU one pass, d = 2, takes 68 ms instead of 79 for N = 4096, .12 instead of .19 for
+        # N = 100, since XLA runs a loop over arrays of at most 512 bytes without its scheduler.
+        columns = (*carry.velocity.T, carry.alive, carry.ident)
 
-        def one_round(loop: tuple[Array, Array, Array], index: Array) -> tuple[Array, Array, Array]:
+        def one_round(loop: tuple[Columns, Columns, Array], index: Array) -> tuple[Columns, Columns, Array]:
             top, bottom, share = loop
             (*v_i, alive_i, ident_i), (*v_j, alive_j, ident_j) = top, bottom
-            ident_i, ident_j = _as_word(ident_i), _as_word(ident_j)
             back = index >= rounds
             in_order, stream = ident_i < ident_j, back.astype(jnp.uint32)
             idents = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
             # The rounds beyond the last, which fill a block, move nobody.
-            active = (alive_i > 0) & (alive_j > 0) & (index < turns)
-            before = _swap(in_order, tuple(v_i), tuple(v_j))
+            active = alive_i & alive_j & (index < turns)
             # Mask dead slots before the flow, so that they contribute no gradient.
-            masked = jax.tree.map(lambda c: jnp.where(active, c, 0), before)
+            before = tuple(v_i), tuple(v_j)
+            masked = _swap(in_order, *jax.tree.map(lambda v: jnp.where(active, v, 0), before))
             moved = move_pairs(key, system, s, masked, idents, active, stream)
             share = share + turned_share(masked, moved[0], active)
-            v_i, v_j = _swap(in_order, *jax.tree.map(partial(jnp.where, active), moved, before))
+            v_i, v_j = jax.tree.map(partial(jnp.where, active), _swap(in_order, *moved), before)
             # One place on, and back in the second pass, which begins with the last round of the first.
             stay = (index == rounds - 1) & self.symmetric | (index >= turns - 1)
             shift = jnp.where(stay, 0, jnp.where(back, -1, 1))
-            return *_turned(_with_rows(top, v_i), _with_rows(bottom, v_j), shift), share
+            return *_turned((*v_i, alive_i, ident_i), (*v_j, alive_j, ident_j), shift), share
 
         share = jnp.zeros(rounds // 2 + 1, dtype)
-        top, bottom, share = unconditional_loop(one_round, (*_first(table), share), turns)
+        top, bottom, share = unconditional_loop(one_round, (*_first(columns), share), turns)
         if not self.symmetric:
             top, bottom = _next(top, bottom)
-        line = jnp.concatenate([top, bottom[:, 1:][:, ::-1], bottom[:, :1]], 1)
+        line = [jnp.concatenate([a, b[1:][::-1], b[:1]])[:num] for a, b in zip(top[:dim], bottom[:dim], strict=True)]
         turn = 2 * jnp.sqrt(2 * jnp.sum(share) / jnp.maximum(carry.num_alive, 1))
-        return eqx.tree_at(lambda p: p.velocity, carry, line[:dim, :num].T), aux, {"turn": Max(turn)}
+        return eqx.tree_at(lambda p: p.velocity, carry, jnp.stack(line, -1)), aux, {"turn": Max(turn)}
 
 
 def _swap(keep: Array, a: PyTree, b: PyTree) -> tuple[PyTree, PyTree]:
     """(a, b) where `keep`, else (b, a): its own inverse."""
     return jax.tree.map(partial(jnp.where, keep), a, b), jax.tree.map(partial(jnp.where, keep), b, a)
+
+
+def _first(line: Columns) -> tuple[Columns, Columns]:
+    """Round 0 of the circle method: of the n - 1 places of the circle place k faces place -k modulo n - 1, but for place 0,
+    which faces the last place of the line. A dead slot pads odd n."""
+    line = tuple(jnp.pad(x, (0, x.shape[0] % 2)) for x in line)
+    half = line[0].shape[0] // 2
+    return tuple(x[:half] for x in line), tuple(jnp.concatenate([x[-1:], x[half:-1][::-1]]) for x in line)
+
+
+def _next(top: Columns, bottom: Columns) -> tuple[Columns, Columns]:
+    """One round on: everyone moves one place around the circle, but for the first of `bottom`."""
+    if top[0].shape[0] == 1:
+        return top, bottom
+    pairs = tuple(zip(top, bottom, strict=True))
+    return tuple(jnp.concatenate([a[1:], b[-1:]]) for a, b in pairs), tuple(
+        jnp.concatenate([b[:1], a[:1], b[1:-1]]) for a, b in pairs
+    )
+
+
+def _previous(top: Columns, bottom: Columns) -> tuple[Columns, Columns]:
+    """`_next` undone."""
+    if top[0].shape[0] == 1:
+        return top, bottom
+    pairs = tuple(zip(top, bottom, strict=True))
+    return tuple(jnp.concatenate([b[1:2], a[:-1]]) for a, b in pairs), tuple(
+        jnp.concatenate([b[:1], b[2:], a[-1:]]) for a, b in pairs
+    )
+
+
+def _turned(top: Columns, bottom: Columns, shift: Array) -> tuple[Columns, Columns]:
+    """`_previous`, nothing, or `_next` for `shift` -1, 0, 1."""
+    if top[0].shape[0] == 1:
+        return top, bottom
+    # On the CPU a branch, which copies memory; it does not wait for anybody there.
+    return jax.lax.platform_dependent(top, bottom, shift, cpu=_chosen, default=_sliced)
+
+
+def _chosen(top: Columns, bottom: Columns, shift: Array) -> tuple[Columns, Columns]:
+    return jax.lax.switch(shift + 1, [_previous, lambda a, b: (a, b), _next], top, bottom)
+
+
+def _sliced(top: Columns, bottom: Columns, shift: Array) -> tuple[Columns, Columns]:
+    """Two kernels: everything is copied to one table, from which one fusion reads all columns."""
+    half, dtype = top[0].shape[0], top[0].dtype
+
+    def table(columns: Columns) -> Array:
+        *v, alive, ident = columns
+        return jnp.stack([*v, alive.astype(dtype), _as_float(ident, dtype)])
+
+    def columns(table: Array) -> Columns:
+        *v, alive, ident = table
+        return *v, alive > 0, _as_word(ident)
+
+    a, b = table(top), table(bottom)
+    # What `top` is read from, one place more at both ends, then the same for `bottom` and its first place, which stays. The
+    # barrier keeps XLA from reading the loop's columns while it writes them, which costs a copy of every column.
+    both = jnp.concatenate([b[:, 1:2], a, b[:, -1:], b[:, :1], a[:, :1], b[:, 1:], a[:, -1:]], 1)
+    both = jax.lax.optimization_barrier(both)
+    stays = columns(both[:, half + 2 : half + 3])
+    moved = columns(jax.lax.dynamic_slice_in_dim(both, half + 3 - shift, half, 1))
+    bottom = jax.tree.map(partial(jnp.where, jnp.arange(half) == 0), stays, moved)
+    return columns(jax.lax.dynamic_slice_in_dim(both, 1 + shift, half, 1)), bottom
 
 
 def _as_float(words: Array, dtype: Any) -> Array:
@@ -115,64 +180,3 @@ def _as_word(numbers: Array) -> Array:
         if numbers.dtype == jnp.float32
         else numbers.astype(jnp.uint32)
     )
-
-
-def _with_rows(table: Array, rows: Components) -> Array:
-    """The table with other first rows; nothing else of it carries a derivative."""
-    table = jax.lax.stop_gradient(table)
-
-    def in_place(table: Array, rows: Components) -> Array:
-        for k, row in enumerate(rows):
-            table = table.at[k].set(row)
-        return table
-
-    def stacked(table: Array, rows: Components) -> Array:
-        return jnp.concatenate([jnp.stack(rows), table[len(rows) :]])
-
-    return jax.lax.platform_dependent(table, tuple(rows), cpu=in_place, default=stacked)
-
-
-def _first(line: Array) -> tuple[Array, Array]:
-    """Round 0 of the circle method: of the n - 1 places of the circle place k faces place -k modulo n - 1, but for place 0,
-    which faces the last place of the line. A dead slot pads odd n."""
-    line = jnp.pad(line, ((0, 0), (0, line.shape[1] % 2)))
-    half = line.shape[1] // 2
-    return line[:, :half], jnp.concatenate([line[:, -1:], line[:, half:-1][:, ::-1]], 1)
-
-
-def _next(top: Array, bottom: Array) -> tuple[Array, Array]:
-    """One round on: everyone moves one place around the circle, but for the first of `bottom`."""
-    if top.shape[1] == 1:
-        return top, bottom
-    return jnp.concatenate([top[:, 1:], bottom[:, -1:]], 1), jnp.concatenate(
-        [bottom[:, :1], top[:, :1], bottom[:, 1:-1]], 1
-    )
-
-
-def _previous(top: Array, bottom: Array) -> tuple[Array, Array]:
-    """`_next` undone."""
-    if top.shape[1] == 1:
-        return top, bottom
-    return jnp.concatenate([bottom[:, 1:2], top[:, :-1]], 1), jnp.concatenate(
-        [bottom[:, :1], bottom[:, 2:], top[:, -1:]], 1
-    )
-
-
-def _turned(top: Array, bottom: Array, shift: Array) -> tuple[Array, Array]:
-    """`_previous`, nothing, or `_next` for `shift` -1, 0, 1."""
-    if top.shape[1] == 1:
-        return top, bottom
-    # On the CPU a branch, which copies memory; it does not wait for anybody there.
-    return jax.lax.platform_dependent(top, bottom, shift, cpu=_chosen, default=_sliced)
-
-
-def _chosen(top: Array, bottom: Array, shift: Array) -> tuple[Array, Array]:
-    return jax.lax.switch(shift + 1, [_previous, lambda a, b: (a, b), _next], top, bottom)
-
-
-def _sliced(top: Array, bottom: Array, shift: Array) -> tuple[Array, Array]:
-    half = top.shape[1]
-    rest = jnp.concatenate([top[:, :1], bottom[:, 1:], top[:, -1:]], 1)
-    line = jnp.concatenate([bottom[:, 1:2], top, bottom[:, -1:]], 1)
-    rest = jax.lax.dynamic_slice_in_dim(rest, 1 - shift, half - 1, 1)
-    return jax.lax.dynamic_slice_in_dim(line, 1 + shift, half, 1), jnp.concatenate([bottom[:, :1], rest], 1)

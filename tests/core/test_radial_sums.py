@@ -1,5 +1,8 @@
 """The rule for derivatives of sums of a radial law, against the derivatives of the sums themselves."""
 
+import logging
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -108,3 +111,112 @@ def test_parameters_that_the_rule_does_not_know():
         difference = (f(at + step) - f(at - step)) / (2 * step)
         np.testing.assert_allclose(jax.jit(jax.grad(f))(at), difference, rtol=1e-7)
         np.testing.assert_allclose(jax.grad(f)(at), difference, rtol=1e-7)
+
+
+class Shifted(AbstractRadial):
+    """A law with a function, which is no array."""
+
+    shape: Callable
+    shift: jax.Array
+
+    def psi(self, r2):
+        return self.shape(r2 + self.shift)
+
+
+class Weighted(AbstractRadial):
+    """A law of which no rule is known: it has a weight of its own."""
+
+    law: PowerLaw
+
+    def psi(self, r2):
+        return self.law.psi(r2)
+
+    def psi_of(self, z):
+        return 2 * super().psi_of(z)
+
+    weight = psi_of
+
+
+class General(jk.landau.AbstractInteraction):
+    """A law that is not known to be radial."""
+
+    law: PowerLaw
+
+    def a(self, z):
+        return self.law.a(z)
+
+    def b(self, z):
+        return self.law.b(z)
+
+    def sigma(self, z):
+        return self.law.sigma(z)
+
+
+def _gradient(law, state):
+    return jax.grad(lambda law: jnp.sum(law.sum_b(state) ** 2))(law)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda law, state: jk.landau.Kac(law).drift(0.0, state).velocity,
+        lambda law, state: law.sum_a(state),
+        lambda law, state: jk.landau.IndependentNoise(law).noise(KEY, 0.0, 0.1, state).velocity,
+        lambda law, state: jk.landau.MatrixSqrt(law).noise(KEY, 0.0, 0.1, state).velocity,
+        _gradient,
+        lambda law, state: jk.landau.MatrixSqrt(law, sums="product").drift(0.0, state).velocity,
+        lambda law, state: Weighted(law).sums(state),
+        lambda law, state: jk.landau.Kac(General(law)).drift(0.0, state).velocity,
+        lambda law, state: jk.landau.Kac(General(law)).noise(KEY, 0.0, 0.1, state).velocity,
+        lambda law, state: General(law).sum_a(state),
+    ],
+    ids=[
+        "drift",
+        "sum_a",
+        "pair_noise",
+        "matrix_root",
+        "gradient",
+        "product",
+        "weighted",
+        "general_b",
+        "general_noise",
+        "general_a",
+    ],
+)
+def test_a_second_call_compiles_nothing(caplog, call):
+    """Outside of `jit`, other arrays of the same shapes are summed by the program of the first call, with their own values.
+    Catches a program that is made at every call, and one that keeps the parameters, the key or the velocities of its first
+    call."""
+    laws = PowerLaw(-1.7, 0.7, 0.2), PowerLaw(-2.5, 1.3, 0.1)
+    states = [jk.Particles(jax.random.normal(jax.random.key(n), (66, 3))) for n in range(2)]
+    jax.block_until_ready(call(laws[0], states[0]))
+    with caplog.at_level(logging.DEBUG, "jax"), jax.log_compiles():
+        got = call(laws[1], states[1])
+        assert not [record for record in caplog.records if "ompil" in record.getMessage()]
+        # The logger is heard.
+        expected = jax.jit(lambda law, state: call(law, state))(laws[1], states[1])
+        assert [record for record in caplog.records if "ompil" in record.getMessage()]
+    for x, y in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
+
+
+def test_what_is_remembered_is_the_right_sum():
+    """Laws that differ in a function have different sums, and no traced value stays behind in what is remembered: the same law
+    outside of `jit`, inside, and outside again, also with a parameter that is traced from outside. Catches a sum that is kept
+    under too short a name, and a leaked tracer."""
+    state = jk.Particles(jax.random.normal(jax.random.key(1), (6, 3)))
+
+    def total(shift, shape=jnp.exp):
+        return jnp.sum(Shifted(lambda r2: shape(-r2), shift).sum_b(state) ** 2)
+
+    def known(shift, shape):
+        return jnp.sum(Shifted(shape, shift).sum_b(state) ** 2)
+
+    assert not np.allclose(known(0.5, jnp.exp), known(0.5, jnp.cosh))
+    first = known(jnp.asarray(0.5), jnp.cosh)
+    with jax.checking_leaks():
+        value, slope = jax.jit(jax.value_and_grad(lambda shift: known(shift, jnp.cosh) + total(shift)))(0.5)
+    np.testing.assert_allclose(value, first + total(0.5), rtol=1e-12)
+    np.testing.assert_allclose(known(jnp.asarray(0.5), jnp.cosh), first, rtol=1e-12)
+    near = [known(0.5 + step, jnp.cosh) + total(0.5 + step) for step in (1e-5, -1e-5)]
+    np.testing.assert_allclose(slope, (near[0] - near[1]) / 2e-5, rtol=1e-7)

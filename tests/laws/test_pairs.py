@@ -70,16 +70,19 @@ def test_blocks_of_a_sweep(monkeypatch):
     assert np.array_equal(final[:, 1], 2 * (labels.sum() - labels))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("half", [2, 3, 5])
-def test_places_of_a_sweep_on_accelerators(half):
+def test_places_of_a_sweep_on_accelerators(half, dtype):
     """The slices that turn the circle on accelerators do what the branches do on the CPU. Catches a place too few or too
-    many, and a first of `bottom` that moves."""
-    top, bottom = np.arange(2 * half, dtype=np.float64).reshape(2, 1, half)
+    many, a first of `bottom` that moves, and an identity that does not survive as a number (here some are NaN)."""
+    places = np.arange(2 * half).reshape(2, half)
+    words = (0xFFFFFFFF - places).astype(np.uint32)
+    top, bottom = ((v, 1.0 - v, v % 3 > 0, word) for v, word in zip(places.astype(dtype), words, strict=True))
     for shift in (-1, 0, 1):
-        for ours, theirs in zip(
-            *(turned(top, bottom, shift) for turned in (sweep._sliced, sweep._chosen)), strict=True
-        ):
-            assert np.array_equal(ours, theirs), shift
+        ours, theirs = (turned(top, bottom, np.int32(shift)) for turned in (sweep._sliced, sweep._chosen))
+        for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+            assert np.array_equal(a, b), shift
+            assert a.dtype == b.dtype
 
 
 class Rotate(Roll):

@@ -130,7 +130,7 @@ PATHS = [
     Path("Landau sums, value and gradient, N = 131072", partial(_drift_gradient, 131072), 1, (5.6e6, 0), (60e3, 0)),
     Path("Kac noise, N = 16384", partial(_noise, 16384), 1, (12e3, 0), (500, 0), quick=True),
     Path("Kac noise, N = 131072", partial(_noise, 131072), 1, (1.8e6, 0), (10e3, 0)),
-    Path("Sweep, N = 4096", partial(_run, _KAC, jk.pairs.Sweep(), 4096), STEPS, (205e3, 8191), (60e3, 2), quick=True),
+    Path("Sweep, N = 4096", partial(_run, _KAC, jk.pairs.Sweep(), 4096), STEPS, (205e3, 8191), (40e3, 2), quick=True),
     Path(
         "RandomMatching, N = 10^6",
         partial(_run, _KAC, jk.pairs.RandomMatching(), 10**6),

@@ -55,8 +55,8 @@ MUTATIONS = [
         "sweep-surplus-rounds",
         "The rounds that fill the last block of a sweep move their pairs once more.",
         PAIRS + "sweep.py",
-        "active = (alive_i > 0) & (alive_j > 0) & (index < turns)",
-        "active = (alive_i > 0) & (alive_j > 0)",
+        "active = alive_i & alive_j & (index < turns)",
+        "active = alive_i & alive_j",
         tests("laws/test_pairs.py", "test_blocks_of_a_sweep"),
     ),
     Mutation(
@@ -71,8 +71,8 @@ MUTATIONS = [
         "sweep-dead-slot-in-gradient",
         "The contents of a dead slot enter the gradient of a sweep.",
         PAIRS + "sweep.py",
-        "masked = jax.tree.map(lambda c: jnp.where(active, c, 0), before)",
-        "masked = before",
+        "masked = _swap(in_order, *jax.tree.map(lambda v: jnp.where(active, v, 0), before))",
+        "masked = _swap(in_order, *before)",
         tests("contract/test_contract.py", "test_mask_invariance[sweep-power]"),
     ),
     Mutation(
