@@ -85,7 +85,13 @@ def simulate(
     that is too coarse or too small. Outside of a trace, with `throw`; `Solution.warnings` says the same. Also if several
     devices hold the state and its step does not scale (inside a trace: on Explicit axes).
     """
-    return run_simulation(system, state_or_checkpoint, scheme, key, dt, num_steps, t0, save, adjoint, throw, progress)
+    solution = run_simulation(
+        system, state_or_checkpoint, scheme, key, dt, num_steps, t0, save, adjoint, throw, progress
+    )
+    if not throw:
+        return solution
+    warn(solution)
+    return raise_or_mark(solution, "simulate")
 
 
 def run_simulation(
@@ -102,7 +108,8 @@ def run_simulation(
     progress: bool = False,
     keep: Kept | None = None,
 ) -> Solution:
-    """`simulate`. `keep`: where finished parts of the run are stored, and its progress is shown."""
+    """`simulate`, but that it neither warns of `stats` nor raises for a failed run. `keep`: where finished parts of the run are
+    stored, and its progress is shown."""
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     check_bool("throw", throw)
     if not isinstance(save, Save):
@@ -132,7 +139,7 @@ def run_simulation(
             "adjoint", f"store states for {type(start.scheme).__name__}, which cannot run backwards", "is Reversible",
             "pass jk.Checkpointed()",
         )  # fmt: skip
-    layout.warn(system, start.scheme)
+    layout.warn(system, start.scheme, stacklevel=4)
     last = start.step + num_steps
     if last > _MAX_STEP:
         must = f"end at most at step {_MAX_STEP}"
@@ -168,11 +175,7 @@ def run_simulation(
     stats = {"steps": jnp.asarray(np.asarray(num_steps)), **stats}
     stats |= system.end_stats(final, last * (start.dt if is_traced(start.dt) else np.asarray(start.dt)))
     limits = joined_limits(start.scheme, system)
-    solution = Solution(times_of(start, saved, loop.carry), observed, states, final, end, stats, result, limits)
-    if not throw:
-        return solution
-    warn(solution)
-    return raise_or_mark(solution, "simulate")
+    return Solution(times_of(start, saved, loop.carry), observed, states, final, end, stats, result, limits)
 
 
 @partial(jax.jit, static_argnums=(1, 2))

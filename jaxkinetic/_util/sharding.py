@@ -82,7 +82,7 @@ class Layout(NamedTuple):
         layouts = [_layout(leaf) for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array) and leaf.ndim > 0]
         return Layout(max((one.devices for one in layouts), default=1), any(one.divided for one in layouts))
 
-    def warn(self, system: Any, scheme: Any) -> None:
+    def warn(self, system: Any, scheme: Any, stacklevel: int = 3) -> None:
         """**Warns:** where several devices do what one would do, or wait for each other in every step."""
         if self.devices == 1:
             return
@@ -96,7 +96,7 @@ class Layout(NamedTuple):
             else f"Each of {self.devices} devices holds a copy of the state and computes the complete run"
         )
         do = "put the state on one device, or share out replicas by `jk.ensemble(mesh=)`"
-        warnings.warn(f"{what}; {do}.", stacklevel=3)
+        warnings.warn(f"{what}; {do}.", stacklevel=stacklevel)
 
 
 def _layout(array: jax.Array) -> Layout:

@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -108,6 +109,12 @@ def test_run_output(name, finished):
     assert manifest["seed"] == 3
     for entry in ("version", "commit", "device", "jax", "results"):
         assert entry in manifest
+    root = Path(__file__).parents[2]
+    if (root / ".git").exists():
+        head = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True
+        ).stdout.strip()
+        assert manifest["commit"].removesuffix("-dirty") == head
     arrays = np.load(folder / "result.npz")
     assert all(np.issubdtype(arrays[key].dtype, np.floating) for key in arrays)
     assert len(arrays["times"]) == 21

@@ -32,8 +32,11 @@ def test_mean_jumps_of_tau_leaping():
     with pytest.warns(UserWarning, match=r"too long for TauLeap: a particle would jump 98.4 times .*lower `dt`"):
         long = jk.simulate(walk(64), state, scheme=scheme, key=KEY, dt=50.0, num_steps=2)
     assert "would jump 98.4 times" in str(long)
-    with pytest.warns(UserWarning, match="would jump 98.4 times"):
-        jk.ensemble(walk(64), state, scheme=scheme, key=KEY, replicas=2, dt=50.0, num_steps=1)
+    run = {"scheme": scheme, "key": KEY, "dt": 50.0, "num_steps": 2}
+    for call in (lambda: jk.simulate(walk(64), state, **run), lambda: jk.ensemble(walk(64), state, replicas=2, **run)):
+        with pytest.warns(UserWarning, match="would jump 98.4 times") as seen:
+            call()
+        assert [warning.filename for warning in seen] == [__file__], "the line of the caller, not of the library"
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def device() -> str:
 
 def commit() -> str | None:
     """The commit of the checkout this package runs from, "-dirty" if it was changed; None outside a checkout."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     try:
         top = subprocess.run(
             ["git", "-C", str(here), "rev-parse", "--show-toplevel"],
