@@ -25,6 +25,7 @@ from .._util.checks import (
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
+from ..pairs.spherical_heat.general import harmonics
 from ..states import Particles, check_alive, check_particles
 from .interactions import AbstractRadial, Maxwell
 
@@ -220,18 +221,12 @@ class Microcanonical(AbstractPairJump):
     def _kernel(self, cosine: Array, psi: Array, dim: int) -> Array:
         """Density of the new direction, cos to the old one, with respect to the uniform law: harmonics up to degree 7."""
         cos_theta = 1 - 2 * self._turned(psi, dim)
-        total, number = jnp.ones_like(cosine), float(dim)
-        below, here = (jnp.ones_like(x) for x in (cosine, cos_theta)), (cosine, cos_theta)
-        for degree in range(1, _DEGREE + 1):
-            value, multiplier = here
+        total = jnp.ones_like(cosine)
+        pairs = zip(*(harmonics(x, dim, _DEGREE) for x in (cosine, cos_theta)), strict=True)
+        for (degree, number, value, _), (_, _, multiplier, _) in pairs:
             if self.law == "heat_kernel":
                 multiplier = jnp.exp(-degree * (degree + dim - 2) * 4 * self.epsilon.astype(psi.dtype) * psi)
             total = total + number * multiplier * value
-            up, down = (2 * degree + dim - 2) / (degree + dim - 2), degree / (degree + dim - 2)
-            arguments = cosine, cos_theta
-            below, here = here, tuple(up * c * x - down * y for c, x, y in zip(arguments, here, below, strict=True))
-            # Harmonics of degree l + 1 for one of degree l.
-            number *= (2 * degree + dim) * (degree + dim - 2) / ((2 * degree + dim - 2) * (degree + 1))
         return total
 
     def _psi(self, z: Components) -> tuple[Float[Array, "*pairs"], Bool[Array, "*pairs"]]:
