@@ -25,6 +25,7 @@ from .._util.checks import (
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock
 from ..pairs._packed_columns import stored
+from ..pairs.components import minus, square
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..states import Particles, check_alive, check_particles
 from .cross_sections import AbstractCrossSection
@@ -103,7 +104,7 @@ class KacWalk(AbstractPairJump):
         return 1 / self.volume.astype(num_alive.dtype)
 
     def rate(self, vi: Components, vj: Components) -> Float[Array, "*pairs"]:
-        return self.cross_section.sigma(_square(_minus(vi, vj)))
+        return self.cross_section.sigma(square(minus(vi, vj)))
 
     def envelope(self, state: Particles) -> Ball | None:
         """The ball that holds everybody; None for a bounded cross section."""
@@ -120,9 +121,9 @@ class KacWalk(AbstractPairJump):
         self, words: PairWords, vi: Components, vj: Components
     ) -> tuple[Components, Components, Bool[Array, "*pairs"], Bool[Array, "*pairs"]]:
         dies = random.bernoulli(words[0], self.annihilation.astype(vi[0].dtype))
-        half = stored(tuple(c / 2 for c in self.cross_section.scatter(words[1:], _minus(vi, vj))))
+        half = stored(tuple(c / 2 for c in self.cross_section.scatter(words[1:], minus(vi, vj))))
         mean = tuple((p + q) / 2 for p, q in zip(vi, vj, strict=True))
-        after = (tuple(m + h for m, h in zip(mean, half, strict=True)), _minus(mean, half))
+        after = (tuple(m + h for m, h in zip(mean, half, strict=True)), minus(mean, half))
         # What dies keeps its velocity.
         vi, vj = (
             tuple(jnp.where(dies, old, new) for old, new in zip(v, w, strict=True))
@@ -159,11 +160,3 @@ class KacWalk(AbstractPairJump):
             return nan_out_of_range(self, jnp.sum(jax.lax.map(lambda ij: pair(*ij), (first, second))))
 
         return generated
-
-
-def _minus(a: Components, b: Components) -> Components:
-    return tuple(p - q for p, q in zip(a, b, strict=True))
-
-
-def _square(z: Components) -> Float[Array, "*pairs"]:
-    return sum((c * c for c in z[1:]), z[0] * z[0])

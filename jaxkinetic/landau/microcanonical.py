@@ -24,6 +24,7 @@ from .._util.checks import (
 )
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
+from ..pairs.components import minus, square
 from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
 from ..pairs.spherical_heat.general import harmonics
 from ..states import Particles, check_alive, check_particles
@@ -149,7 +150,7 @@ class Microcanonical(AbstractPairJump):
     def rate(self, vi: Components, vj: Components) -> Float[Array, "*pairs"]:
         if self.law != "fixed_angle":
             return jnp.broadcast_to(self._constant(vi[0].dtype), vi[0].shape)
-        psi, moving = self._psi(_difference(vi, vj))
+        psi, moving = self._psi(minus(vi, vj))
         # 1 - cos theta = 2 sin^2(theta/2)
         rate = 2 * (len(vi) - 1) * psi / self._half_angle(psi.dtype)
         return rate if self.constant_rate else jnp.where(moving, rate, jnp.zeros_like(rate))
@@ -178,7 +179,7 @@ class Microcanonical(AbstractPairJump):
     def jump(
         self, words: PairWords, vi: Components, vj: Components
     ) -> tuple[Components, Components, Bool[Array, "*pairs"], Bool[Array, "*pairs"]]:
-        z = _difference(vi, vj)
+        z = minus(vi, vj)
         psi = self._psi(z)[0]
         if self.law == "heat_kernel":
             turn = rotations.heat_rotation(words, 4 * self.epsilon.astype(psi.dtype) * psi, z)
@@ -231,7 +232,7 @@ class Microcanonical(AbstractPairJump):
 
     def _psi(self, z: Components) -> tuple[Float[Array, "*pairs"], Bool[Array, "*pairs"]]:
         """(psi(max(r, floor)), whether r > 0); at r = 0 without a floor the interaction's `psi_at_rest`."""
-        r2 = sum((c * c for c in z[1:]), z[0] * z[0])
+        r2 = square(z)
         moving = r2 > 0
         r2 = jnp.maximum(r2, _least(self.floor, r2.dtype) ** 2)
         # A NaN passes, so that it stops the run.
@@ -283,7 +284,3 @@ class _Everywhere(eqx.Module):
     """No bound on velocities is needed; their dimension."""
 
     dim: int = eqx.field(static=True)
-
-
-def _difference(vi: Components, vj: Components) -> Components:
-    return tuple(p - q for p, q in zip(vi, vj, strict=True))

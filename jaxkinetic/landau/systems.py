@@ -19,6 +19,7 @@ from .._core.system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
 from .._util.checks import argument_error, describe
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike, Words
 from ..pairs import rotations
+from ..pairs.components import minus
 from ..pairs.sums import GATHERS_SUMS
 from ..schemes import EulerMaruyama
 from ..states import Particles, check_alive, check_particles
@@ -152,7 +153,7 @@ class Kac(AbstractPairNoise, AbstractPairFlow):
     ) -> tuple[Components, Components]:
         """(v_i + v_j)/2 and |v_i - v_j| kept, the direction after Brownian motion for tau = 4 psi(r) s."""
         interaction: Any = self.interaction
-        z = tuple(p - q for p, q in zip(vi, vj, strict=True))
+        z = minus(vi, vj)
         return rotations.turned_pair(rotations.heat_rotation(words, 4 * interaction.psi_of(z) * s, z), vi, vj)
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:

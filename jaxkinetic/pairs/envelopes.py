@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool
 
 from .._util.types import Components, RealScalar
 from ..states import Particles
+from .components import minus, square
 
 __all__ = ["Ball", "ball", "in_ball", "largest_speed"]
 
@@ -29,11 +30,11 @@ class Ball(NamedTuple):
 
 def ball(state: Particles) -> Ball:
     centre = tuple(state.mean(c) for c in state.velocity.T)
-    square = jnp.where(state.alive, _square_distance(tuple(state.live_velocity.T), centre), 0)
-    whole = _ROUNDING * jnp.sum(square)
+    squares = jnp.where(state.alive, square(minus(tuple(state.live_velocity.T), centre)), 0)
+    whole = _ROUNDING * jnp.sum(squares)
     # What rounding makes of differences of large velocities.
     blur = 16 * jnp.finfo(whole.dtype).eps * sum((jnp.abs(c) for c in centre[1:]), jnp.abs(centre[0]))
-    radius = jnp.minimum(_SLACK * jnp.sqrt(jnp.max(square)), jnp.sqrt(whole))
+    radius = jnp.minimum(_SLACK * jnp.sqrt(jnp.max(squares)), jnp.sqrt(whole))
     return Ball(centre, radius + blur, jnp.sqrt(2 * whole) + blur)
 
 
@@ -43,8 +44,4 @@ def largest_speed(env: Ball) -> RealScalar:
 
 
 def in_ball(env: Ball, v: Components) -> Bool[Array, "*pairs"]:
-    return _square_distance(v, env.centre) <= env.radius**2
-
-
-def _square_distance(v: Components, w: tuple[RealScalar, ...]) -> Float[Array, "*pairs"]:
-    return sum(((p - q) ** 2 for p, q in zip(v[1:], w[1:], strict=True)), (v[0] - w[0]) ** 2)
+    return square(minus(v, env.centre)) <= env.radius**2

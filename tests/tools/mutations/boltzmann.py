@@ -31,8 +31,8 @@ MUTATIONS = [
         "clock-envelope-of-the-dead",
         "The majorant is computed from dead slots too.",
         PAIRS + "envelopes.py",
-        "square = jnp.where(state.alive, _square_distance(tuple(state.live_velocity.T), centre), 0)",
-        "square = _square_distance(tuple(state.velocity.T), centre)",
+        "squares = jnp.where(state.alive, square(minus(tuple(state.live_velocity.T), centre)), 0)",
+        "squares = square(minus(tuple(state.velocity.T), centre))",
         tests("laws/test_exact_clock.py", "test_majorant_follows_live_particles"),
     ),
     Mutation(
