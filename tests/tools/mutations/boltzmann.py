@@ -70,17 +70,17 @@ MUTATIONS = [
     Mutation(
         "walk-generator-annihilates-twice",
         "The generator of Kac's walk annihilates at twice its probability.",
-        BOLTZMANN + "systems.py",
-        "+ alpha * (gone - here)",
-        "+ 2 * alpha * (gone - here)",
+        PAIRS + "_jump_generator.py",
+        "+ vanish * (gone - here)",
+        "+ 2 * vanish * (gone - here)",
         tests("laws/test_boltzmann_exact.py", "test_generator_of_annihilation"),
     ),
     Mutation(
         "walk-generator-twice-the-clock",
         "The generator of Kac's walk has twice the rate of its paths.",
-        BOLTZMANN + "systems.py",
-        "rate = self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)",
-        "rate = 2 * self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)",
+        PAIRS + "_jump_generator.py",
+        "rate = system.rate(tuple(v[i]), tuple(v[j])) * system.clock(state.num_alive)",
+        "rate = 2 * system.rate(tuple(v[i]), tuple(v[j])) * system.clock(state.num_alive)",
         tests("laws/test_boltzmann_exact.py", "test_generator_gives_pressure_rate[3-cross_section1]"),
     ),
     Mutation(
