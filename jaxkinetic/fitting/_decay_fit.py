@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
+from jaxkinetic_kernels import square_root
+
 from .._util.checks import argument_error, describe, is_traced
 from .._util.printing import Printed
 from .._util.student import student_interval
@@ -188,8 +190,7 @@ def least_squares(
     known = (jnp.abs(theta[1]) > 0) & jnp.isfinite(covariance).all() & settled & told_apart
     slopes = jax.jacfwd(lambda z: parameters(theta_at(z)))(z)
     variances = jnp.einsum("ip,pq,iq->i", slopes, jnp.where(known, covariance, 0), slopes)
-    positive = variances > 0
-    errors = jnp.where(positive, jnp.sqrt(jnp.where(positive, variances, 1)), 0)
+    errors = square_root(jnp.where(variances > 0, variances, 0))
     errors = jnp.where(known, errors, jnp.inf)
     fitted = [True, True, fitted_floor, fitted_shape]
     errors = jnp.where(jnp.asarray(fitted), errors, jnp.zeros_like(errors))

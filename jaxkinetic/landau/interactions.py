@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
-from jaxkinetic_kernels import positive_power, tile_normals
+from jaxkinetic_kernels import positive_power, square_root, tile_normals
 
 from .._util.checks import (
     FINITE,
@@ -427,8 +427,7 @@ def _least_base(gamma: Array) -> Array:
 def _root(square: Array, positive: Array) -> Array:
     """sqrt(square), and 0 with derivative 0 where r = 0 or where psi vanishes or underflows."""
     positive = positive & (square > 0)
-    one, zero = jnp.ones((), square.dtype), jnp.zeros((), square.dtype)
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, one)), zero)
+    return square_root(jnp.where(positive, square, jnp.zeros((), square.dtype)))
 
 
 def _a_of_weight(weight: Array, z: Components) -> tuple[Components, ...]:

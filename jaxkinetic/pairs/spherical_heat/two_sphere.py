@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxkinetic_kernels import square_root
+
 from .general import crossover, num_degrees, series
 from .two_sphere_table import CHEBYSHEV
 
@@ -102,8 +104,7 @@ def _log_survival(y: Array, tau: Array) -> Array:
         phi = jnp.sqrt(4 * y + 4 * node * tau)
         difference = jnp.sinc((phi + theta) / (2 * np.pi)) * jnp.sinc((phi - theta) / (2 * np.pi))
         # Beyond the antipode there is nothing.
-        inside = difference > 0
-        mean = mean + weight * jnp.where(inside, jnp.sqrt(jnp.where(inside, difference, 1)), 0)
+        mean = mean + weight * square_root(jnp.where(difference > 0, difference, 0))
     return tau / 4 - y / tau + jnp.log(mean)
 
 
