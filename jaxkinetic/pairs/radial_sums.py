@@ -15,7 +15,7 @@ import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxkinetic_kernels import PAIRS, Area, map_rows
+from jaxkinetic_kernels import PAIRS, Area, map_rows, once_on_cpu
 
 from .._util.checks import is_traced
 from .._util.types import Components
@@ -244,14 +244,8 @@ def closes_over_tracers(weight: Callable[[Any, Array], Array], law: eqx.Module, 
 
 
 def _held(fn: Callable[..., Any], *args: Any) -> Any:
-    """`fn(*args)` in memory: `once` where the platform is known to be the CPU."""
-    fn = jax.jit(fn)  # Traced once.
-    shapes = jax.eval_shape(fn, *args)
-
-    def nothing(*_: Any) -> Any:
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-
-    return jax.lax.cond(jax.lax.optimization_barrier(jnp.ones((), bool)), fn, nothing, *args)
+    """`fn(*args)` in memory."""
+    return once_on_cpu(jax.jit(fn), *args)  # Traced once.
 
 
 def _product(x: Array, y: Array) -> Array:
