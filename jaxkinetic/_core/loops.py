@@ -79,6 +79,18 @@ def only_on_cpu(condition: Array, cpu: bool) -> Array:
     return jax.lax.platform_dependent(condition, cpu=known[cpu], default=known[not cpu])
 
 
+def bounded_loop(
+    go: Callable[[PyTree, Array], Array], body: Callable[[PyTree, Array], PyTree], loop: PyTree, turns: int
+) -> PyTree:
+    """`body(loop, index)` for index 0 to turns - 1 where `go(loop, index)`, else `loop` unchanged. Reverse mode can run through
+    it, unlike through a `while_loop`."""
+
+    def turn(loop: PyTree, index: Array) -> tuple[PyTree, None]:
+        return jax.lax.cond(go(loop, index), lambda loop: body(loop, index), unchanged, loop), None
+
+    return jax.lax.scan(turn, loop, jnp.arange(turns, dtype=jnp.int32))[0]
+
+
 def unconditional_loop(body: Callable[[PyTree, Array], PyTree], loop: PyTree, turns: int) -> PyTree:
     """`body(loop, index)` for index 0 to turns - 1 without a condition, and for up to sqrt(turns) more, where `body` must
     change nothing. Stores about 2 sqrt(turns) states for the backward pass, or all if they are small."""
