@@ -12,7 +12,7 @@ from ... import initial, plotting as look
 from ...diagnostics import energy, momentum
 from ...landau import IndependentNoise, Kac, MatrixSqrt, Maxwell, exact
 from ...plotting import Figure
-from .._harness.errors import interval, meaning, standard_error
+from .._harness.errors import interval, meaning, momentum_drift, standard_error
 from .._harness.experiment import Experiment, Headline, Options, Report, Watch
 from .._harness.replicas import run_replicas
 from .._harness.table import table
@@ -49,7 +49,7 @@ def run(options: Options, watch: Watch) -> Report:
         exact_e, exact_p = _exact(noise, steps, options)
         series[noise] = {
             "energy": e - e[:, :1],
-            "momentum": np.linalg.norm(p - p[:, :1], axis=-1),
+            "momentum": momentum_drift(p),
             "energy_exact": exact_e,
             "momentum_exact": exact_p,
         }

@@ -7,10 +7,11 @@ import numpy as np
 from ... import plotting as look
 from ...plotting import Figure
 from ...vlasov import Counting
+from .._harness.errors import log_log_slope
 from .._harness.experiment import AmplitudeOptions, Experiment, Headline, Report, Watch
 from .._harness.progress import Progress
 from .._harness.table import table
-from ._amplitudes import flow, sampled, sizes, slope
+from ._amplitudes import flow, sampled, sizes
 
 __all__ = ["COUNTING", "run"]
 
@@ -40,7 +41,7 @@ def run(options: AmplitudeOptions, watch: Watch) -> Report:
     functional = _values([c.functional(_LAMBDA) for c in whole])
     functional_error = _values([c.functional_stderr(_LAMBDA) for c in whole])
     fitted = n >= min(_FIRST, n[-3] if len(n) > 2 else n[0])
-    rate, rate_error = slope(n[fitted], outside[fitted], error[fitted])
+    rate, rate_error = log_log_slope(n[fitted], outside[fitted], error[fitted], least=3)
     theorem = min(_LAMBDA, (1 - _LAMBDA) / 4)
 
     lines = []

@@ -25,10 +25,11 @@ from ...vlasov import (
     product_wave,
 )
 from ...vlasov.characteristics import nbody_characteristics
+from .._harness.errors import log_log_slope
 from .._harness.experiment import AmplitudeOptions, Experiment, Headline, Report, Watch
 from .._harness.progress import Progress
 from .._harness.table import table
-from ._amplitudes import datum, flow, grid, potential, sampled, sizes, slope
+from ._amplitudes import datum, flow, grid, potential, sampled, sizes
 
 __all__ = ["MEAN_FIELD_DIAGRAM", "Arrow", "run"]
 
@@ -73,7 +74,7 @@ def run(options: AmplitudeOptions, watch: Watch) -> Report:
     outside = np.asarray([float(c.outside) for c in counts])
     error = np.asarray([float(c.outside_stderr) for c in counts])
     fitted = n >= _FIRST
-    rate, rate_error = slope(n[fitted], outside[fitted], error[fitted])
+    rate, rate_error = log_log_slope(n[fitted], outside[fitted], error[fitted], least=3)
     exact = counting(pseudo, hat)
     cell = float(f.grid.cell)
     marginal = float(np.abs(np.asarray(first_marginal(pseudo)) - np.asarray(f.f)).sum() * cell)
