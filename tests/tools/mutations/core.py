@@ -239,8 +239,8 @@ MUTATIONS = [
         "gradient-in-dt",
         "The gradient in dt misses what the steps contribute.",
         "jaxkinetic/_core/run_loop.py",
-        "jitted_step(start.scheme, key, system, t, start.dt, loop.carry, loop.aux, **_planned(plan))",
-        "jitted_step(start.scheme, key, system, t, jax.lax.stop_gradient(start.dt), loop.carry, loop.aux, **_planned(plan))",
+        "start.scheme, key, given.system, t, start.dt, loop.carry, loop.aux, **_planned(given.plan)",
+        "start.scheme, key, given.system, t, jax.lax.stop_gradient(start.dt), loop.carry, loop.aux, **_planned(given.plan)",
         tests("core/test_simulate.py", "test_gradient_in_dt"),
     ),
     Mutation(
