@@ -65,6 +65,8 @@ class AbstractInteraction(Printed):
     """
 
     sum_forms: ClassVar[tuple[str, ...]] = ("direct",)
+    # What a pair keeps: b is odd. Add "energy" if a(z) z = 0; take both away if velocities live on a torus.
+    invariants: ClassVar[tuple[str, ...]] = ("momentum",)
 
     @abc.abstractmethod
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]: ...
@@ -183,6 +185,7 @@ class AbstractRadial(AbstractInteraction):
     """
 
     sum_forms: ClassVar[tuple[str, ...]] = ("direct", "product")
+    invariants: ClassVar[tuple[str, ...]] = ("momentum", "energy")
 
     @abc.abstractmethod
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]: ...

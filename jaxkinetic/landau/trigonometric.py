@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -54,6 +54,8 @@ class Trigonometric(AbstractInteraction):
     Source: CGJ section 1 and MATH section 5.
     """
 
+    # The sum of v jumps by the period where a particle goes around; a(z) z is not 0.
+    invariants: ClassVar[tuple[str, ...]] = ()
     modes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     coefficients: Float[Array, " M"] | Float[Array, "M d d"]
 

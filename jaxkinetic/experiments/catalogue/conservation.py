@@ -53,7 +53,9 @@ def run(options: Options, watch: Watch) -> Report:
             "energy_exact": exact_e,
             "momentum_exact": exact_p,
         }
-        rows.append(_row(title, system, series[noise], float(jnp.finfo(solution.observed["energy"].dtype).eps)))
+        rows.append(
+            _row(title, system(Maxwell()), series[noise], float(jnp.finfo(solution.observed["energy"].dtype).eps))
+        )
     headers = [
         "system", "momentum", "rms |dp|", "exact", "+-", "energy", "mean dE", "exact", "+-", "std of dE",
     ]  # fmt: skip
@@ -129,7 +131,7 @@ def _draw(times: np.ndarray, series: dict[str, Any], options: Options) -> Figure
             )
             ax.plot(times, s[f"{name}_exact"], "--", color=look.BLACK, lw=1.6, label="exact (Euler-Maruyama)")
             ax.set_ylim((0 if name == "momentum" else -top), top)
-            kept = "on every path" if system.conserves[name] == "exact" else "in mean only"
+            kept = "on every path" if system(Maxwell()).conserves[name] == "exact" else "in mean only"
             look.describe(
                 ax, "time t", r"$|p(t) - p(0)|$" if name == "momentum" else r"$E(t) - E(0)$",
                 f"{title}\n{name}: conserved {kept}",
