@@ -11,9 +11,10 @@ import numpy as np
 
 from .._util.types import Array, PyTree
 
-# Bytes below which every step is stored: of all states of a run, and of one state.
-_FEW_BYTES, _SMALL_STATE = 1 << 18, 1 << 14
-
+# Bytes of all states of a run up to which every step is stored: recomputing would make the program three times as large.
+_FEW_BYTES = 1 << 18
+# Bytes of one state up to which the intermediate arrays of a step are stored.
+_SMALL_STATE = 1 << 14
 
 # Steps between saves from which accelerators do without conditions.
 _SHORT = 10

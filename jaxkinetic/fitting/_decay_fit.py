@@ -21,8 +21,14 @@ from ._residuals import covariance_of_one_run, total
 
 # Numbers that the search for a rate handles at once.
 _AT_ONCE = 1 << 22
-_RATES, _GOLDEN_STEPS = 256, 60
-_STRETCHES, _LEAST_STRETCH, _MOST_STRETCH = 33, 0.05, 4.0
+# On the grid of the search, between whose neighbours golden sections find the minimum.
+_RATES = 256
+# Each leaves .618 of the bracket: 3e-13 of it in the end.
+_GOLDEN_STEPS = 60
+# The same for exponents of stretched exponentials, and the range in which they are sought.
+_STRETCHES = 33
+_LEAST_STRETCH = 0.05
+_MOST_STRETCH = 4.0
 _PARAMETERS = ("rate", "amplitude", "floor", "shape")
 
 

@@ -24,8 +24,10 @@ from .interactions import AbstractRadial, Maxwell
 __all__ = ["LAWS", "Microcanonical", "check_angle"]
 
 LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
-# Of phi in a pair's velocities, for `generator`. And above what rounding can do to a rate.
-_DEGREE, _ROUNDING = 7, 1.0001
+# Of phi in a pair's velocities, for `generator`.
+_DEGREE = 7
+# Above what rounding can do to a rate.
+_ROUNDING = 1.0001
 _PI = math.pi * (1 + 1e-6)
 
 

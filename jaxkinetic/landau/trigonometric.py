@@ -21,7 +21,12 @@ from .roots import symmetric_root
 __all__ = ["PERIOD", "Trigonometric"]
 
 PERIOD = 2 * math.pi
-_PER_PERIOD, _GRID_POINTS, _TRACED_GRID_POINTS = 16, 1 << 15, 1 << 12
+# Points of the grid on which a(z) must be positive: in a period of the highest mode,
+_PER_PERIOD = 16
+# in all, at most, where the coefficients are known,
+_GRID_POINTS = 1 << 15
+# and at most where they are traced, so that the grid is part of the program.
+_TRACED_GRID_POINTS = 1 << 12
 
 
 class Trigonometric(AbstractInteraction):

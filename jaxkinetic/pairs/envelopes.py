@@ -13,8 +13,10 @@ from .components import minus, square
 
 __all__ = ["Ball", "Everywhere", "ball", "everywhere", "inside", "largest_speed"]
 
-# Above what velocities are, so that the ball outlives a few events; and above what rounding can do to a bound.
-_SLACK, _ROUNDING = 1.05, 1.0001
+# Above what velocities are, so that the ball outlives a few events.
+_SLACK = 1.05
+# Above what rounding can do to a bound.
+_ROUNDING = 1.0001
 
 
 class Ball(NamedTuple):

@@ -33,7 +33,10 @@ from ._packed_columns import Table, unpack
 
 __all__ = ["ExactClock"]
 
-_FRACTION, _LEAST = 4, 16
+# A window has a candidate for every four slots: half a one for each particle, so that chains of candidates are short.
+_FRACTION = 4
+# And at least so many: four particles would have a window for each.
+_LEAST = 16
 
 
 class ExactClock(AbstractScheme):

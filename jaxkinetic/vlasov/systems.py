@@ -54,8 +54,10 @@ __all__ = [
     "turned",
 ]
 
-# How small f is at the ends of an axis on which it decays; how near the norm of a wave is to 1.
-_DECAYED, NORM = 1e-3, 1e-2
+# What f may be at the ends of an axis on which it decays, of its largest value.
+_DECAYED = 1e-3
+# How near the norm of a wave is to 1.
+NORM = 1e-2
 
 
 class AbstractMeanField(AbstractSplit):

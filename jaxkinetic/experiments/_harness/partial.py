@@ -14,7 +14,10 @@ from ..._io.atomic_npz import read_arrays, read_header, write_arrays
 from ..._io.lock import LOCK
 from ..._util.checks import argument_error
 
-_FORMAT, _VERSION = "jaxkinetic part", 1
+# What a file says that it is: another kind raises.
+_FORMAT = "jaxkinetic part"
+# Of its contents: a file of another version raises.
+_VERSION = 1
 _PART = re.compile(r"[a-z0-9-]*-\d{5,}")
 # Files of this library's in the folder of a part that is a run in chunks, and those that a killed writer left.
 _OURS = re.compile(rf"chunk-\d{{12}}\.npz|checkpoint\.npz|{re.escape(LOCK)}|\..*\.npz\..*\.partial", re.ASCII)

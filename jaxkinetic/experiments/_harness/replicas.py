@@ -25,7 +25,9 @@ from .progress import Progress
 _PAIRS = 1 << 17
 _PARTS = 32
 # Fewer runs than this, each too large for company, are kept chunk by chunk.
-_FEW, _CHUNKS = 8, 10
+_FEW = 8
+# Chunks of such a run: a tenth of it is lost if it is killed.
+_CHUNKS = 10
 
 
 @dataclasses.dataclass(frozen=True)

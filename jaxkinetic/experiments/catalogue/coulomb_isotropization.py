@@ -16,7 +16,11 @@ from .._harness.table import table
 
 __all__ = ["COULOMB_ISOTROPIZATION", "run"]
 
-_PERPENDICULAR, _PARALLEL, _MIN_STEPS = 1.25, 0.5, 10
+# Temperatures at the start: (2 perpendicular + parallel)/3 = 1.
+_PERPENDICULAR = 1.25
+_PARALLEL = 0.5
+# The fewest steps of a run.
+_MIN_STEPS = 10
 
 
 def run(options: Options, watch: Watch) -> Report:

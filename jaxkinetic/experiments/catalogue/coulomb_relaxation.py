@@ -22,7 +22,10 @@ __all__ = ["COULOMB_RELAXATION", "run"]
 
 # The tangent of the entropy is drawn down to this fall.
 _TANGENT = 0.3
-_SHARPNESS, _MIN_STEPS = 10.0, 10
+# Of Rosenbluth's shell, e^{-sharpness (|v| - 1)^2}.
+_SHARPNESS = 10.0
+# The fewest steps of a run.
+_MIN_STEPS = 10
 
 
 def run(options: Options, watch: Watch) -> Report:

@@ -15,9 +15,16 @@ from ._amplitudes import flow, sampled, sizes
 
 __all__ = ["COUNTING", "run"]
 
-# NP's lambda with the best exponent, min(lambda, (1 - lambda)/4); the largest N whose k-distribution is sampled; the smallest
-# that is fitted; how many times of a run; the N whose k-distribution is drawn.
-_LAMBDA, _ALL, _FIRST, _TIMES, _SHOWN = 0.2, 8, 8, 4, 4
+# NP's lambda with the best exponent, min(lambda, (1 - lambda)/4).
+_LAMBDA = 0.2
+# The largest N whose k-distribution is sampled: it takes N + 1 runs of N particles a sample.
+_ALL = 8
+# The smallest N that is fitted: the law is that of large N.
+_FIRST = 8
+# Times of a run at which <n^2> is sampled.
+_TIMES = 4
+# The N whose k-distribution is drawn.
+_SHOWN = 4
 
 
 def run(options: AmplitudeOptions, watch: Watch) -> Report:

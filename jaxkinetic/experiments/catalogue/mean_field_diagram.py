@@ -33,7 +33,12 @@ from ._amplitudes import datum, flow, grid, potential, sampled, sizes
 
 __all__ = ["MEAN_FIELD_DIAGRAM", "Arrow", "run"]
 
-_PAIR, _POINTS, _FIRST = 2, 4000, 8
+# N of the amplitude on a grid.
+_PAIR = 2
+# Of this grid, at which it is compared with characteristics: a run of two particles each.
+_POINTS = 4000
+# The smallest N that is fitted: the law is that of large N.
+_FIRST = 8
 
 
 class Arrow(NamedTuple):

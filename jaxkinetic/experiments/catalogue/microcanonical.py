@@ -21,8 +21,15 @@ from .._harness.table import table
 
 __all__ = ["MICROCANONICAL", "run"]
 
-_PERPENDICULAR, _PARALLEL, _MIN_STEPS = 1.4, 0.2, 4
-_SIZES, _DEGREES = 3, 8
+# Temperatures at the start: (2 perpendicular + parallel)/3 = 1.
+_PERPENDICULAR = 1.4
+_PARALLEL = 0.2
+# The fewest steps of a run.
+_MIN_STEPS = 4
+# Of epsilon, each half of the one before.
+_SIZES = 3
+# Of the harmonics whose rates are drawn.
+_DEGREES = 8
 _EPSILON = {"fixed_angle": 1.2, "constant_rate": 0.08, "heat_kernel": 0.08}
 
 

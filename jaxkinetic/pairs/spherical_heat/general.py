@@ -26,7 +26,12 @@ __all__ = [
     "cot_defect", "crossover", "cumulative", "density", "expansion", "harmonics", "log_slope", "num_degrees", "series",
 ]  # fmt: skip
 
-_ORDERS, _TERMS, _NODES = 12, 48, 40
+# Powers of tau in the expansion for small times.
+_ORDERS = 12
+# Powers of theta^2 in each of its b_k; `_significant` drops those that do not count.
+_TERMS = 48
+# Gauss's nodes for F.
+_NODES = 40
 
 
 def crossover(dtype: jnp.dtype) -> float:

@@ -22,7 +22,10 @@ from .two_sphere_table import CHEBYSHEV
 
 __all__ = ["cumulative", "guess", "quantile"]
 
-_NODES, _NEAR = 10, 1e-3
+# Laguerre's nodes for s.
+_NODES = 10
+# Of -log(1 - F): below, the logarithm of the whole would lose its digits, and a slope times y does not.
+_NEAR = 1e-3
 
 
 def cumulative(x: Array, tau: Array) -> Array:
