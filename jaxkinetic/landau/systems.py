@@ -123,7 +123,7 @@ class AbstractPairNoise(AbstractLandau):
         return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * sums)
 
 
-class Kac(AbstractPairNoise, AbstractPairFlow):
+class Kac(AbstractPairNoise, AbstractPairFlow):  # pyright: ignore[reportIncompatibleVariableOverride]
     r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
 
     Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2, which for a radial interaction in d >= 2 is
