@@ -20,7 +20,7 @@ if _typing.TYPE_CHECKING:
         spectral as spectral,
         vlasov as vlasov,
     )
-    from ._core.adjoint import Checkpointed as Checkpointed, Direct as Direct
+    from ._core.adjoint import AbstractAdjoint as AbstractAdjoint, Checkpointed as Checkpointed, Direct as Direct
     from ._core.checkpoint import (
         Checkpoint as Checkpoint,
         load_checkpoint as load_checkpoint,
@@ -41,8 +41,9 @@ if _typing.TYPE_CHECKING:
         AbstractScheme as AbstractScheme,
         AbstractSplit as AbstractSplit,
         AbstractSystem as AbstractSystem,
+        SplitPlan as SplitPlan,
     )
-    from ._core.totals import Count as Count, Fault as Fault, Max as Max, Sum as Sum
+    from ._core.totals import Count as Count, Fault as Fault, Finite as Finite, Max as Max, Share as Share, Sum as Sum
     from .fitting.decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
     from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
     from .schemes import EulerMaruyama as EulerMaruyama, Leapfrog as Leapfrog, Strang as Strang, Yoshida as Yoshida
@@ -52,7 +53,7 @@ _ROOMS = ("boltzmann", "diagnostics", "initial", "landau", "pairs", "plotting", 
 # Modules whose names are in the package itself.
 _MODULES = ("fitting", "oscillation", "schemes", "states")
 _NAMES = {
-    "_core.adjoint": ("Checkpointed", "Direct"),
+    "_core.adjoint": ("AbstractAdjoint", "Checkpointed", "Direct"),
     "_core.checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
     "_core.ensemble": ("ensemble",),
     "_core.iterate": ("iterate", "read_chunks"),
@@ -63,9 +64,9 @@ _NAMES = {
     "_core.solution": ("Result", "SimulationError", "Solution"),
     "_core.system": (
         "AbstractDiffusion", "AbstractField", "AbstractPairFlow", "AbstractPairJump", "AbstractScheme", "AbstractSplit",
-        "AbstractSystem",
+        "AbstractSystem", "SplitPlan",
     ),
-    "_core.totals": ("Count", "Fault", "Max", "Sum"),
+    "_core.totals": ("Count", "Fault", "Finite", "Max", "Share", "Sum"),
     "fitting.decay": ("DecayFit", "decay_window", "fit_decay"),
     "fitting.oscillation": ("OscillationFit", "fit_oscillation"),
     "schemes": ("EulerMaruyama", "Leapfrog", "Strang", "Yoshida"),

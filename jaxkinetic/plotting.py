@@ -27,7 +27,14 @@ def __dir__() -> list[str]:
     return __all__
 
 
-BLUE, ORANGE, GREEN, PURPLE, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999", "#222222"
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+BLUE = "#0072B2"
+ORANGE = "#D55E00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+# For what is not data: bounds, noise floors, text.
+GREY = "#999999"
+BLACK = "#222222"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9")
 _MAP = "cividis"
 

@@ -18,7 +18,10 @@ from .._util.printing import Printed, printed, summary
 from .._util.types import PyTree
 from .system import AbstractScheme
 
-_FORMAT, _VERSION = "jaxkinetic checkpoint", 1
+# What a file says that it is: another kind raises.
+_FORMAT = "jaxkinetic checkpoint"
+# Of its contents: a file of another version raises.
+_VERSION = 1
 # Of the tree in a file.
 _FIELDS = frozenset({"carry", "aux", "key", "step", "t0", "dt", "scheme", "origin", "clock"})
 

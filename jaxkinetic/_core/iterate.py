@@ -27,7 +27,10 @@ from .solution import Solution
 from .system import AbstractScheme, AbstractSystem
 from .times import times_of
 
-_FORMAT, _VERSION = "jaxkinetic chunk", 1
+# What a file says that it is: another kind raises.
+_FORMAT = "jaxkinetic chunk"
+# Of its contents: a file of another version raises.
+_VERSION = 1
 
 
 def iterate(

@@ -11,9 +11,10 @@ import numpy as np
 
 from .._util.types import Array, PyTree
 
-# Bytes below which every step is stored: of all states of a run, and of one state.
-_FEW_BYTES, _SMALL_STATE = 1 << 18, 1 << 14
-
+# Bytes of all states of a run up to which every step is stored: recomputing would make the program three times as large.
+_FEW_BYTES = 1 << 18
+# Bytes of one state up to which the intermediate arrays of a step are stored.
+_SMALL_STATE = 1 << 14
 
 # Steps between saves from which accelerators do without conditions.
 _SHORT = 10
@@ -77,6 +78,18 @@ def only_on_cpu(condition: Array, cpu: bool) -> Array:
     """`condition` on the CPU and True on accelerators; with `cpu` False the other way round."""
     known = {True: lambda x: x, False: jnp.ones_like}
     return jax.lax.platform_dependent(condition, cpu=known[cpu], default=known[not cpu])
+
+
+def bounded_loop(
+    go: Callable[[PyTree, Array], Array], body: Callable[[PyTree, Array], PyTree], loop: PyTree, turns: int
+) -> PyTree:
+    """`body(loop, index)` for index 0 to turns - 1 where `go(loop, index)`, else `loop` unchanged. Reverse mode can run through
+    it, unlike through a `while_loop`."""
+
+    def turn(loop: PyTree, index: Array) -> tuple[PyTree, None]:
+        return jax.lax.cond(go(loop, index), lambda loop: body(loop, index), unchanged, loop), None
+
+    return jax.lax.scan(turn, loop, jnp.arange(turns, dtype=jnp.int32))[0]
 
 
 def unconditional_loop(body: Callable[[PyTree, Array], PyTree], loop: PyTree, turns: int) -> PyTree:

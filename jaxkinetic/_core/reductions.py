@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Inexact, Int32
 
+from jaxkinetic_kernels import square_root
+
 from .._util.checks import argument_error
 from .._util.printing import Printed
 from .._util.student import student_interval
@@ -109,11 +111,7 @@ class MeanVar(AbstractReduction):
         def one(total: _Total) -> Moments:
             count = total.count.astype(total.square.dtype)
             var = jnp.where(count > 1, total.square / jnp.maximum(count - 1, 1), jnp.inf)
-            # A root has no derivative at 0.
-            still = var == 0
-            spread = jnp.where(still, jnp.ones_like(var), var)
-            stderr = jnp.where(still, jnp.zeros_like(var), jnp.sqrt(spread / jnp.maximum(count, 1)))
-            return Moments(total.mean, var, stderr, total.count)
+            return Moments(total.mean, var, square_root(var / jnp.maximum(count, 1)), total.count)
 
         return jax.tree.map(one, total, is_leaf=_is_total)
 

@@ -30,6 +30,15 @@ class Loop(eqx.Module):
     result: Result
 
 
+class Given(eqx.Module):
+    """What a step takes from outside. `start`: without the state that the run began from."""
+
+    system: AbstractSystem
+    plan: Any
+    start: Checkpoint
+    save: Save
+
+
 @eqx.filter_jit
 def jitted_step(scheme: AbstractScheme, *arguments: Any, **plan: Any) -> tuple[PyTree, PyTree, dict[str, Any]]:
     """One step, a program of its own: traced once, however often the loops around it are."""
@@ -79,34 +88,36 @@ def run_loop(
     def time(start: Checkpoint, step: Array) -> RealScalar:
         return start.t0 + step.astype(dtype) * start.dt
 
-    def one_step(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: Loop) -> Loop:
-        system, plan, start, _ = given
+    def one_step(given: Given, loop: Loop) -> Loop:
+        start = given.start
         key = fold_in(start.key, loop.step.astype(jnp.uint32))
         t = time(start, loop.step)
-        carry, aux, info = jitted_step(start.scheme, key, system, t, start.dt, loop.carry, loop.aux, **_planned(plan))
+        carry, aux, info = jitted_step(
+            start.scheme, key, given.system, t, start.dt, loop.carry, loop.aux, **_planned(given.plan)
+        )
         step = loop.step + 1
         totals = {name: total.merge(info[name]) for name, total in loop.totals.items()}
         return Loop(carry, aux, step, totals, first_failure(loop.result, step, carry, info))
 
-    def back(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: Loop) -> Loop:
-        system, plan, start, _ = given
+    def back(given: Given, loop: Loop) -> Loop:
+        start = given.start
         step = loop.step - 1
         key = fold_in(start.key, step.astype(jnp.uint32))
         carry, aux = start.scheme.reverse(
-            key, system, time(start, step), start.dt, loop.carry, loop.aux, **_planned(plan)
+            key, given.system, time(start, step), start.dt, loop.carry, loop.aux, **_planned(given.plan)
         )
         return Loop(carry, aux, step, loop.totals, loop.result)
 
-    def take(given: tuple[AbstractSystem, Any, Checkpoint, Save], loop: Loop) -> PyTree:
-        system, _, start, save = given
+    def take(given: Given, loop: Loop) -> PyTree:
+        start = given.start
         state = start.scheme.view(loop.carry, loop.aux)
         contexts = {}
-        for name, fn in save.observe.items():
+        for name, fn in given.save.observe.items():
             if isinstance(fn, Contextual):
                 words = fold_in(start.key, loop.step.astype(jnp.uint32), zlib.crc32(name.encode()), tag=TAG_OBSERVE)
                 own = jax.random.wrap_key_data(words, impl="threefry2x32")
-                contexts[name] = Context(time(start, loop.step), loop.step, system, state, own, start.dt)
-        return save.take(contexts, state)
+                contexts[name] = Context(time(start, loop.step), loop.step, given.system, state, own, start.dt)
+        return given.save.take(contexts, state)
 
     plan = scheme.plan(system, start.carry if so_far is None else so_far[2], start.dt)
     info = eqx.filter_eval_shape(
@@ -125,9 +136,8 @@ def run_loop(
     if so_far is not None:
         totals, result, _ = so_far
     loop = Loop(start.carry, start.aux, first, totals, result)
-    # What a step takes from outside, without the state that the run began from.
     bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)
-    given = system, plan, bare, save
+    given = Given(system, plan, bare, save)
     problem, begin = Problem(one_step, back, take, lambda loop: (loop.carry, loop.aux), lengths, throw), loop
     loop, kept = adjoint.run(problem, given, loop, counts, wanted)
     stats = {name: entry.value for name, entry in loop.totals.items()}

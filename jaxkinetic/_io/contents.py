@@ -32,7 +32,10 @@ _NOT_READ = frozenset({
     "__match_args__", "__abstractmethods__", "__abstractvars__", "__abstractclassvars__", "__parameters__", "__orig_bases__",
     "__qualname__", "__signature__", "__wrapped__", "__slotnames__", "_abc_impl",
 })  # fmt: skip
-TRACED, UNKNOWN = "traced", "an object of no content, "
+# The text for what holds a traced value, which no file can hold.
+TRACED = "traced"
+# How the text begins for what only this process can tell.
+UNKNOWN = "an object of no content, "
 CODE = "code of "
 CONTENTS = "contents of "
 

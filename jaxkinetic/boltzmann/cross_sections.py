@@ -15,6 +15,7 @@ from .._util.checks import POSITIVE, Range, argument_error, check_scalar, concre
 from .._util.printing import Printed
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import directions
+from ..pairs.components import square
 
 __all__ = ["AbstractCrossSection", "HardSphere", "Maxwell", "VariableHardSphere"]
 
@@ -57,7 +58,7 @@ class AbstractCrossSection(Printed):
 
     def scatter(self, words: PairWords, z: Components) -> Components:
         """z' from z; symmetric in law under z -> -z. At z = 0, where |z| has no derivative, it counts as 0."""
-        r = square_root(sum((c * c for c in z[1:]), z[0] * z[0]))
+        r = square_root(square(z))
         return tuple(r * e for e in directions.uniform_direction(words, len(z), r.dtype))
 
     def outgoing(self, z: Float[Array, " d"]) -> tuple[Float[Array, "Q d"], Float[np.ndarray, " Q"]]:

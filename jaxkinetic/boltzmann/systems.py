@@ -5,11 +5,10 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .. import random
-from .._core.system import AbstractPairJump, AbstractScheme, check_test_function
+from .._core.system import AbstractPairJump, AbstractScheme
 from .._util.checks import (
     POSITIVE,
     PROBABILITY,
@@ -20,12 +19,13 @@ from .._util.checks import (
     concrete_array,
     describe,
     is_traced,
-    nan_out_of_range,
 )
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock
+from ..pairs._jump_generator import Outcomes, jump_generator
 from ..pairs._packed_columns import stored
-from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
+from ..pairs.components import minus, square
+from ..pairs.envelopes import Ball, Everywhere, ball, everywhere, inside, largest_speed
 from ..states import Particles, check_alive, check_particles
 from .cross_sections import AbstractCrossSection
 
@@ -103,26 +103,25 @@ class KacWalk(AbstractPairJump):
         return 1 / self.volume.astype(num_alive.dtype)
 
     def rate(self, vi: Components, vj: Components) -> Float[Array, "*pairs"]:
-        return self.cross_section.sigma(_square(_minus(vi, vj)))
+        return self.cross_section.sigma(square(minus(vi, vj)))
 
-    def envelope(self, state: Particles) -> Ball | None:
-        """The ball that holds everybody; None for a bounded cross section."""
-        return None if self.cross_section.bounded else ball(state)
+    def envelope(self, state: Particles) -> Ball | Everywhere:
+        """The ball that holds everybody, unless the cross section is bounded."""
+        return everywhere(state) if self.cross_section.bounded else ball(state)
 
-    def rate_bound(self, env: Ball | None) -> RealScalar:
-        fastest = jnp.asarray(np.asarray(np.inf, self.volume.dtype)) if env is None else largest_speed(env)
-        return self.cross_section.bound(fastest)
+    def rate_bound(self, env: Ball | Everywhere) -> RealScalar:
+        return self.cross_section.bound(largest_speed(env))
 
-    def inside(self, env: Ball | None, v: Components) -> Bool[Array, "*pairs"]:
-        return jnp.ones(v[0].shape, bool) if env is None else in_ball(env, v)
+    def inside(self, env: Ball | Everywhere, v: Components) -> Bool[Array, "*pairs"]:
+        return inside(env, v)
 
     def jump(
         self, words: PairWords, vi: Components, vj: Components
     ) -> tuple[Components, Components, Bool[Array, "*pairs"], Bool[Array, "*pairs"]]:
         dies = random.bernoulli(words[0], self.annihilation.astype(vi[0].dtype))
-        half = stored(tuple(c / 2 for c in self.cross_section.scatter(words[1:], _minus(vi, vj))))
+        half = stored(tuple(c / 2 for c in self.cross_section.scatter(words[1:], minus(vi, vj))))
         mean = tuple((p + q) / 2 for p, q in zip(vi, vj, strict=True))
-        after = (tuple(m + h for m, h in zip(mean, half, strict=True)), _minus(mean, half))
+        after = (tuple(m + h for m, h in zip(mean, half, strict=True)), minus(mean, half))
         # What dies keeps its velocity.
         vi, vj = (
             tuple(jnp.where(dies, old, new) for old, new in zip(v, w, strict=True))
@@ -134,36 +133,8 @@ class KacWalk(AbstractPairJump):
         """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities. Cost N^2 times the nodes of
         `outgoing`. Second derivatives of L phi leave out the outgoing velocities of pairs of equal velocities."""
 
-        check_test_function(phi)
+        def outcomes(z: Array) -> Outcomes:
+            nodes, weights = self.cross_section.outgoing(z)
+            return Outcomes(nodes, jnp.asarray(weights, z.dtype), vanish=self.annihilation.astype(z.dtype))
 
-        def generated(state: Particles) -> RealScalar:
-            check_particles(state, 1)
-            here, alpha = phi(state), self.annihilation.astype(state.velocity.dtype)
-            first, second = (jnp.asarray(x) for x in np.triu_indices(state.num_slots, 1))
-
-            def pair(i: Array, j: Array) -> RealScalar:
-                v, alive = state.velocity, state.alive
-                z, mean = v[i] - v[j], (v[i] + v[j]) / 2
-                nodes, weights = self.cross_section.outgoing(z)
-
-                def collided(node: Array) -> Array:
-                    moved = v.at[i].set(mean + node / 2).at[j].set(mean - node / 2)
-                    return phi(Particles(moved, state.position, alive, state.ident))
-
-                gone = phi(Particles(v, state.position, alive.at[i].set(False).at[j].set(False), state.ident))
-                average = jnp.sum(jnp.asarray(weights, v.dtype) * jax.vmap(collided)(nodes))
-                change = (1 - alpha) * (average - here) + alpha * (gone - here)
-                rate = self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)
-                return jnp.where(alive[i] & alive[j], rate * change, 0)
-
-            return nan_out_of_range(self, jnp.sum(jax.lax.map(lambda ij: pair(*ij), (first, second))))
-
-        return generated
-
-
-def _minus(a: Components, b: Components) -> Components:
-    return tuple(p - q for p, q in zip(a, b, strict=True))
-
-
-def _square(z: Components) -> Float[Array, "*pairs"]:
-    return sum((c * c for c in z[1:]), z[0] * z[0])
+        return jump_generator(self, outcomes, phi)

@@ -29,7 +29,9 @@ __all__ = ["MOST_ASSIGNED", "relative_entropy", "sliced_wasserstein", "wasserste
 
 MOST_ASSIGNED = 2000
 _GAUSS = np.polynomial.legendre.leggauss(12)
-_NODES, _WEIGHTS = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
+# Gauss's, on [0, 1].
+_NODES = (_GAUSS[0] + 1) / 2
+_WEIGHTS = _GAUSS[1] / 2
 
 
 @on_any_mesh

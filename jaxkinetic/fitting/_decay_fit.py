@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
+from jaxkinetic_kernels import square_root
+
 from .._util.checks import argument_error, describe, is_traced
 from .._util.printing import Printed
 from .._util.student import student_interval
@@ -19,8 +21,14 @@ from ._residuals import covariance_of_one_run, total
 
 # Numbers that the search for a rate handles at once.
 _AT_ONCE = 1 << 22
-_RATES, _GOLDEN_STEPS = 256, 60
-_STRETCHES, _LEAST_STRETCH, _MOST_STRETCH = 33, 0.05, 4.0
+# On the grid of the search, between whose neighbours golden sections find the minimum.
+_RATES = 256
+# Each leaves .618 of the bracket: 3e-13 of it in the end.
+_GOLDEN_STEPS = 60
+# The same for exponents of stretched exponentials, and the range in which they are sought.
+_STRETCHES = 33
+_LEAST_STRETCH = 0.05
+_MOST_STRETCH = 4.0
 _PARAMETERS = ("rate", "amplitude", "floor", "shape")
 
 
@@ -188,8 +196,7 @@ def least_squares(
     known = (jnp.abs(theta[1]) > 0) & jnp.isfinite(covariance).all() & settled & told_apart
     slopes = jax.jacfwd(lambda z: parameters(theta_at(z)))(z)
     variances = jnp.einsum("ip,pq,iq->i", slopes, jnp.where(known, covariance, 0), slopes)
-    positive = variances > 0
-    errors = jnp.where(positive, jnp.sqrt(jnp.where(positive, variances, 1)), 0)
+    errors = square_root(jnp.where(variances > 0, variances, 0))
     errors = jnp.where(known, errors, jnp.inf)
     fitted = [True, True, fitted_floor, fitted_shape]
     errors = jnp.where(jnp.asarray(fitted), errors, jnp.zeros_like(errors))

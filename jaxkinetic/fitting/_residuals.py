@@ -4,11 +4,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-# Nodes in the correlation rho; log-likelihood below its maximum that counts as 0; numbers that are handled at once.
-_NODES, _NEGLIGIBLE, _AT_ONCE = 47, 18.0, 1 << 18
-# Lengths up to which the nodes stay where they are, and up to which they move once to where the likelihood is large; beyond,
-# twice. In log(1 - rho) the likelihood is at least T^{-1/2} wide; a spacing of twice that width would do.
-_RESOLVED, _ONCE = 128, 8192
+# In the correlation rho.
+_NODES = 47
+# Log-likelihood below its maximum that counts as 0: e^{-18} is 2e-8.
+_NEGLIGIBLE = 18.0
+# Numbers that are handled at once: bounds the memory.
+_AT_ONCE = 1 << 18
+# Lengths up to which the nodes stay where they are: in log(1 - rho) the likelihood is at least T^{-1/2} wide, and a spacing of
+# twice that width would do.
+_RESOLVED = 128
+# Lengths up to which they move once to where the likelihood is large; beyond, twice.
+_ONCE = 8192
 
 
 def total(x: Array) -> Array:

@@ -35,8 +35,14 @@ def __dir__() -> list[str]:
     return __all__
 
 
-# `_STEEPEST`: the most that a start grows or falls over the series, in powers of e.
-_LEAST, _ITERATIONS, _LAGS, _STEEPEST = 12, 40, 12, 40.0
+# Points of a series: four parameters are fitted.
+_LEAST = 12
+# Of Levenberg's and Marquardt's method.
+_ITERATIONS = 40
+# The lags 1, 2, 4, ... from which a start is made: so many at most.
+_LAGS = 12
+# The most that a start grows or falls over the series, in powers of e.
+_STEEPEST = 40.0
 
 
 class OscillationFit(Printed):

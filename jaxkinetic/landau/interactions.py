@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
-from jaxkinetic_kernels import positive_power, tile_normals
+from jaxkinetic_kernels import positive_power, square_root, tile_normals
 
 from .._util.checks import (
     FINITE,
@@ -28,6 +28,7 @@ from .._util.checks import (
 )
 from .._util.printing import Printed
 from .._util.types import Components, RealScalar, RealScalarLike, Words
+from ..pairs.components import dot, split, square
 from ..pairs.radial_sums import closes_over_tracers, radial_sum
 from ..pairs.sums import compiled_once, direct_sum, symmetric, weighted_sum
 from ..states import Particles, check_particles
@@ -84,6 +85,8 @@ class AbstractInteraction(Printed):
     """
 
     sum_forms: ClassVar[tuple[str, ...]] = ("direct",)
+    # What a pair keeps: b is odd. Add "energy" if a(z) z = 0; take both away if velocities live on a torus.
+    invariants: ClassVar[tuple[str, ...]] = ("momentum",)
 
     @abc.abstractmethod
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]: ...
@@ -128,15 +131,15 @@ class AbstractInteraction(Printed):
             )
 
     def a_components(self, z: Components) -> tuple[Components, ...]:
-        return tuple(_split(row) for row in _split(self.a(jnp.stack(z, -1)), axis=-2))
+        return tuple(split(row) for row in split(self.a(jnp.stack(z, -1)), axis=-2))
 
     def b_components(self, z: Components) -> Components:
-        return _split(self.b(jnp.stack(z, -1)))
+        return split(self.b(jnp.stack(z, -1)))
 
     def sigma_components(self, z: Components, x: Components) -> Components:
         """sigma(z) x."""
         matrix, vector = self.sigma(jnp.stack(z, -1)), jnp.stack(x, -1)
-        return _split(jnp.einsum("...ij,...j->...i", matrix, vector, precision=jax.lax.Precision.HIGHEST))
+        return split(jnp.einsum("...ij,...j->...i", matrix, vector, precision=jax.lax.Precision.HIGHEST))
 
     def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
         """sum_{j != i} a(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2.
@@ -190,6 +193,7 @@ class AbstractRadial(AbstractInteraction):
     """
 
     sum_forms: ClassVar[tuple[str, ...]] = ("direct", "product")
+    invariants: ClassVar[tuple[str, ...]] = ("momentum", "energy")
 
     @abc.abstractmethod
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]: ...
@@ -210,7 +214,7 @@ class AbstractRadial(AbstractInteraction):
 
     def _psi_and_r2(self, z: Components) -> tuple[Array, Array, Array]:
         """(psi, r^2, whether r > 0); where r = 0 both are those of r = 1, finite with finite derivatives."""
-        r2 = sum((c * c for c in z[1:]), z[0] * z[0])
+        r2 = square(z)
         positive = r2 > 0
         r2 = jnp.where(positive, r2, jnp.ones((), r2.dtype))
         return self.psi(r2), r2, positive
@@ -223,7 +227,7 @@ class AbstractRadial(AbstractInteraction):
 
     def psi_of(self, z: Components) -> Float[Array, "*pairs"]:
         """psi(r) elementwise, and `psi_at_rest` where z = 0: all that a and b need from the interaction."""
-        return self._weight(sum((c * c for c in z[1:]), z[0] * z[0]))
+        return self._weight(square(z))
 
     weight = psi_of
 
@@ -293,15 +297,15 @@ class AbstractRadial(AbstractInteraction):
 
     def a(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
         z = vectors("z", z)
-        rows = self.a_components(_split(z))
+        rows = self.a_components(split(z))
         return nan_out_of_range(self, jnp.stack([jnp.stack(row, -1) for row in rows], -2))
 
     def b(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-        return nan_out_of_range(self, jnp.stack(self.b_components(_split(vectors("z", z))), -1))
+        return nan_out_of_range(self, jnp.stack(self.b_components(split(vectors("z", z))), -1))
 
     def sigma(self, z: Float[Array, "*batch d"]) -> Float[Array, "*batch d d"]:
         z = vectors("z", z)
-        psi, r2, positive = self._psi_and_r2(_split(z))
+        psi, r2, positive = self._psi_and_r2(split(z))
         root = _root(psi * r2, positive)
         along = z[..., :, None] * z[..., None, :] / r2[..., None, None]
         projection = jnp.broadcast_to(jnp.eye(z.shape[-1], dtype=z.dtype), along.shape) - along
@@ -434,12 +438,7 @@ def _least_base(gamma: Array) -> Array:
 def _root(square: Array, positive: Array) -> Array:
     """sqrt(square), and 0 with derivative 0 where r = 0 or where psi vanishes or underflows."""
     positive = positive & (square > 0)
-    one, zero = jnp.ones((), square.dtype), jnp.zeros((), square.dtype)
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, one)), zero)
-
-
-def _split(x: Array, axis: int = -1) -> Components:
-    return tuple(jnp.moveaxis(x, axis, 0))
+    return square_root(jnp.where(positive, square, jnp.zeros((), square.dtype)))
 
 
 def _a_of_weight(weight: Array, z: Components) -> tuple[Components, ...]:
@@ -461,11 +460,11 @@ def _b_of_weight(weight: Array, z: Components) -> Components:
 
 def _sigma_of_weight(weight: Array, z: Components, x: Components) -> Components:
     """w^{1/2} r (x - (x.z) z/r^2); 0 at r = 0."""
-    r2 = sum((c * c for c in z[1:]), z[0] * z[0])
+    r2 = square(z)
     positive = r2 > 0
     r2 = jnp.where(positive, r2, jnp.ones((), r2.dtype))
     root = _root(weight * r2, positive)
-    along = sum((p * q for p, q in zip(z[1:], x[1:], strict=True)), z[0] * x[0]) / r2
+    along = dot(z, x) / r2
     return tuple(root * (q - along * p) for p, q in zip(z, x, strict=True))
 
 

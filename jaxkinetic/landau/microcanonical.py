@@ -10,29 +10,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from .._core.system import AbstractPairJump, AbstractScheme, check_test_function
-from .._util.checks import (
-    POSITIVE,
-    Range,
-    argument_error,
-    check_scalar,
-    concrete_array,
-    describe,
-    is_traced,
-    nan_out_of_range,
-    require,
-)
+from .._core.system import AbstractPairJump, AbstractScheme
+from .._util.checks import POSITIVE, Range, argument_error, check_scalar, concrete_array, describe, is_traced, require
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
-from ..pairs.envelopes import Ball, ball, in_ball, largest_speed
+from ..pairs._jump_generator import Outcomes, jump_generator
+from ..pairs.components import minus, square
+from ..pairs.envelopes import Ball, Everywhere, ball, everywhere, inside, largest_speed
+from ..pairs.spherical_heat.general import harmonics
 from ..states import Particles, check_alive, check_particles
 from .interactions import AbstractRadial, Maxwell
 
 __all__ = ["LAWS", "Microcanonical", "check_angle"]
 
 LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
-# Of phi in a pair's velocities, for `generator`. And above what rounding can do to a rate.
-_DEGREE, _ROUNDING = 7, 1.0001
+# Of phi in a pair's velocities, for `generator`.
+_DEGREE = 7
+# Above what rounding can do to a rate.
+_ROUNDING = 1.0001
 _PI = math.pi * (1 + 1e-6)
 
 
@@ -148,21 +143,19 @@ class Microcanonical(AbstractPairJump):
     def rate(self, vi: Components, vj: Components) -> Float[Array, "*pairs"]:
         if self.law != "fixed_angle":
             return jnp.broadcast_to(self._constant(vi[0].dtype), vi[0].shape)
-        psi, moving = self._psi(_difference(vi, vj))
+        psi, moving = self._psi(minus(vi, vj))
         # 1 - cos theta = 2 sin^2(theta/2)
         rate = 2 * (len(vi) - 1) * psi / self._half_angle(psi.dtype)
         return rate if self.constant_rate else jnp.where(moving, rate, jnp.zeros_like(rate))
 
-    def envelope(self, state: Particles) -> "Ball | _Everywhere":
+    def envelope(self, state: Particles) -> Ball | Everywhere:
         """The ball that holds everybody, unless the rate is constant."""
-        return _Everywhere(state.dim) if self.constant_rate else ball(state)
+        return everywhere(state) if self.constant_rate else ball(state)
 
-    def rate_bound(self, env: "Ball | _Everywhere") -> RealScalar:
+    def rate_bound(self, env: Ball | Everywhere) -> RealScalar:
         if self.law != "fixed_angle":
             return self._constant(self.epsilon.dtype)
-        fastest, dim = jnp.ones_like(self.epsilon), env.dim
-        if isinstance(env, Ball):
-            fastest = largest_speed(env)
+        fastest, dim = largest_speed(env), env.dim
         return (
             _ROUNDING
             * 2
@@ -171,13 +164,13 @@ class Microcanonical(AbstractPairJump):
             / self._half_angle(fastest.dtype)
         )
 
-    def inside(self, env: "Ball | _Everywhere", v: Components) -> Bool[Array, "*pairs"]:
-        return in_ball(env, v) if isinstance(env, Ball) else jnp.ones(v[0].shape, bool)
+    def inside(self, env: Ball | Everywhere, v: Components) -> Bool[Array, "*pairs"]:
+        return inside(env, v)
 
     def jump(
         self, words: PairWords, vi: Components, vj: Components
     ) -> tuple[Components, Components, Bool[Array, "*pairs"], Bool[Array, "*pairs"]]:
-        z = _difference(vi, vj)
+        z = minus(vi, vj)
         psi = self._psi(z)[0]
         if self.law == "heat_kernel":
             turn = rotations.heat_rotation(words, 4 * self.epsilon.astype(psi.dtype) * psi, z)
@@ -191,52 +184,30 @@ class Microcanonical(AbstractPairJump):
         multiplied by their E R_l(cos theta). Cost N^2 times 15^(d-1). Derivatives of L phi leave out pairs of equal
         velocities."""
 
-        check_test_function(phi)
+        def outcomes(z: Array) -> Outcomes:
+            dim = z.shape[0]
+            nodes, weights = (jnp.asarray(x, z.dtype) for x in directions.quadrature(dim, 2 * _DEGREE))
+            psi, moving = self._psi(tuple(z))
+            r = jnp.linalg.norm(jnp.where(moving, z, 1.0))
+            kernel = self._kernel(jnp.sum(nodes * z[None, :], -1) / r, psi, dim)
+            return Outcomes(r * nodes, weights * kernel, moving)
 
-        def generated(state: Particles) -> RealScalar:
-            check_particles(state, 1)
-            v, here = state.velocity, phi(state)
-            nodes, weights = (jnp.asarray(x, v.dtype) for x in directions.quadrature(state.dim, 2 * _DEGREE))
-            first, second = (jnp.asarray(x) for x in np.triu_indices(state.num_slots, 1))
-
-            def pair(i: Array, j: Array) -> RealScalar:
-                mean, z = (v[i] + v[j]) / 2, v[i] - v[j]
-                psi, moving = self._psi(tuple(z))
-                r = jnp.linalg.norm(jnp.where(moving, z, 1.0))
-                kernel = self._kernel(jnp.sum(nodes * z[None, :], -1) / r, psi, state.dim)
-
-                def turned(node: Array) -> Array:
-                    moved = v.at[i].set(mean + r * node / 2).at[j].set(mean - r * node / 2)
-                    return phi(Particles(moved, state.position, state.alive, state.ident))
-
-                average = jnp.sum(weights * kernel * jax.vmap(turned)(nodes))
-                rate = self.rate(tuple(v[i]), tuple(v[j])) * self.clock(state.num_alive)
-                return jnp.where(state.alive[i] & state.alive[j] & moving, rate * (average - here), 0)
-
-            return nan_out_of_range(self, jnp.sum(jax.lax.map(lambda ij: pair(*ij), (first, second))))
-
-        return generated
+        return jump_generator(self, outcomes, phi)
 
     def _kernel(self, cosine: Array, psi: Array, dim: int) -> Array:
         """Density of the new direction, cos to the old one, with respect to the uniform law: harmonics up to degree 7."""
         cos_theta = 1 - 2 * self._turned(psi, dim)
-        total, number = jnp.ones_like(cosine), float(dim)
-        below, here = (jnp.ones_like(x) for x in (cosine, cos_theta)), (cosine, cos_theta)
-        for degree in range(1, _DEGREE + 1):
-            value, multiplier = here
+        total = jnp.ones_like(cosine)
+        pairs = zip(*(harmonics(x, dim, _DEGREE) for x in (cosine, cos_theta)), strict=True)
+        for (degree, number, value, _), (_, _, multiplier, _) in pairs:
             if self.law == "heat_kernel":
                 multiplier = jnp.exp(-degree * (degree + dim - 2) * 4 * self.epsilon.astype(psi.dtype) * psi)
             total = total + number * multiplier * value
-            up, down = (2 * degree + dim - 2) / (degree + dim - 2), degree / (degree + dim - 2)
-            arguments = cosine, cos_theta
-            below, here = here, tuple(up * c * x - down * y for c, x, y in zip(arguments, here, below, strict=True))
-            # Harmonics of degree l + 1 for one of degree l.
-            number *= (2 * degree + dim) * (degree + dim - 2) / ((2 * degree + dim - 2) * (degree + 1))
         return total
 
     def _psi(self, z: Components) -> tuple[Float[Array, "*pairs"], Bool[Array, "*pairs"]]:
         """(psi(max(r, floor)), whether r > 0); at r = 0 without a floor the interaction's `psi_at_rest`."""
-        r2 = sum((c * c for c in z[1:]), z[0] * z[0])
+        r2 = square(z)
         moving = r2 > 0
         r2 = jnp.maximum(r2, _least(self.floor, r2.dtype) ** 2)
         # A NaN passes, so that it stops the run.
@@ -282,13 +253,3 @@ def _least(floor: RealScalar | None, dtype: jnp.dtype) -> RealScalar:
 def check_angle(epsilon: RealScalarLike) -> None:
     """**Raises:** `ValueError` above pi, but for its rounding in float32."""
     check_scalar("epsilon", epsilon, within=Range("be an angle in (0, pi]", "lower it", high=_PI))
-
-
-class _Everywhere(eqx.Module):
-    """No bound on velocities is needed; their dimension."""
-
-    dim: int = eqx.field(static=True)
-
-
-def _difference(vi: Components, vj: Components) -> Components:
-    return tuple(p - q for p, q in zip(vi, vj, strict=True))

@@ -19,6 +19,7 @@ from .._core.system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
 from .._util.checks import argument_error, describe
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike, Words
 from ..pairs import rotations
+from ..pairs.components import minus
 from ..pairs.sums import GATHERS_SUMS
 from ..schemes import EulerMaruyama
 from ..states import Particles, check_alive, check_particles
@@ -38,6 +39,12 @@ class AbstractLandau(AbstractDiffusion):
 
     interaction: AbstractInteraction
     sums: str = eqx.field(default="direct", static=True)
+    # How the invariants of a pair are kept: "exact" on every path, or in "mean".
+    _keeps: ClassVar[str]
+
+    @property
+    def conserves(self) -> Mapping[str, str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return dict.fromkeys(self.interaction.invariants, self._keeps)
 
     def __check_init__(self) -> None:
         self._check_interaction()
@@ -116,7 +123,7 @@ class AbstractPairNoise(AbstractLandau):
         return state.increment(velocity=jnp.sqrt(2 * dt / state.num_alive) * sums)
 
 
-class Kac(AbstractPairNoise, AbstractPairFlow):
+class Kac(AbstractPairNoise, AbstractPairFlow):  # pyright: ignore[reportIncompatibleVariableOverride]
     r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
 
     Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2, which for a radial interaction in d >= 2 is
@@ -132,7 +139,7 @@ class Kac(AbstractPairNoise, AbstractPairFlow):
     **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d, and a form of sums that the interaction lacks.
     """
 
-    conserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
+    _keeps: ClassVar[str] = "exact"
 
     def normals(self, key: Words, state: Particles) -> Noise:
         return PairNormals(key, state.dim, state.velocity.dtype, ordered=False)
@@ -152,7 +159,7 @@ class Kac(AbstractPairNoise, AbstractPairFlow):
     ) -> tuple[Components, Components]:
         """(v_i + v_j)/2 and |v_i - v_j| kept, the direction after Brownian motion for tau = 4 psi(r) s."""
         interaction: Any = self.interaction
-        z = tuple(p - q for p, q in zip(vi, vj, strict=True))
+        z = minus(vi, vj)
         return rotations.turned_pair(rotations.heat_rotation(words, 4 * interaction.psi_of(z) * s, z), vi, vj)
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
@@ -162,11 +169,12 @@ class Kac(AbstractPairNoise, AbstractPairFlow):
 class IndependentNoise(AbstractPairNoise):
     r"""Independent increments (FW 1.7): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dB_{ij}$, all B_ij independent.
 
-    Conserved in mean only: momentum and energy. Same law as `MatrixSqrt` for every N, also after one Euler step.
+    Conserved in mean only: momentum, and energy for radial interactions (on the torus neither).
+    Same law as `MatrixSqrt` for every N, also after one Euler step.
     Cost of a step N^2, with N^2 d normals.
     """
 
-    conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
+    _keeps: ClassVar[str] = "mean"
 
     def normals(self, key: Words, state: Particles) -> Noise:
         return PairNormals(key, state.dim, state.velocity.dtype, ordered=True)
@@ -175,12 +183,13 @@ class IndependentNoise(AbstractPairNoise):
 class MatrixSqrt(AbstractLandau):
     r"""Matrix square root (FW 1.8; CGJ): $dM_i = \big(\frac2N \sum_j a(V_i - V_j)\big)^{1/2} dB_i$, symmetric root.
 
-    Conserved in mean only: momentum and energy. Same law as `IndependentNoise`. Cost of a step N^2, or what the
+    Conserved in mean only: momentum, and energy for radial interactions (on the torus neither). Same law as
+    `IndependentNoise`. Cost of a step N^2, or what the
     interaction's own sums cost (N M for `Trigonometric`), with N d normals and N roots of d x d matrices; differentiable
     also where eigenvalues coincide (`roots.symmetric_root`).
     """
 
-    conserves: ClassVar[Mapping[str, str]] = {"momentum": "mean", "energy": "mean"}
+    _keeps: ClassVar[str] = "mean"
 
     def noise(self, key: Words, t: RealScalarLike, dt: RealScalarLike, state: Particles) -> Particles:
         return self._noise(key, dt, state, self.interaction.sum_a(state, **self._form))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -21,7 +21,12 @@ from .roots import symmetric_root
 __all__ = ["PERIOD", "Trigonometric"]
 
 PERIOD = 2 * math.pi
-_PER_PERIOD, _GRID_POINTS, _TRACED_GRID_POINTS = 16, 1 << 15, 1 << 12
+# Points of the grid on which a(z) must be positive: in a period of the highest mode,
+_PER_PERIOD = 16
+# in all, at most, where the coefficients are known,
+_GRID_POINTS = 1 << 15
+# and at most where they are traced, so that the grid is part of the program.
+_TRACED_GRID_POINTS = 1 << 12
 
 
 class Trigonometric(AbstractInteraction):
@@ -54,6 +59,8 @@ class Trigonometric(AbstractInteraction):
     Source: CGJ section 1 and MATH section 5.
     """
 
+    # The sum of v jumps by the period where a particle goes around; a(z) z is not 0.
+    invariants: ClassVar[tuple[str, ...]] = ()
     modes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     coefficients: Float[Array, " M"] | Float[Array, "M d d"]
 

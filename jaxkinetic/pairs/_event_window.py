@@ -20,6 +20,7 @@ from jaxkinetic_kernels import (
     uniform,
 )
 
+from .._core.loops import bounded_loop, only_on_cpu
 from .._core.system import AbstractPairJump
 from .._util.gradients import forbid_gradient
 from .._util.types import Components, PyTree, RealScalar, Words
@@ -284,21 +285,18 @@ def _in_chunks(
 
     init = start, Outcome(table, jnp.ones((), bool), never, never, zero, zero, start)
     bound = None if max_waves is None else max_waves + -(-window.drawn.shape[1] // window.lanes)
-    place, outcome = bounded_loop(bound)(lambda loop: loop[0] < window.planned, chunk, init)
+    place, outcome = repeat_while(bound)(lambda loop: loop[0] < window.planned, chunk, init)
     return outcome._replace(complete=place >= window.planned)
 
 
-def bounded_loop(bound: int | None) -> Callable[..., Any]:
+def repeat_while(bound: int | None) -> Callable[..., Any]:
     """(cond, body, init) -> what `while_loop` gives; with a bound a scan of that many turns, which reverse mode can run
     through."""
     if bound is None:
         return jax.lax.while_loop
 
     def bounded(cond: Callable[[Any], Array], body: Callable[[Any], Any], init: Any) -> Any:
-        def turn(loop: Any, _: None) -> tuple[Any, None]:
-            return jax.lax.cond(cond(loop), body, lambda same: same, loop), None
-
-        return jax.lax.scan(turn, init, length=bound)[0]
+        return bounded_loop(lambda loop, _: cond(loop), lambda loop, _: body(loop), init, bound)
 
     return bounded
 
@@ -308,13 +306,8 @@ def repeated(body: Callable[..., Any], init: Any, count: Int32[Array, ""], lengt
     host: `body` must be the identity from `count` on. `bounded`: also on the CPU a loop that reverse mode can run through."""
     end = jnp.minimum(count, length)
     if bounded:
-
-        def masked(x: Any, number: Array) -> tuple[Any, None]:
-            # One loop to differentiate for all platforms: on accelerators the choice is a constant, and disappears.
-            go = jax.lax.platform_dependent(number < end, cpu=lambda go: go, default=jnp.ones_like)
-            return jax.lax.cond(go, lambda x: body(number, x), lambda x: x, x), None
-
-        return jax.lax.scan(masked, init, jnp.arange(length, dtype=jnp.int32))[0]
+        # One loop to differentiate for all platforms: on accelerators the choice is a constant, and disappears.
+        return bounded_loop(lambda _, k: only_on_cpu(k < end, True), lambda x, k: body(k, x), init, length)
 
     # Traced once for both loops.
     body = jax.jit(body)

@@ -1,17 +1,22 @@
-"""A ball that holds everybody: from it a bound on the relative speed of every pair, for rates that depend on it."""
+"""Where velocities may be while the bound on a rate holds: a ball that holds everybody, or everywhere."""
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool
 
 from .._util.types import Components, RealScalar
 from ..states import Particles
+from .components import minus, square
 
-__all__ = ["Ball", "ball", "in_ball", "largest_speed"]
+__all__ = ["Ball", "Everywhere", "ball", "everywhere", "inside", "largest_speed"]
 
-# Above what velocities are, so that the ball outlives a few events; and above what rounding can do to a bound.
-_SLACK, _ROUNDING = 1.05, 1.0001
+# Above what velocities are, so that the ball outlives a few events.
+_SLACK = 1.05
+# Above what rounding can do to a bound.
+_ROUNDING = 1.0001
 
 
 class Ball(NamedTuple):
@@ -27,24 +32,35 @@ class Ball(NamedTuple):
         return len(self.centre)
 
 
+class Everywhere(eqx.Module):
+    """No bound on velocities: for a rate that is bounded without one. It holds no array, so that schemes check nothing."""
+
+    dim: int = eqx.field(static=True)
+    dtype: jnp.dtype = eqx.field(static=True)
+
+
 def ball(state: Particles) -> Ball:
     centre = tuple(state.mean(c) for c in state.velocity.T)
-    square = jnp.where(state.alive, _square_distance(tuple(state.live_velocity.T), centre), 0)
-    whole = _ROUNDING * jnp.sum(square)
+    squares = jnp.where(state.alive, square(minus(tuple(state.live_velocity.T), centre)), 0)
+    whole = _ROUNDING * jnp.sum(squares)
     # What rounding makes of differences of large velocities.
     blur = 16 * jnp.finfo(whole.dtype).eps * sum((jnp.abs(c) for c in centre[1:]), jnp.abs(centre[0]))
-    radius = jnp.minimum(_SLACK * jnp.sqrt(jnp.max(square)), jnp.sqrt(whole))
+    radius = jnp.minimum(_SLACK * jnp.sqrt(jnp.max(squares)), jnp.sqrt(whole))
     return Ball(centre, radius + blur, jnp.sqrt(2 * whole) + blur)
 
 
-def largest_speed(env: Ball) -> RealScalar:
+def everywhere(state: Particles) -> Everywhere:
+    return Everywhere(state.dim, state.velocity.dtype)
+
+
+def largest_speed(env: Ball | Everywhere) -> RealScalar:
     """A number that no relative speed exceeds while everybody is inside."""
+    if isinstance(env, Everywhere):
+        return jnp.asarray(np.asarray(np.inf, env.dtype))
     return _ROUNDING * jnp.minimum(2 * env.radius, env.fastest)
 
 
-def in_ball(env: Ball, v: Components) -> Bool[Array, "*pairs"]:
-    return _square_distance(v, env.centre) <= env.radius**2
-
-
-def _square_distance(v: Components, w: tuple[RealScalar, ...]) -> Float[Array, "*pairs"]:
-    return sum(((p - q) ** 2 for p, q in zip(v[1:], w[1:], strict=True)), (v[0] - w[0]) ** 2)
+def inside(env: Ball | Everywhere, v: Components) -> Bool[Array, "*pairs"]:
+    if isinstance(env, Everywhere):
+        return jnp.ones(v[0].shape, bool)
+    return square(minus(v, env.centre)) <= env.radius**2

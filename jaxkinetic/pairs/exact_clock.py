@@ -21,19 +21,22 @@ from ._event_window import (
     NO_EVENT,
     Outcome,
     as_table,
-    bounded_loop,
     carry_out,
     compact,
     draw,
     forbid_rate_gradient,
     from_columns,
+    repeat_while,
     without_table,
 )
 from ._packed_columns import Table, unpack
 
 __all__ = ["ExactClock"]
 
-_FRACTION, _LEAST = 4, 16
+# A window has a candidate for every four slots: half a one for each particle, so that chains of candidates are short.
+_FRACTION = 4
+# And at least so many: four particles would have a window for each.
+_LEAST = 16
 
 
 class ExactClock(AbstractScheme):
@@ -144,7 +147,7 @@ class ExactClock(AbstractScheme):
         if self.max_windows is not None:
             # A backward pass keeps the particles at the start of every window, not what moved them.
             window = recomputed(window, carry)
-        end = bounded_loop(self.max_windows)(goes_on, window, start)
+        end = repeat_while(self.max_windows)(goes_on, window, start)
         fault = end.fault
         if self.max_windows is not None:
             fault = fault.merge(_fault(goes_on(end), Result.MANY_WINDOWS, jnp.zeros_like(dt) + self.max_windows))
@@ -186,7 +189,7 @@ class ExactClock(AbstractScheme):
         if not jax.tree.leaves(env):
             outcome = attempt(start)[1]
         else:
-            outcome = bounded_loop(None if self.max_waves is None else 2)(lambda done: done[2], attempt, start)[1]
+            outcome = repeat_while(None if self.max_waves is None else 2)(lambda done: done[2], attempt, start)[1]
         left_envelope = outcome.exit < NO_EVENT
         consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)
         elapsed = drawn.wait[jnp.maximum(consumed - 1, 0)] / jnp.where(total > 0, total, jnp.ones_like(total))

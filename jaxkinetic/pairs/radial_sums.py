@@ -15,11 +15,12 @@ import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxkinetic_kernels import PAIRS, Area, map_rows
+from jaxkinetic_kernels import PAIRS, Area, map_rows, once_on_cpu
 
 from .._util.checks import is_traced
 from .._util.types import Components
 from ..states import Particles
+from .components import minus, square
 from .sums import Rows, Slots, differences, mask_pairs, partners, rows_of, slots, weighted_rows
 
 __all__ = ["closes_over_tracers", "radial_sum"]
@@ -82,7 +83,7 @@ def _rule(
         columns, law, noise = unpacked(velocity, moving, fixed)
 
         def weights(z: Components) -> Components:
-            return (weight(law, _square(z)),)
+            return (weight(law, square(z)),)
 
         rows = Rows(velocity, columns.ident)
         return mask_pairs(columns.alive[:, None], weighted_rows(terms, rows, columns, weights, noise, area))
@@ -117,7 +118,7 @@ def _rule(
 
         def slopes(both: Array, z: Components) -> Components:
             """w, dw/d(r^2) and dw/d(leaf) for every leaf that varies, 0 where there is no pair."""
-            r2 = _square(z)
+            r2 = square(z)
             w, slope = jax.jvp(lambda r2: weight_of(r2, *varied), (r2,), (jnp.ones_like(r2),))
             out = [w, slope]
             for n, leaf in enumerate(varied):
@@ -143,7 +144,7 @@ def _rule(
                 pull(z, tiles, x[0], g_i),
                 pull(tuple(-c for c in z), tiles, x[1], g_j),
             )
-            moved = tuple(p - q for p, q in zip(moved, back, strict=True))
+            moved = minus(moved, back)
             return moved, tuple(p + q for p, q in zip(by_leaf, more, strict=True))
 
         def evaluated(z: Components, both: Array, ident_i: Array, ident_j: Array, keep: Callable[..., Any]) -> Any:
@@ -270,22 +271,12 @@ def closes_over_tracers(weight: Callable[[Any, Array], Array], law: eqx.Module, 
 
 
 def _held(fn: Callable[..., Any], *args: Any) -> Any:
-    """`fn(*args)` in memory: `once` where the platform is known to be the CPU."""
-    fn = jax.jit(fn)  # Traced once.
-    shapes = jax.eval_shape(fn, *args)
-
-    def nothing(*_: Any) -> Any:
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-
-    return jax.lax.cond(jax.lax.optimization_barrier(jnp.ones((), bool)), fn, nothing, *args)
+    """`fn(*args)` in memory."""
+    return once_on_cpu(jax.jit(fn), *args)  # Traced once.
 
 
 def _product(x: Array, y: Array) -> Array:
     return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
-
-
-def _square(z: Components) -> Array:
-    return sum((c * c for c in z[1:]), z[0] * z[0])
 
 
 def _is_zero(x: Any) -> bool:

@@ -14,6 +14,7 @@ from jaxkinetic_kernels import cos_sin, materialise, normals, square_root, unifo
 from .._util.checks import argument_error, describe
 from .._util.types import Components, PairWords
 from ._packed_columns import stored
+from .components import square
 from .spherical_heat import LATEST, quantile
 
 __all__ = ["axis_words", "heat_rotation", "num_words", "rotation", "turned_pair"]
@@ -97,7 +98,7 @@ def _turns_something(z: Components) -> Bool[Array, "*pairs"]:
     """Whether the increment has a derivative in z: for d = 2 it is linear."""
     if len(z) == 2:
         return jnp.ones(z[0].shape, bool)
-    return sum((c * c for c in z[1:]), z[0] * z[0]) > 0
+    return square(z) > 0
 
 
 def _away_from_zero(moving: Array, z: Components) -> Components:

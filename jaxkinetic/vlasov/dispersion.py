@@ -18,9 +18,16 @@ from .potentials import AbstractPotential, Poisson
 
 __all__ = ["dispersion_root"]
 
-# Where velocities may be, in scales, the nodes for them, and how far the path of integration may be below the root: the
-# furthest at which f0 has not grown beyond `_GROWN` times its largest value, which would cancel.
-_REACH, _NODES, _GAPS, _GROWN, _DECAYED = 14.0, 2048, (1.0, 0.5, 0.25, 0.125, 0.0625), 1e3, 1e-13
+# Where velocities may be, in scales.
+_REACH = 14.0
+# Of the trapezoidal rule on these velocities.
+_NODES = 2048
+# How far the path of integration may be below the root, in scales: the furthest at which f0 has not grown beyond
+_GAPS = (1.0, 0.5, 0.25, 0.125, 0.0625)
+# so many times its largest value, which would cancel.
+_GROWN = 1e3
+# What f0 may be at the ends of the velocities, of its largest value: the rule cuts it off there.
+_DECAYED = 1e-13
 
 
 def dispersion_root(

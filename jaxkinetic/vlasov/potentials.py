@@ -62,14 +62,14 @@ class AbstractPotential(Printed):
         """hat Gamma on the wavenumbers of the axes of position, (n_1, ..., n_d), real."""
 
     @property
-    @abc.abstractmethod
     def regular(self) -> bool:
-        """Whether (Pot) holds."""
+        """Whether (Pot) is known to hold. Optional: no run reads it; the default, False, claims nothing."""
+        return False
 
-    @abc.abstractmethod
     def bound(self, dim: int) -> RealScalar:
         """C_Gamma, the largest of the suprema of the derivatives of order 1, 2 and 3 (operator norms); infinite if there is
-        none."""
+        none, or if it is not known. Optional, for theorems that name C_Gamma: the default is infinite."""
+        return jnp.asarray(math.inf)
 
     def grad(self, x: Float[Array, "*points d"]) -> Float[Array, "*points d"]:
         """grad Gamma at displacements x (..., d)."""
@@ -313,13 +313,6 @@ class Poisson(AbstractPotential):
                 was="has length",
             )  # fmt: skip
 
-    @property
-    def regular(self) -> bool:
-        return False
-
-    def bound(self, dim: int) -> RealScalar:
-        return jnp.asarray(np.asarray(np.inf, self.strength.dtype))
-
 
 class Harmonic(AbstractPotential):
     """Gamma = stiffness |x|^2/2, on the whole space: the box of positions must hold the data. Its derivatives of order 1
@@ -382,13 +375,6 @@ class Harmonic(AbstractPotential):
         x = along(axes[i].points, i, len(axes))
         whole = jnp.sum(weight) * cell
         return jnp.broadcast_to(self.stiffness * (x * whole - jnp.sum(weight * x) * cell), weight.shape)
-
-    @property
-    def regular(self) -> bool:
-        return False
-
-    def bound(self, dim: int) -> RealScalar:
-        return jnp.asarray(np.asarray(np.inf, self.stiffness.dtype))
 
 
 class Custom(AbstractPotential):

@@ -17,7 +17,7 @@ from ._memory import check_memory
 from .grid_flows import WavePlan
 from .pair_tables import pair_field
 from .potentials import AbstractPotential, check_potential
-from .systems import AbstractMeanField, in_picture, streamed, turned
+from .systems import AbstractMeanField, in_picture, stream, turned
 
 __all__ = ["PseudoPlan", "PseudoSchrodinger", "check_symmetric", "first_marginal", "pair_field", "product_wave"]
 
@@ -97,11 +97,7 @@ class PseudoSchrodinger(AbstractMeanField):
 
     @property
     def flows(self) -> tuple[Callable[..., Wave], ...]:
-        return self._stream, self._turn
-
-    def _stream(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
-        wave = state.velocity_picture()
-        return in_picture(streamed(wave.alpha, tau, wave), state)
+        return stream, self._turn
 
     def _turn(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
         wave = state.fourier_picture()

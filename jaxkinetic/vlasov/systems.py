@@ -50,12 +50,14 @@ __all__ = [
     "MeanField",
     "Vlasov",
     "in_picture",
-    "streamed",
+    "stream",
     "turned",
 ]
 
-# How small f is at the ends of an axis on which it decays; how near the norm of a wave is to 1.
-_DECAYED, NORM = 1e-3, 1e-2
+# What f may be at the ends of an axis on which it decays, of its largest value.
+_DECAYED = 1e-3
+# How near the norm of a wave is to 1.
+NORM = 1e-2
 
 
 class AbstractMeanField(AbstractSplit):
@@ -247,11 +249,7 @@ class HamiltonVlasov(AbstractMeanField):
 
     @property
     def flows(self) -> tuple[Callable[..., Wave], ...]:
-        return self._stream, self._accelerate
-
-    def _stream(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
-        wave = state.velocity_picture()
-        return in_picture(streamed(wave.alpha, tau, wave), state)
+        return stream, self._accelerate
 
     def _accelerate(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
         wave = state.velocity_picture()
@@ -278,12 +276,7 @@ class HamiltonHartree(AbstractMeanField):
 
     @property
     def flows(self) -> tuple[Callable[..., Wave], ...]:
-        return self._stream, self._turn
-
-    def _stream(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
-        """alpha-hat_k(xi + tau k)."""
-        wave = state.velocity_picture()
-        return in_picture(streamed(wave.alpha, tau, wave), state)
+        return stream, self._turn
 
     def _turn(self, tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
         """exp(i tau (xi . E - kappa)) alpha-hat."""
@@ -292,15 +285,16 @@ class HamiltonHartree(AbstractMeanField):
         return in_picture(_accelerated(wave.alpha, cells, tau, wave, self.potential), state, "fourier")
 
 
-def streamed(alpha: Complex[Array, "*grid"], tau: RealScalar, wave: Wave) -> Complex[Array, "*grid"]:
-    """alpha(x - tau v, v): e^{-i tau k.v} in (k, v)."""
-    d, axes = wave.dim, wave.grid.axes
+def stream(tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
+    """alpha(x - tau v, v), e^{-i tau k.v} in (k, v); in the Fourier picture alpha-hat_k(xi + tau k)."""
+    wave = state.velocity_picture()
+    alpha, d, axes = wave.alpha, wave.dim, wave.grid.axes
     over_x = tuple(range(d))
     angle = jnp.zeros((), tau.dtype)
     for i in range(d):
         k = along(wavenumbers(axes[i]), i, alpha.ndim)
         angle = angle - tau * k * along(axes[d + i].points, d + i, alpha.ndim)
-    return jnp.fft.ifftn(jnp.fft.fftn(alpha, axes=over_x) * phase(angle), axes=over_x)
+    return in_picture(jnp.fft.ifftn(jnp.fft.fftn(alpha, axes=over_x) * phase(angle), axes=over_x), state)
 
 
 def _accelerated(hat: Array, cells: Any, tau: RealScalar, wave: Wave, potential: AbstractPotential) -> Array:

@@ -14,6 +14,7 @@ from .fusion import (
     materialise_both as materialise_both,
     materialise_words as materialise_words,
     once as once,
+    once_on_cpu as once_on_cpu,
     row_sums as row_sums,
 )
 from .matchings import circle_round as circle_round, random_matching as random_matching
@@ -38,8 +39,8 @@ from .trigonometry import cos_sin as cos_sin, cos_sin_turns as cos_sin_turns
 __all__ = [
     "PAIRS", "PRODUCTS", "PROJECTIONS", "REPLICAS", "Area", "advance", "assign_waves", "candidates", "circle_round",
     "cos_sin", "cos_sin_turns", "difference_series", "event_words", "feistel", "fold_in", "kth_nearest", "map_rows",
-    "materialise", "materialise_both", "materialise_words", "normals", "once", "pair_normals", "pair_words",
-    "particle_normals", "permute", "philox_4x32", "positive_power", "random_matching", "row_sums", "running_count",
-    "schedule", "square_root", "structure_factors", "tile_normals", "trigonometric_series", "uniform",
+    "materialise", "materialise_both", "materialise_words", "normals", "once", "once_on_cpu", "pair_normals",
+    "pair_words", "particle_normals", "permute", "philox_4x32", "positive_power", "random_matching", "row_sums",
+    "running_count", "schedule", "square_root", "structure_factors", "tile_normals", "trigonometric_series", "uniform",
     "waves_one_by_one", "wrap",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["SMALL", "materialise", "materialise_both", "materialise_words", "once", "row_sums"]
+__all__ = ["SMALL", "materialise", "materialise_both", "materialise_words", "once", "once_on_cpu", "row_sums"]
 
 # Below this many numbers a program is compiled for longer than the work saved takes.
 SMALL = 1 << 12
@@ -27,13 +27,25 @@ def once(fn: Callable[..., Any], *args: Any) -> Any:
     if sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) < SMALL:
         return fn(*args)
 
-    def nothing(*_: Any) -> Any:
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-
     # Where it is a constant, XLA calls `fn` without a conditional.
     true = jnp.ones((), bool)
     hidden = jax.lax.platform_dependent(true, cpu=jax.lax.optimization_barrier, default=lambda true: true)
-    return jax.lax.cond(hidden, program, nothing, *args)
+    return _conditional(hidden, program, *args)
+
+
+def once_on_cpu(fn: Callable[..., Any], *args: Any) -> Any:
+    """`once` of any size, for a program that is known to be compiled for the CPU (a branch of `platform_dependent`)."""
+    return _conditional(jax.lax.optimization_barrier(jnp.ones((), bool)), fn, *args)
+
+
+def _conditional(hidden: jax.Array, fn: Callable[..., Any], *args: Any) -> Any:
+    """`fn(*args)` if `hidden`, which is true: what enters and leaves a conditional is in memory."""
+    shapes = jax.eval_shape(fn, *args)
+
+    def nothing(*_: Any) -> Any:
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    return jax.lax.cond(hidden, fn, nothing, *args)
 
 
 def row_sums(values: jax.Array) -> jax.Array:
@@ -74,12 +86,7 @@ def materialise_both(x: jax.Array) -> jax.Array:
     """`materialise`, of which the derivative is kept in memory too: for an array whose cotangent costs much and is read by
     more than one kernel (what is gathered, or added to both partners of a pair)."""
 
-    def on_cpu(x: jax.Array) -> jax.Array:
-        # What enters a conditional is in memory; its predicate is hidden until everything is fused.
-        known = jax.lax.optimization_barrier(jnp.ones((), bool))
-        return jax.lax.cond(known, lambda x: x, jnp.zeros_like, x)
-
-    return jax.lax.platform_dependent(x, cpu=on_cpu, default=lambda x: x)
+    return jax.lax.platform_dependent(x, cpu=lambda x: once_on_cpu(lambda x: x, x), default=lambda x: x)
 
 
 def materialise_words(words: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:

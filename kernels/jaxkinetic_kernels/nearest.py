@@ -11,7 +11,12 @@ from .rows import map_rows
 
 __all__ = ["kth_nearest"]
 
-_LANES, _AREA, _DEPTH = 512, 1 << 22, 8
+# Columns that are compared at once with each row: k registers for each of them hold the nearest so far.
+_LANES = 512
+# Pairs of rows and lanes, which bounds the memory.
+_AREA = 1 << 22
+# Groups of `_LANES` columns in one turn of the loop, so that the registers stay where they are between them.
+_DEPTH = 8
 
 
 def kth_nearest(

@@ -81,7 +81,6 @@ class Sum(V.AbstractPotential):
     poisson: V.Poisson
     custom: V.Custom
     screened: Screened
-    regular = False
 
     @property
     def parts(self):
@@ -92,9 +91,6 @@ class Sum(V.AbstractPotential):
 
     def coefficients(self, axes):
         return sum(part.coefficients(axes) for part in self.parts)
-
-    def bound(self, dim):
-        return sum(part.bound(dim) for part in self.parts)
 
 
 POTENTIALS = {

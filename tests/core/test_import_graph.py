@@ -22,7 +22,7 @@ LAYERS = (
     ("_core",),
     ("random", "spectral", "schemes", "pairs", "diagnostics", "initial"),
     FAMILIES,
-    ("fitting", "oscillation", "chaos", "plotting"),
+    ("fitting", "oscillation", "plotting"),
     ("experiments",),
     ("__init__",),
     ("__main__",),
@@ -55,6 +55,12 @@ def imports(path: Path) -> list[tuple[str, str]]:
             else:
                 found += [("jaxkinetic", alias.name) for alias in node.names]
     return found
+
+
+def test_layers_exist():
+    """Catches a layer that names a module which is no longer there."""
+    found = {module_of(path) for path in (ROOT / "jaxkinetic").rglob("*.py")}
+    assert set(LEVEL) == found
 
 
 LIBRARY = sorted((ROOT / "jaxkinetic").rglob("*.py"))

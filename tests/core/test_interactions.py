@@ -8,7 +8,7 @@ from helpers import particles
 from registry import Anisotropic, Yukawa
 
 import jaxkinetic as jk
-from jaxkinetic.landau import AbstractRadial, Kac, Maxwell, PowerLaw, symmetric_root
+from jaxkinetic.landau import AbstractRadial, IndependentNoise, Kac, MatrixSqrt, Maxwell, PowerLaw, symmetric_root
 
 INTERACTIONS = {
     "maxwell": Maxwell(1.3),
@@ -35,6 +35,28 @@ def test_b_is_div_a_and_sigma_is_root_of_a(interaction, dim):
     np.testing.assert_allclose(
         jnp.stack(components, -1), jnp.einsum("...ij,...j->...i", sigma, x), rtol=1e-9, atol=1e-10
     )
+
+
+@pytest.mark.parametrize("interaction", [PowerLaw(-3.0), Anisotropic(0.4)], ids=["coulomb", "anisotropic"])
+@pytest.mark.parametrize("cls", [Kac, IndependentNoise, MatrixSqrt])
+def test_declared_invariants(interaction, cls):
+    """L phi = 0 for what a system conserves, L phi^2 = 2 phi L phi if it does so on every path, and neither for what it does
+    not. Catches a system that says that every interaction conserves the energy."""
+    system = cls(interaction)
+    functions = {"momentum": lambda s: jk.diagnostics.momentum(s)[0], "energy": jk.diagnostics.energy}
+
+    @jax.jit
+    def rates(state):
+        def both(phi):
+            mean = system.generator(phi)(state)
+            return mean, system.generator(lambda s: phi(s) ** 2)(state) - 2 * phi(state) * mean
+
+        return {name: both(phi) for name, phi in functions.items()}
+
+    for name, (mean, square) in rates(particles(jax.random.key(0), 4, 2)).items():
+        declared = system.conserves.get(name)
+        assert (abs(mean) < 1e-10) == (declared is not None), name
+        assert (abs(square) < 1e-10) == (declared == "exact"), name
 
 
 def test_constants_of_the_power_law():

@@ -31,6 +31,18 @@ def test_completion_shows_public_names_only():
         assert not any(word.startswith("_") for word in module.__all__), name
 
 
+def test_authors_need_no_private_module():
+    """Every base class of a system, a scheme, its plan, an adjoint and a reduction, and every entry of a step's `info`, is a
+    name of the package. Catches a protocol that only the library itself can implement."""
+    bases = {"adjoint": "AbstractAdjoint", "reductions": "AbstractReduction", "system": "", "totals": ""}
+    for room, wanted in bases.items():
+        module = importlib.import_module(f"jaxkinetic._core.{room}")
+        own = {name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+        classes = {name for name in own if isinstance(getattr(module, name), type) and not name.startswith("_")}
+        needed = {wanted} if wanted else classes
+        assert needed <= set(jk.__all__), needed - set(jk.__all__)
+
+
 def test_every_public_module_has_all():
     """Every module whose path has no underscore defines `__all__`, and every name in it exists. Catches a new module without,
     and a name that was renamed in one place only."""

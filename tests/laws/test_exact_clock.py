@@ -80,9 +80,10 @@ def one_by_one(walk, state, key, dt, steps, capacity):
     v, alive = [tuple(x) for x in np.asarray(state.velocity)], list(np.asarray(state.alive))
     dtype, num = state.velocity.dtype, state.num_slots
     assert all(alive)
+    bound = walk.rate_bound(walk.envelope(state))
     for step in range(steps):
         step_key, left, first = fold_in(words, jnp.uint32(step)), float(dt), 0
-        rate = float(walk.rate_bound(None)) * num * (num - 1) / 2 / float(walk.volume)
+        rate = float(bound) * num * (num - 1) / 2 / float(walk.volume)
         while left > 0:
             wait, i, j, word = candidates(step_key, _numbers(capacity, first), jnp.asarray(num), dtype)
             wait = np.asarray(jnp.cumsum(wait))
@@ -95,9 +96,7 @@ def one_by_one(walk, state, key, dt, steps, capacity):
                 if not (alive[a] and alive[b]):
                     continue
                 vi, vj = (tuple(jnp.asarray([c], dtype) for c in v[x]) for x in (a, b))
-                if not bool(
-                    (uniform(word[k : k + 1], dtype) * walk.rate_bound(None).astype(dtype) <= walk.rate(vi, vj))[0]
-                ):
+                if not bool((uniform(word[k : k + 1], dtype) * bound.astype(dtype) <= walk.rate(vi, vj))[0]):
                     continue
                 number = tuple(x[k : k + 1] for x in _numbers(capacity, first))
                 vi, vj, li, lj = walk.jump(event_words(step_key, number, walk.num_words(state.dim)), vi, vj)

@@ -21,7 +21,6 @@ class Pair(V.AbstractPotential):
 
     strength: jax.Array = eqx.field(converter=jnp.asarray)
     slow: bool = eqx.field(static=True, default=False)
-    regular = True
 
     def gamma(self, x):
         s = self.strength.astype(x.dtype)
@@ -35,9 +34,6 @@ class Pair(V.AbstractPotential):
 
     def coefficients(self, axes):
         raise NotImplementedError
-
-    def bound(self, dim):
-        return jnp.full((), jnp.inf)
 
 
 class Many(Pair):

@@ -163,6 +163,19 @@ def test_kac_conserves_momentum_modulo_the_period():
         assert (np.abs(change).max() < 1e-12) == kept
 
 
+def test_no_invariant_is_declared_on_the_torus():
+    """The sum of wrapped velocities jumps by multiples of 2 pi, and the energy moves. Catches a system that says that it
+    conserves them, as it does for a radial interaction."""
+    state = jk.initial.torus_mode(jax.random.key(8), 9, [1, 1], 0.5)
+    system = Kac(carrillo())
+    final = jk.simulate(system, state, key=jax.random.key(9), dt=0.02, num_steps=20).final
+    turns = np.asarray(final.velocity.sum(0) - state.velocity.sum(0)) / (2 * np.pi)
+    np.testing.assert_allclose(turns, np.round(turns), atol=1e-12)
+    assert np.abs(turns).max() > 0.5
+    assert abs(jk.diagnostics.energy(final) / jk.diagnostics.energy(state) - 1) > 1e-3
+    assert system.conserves == MatrixSqrt(carrillo()).conserves == {}
+
+
 def test_mode_rate():
     """lambda_k = k.(a_0 - a_k)k by hand; a_m = C_m / 2. Catches the nearest mistakes: a_m = C_m, and k.a_0 k."""
     assert exact.torus_mode_rate(COSINE, [1]) == 0.75

@@ -189,6 +189,21 @@ def test_bound_of_regular_potentials(potential):
     assert math.isinf(V.Harmonic().bound(2))
 
 
+def test_potentials_without_a_known_bound():
+    """A user's potential that says nothing of (Pot) is not regular and has an infinite bound. Catches a default that claims
+    a theorem for every potential."""
+
+    class Plain(V.AbstractPotential):
+        def gamma(self, x):
+            return jnp.sum(x * x, -1)
+
+        def coefficients(self, axes):
+            return jnp.zeros([axis.num for axis in axes])
+
+    assert not Plain().regular
+    assert math.isinf(Plain().bound(1))
+
+
 @pytest.mark.parametrize("system", [V.Vlasov, V.HamiltonVlasov, V.HamiltonHartree])
 def test_stats_of_an_unresolved_grid(system):
     """Free streaming filaments: resolved at first, lost later, in v alone; and a box that is too small in v shows at its

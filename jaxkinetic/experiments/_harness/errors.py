@@ -1,4 +1,4 @@
-"""Standard errors from a few runs, and the intervals that they give."""
+"""Standard errors from a few runs, the intervals that they give, fitted orders and drifts of invariants."""
 
 import math
 
@@ -10,6 +10,25 @@ from ..._util.student import student_quantile
 def standard_error(runs: np.ndarray) -> np.ndarray:
     """Of the mean over the leading axis; NaN for a single run, which does not show its own scatter."""
     return np.std(runs, axis=0, ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else np.full(runs.shape[1:], np.nan)
+
+
+def log_log_slope(sizes: np.ndarray, values: np.ndarray, errors: np.ndarray, *, least: int) -> tuple[float, float]:
+    """The slope of log values against log sizes, weighted by the errors, and its standard error; NaN for fewer than `least`
+    points, or for a single one."""
+    if len(sizes) < max(least, 2):
+        return math.nan, math.nan
+    line, covariance = np.polyfit(np.log(sizes), np.log(values), 1, w=values / errors, cov="unscaled")
+    return float(line[0]), float(np.sqrt(covariance[0, 0]))
+
+
+def momentum_drift(momenta: np.ndarray) -> np.ndarray:
+    """|p(t) - p(0)|, (runs, times), of momenta (runs, times, d)."""
+    return np.linalg.norm(momenta - momenta[:, :1], axis=-1)
+
+
+def energy_drift(energies: np.ndarray) -> np.ndarray:
+    """E(t)/E(0) - 1 of energies (runs, times)."""
+    return energies / energies[:, :1] - 1
 
 
 def interval(value: float, stderr: float, degrees_of_freedom: float) -> list[float]:

@@ -3,7 +3,6 @@
 import math
 
 import jax
-import numpy as np
 
 from ...states import Axis, Grid
 from ...vlasov import Cosine, Counting, Maxwellian, MeanFieldFlow, PerturbedAmplitude, mean_field_flow, sampled_counting
@@ -42,11 +41,3 @@ def sizes(largest: int) -> list[int]:
     """2, 4, 8, ..., and the largest."""
     powers = [2**i for i in range(1, largest.bit_length()) if 2**i < largest]
     return [*powers, largest]
-
-
-def slope(sizes: np.ndarray, values: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
-    """Of log values against log sizes, weighted by the errors, and its standard error; NaN for fewer than three points."""
-    if len(sizes) < 3:
-        return math.nan, math.nan
-    line, covariance = np.polyfit(np.log(sizes), np.log(values), 1, w=values / errors, cov="unscaled")
-    return float(line[0]), float(np.sqrt(covariance[0, 0]))

@@ -14,7 +14,12 @@ from ...states import Particles
 from .._harness.errors import standard_error
 from .._harness.experiment import Options
 
-_GROUPS, _BIAS_REPLICAS, _BIAS_PARTICLES = 8, 128, 1 << 20
+# Of replicas, whose scatter is the noise.
+_GROUPS = 8
+# Samples of the Maxwellian that measure the bias, at most.
+_BIAS_REPLICAS = 128
+# Particles in all of them together, at most, unless that leaves fewer than 8 samples.
+_BIAS_PARTICLES = 1 << 20
 _FISHER_PARTICLES = 8192
 
 

@@ -13,8 +13,14 @@ from .._harness.table import table
 from ._mean_field import Evolution, accuracy, arrays, draw, evolve, rows
 from ._systematic import systematic_errors
 
-# The mode grows alone from so many times its first value on, up to this part of its largest.
-_ALONE, _LINEAR, _SMALL, _FEWEST = 30.0, 0.05, 5e-3, 6
+# The mode grows alone from so many times its first value on,
+_ALONE = 30.0
+# up to this part of its largest,
+_LINEAR = 0.05
+# or this part of the mass, in a run that ends before its mode is largest.
+_SMALL = 5e-3
+# Saves in between that a fit needs.
+_FEWEST = 6
 
 
 def run_growth(

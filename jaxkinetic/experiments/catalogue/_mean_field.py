@@ -30,7 +30,12 @@ from ...vlasov import (
 from .._harness.experiment import SYSTEMS, GridOptions, Watch
 from .._harness.progress import Progress
 
-_SAVES, _CHUNKS, _RESOLVED = 400, 20, 1e-4
+# Saves of a long run, at least: a point of the curves each.
+_SAVES = 400
+# Parts of a run, at least: the progress bar moves after each.
+_CHUNKS = 20
+# Shares in the tails and near the ends up to which the grid counts as fine enough.
+_RESOLVED = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)

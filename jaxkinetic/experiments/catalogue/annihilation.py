@@ -21,7 +21,12 @@ from .._harness.table import table
 
 __all__ = ["ANNIHILATION", "run"]
 
-_MIN_STEPS, _ENOUGH, _EDGES = 10, 8, np.linspace(0, 3, 31)
+# The fewest steps of a run.
+_MIN_STEPS = 10
+# Particles of a run that its late law is read from, at least: with fewer one event removes more than a quarter.
+_ENOUGH = 8
+# Bins of the scaled speed.
+_EDGES = np.linspace(0, 3, 31)
 # Long-time exponents of the limit equation in d = 3.
 _KNOWN = {0.1: 0.9225, 0.25: 0.9213, 0.75: 0.9146}
 

@@ -12,7 +12,7 @@ from ... import initial, plotting as look
 from ...diagnostics import energy, momentum
 from ...landau import IndependentNoise, Kac, MatrixSqrt, Maxwell, exact
 from ...plotting import Figure
-from .._harness.errors import interval, meaning, standard_error
+from .._harness.errors import interval, meaning, momentum_drift, standard_error
 from .._harness.experiment import Experiment, Headline, Options, Report, Watch
 from .._harness.replicas import run_replicas
 from .._harness.table import table
@@ -49,11 +49,13 @@ def run(options: Options, watch: Watch) -> Report:
         exact_e, exact_p = _exact(noise, steps, options)
         series[noise] = {
             "energy": e - e[:, :1],
-            "momentum": np.linalg.norm(p - p[:, :1], axis=-1),
+            "momentum": momentum_drift(p),
             "energy_exact": exact_e,
             "momentum_exact": exact_p,
         }
-        rows.append(_row(title, system, series[noise], float(jnp.finfo(solution.observed["energy"].dtype).eps)))
+        rows.append(
+            _row(title, system(Maxwell()), series[noise], float(jnp.finfo(solution.observed["energy"].dtype).eps))
+        )
     headers = [
         "system", "momentum", "rms |dp|", "exact", "+-", "energy", "mean dE", "exact", "+-", "std of dE",
     ]  # fmt: skip
@@ -129,7 +131,7 @@ def _draw(times: np.ndarray, series: dict[str, Any], options: Options) -> Figure
             )
             ax.plot(times, s[f"{name}_exact"], "--", color=look.BLACK, lw=1.6, label="exact (Euler-Maruyama)")
             ax.set_ylim((0 if name == "momentum" else -top), top)
-            kept = "on every path" if system.conserves[name] == "exact" else "in mean only"
+            kept = "on every path" if system(Maxwell()).conserves[name] == "exact" else "in mean only"
             look.describe(
                 ax, "time t", r"$|p(t) - p(0)|$" if name == "momentum" else r"$E(t) - E(0)$",
                 f"{title}\n{name}: conserved {kept}",

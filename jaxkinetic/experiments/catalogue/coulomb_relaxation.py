@@ -12,7 +12,7 @@ from ... import initial, plotting as look
 from ...fitting.decay import DecayFit
 from ...landau import Kac, PowerLaw, exact
 from ...plotting import Figure
-from .._harness.errors import interval, meaning, plus_minus
+from .._harness.errors import energy_drift, interval, meaning, momentum_drift, plus_minus
 from .._harness.experiment import Experiment, Headline, Options, Report, Watch
 from .._harness.replicas import run_replicas, velocities_of
 from .._harness.table import table
@@ -22,7 +22,10 @@ __all__ = ["COULOMB_RELAXATION", "run"]
 
 # The tangent of the entropy is drawn down to this fall.
 _TANGENT = 0.3
-_SHARPNESS, _MIN_STEPS = 10.0, 10
+# Of Rosenbluth's shell, e^{-sharpness (|v| - 1)^2}.
+_SHARPNESS = 10.0
+# The fewest steps of a run.
+_MIN_STEPS = 10
 
 
 def run(options: Options, watch: Watch) -> Report:
@@ -49,8 +52,8 @@ def run(options: Options, watch: Watch) -> Report:
     # Summed in float64: the round-off of a sum is not the scheme's.
     v = np.asarray(velocities, float)
     momenta, energies = v.mean(axis=2), (v**2).sum(axis=3).mean(axis=2) / 2
-    drift_p = np.linalg.norm(momenta - momenta[:, :1], axis=-1).max(axis=0)
-    drift_e = np.abs(energies / energies[:, :1] - 1).max(axis=0)
+    drift_p = momentum_drift(momenta).max(axis=0)
+    drift_e = np.abs(energy_drift(energies)).max(axis=0)
     start, slope = _at_the_start(coulomb)
 
     headers = ["t", "H-H_M", "+-", "I/I_M-1", "+-", "M4/15T^2", "+-", "|dp|", "|dE|/E"]

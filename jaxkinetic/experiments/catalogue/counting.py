@@ -7,16 +7,24 @@ import numpy as np
 from ... import plotting as look
 from ...plotting import Figure
 from ...vlasov import Counting
+from .._harness.errors import log_log_slope
 from .._harness.experiment import AmplitudeOptions, Experiment, Headline, Report, Watch
 from .._harness.progress import Progress
 from .._harness.table import table
-from ._amplitudes import flow, sampled, sizes, slope
+from ._amplitudes import flow, sampled, sizes
 
 __all__ = ["COUNTING", "run"]
 
-# NP's lambda with the best exponent, min(lambda, (1 - lambda)/4); the largest N whose k-distribution is sampled; the smallest
-# that is fitted; how many times of a run; the N whose k-distribution is drawn.
-_LAMBDA, _ALL, _FIRST, _TIMES, _SHOWN = 0.2, 8, 8, 4, 4
+# NP's lambda with the best exponent, min(lambda, (1 - lambda)/4).
+_LAMBDA = 0.2
+# The largest N whose k-distribution is sampled: it takes N + 1 runs of N particles a sample.
+_ALL = 8
+# The smallest N that is fitted: the law is that of large N.
+_FIRST = 8
+# Times of a run at which <n^2> is sampled.
+_TIMES = 4
+# The N whose k-distribution is drawn.
+_SHOWN = 4
 
 
 def run(options: AmplitudeOptions, watch: Watch) -> Report:
@@ -40,7 +48,7 @@ def run(options: AmplitudeOptions, watch: Watch) -> Report:
     functional = _values([c.functional(_LAMBDA) for c in whole])
     functional_error = _values([c.functional_stderr(_LAMBDA) for c in whole])
     fitted = n >= min(_FIRST, n[-3] if len(n) > 2 else n[0])
-    rate, rate_error = slope(n[fitted], outside[fitted], error[fitted])
+    rate, rate_error = log_log_slope(n[fitted], outside[fitted], error[fitted], least=3)
     theorem = min(_LAMBDA, (1 - _LAMBDA) / 4)
 
     lines = []

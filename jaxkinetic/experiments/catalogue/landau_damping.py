@@ -17,8 +17,12 @@ from ._systematic import systematic_errors
 
 __all__ = ["LANDAU_DAMPING", "run"]
 
-# Velocities; periods that are not fitted; what is left of a wave that is lost.
-_REACH, _TRANSIENT, _LOST = 8.0, 2.5, 1e-8
+# The largest velocity on the grid.
+_REACH = 8.0
+# Periods that are not fitted: faster damped modes are there too.
+_TRANSIENT = 2.5
+# What is left of a wave that is lost in rounding.
+_LOST = 1e-8
 
 
 def run(options: GridOptions, watch: Watch) -> Report:

@@ -13,7 +13,7 @@ from ...diagnostics import energy, moment, momentum, temperature
 from ...fitting.decay import DecayFit, fit_decay
 from ...landau import Kac, Maxwell, exact
 from ...plotting import Figure
-from .._harness.errors import interval, meaning, plus_minus, standard_error
+from .._harness.errors import energy_drift, interval, meaning, momentum_drift, plus_minus, standard_error
 from .._harness.experiment import Experiment, Headline, Options, Report, Watch
 from .._harness.replicas import run_replicas, velocities_of
 from .._harness.table import table
@@ -149,7 +149,7 @@ def _fourth(solution: Any, times: np.ndarray, steps: np.ndarray, options: Option
 def _energy(solution: Any, steps: np.ndarray, options: Options) -> dict[str, Any]:
     """The centred energy's relative drift: the mean velocity's share is conserved, and would blur the exact factor."""
     values = np.asarray(solution.observed["temperature"], float)
-    drift = values / values[:, :1] - 1
+    drift = energy_drift(values)
     heating = exact.euler_heating(options.dt, options.dim, options.particles) if _is_euler(options) else 1.0
     law = heating**steps - 1
     return {"value": drift.mean(axis=0), "exact": law, "noise": standard_error(drift)}
@@ -157,7 +157,7 @@ def _energy(solution: Any, steps: np.ndarray, options: Options) -> dict[str, Any
 
 def _momentum(solution: Any) -> dict[str, Any]:
     p = np.asarray(solution.observed["momentum"])
-    drift = np.linalg.norm(p - p[:, :1], axis=-1)
+    drift = momentum_drift(p)
     floor = np.full(drift.shape[1], float(jnp.finfo(p.dtype).eps))
     return {"value": drift.max(axis=0), "exact": np.zeros(drift.shape[1]), "noise": floor}
 

@@ -25,14 +25,20 @@ from ...vlasov import (
     product_wave,
 )
 from ...vlasov.characteristics import nbody_characteristics
+from .._harness.errors import log_log_slope
 from .._harness.experiment import AmplitudeOptions, Experiment, Headline, Report, Watch
 from .._harness.progress import Progress
 from .._harness.table import table
-from ._amplitudes import datum, flow, grid, potential, sampled, sizes, slope
+from ._amplitudes import datum, flow, grid, potential, sampled, sizes
 
 __all__ = ["MEAN_FIELD_DIAGRAM", "Arrow", "run"]
 
-_PAIR, _POINTS, _FIRST = 2, 4000, 8
+# N of the amplitude on a grid.
+_PAIR = 2
+# Of this grid, at which it is compared with characteristics: a run of two particles each.
+_POINTS = 4000
+# The smallest N that is fitted: the law is that of large N.
+_FIRST = 8
 
 
 class Arrow(NamedTuple):
@@ -73,7 +79,7 @@ def run(options: AmplitudeOptions, watch: Watch) -> Report:
     outside = np.asarray([float(c.outside) for c in counts])
     error = np.asarray([float(c.outside_stderr) for c in counts])
     fitted = n >= _FIRST
-    rate, rate_error = slope(n[fitted], outside[fitted], error[fitted])
+    rate, rate_error = log_log_slope(n[fitted], outside[fitted], error[fitted], least=3)
     exact = counting(pseudo, hat)
     cell = float(f.grid.cell)
     marginal = float(np.abs(np.asarray(first_marginal(pseudo)) - np.asarray(f.f)).sum() * cell)

@@ -14,15 +14,22 @@ from ...diagnostics import wasserstein
 from ...landau import Kac, Microcanonical, PowerLaw, exact
 from ...plotting import Figure
 from ...states import Particles
-from .._harness.errors import meaning, standard_error
+from .._harness.errors import energy_drift, log_log_slope, meaning, momentum_drift, standard_error
 from .._harness.experiment import Experiment, Headline, Options, Report, Watch
 from .._harness.replicas import run_replicas, velocities_of
 from .._harness.table import table
 
 __all__ = ["MICROCANONICAL", "run"]
 
-_PERPENDICULAR, _PARALLEL, _MIN_STEPS = 1.4, 0.2, 4
-_SIZES, _DEGREES = 3, 8
+# Temperatures at the start: (2 perpendicular + parallel)/3 = 1.
+_PERPENDICULAR = 1.4
+_PARALLEL = 0.2
+# The fewest steps of a run.
+_MIN_STEPS = 4
+# Of epsilon, each half of the one before.
+_SIZES = 3
+# Of the harmonics whose rates are drawn.
+_DEGREES = 8
 _EPSILON = {"fixed_angle": 1.2, "constant_rate": 0.08, "heat_kernel": 0.08}
 
 
@@ -150,8 +157,8 @@ def _measured(velocities: np.ndarray) -> _Run:
     return _Run(
         gaps=square[..., :-1].mean(-1) - square[..., -1],
         last=velocities[:, -1, :, -1].ravel(),
-        momentum=np.linalg.norm(momentum - momentum[:, :1], axis=-1).max(axis=0),
-        energy=np.abs(energy / energy[:, :1] - 1).max(axis=0),
+        momentum=momentum_drift(momentum).max(axis=0),
+        energy=np.abs(energy_drift(energy)).max(axis=0),
     )
 
 
@@ -164,13 +171,7 @@ def _slope(epsilons: np.ndarray, values: np.ndarray, noise: np.ndarray) -> tuple
     than two, or for one run, which does not show its noise. The noises have Kac's in common, which moves a slope less than
     noises of their own would."""
     clear = np.abs(values) > 3 * noise
-    if clear.sum() < 2:
-        return math.nan, math.nan
-    x, y = np.log(epsilons[clear]), np.log(np.abs(values[clear]))
-    weight = (values[clear] / noise[clear]) ** 2
-    x = x - np.average(x, weights=weight)
-    norm = np.sum(weight * x**2)
-    return float(np.sum(weight * x * y) / norm), float(1 / math.sqrt(norm))
+    return log_log_slope(epsilons[clear], np.abs(values[clear]), noise[clear], least=2)
 
 
 def _limit(law: str, gamma: float, dim: int) -> float:

@@ -8,7 +8,10 @@ from jaxtyping import Array
 
 __all__ = ["cumulative", "density"]
 
-_EDGE, _HARMONICS = 0.25, 12
+# The tau from which on harmonics are summed: before, the images that are left out are below e^{-39}.
+_EDGE = 0.25
+# The next one is e^{-169/4} = 5e-19.
+_HARMONICS = 12
 
 
 def cumulative(theta: Array, tau: Array) -> Array:

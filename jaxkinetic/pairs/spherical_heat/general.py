@@ -15,16 +15,23 @@ Dense in theta, so slow: the reference in every d, and what d = 2 and 3 have clo
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-__all__ = ["cot_defect", "crossover", "cumulative", "density", "expansion", "log_slope", "num_degrees", "series"]
+__all__ = [
+    "cot_defect", "crossover", "cumulative", "density", "expansion", "harmonics", "log_slope", "num_degrees", "series",
+]  # fmt: skip
 
-_ORDERS, _TERMS, _NODES = 12, 48, 40
+# Powers of tau in the expansion for small times.
+_ORDERS = 12
+# Powers of theta^2 in each of its b_k; `_significant` drops those that do not count.
+_TERMS = 48
+# Gauss's nodes for F.
+_NODES = 40
 
 
 def crossover(dtype: jnp.dtype) -> float:
@@ -36,16 +43,13 @@ def num_degrees(dtype: jnp.dtype) -> int:
     return 16 if jnp.finfo(dtype).bits <= 32 else 29
 
 
-def series(cosine: Array, tau: Array, dim: int) -> tuple[Array, Array]:
-    """(h, dh/dcos) by harmonics, for tau >= tau_0; absolute precision."""
-    one = jnp.ones_like(cosine)
-    value, slope = one, jnp.zeros_like(cosine)
-    below, here = one, cosine
-    d_below, d_here = jnp.zeros_like(cosine), one
+def harmonics(cosine: Array, dim: int, most: int) -> Iterator[tuple[int, float, Array, Array]]:
+    """(l, N_l, R_l, dR_l/dcos) for l = 1, ..., most, by the recurrence of Gegenbauer's polynomials."""
+    one, zero = jnp.ones_like(cosine), jnp.zeros_like(cosine)
+    below, here, d_below, d_here = one, cosine, zero, one
     number = float(dim)
-    for degree in range(1, num_degrees(cosine.dtype) + 1):
-        weight = number * jnp.exp(-degree * (degree + dim - 2) * tau)
-        value, slope = value + weight * here, slope + weight * d_here
+    for degree in range(1, most + 1):
+        yield degree, number, here, d_here
         up, down = (2 * degree + dim - 2) / (degree + dim - 2), degree / (degree + dim - 2)
         below, here, d_below, d_here = (
             here, up * cosine * here - down * below,
@@ -53,6 +57,14 @@ def series(cosine: Array, tau: Array, dim: int) -> tuple[Array, Array]:
         )  # fmt: skip
         # N_{l+1} / N_l
         number *= (2 * degree + dim) * (degree + dim - 2) / ((2 * degree + dim - 2) * (degree + 1))
+
+
+def series(cosine: Array, tau: Array, dim: int) -> tuple[Array, Array]:
+    """(h, dh/dcos) by harmonics, for tau >= tau_0; absolute precision."""
+    value, slope = jnp.ones_like(cosine), jnp.zeros_like(cosine)
+    for degree, number, here, d_here in harmonics(cosine, dim, num_degrees(cosine.dtype)):
+        weight = number * jnp.exp(-degree * (degree + dim - 2) * tau)
+        value, slope = value + weight * here, slope + weight * d_here
     return value, slope
 
 

@@ -15,12 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxkinetic_kernels import square_root
+
 from .general import crossover, num_degrees, series
 from .two_sphere_table import CHEBYSHEV
 
 __all__ = ["cumulative", "guess", "quantile"]
 
-_NODES, _NEAR = 10, 1e-3
+# Laguerre's nodes for s.
+_NODES = 10
+# Of -log(1 - F): below, the logarithm of the whole would lose its digits, and a slope times y does not.
+_NEAR = 1e-3
 
 
 def cumulative(x: Array, tau: Array) -> Array:
@@ -102,8 +107,7 @@ def _log_survival(y: Array, tau: Array) -> Array:
         phi = jnp.sqrt(4 * y + 4 * node * tau)
         difference = jnp.sinc((phi + theta) / (2 * np.pi)) * jnp.sinc((phi - theta) / (2 * np.pi))
         # Beyond the antipode there is nothing.
-        inside = difference > 0
-        mean = mean + weight * jnp.where(inside, jnp.sqrt(jnp.where(inside, difference, 1)), 0)
+        mean = mean + weight * square_root(jnp.where(difference > 0, difference, 0))
     return tau / 4 - y / tau + jnp.log(mean)
 
 

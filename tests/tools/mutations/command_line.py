@@ -251,4 +251,20 @@ MUTATIONS = [
             "--out",""",
         tests("command_line/test_command_line.py", "test_unwritable_folder_is_reported_first"),
     ),
+    Mutation(
+        "names-plan-is-private",
+        "A system with a layout of its own must import its base class from a private module.",
+        "jaxkinetic/__init__.py",
+        '"AbstractSystem", "SplitPlan",',
+        '"AbstractSystem",',
+        tests("core/test_public_names.py", "test_authors_need_no_private_module"),
+    ),
+    Mutation(
+        "layers-ghost",
+        "The list of layers names a module that does not exist.",
+        "tests/core/test_import_graph.py",
+        '("fitting", "oscillation", "plotting"),',
+        '("fitting", "oscillation", "chaos", "plotting"),',
+        tests("core/test_import_graph.py", "test_layers_exist"),
+    ),
 ]

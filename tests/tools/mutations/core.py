@@ -161,8 +161,8 @@ MUTATIONS = [
         "memory-every-step",
         "The default adjoint stores every step.",
         "jaxkinetic/_core/loops.py",
-        "_FEW_BYTES, _SMALL_STATE = 1 << 18, 1 << 14",
-        "_FEW_BYTES, _SMALL_STATE = 1 << 50, 1 << 14",
+        "_FEW_BYTES = 1 << 18",
+        "_FEW_BYTES = 1 << 50",
         tests("core/test_memory.py", "test_memory_of_checkpointed[last]"),
     ),
     Mutation(
@@ -239,8 +239,8 @@ MUTATIONS = [
         "gradient-in-dt",
         "The gradient in dt misses what the steps contribute.",
         "jaxkinetic/_core/run_loop.py",
-        "jitted_step(start.scheme, key, system, t, start.dt, loop.carry, loop.aux, **_planned(plan))",
-        "jitted_step(start.scheme, key, system, t, jax.lax.stop_gradient(start.dt), loop.carry, loop.aux, **_planned(plan))",
+        "start.scheme, key, given.system, t, start.dt, loop.carry, loop.aux, **_planned(given.plan)",
+        "start.scheme, key, given.system, t, jax.lax.stop_gradient(start.dt), loop.carry, loop.aux, **_planned(given.plan)",
         tests("core/test_simulate.py", "test_gradient_in_dt"),
     ),
     Mutation(

@@ -103,8 +103,8 @@ MUTATIONS = [
         "reduction-nan-without-error",
         "The error bar of a sample with a NaN is 0.",
         "jaxkinetic/_core/reductions.py",
-        "still = var == 0",
-        "still = ~(var > 0)",
+        "square_root(var / jnp.maximum(count, 1))",
+        "square_root(jnp.where(var > 0, var / jnp.maximum(count, 1), 0))",
         tests("core/test_ensemble.py", "test_error_bar_of_a_nan"),
     ),
 ]

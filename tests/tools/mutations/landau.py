@@ -290,4 +290,20 @@ MUTATIONS = [
         "sums = s[..., :, None] - s[..., None, :]",
         tests("core/test_interactions.py", "test_root_derivative_at_the_identity"),
     ),
+    Mutation(
+        "landau-energy-of-every-interaction",
+        "A system says that it conserves the energy, whatever its interaction.",
+        LANDAU + "interactions.py",
+        'invariants: ClassVar[tuple[str, ...]] = ("momentum",)',
+        'invariants: ClassVar[tuple[str, ...]] = ("momentum", "energy")',
+        tests("core/test_interactions.py", "test_declared_invariants[Kac-anisotropic]"),
+    ),
+    Mutation(
+        "landau-invariants-on-the-torus",
+        "A system on the torus says that it conserves the momentum.",
+        LANDAU + "trigonometric.py",
+        "invariants: ClassVar[tuple[str, ...]] = ()",
+        'invariants: ClassVar[tuple[str, ...]] = ("momentum",)',
+        tests("laws/test_torus.py", "test_no_invariant_is_declared_on_the_torus"),
+    ),
 ]

@@ -284,4 +284,14 @@ MUTATIONS = [
         "-jnp.sum(rho * jnp.sin(x)) * cell)",
         tests("measuring/test_vlasov_observables.py", "test_observables_of_known_data"),
     ),
+    Mutation(
+        "potential-regular-by-default",
+        "A potential that says nothing counts as regular.",
+        "jaxkinetic/vlasov/potentials.py",
+        '''default, False, claims nothing."""
+        return False''',
+        '''default, False, claims nothing."""
+        return True''',
+        tests("measuring/test_vlasov_observables.py", "test_potentials_without_a_known_bound"),
+    ),
 ]
