@@ -1,4 +1,4 @@
-"""A run as about 100 calls of one program, with a progress bar between them."""
+"""A run as about 100 calls of one program, between which the progress bar advances."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from .reversible import Reversible
 from .save import Save
 from .system import AbstractSystem
 
-# Calls of the program of a run with a bar, about.
+# Approximate number of program calls of a run with a progress bar.
 _PARTS = 100
 
 
@@ -37,7 +37,7 @@ def run_in_parts(
     adjoint: AbstractAdjoint,
     throw: bool,
 ) -> tuple["_Loop", PyTree, State, dict[str, Array]]:
-    """`run` as at most about 100 calls of one program, with a bar between them. Bitwise as one call, as a restart is."""
+    """`run` as at most about 100 calls of one program, between which the bar advances; on a CPU bitwise equal to one call."""
     if is_traced(system, start):
         raise argument_error(
             "progress", "be False in a traced function", "is True", "show the bar outside of `jit` and `grad`"

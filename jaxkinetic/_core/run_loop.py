@@ -1,4 +1,4 @@
-"""The time loop: one program for all steps and saves of a run."""
+"""The time loop: one compiled program for all steps and saves of a run."""
 
 import zlib
 from typing import Any
@@ -32,17 +32,17 @@ class Loop(eqx.Module):
 
 @eqx.filter_jit
 def jitted_step(scheme: AbstractScheme, *arguments: Any, **plan: Any) -> tuple[PyTree, PyTree, dict[str, Any]]:
-    """One step, a program of its own: traced once, however often the loops around it are."""
+    """One step as a jitted function, so that it is traced once, however often the surrounding loops are traced."""
     return scheme.step(*arguments, **plan)
 
 
 def _planned(plan: Any) -> dict[str, Any]:
-    """The keyword argument of a scheme that plans: others need not know of it."""
+    """The keyword argument `plan` for a scheme that has a plan; other schemes need not accept it."""
     return {} if plan is None else {"plan": plan}
 
 
 def run_without_forward_mode(*arguments: Any, **options: Any) -> Any:
-    """`run_loop`, with a sentence of ours where JAX finds forward mode."""
+    """`run_loop`; JAX's errors about forward mode and closures become `ValueError`s with a remedy."""
     try:
         return run_loop(*arguments, **options)
     except Exception as error:
@@ -72,8 +72,8 @@ def run_loop(
     throw: bool,
     so_far: tuple[dict[str, Any], Result, PyTree] | None = None,
 ) -> tuple[Loop, PyTree, State, dict[str, Array]]:
-    """(final loop, what was saved after each interval of `counts` steps that is `wanted`, final state, statistics). `so_far`:
-    totals and result of the earlier parts of the run, and the carry from which the first one started."""
+    """(final loop, values saved after each interval of `counts` steps that is `wanted`, final state, statistics). `so_far`:
+    totals and result of the earlier parts of the run, and the carry from which its first part started."""
     scheme, dtype = start.scheme, start.dt.dtype
 
     def time(start: Checkpoint, step: Array) -> RealScalar:
@@ -125,7 +125,7 @@ def run_loop(
     if so_far is not None:
         totals, result, _ = so_far
     loop = Loop(start.carry, start.aux, first, totals, result)
-    # What a step takes from outside, without the state that the run began from.
+    # The inputs of a step. It does not use the initial state, which the adjoint would otherwise keep beside the loop's.
     bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)
     given = system, plan, bare, save
     problem, begin = Problem(one_step, back, take, lambda loop: (loop.carry, loop.aux), lengths, throw), loop

@@ -1,4 +1,4 @@
-"""How Ctrl-C and SIGTERM end a command. Imports nothing large: it is wanted before JAX is."""
+"""How Ctrl-C and SIGTERM end a command. This module imports nothing large, because it runs before JAX is imported."""
 
 import contextlib
 import os
@@ -8,33 +8,33 @@ from collections.abc import Iterator
 from types import FrameType
 
 STOPPED = (
-    "jaxkinetic: stopped; earlier results were left as they are. `run ... --resume`, or the same `sweep`, goes on."
+    "jaxkinetic: stopped; earlier results are unchanged. To continue, use `run ... --resume`, or run the same `sweep`."
 )
 _SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
 class _Held:
-    """How many blocks hold signals back, and the one that came meanwhile."""
+    """The number of active blocks that delay signals, and the signal that arrived meanwhile."""
 
     blocks = 0
     signal: int | None = None
 
 
 def leave_on_signals() -> None:
-    """From now on Ctrl-C and SIGTERM end this process at once, with the status 130 and 143.
+    """Make Ctrl-C and SIGTERM end this process at once, with status 130 or 143.
 
-    Not by `KeyboardInterrupt`: Python's way out frees what compiled programs still use in other threads (a segmentation fault),
-    and an exception that is raised inside of a callback is lost. Files appear under their names when they are complete, so
-    leaving at once cuts none."""
+    `KeyboardInterrupt` is not used: Python's shutdown frees memory that compiled programs still use in other threads (a
+    segmentation fault), and an exception raised inside a callback is lost. Files get their names only when they are complete,
+    so an immediate exit leaves no partial file."""
     for number in _SIGNALS:
-        # A command in the background of a script ignores Ctrl-C; it still does.
+        # A script's background command ignores Ctrl-C; keep it so.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _on_signal)
 
 
 @contextlib.contextmanager
 def held_signals() -> Iterator[None]:
-    """A signal that comes in this block takes effect after it: for files that belong together."""
+    """Delay signals until the end of this block, in which files that belong together are written."""
     _Held.blocks += 1
     try:
         yield
@@ -53,7 +53,7 @@ def _on_signal(number: int, _: FrameType | None) -> None:
 
 def _leave(number: int) -> None:
     for stream in (sys.stdout, sys.stderr):
-        # RuntimeError: the signal came while this stream was being written to. AttributeError: it was closed from the start.
+        # RuntimeError: the signal interrupted a write to this stream. AttributeError: the stream was never open.
         with contextlib.suppress(RuntimeError, OSError, ValueError, AttributeError):
             stream.flush()
     with contextlib.suppress(OSError):

@@ -53,7 +53,7 @@ def test_stopped_command(number, status, tmp_path):
     assert process.returncode == status
     assert lines[0].startswith("microcanonical on ")
     assert lines[1] == "running\n"
-    assert error.endswith("goes on.\n")
+    assert error.endswith("run the same `sweep`.\n")
     assert "\njaxkinetic: stopped; earlier results were left as they are. " in error
     assert "Traceback" not in error
     assert sorted(p.name for p in (tmp_path / "x" / "partial").iterdir()) == ["run.npz", "x-00000.npz"]

@@ -107,7 +107,7 @@ def test_resume_checks_the_options(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Partial, "save", interrupted)
     monkeypatch.setattr("jaxkinetic.experiments._harness.replicas._FEW", 1)
     assert cli.main([*arguments, "--out", out]) == 130
-    assert "`run ... --resume`, or the same `sweep`, goes on" in capsys.readouterr().err
+    assert "use `run ... --resume`, or run the same `sweep`" in capsys.readouterr().err
     monkeypatch.setattr(Partial, "save", save)
     assert cli.main([*arguments, "--seed", "4", "--out", out, "--resume"]) == 2
     assert "must find the same run, but that one has seed 0, this one 4; repeat its options" in capsys.readouterr().err

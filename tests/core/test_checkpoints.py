@@ -68,7 +68,7 @@ def test_file_records_its_scheme(tmp_path):
     """Another scheme raises, the same one may be given again. Catches a static option that is not compared."""
     path = jk.save_checkpoint(tmp_path / "run.npz", start(jk.pairs.Sweep()).checkpoint)
     with pytest.raises(
-        ValueError, match="`scheme` must be the checkpoint's, but its parts or static options are others"
+        ValueError, match="`scheme` must be the checkpoint's, but its components or static options differ"
     ):
         jk.simulate(KAC, jk.load_checkpoint(path), num_steps=1, scheme=jk.pairs.Sweep(symmetric=False))
     assert jk.simulate(KAC, jk.load_checkpoint(path), num_steps=1, scheme=jk.pairs.Sweep()).checkpoint.step == 6

@@ -37,7 +37,7 @@ def test_chaotic_path_raises():
     _, right = gradient(jk.Direct(), 800)
     assert error > 0.1
     assert abs(unlimited / right - 1) > 0.05
-    with pytest.raises(jax.errors.JaxRuntimeError, match=r"must find the start of the run again to 0\.001, but"):
+    with pytest.raises(jax.errors.JaxRuntimeError, match=r"must rebuild the initial state to 0\.001, but"):
         gradient(jk.Reversible(), 800)
     assert math.isnan(gradient(jk.Reversible(), 800, throw=False)[1])
 
