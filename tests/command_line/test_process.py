@@ -54,7 +54,7 @@ def test_stopped_command(number, status, tmp_path):
     assert lines[0].startswith("microcanonical on ")
     assert lines[1] == "running\n"
     assert error.endswith("run the same `sweep`.\n")
-    assert "\njaxkinetic: stopped; earlier results were left as they are. " in error
+    assert "\njaxkinetic: stopped; earlier results are unchanged. " in error
     assert "Traceback" not in error
     assert sorted(p.name for p in (tmp_path / "x" / "partial").iterdir()) == ["run.npz", "x-00000.npz"]
 

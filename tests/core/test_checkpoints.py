@@ -408,7 +408,7 @@ def test_continuing_with_another_chunk(tmp_path):
     for _ in jk.iterate(KAC, jk.load_checkpoint(tmp_path / "checkpoint.npz"), chunk=3, num_steps=3, path=tmp_path):
         pass
     with pytest.raises(
-        ValueError, match=r"`path` must name chunks that hold the same, but .* differs by observed/H-H_M"
+        ValueError, match=r"`path` must name chunks that hold the same names, but .* differs by observed/H-H_M"
     ):
         jk.read_chunks(tmp_path)
 

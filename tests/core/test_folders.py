@@ -152,7 +152,7 @@ def test_missing_last_chunk(folders, tmp_path):
     end = max(part.glob("chunk-*.npz"))
     end.unlink()
     with pytest.raises(
-        ValueError, match=r"holds all chunks of its run, but in .* they end at step \d+ and the checkpoint at"
+        ValueError, match=r"holds all chunks of its run, but in .* the chunks end at step \d+ and the checkpoint at"
     ):
         jk.read_chunks(part)
     assert jk.read_chunks(part, last=2)["times"].size

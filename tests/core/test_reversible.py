@@ -56,7 +56,7 @@ def test_harmless_path_is_as_it_was():
 def test_tolerance_is_the_limit():
     """A limit below the round-off of a harmless path raises: the distance is compared with the tolerance that was given."""
     with pytest.raises(
-        jax.errors.JaxRuntimeError, match="again to 1e-09, but what it rebuilt is at the relative distance "
+        jax.errors.JaxRuntimeError, match="initial state to 1e-09, but what it rebuilt is at the relative distance "
     ):
         gradient(jk.Reversible(1e-9), 100)
 
