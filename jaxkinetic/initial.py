@@ -249,5 +249,5 @@ def floating(dtype: DTypeLike | None) -> jnp.dtype:
     if not jnp.issubdtype(dtype, jnp.floating):
         raise argument_error("dtype", "be a real floating dtype", f"is {dtype}", "pass jnp.float32 or jnp.float64")
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:
-        raise argument_error("dtype", "be one that JAX may use", f"is {dtype}", "set jax_enable_x64 first")
+        raise argument_error("dtype", "be enabled in JAX", f"is {dtype}", "set jax_enable_x64 first")
     return dtype

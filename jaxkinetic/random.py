@@ -129,7 +129,7 @@ def _check_key(key: Any) -> None:
     if getattr(key, "dtype", None) != jnp.uint32 or getattr(key, "shape", None) != (2,):
         raise argument_error(
             "key", "be two uint32 words", f"is {describe(key)}",
-            "pass what a step is given, or jax.random.bits(key, (2,), jnp.uint32)",
+            "pass the key that a step receives, or jax.random.bits(key, (2,), jnp.uint32)",
         )  # fmt: skip
 
 

@@ -90,7 +90,7 @@ class Particles(Printed):
         if self.position is not None and self.position.shape != self.velocity.shape:
             raise argument_error(
                 "position", f"have the shape of `velocity`, {self.velocity.shape}", f"has shape {self.position.shape}",
-                "pass one position a particle",
+                "pass one position per particle",
             )  # fmt: skip
         # Inside a trace these are made by JAX: NumPy arrays would become constants of length N in the program.
         make = jnp if is_traced(velocity) else np
@@ -133,7 +133,7 @@ class Particles(Printed):
         values = as_array("values", values, "be an array (N, ...)", "pass one row a particle")
         if values.shape[: self.alive.ndim] != self.alive.shape:
             raise argument_error(
-                "values", f"have {self.num_slots} rows, one a particle", f"has shape {values.shape}", "pass (N, ...)"
+                "values", f"have {self.num_slots} rows, one per particle", f"has shape {values.shape}", "pass (N, ...)"
             )
         alive = self.alive.reshape(-1, *[1] * (values.ndim - 1))
         return jnp.sum(jnp.where(alive, values, jnp.zeros((), values.dtype)), axis=0) / self.num_alive
@@ -168,11 +168,15 @@ def check_alive(state: Particles, least: int) -> None:
     what = "a particle that is" if least == 1 else f"at least {least} particles that are"
     if is_traced(state.alive):
         alive = state.num_alive
-        require("state", alive >= least, alive, f"hold {what} alive", "revive some", was="holds")
+        require(
+            "state", alive >= least, alive, f"hold {what} alive", "set more entries of `alive` to True", was="holds"
+        )
         return
     alive = int(np.sum(np.asarray(state.alive)))
     if alive < least:
-        raise argument_error("state", f"hold {what} alive", f"holds {alive or 'none'}", "revive some")
+        raise argument_error(
+            "state", f"hold {what} alive", f"holds {alive or 'none'}", "set more entries of `alive` to True"
+        )
 
 
 class Axis(Printed):

@@ -139,7 +139,7 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     other = difference_of_contents(dict(scheme), dict(contents(checkpoint.scheme))) if scheme else None
     if other is not None:
         raise argument_error(
-            "path", "name a checkpoint of a scheme that is here as it was", f"in {str(path)!r} {other}",
+            "path", "name a checkpoint whose scheme has the same code here", f"in {str(path)!r} {other}",
             "use the version of the code that wrote it",
         )  # fmt: skip
     return checkpoint

@@ -146,7 +146,7 @@ def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
         other = "key" if header.get("key", ours) != ours else "time step, scheme or start of time"
         if other == "key" or header.get("run", run) != run:
             raise argument_error(
-                "path", "name the folder of this run", f"{str(folder)!r} holds another one, of another {other}",
+                "path", "name the folder of this run", f"{str(folder)!r} holds a run with another {other}",
                 "pass another folder",
             )  # fmt: skip
     kept = [header for header in headers if header["step"] <= at.step]
@@ -157,13 +157,13 @@ def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
         )  # fmt: skip
     if not kept and headers and headers[0].get("start", 0) != at.step:
         raise argument_error(
-            "path", "name the folder of this run", f"{str(folder)!r} holds one that began at another step",
+            "path", "name the folder of this run", f"{str(folder)!r} holds a run that began at another step",
             "pass another folder",
         )  # fmt: skip
     ends = kept[-1].get("ends") if kept else headers[0].get("begins") if headers else None
     if ends is not None and ends != _state_of(at):
         raise argument_error(
-            "path", "name the folder of this run", f"{str(folder)!r} holds another one: at step {at.step} its state differs",
+            "path", "name the folder of this run", f"{str(folder)!r} holds another run: at step {at.step} its state differs",
             "pass another folder",
         )  # fmt: skip
     return kept if files else []

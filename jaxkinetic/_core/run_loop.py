@@ -48,13 +48,13 @@ def run_without_forward_mode(*arguments: Any, **options: Any) -> Any:
     except Exception as error:
         if "closed-over" in str(error):
             raise argument_error(
-                "save", "take what is differentiated as an argument when the adjoint is Reversible", "closes over it",
+                "save", "not close over differentiated values if the adjoint is Reversible", "closes over some",
                 "wrap the observable in jax.tree_util.Partial(fn, name=value), or use jk.Contextual",
             ) from None  # fmt: skip
         if "forward-mode" not in str(error):
             raise
         raise argument_error(
-            "adjoint", "be one that has forward mode", "is Reversible, which has reverse mode and forward over reverse",
+            "adjoint", "support forward mode", "is Reversible, which has reverse mode and forward over reverse",
             "pass jk.Direct() or jk.Checkpointed()",
         ) from None  # fmt: skip
 

@@ -104,7 +104,7 @@ def simulate(
         for name, value in (("key", key), ("dt", dt), ("t0", None if default_t0 else t0)):
             if value is not None:
                 must = "be left out when a Checkpoint is continued"
-                raise argument_error(name, must, f"is {describe(value)}", "it comes from there")
+                raise argument_error(name, must, f"is {describe(value)}", "the checkpoint holds it")
     with deferred_checks() as checks:
         if fresh:
             start = fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)

@@ -45,7 +45,7 @@ def as_path(argument: str, value: Any) -> Path:
         usable = False
     if not usable:
         raise argument_error(
-            argument, "be a path", f"is {text!r}, which no file can be called", "choose other characters"
+            argument, "be a path", f"is {text!r}, which cannot be a file name", "choose other characters"
         )
     return Path(text)
 
@@ -141,7 +141,7 @@ def _storable(name: str, array: np.ndarray) -> tuple[np.ndarray, str | None]:
         return np.array(array, order="C").view(f"u{dtype.itemsize}"), dtype.name
     if dtype.kind in "biufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8):
         return array.astype(dtype.newbyteorder("="), copy=False), None
-    raise argument_error(name, "have a dtype that JAX has", f"has {dtype}", "convert it")
+    raise argument_error(name, "have a dtype that JAX supports", f"has {dtype}", "convert it")
 
 
 def is_running(pid: str) -> bool:

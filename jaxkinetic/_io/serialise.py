@@ -25,7 +25,7 @@ def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(tree, eqx.Module):
         if "<locals>" in type(tree).__qualname__:
             raise argument_error(
-                "checkpoint", "hold classes that can be found again", f"holds {type(tree).__qualname__}",
+                "checkpoint", "hold only classes that a file can refer to", f"holds {type(tree).__qualname__}",
                 "define it at the top level of a module",
             )  # fmt: skip
         fields = {f.name: encode(getattr(tree, f.name), arrays) for f in dataclasses.fields(tree)}

@@ -23,7 +23,7 @@ def check_key(argument: str, key: Any) -> None:
 def check_known(argument: str, *values: Any) -> None:
     """**Raises:** `ValueError` if one of the values is traced."""
     if is_traced(*values):
-        must, do = "be known: exact laws are NumPy", "call the law outside of `jit` and `grad`"
+        must, do = "be concrete: exact laws use NumPy", "call the law outside of `jit` and `grad`"
         raise argument_error(argument, must, "is traced", do)
 
 

@@ -67,11 +67,13 @@ def check_call(name: str, function: Any, *args: Any, **options: Any) -> None:
     known = ", ".join(signature.parameters)
     do = f"pass {known} only" if known else f"call {name}()"
     for unknown in options.keys() - signature.parameters.keys():
-        raise _argument_error(unknown, f"be one that {name} has", "is not", do)
+        raise _argument_error(unknown, f"be an argument of {name}", "is not", do)
     try:
         given = signature.bind_partial(*args, **options).arguments
     except TypeError:
-        raise _argument_error(name, "get the arguments that it has", f"gets {len(args) + len(options)}", do) from None
+        raise _argument_error(
+            name, "get arguments that fit its signature", f"gets {len(args) + len(options)}", do
+        ) from None
     missing = next(p.name for p in signature.parameters.values() if p.default is p.empty and p.name not in given)
     raise _argument_error(
         missing, f"be given to {name}", "is missing", f"call {name}({', '.join(signature.parameters)})"

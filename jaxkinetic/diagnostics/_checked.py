@@ -67,7 +67,7 @@ def of_every_particle(state: Particles, of: Callable[[Particles], Any], returns:
             "of", "return real numbers", f"returns {phi.dtype}", "return the real and the imaginary part"
         )
     if phi.ndim not in ((1, 2) if "(N, m)" in returns else (1,)) or phi.shape[0] != state.num_slots:
-        raise argument_error("of", f"return {returns}", f"returns shape {phi.shape}", "return one row a particle")
+        raise argument_error("of", f"return {returns}", f"returns shape {phi.shape}", "return one row per particle")
     kept = isinstance(values, jax.Array) and jnp.issubdtype(phi.dtype, jnp.floating)
     return phi if kept else phi.astype(state.velocity.dtype)
 

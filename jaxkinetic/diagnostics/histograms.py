@@ -164,7 +164,7 @@ def _edges(edges: ArrayLike | None, dtype: jnp.dtype, *, infinite: bool = False)
         return nan_unless(increase if infinite else increase & jnp.all(jnp.isfinite(traced)), traced)
     known = known_numbers("edges", edges, finite=False)
     if np.isnan(known).any() or not (infinite or np.isfinite(known).all()):
-        raise argument_error("edges", "be finite", f"are {describe(edges)}", "end where the particles do")
+        raise argument_error("edges", "be finite", f"are {describe(edges)}", "end them at the outermost particles")
     if not np.all(known[1:] > known[:-1]):
         raise argument_error("edges", "increase", "do not", "sort them")
     rounded = known.astype(dtype)

@@ -57,7 +57,7 @@ def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float
     check_state(state)
     if wavevector is None or np.shape(cast("ArrayLike", wavevector)) != (state.dim,):
         raise argument_error(
-            "wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one k a component"
+            "wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one number per component"
         )
     check_finite_array("wavevector", wavevector)
     return _mode(state, wavevector=jnp.asarray(wavevector, state.velocity.dtype))

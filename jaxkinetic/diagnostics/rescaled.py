@@ -122,7 +122,7 @@ def self_similar_time(
         if not np.ndim(values) or np.shape(values)[-1] != np.shape(times)[-1] or np.shape(values) != np.shape(density):
             was = f"has shape {np.shape(values)}"
             raise argument_error(
-                name, f"have one entry a time, {np.shape(times)[-1]}, and one row a run", was, "reshape it"
+                name, f"have one entry per time, {np.shape(times)[-1]}, and one row per run", was, "reshape it"
             )
     speed = jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
     if is_traced(density):

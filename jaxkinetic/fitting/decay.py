@@ -103,7 +103,7 @@ def fit_decay(
     replicated, runs = values.ndim == 2, values.reshape(-1, values.shape[-1])
     if runs.shape[1] != t.shape[0]:
         raise argument_error(
-            "values", f"have {t.shape[0]} columns, one a time", f"has shape {runs.shape}", "transpose it"
+            "values", f"have {t.shape[0]} columns, one per time", f"has shape {runs.shape}", "transpose it"
         )
     if replicated and runs.shape[0] < 2:
         raise argument_error("values", "hold at least 2 runs if it has two axes", "holds 1", "pass `values[0]`")
@@ -113,7 +113,9 @@ def fit_decay(
         raise argument_error("times", "increase", "does not", "sort the series")
     if window is not None:
         if known_times is None:
-            raise argument_error("window", "be None when `times` is traced", f"is {window}", "cut the series before")
+            raise argument_error(
+                "window", "be None when `times` is traced", f"is {window}", "cut the series beforehand"
+            )
         if isinstance(window, str):
             window = _window_of_signal(window, known_times, values, floor, sigma)
         if not is_traced(window):
@@ -165,7 +167,7 @@ def _checked_stderr(stderr: ArrayLike, values: Array) -> Array | np.ndarray:
     sigma = real_array("stderr", stderr, "T")
     if values.ndim != 1 or sigma.shape != values.shape:
         raise argument_error(
-            "stderr", "have one entry a value, of values (T,)", f"has shape {sigma.shape}", "pass one series"
+            "stderr", "have one entry per value, for values (T,)", f"has shape {sigma.shape}", "pass one series"
         )
     check_finite("stderr", sigma)
     if is_traced(sigma):
@@ -209,7 +211,7 @@ def decay_window(
     t, runs = numbers("times", times), np.atleast_2d(np.asarray(values, float))
     if t.ndim != 1 or runs.ndim != 2 or runs.shape[1] != len(t) or len(t) < 4:
         raise argument_error(
-            "values", "have one column a time, at least 4", f"has shape {np.shape(values)}", "transpose or add some"
+            "values", "have one column per time, at least 4", f"has shape {np.shape(values)}", "transpose or add some"
         )
     check_finite("values", jnp.asarray(runs))
     signal = np.abs(runs.mean(axis=0) - float(floor))
@@ -231,7 +233,7 @@ def decay_window(
     first = int(np.argmax(reached))
     if last <= first or signal.max() == 0:
         raise argument_error(
-            "values", f"stand out of the noise by {_SIGNAL:g} standard errors", f"do not after t = {t[max(last, 0)]:g}",
+            "values", f"exceed the noise by {_SIGNAL:g} standard errors", f"do not after t = {t[max(last, 0)]:g}",
             "average more runs",
         )  # fmt: skip
     return float(t[first]), float(t[last])

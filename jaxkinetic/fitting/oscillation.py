@@ -113,7 +113,7 @@ def fit_oscillation(
     replicated, runs = y.ndim == 2, y.reshape(-1, y.shape[-1])
     if t.shape[0] != runs.shape[1]:
         raise argument_error(
-            "values", f"have {t.shape[0]} entries, one a time", f"has shape {y.shape}", "pass one series"
+            "values", f"have {t.shape[0]} entries, one per time", f"has shape {y.shape}", "pass one series"
         )
     if replicated and runs.shape[0] < 2:
         raise argument_error("values", "hold at least 2 runs if it has two axes", "holds 1", "pass `values[0]`")
@@ -121,7 +121,9 @@ def fit_oscillation(
     check_finite("values", y)
     if window is not None:
         if known is None or is_traced(window):
-            raise argument_error("window", "be None when `times` is traced", f"is {window}", "cut the series before")
+            raise argument_error(
+                "window", "be None when `times` is traced", f"is {window}", "cut the series beforehand"
+            )
         if not (isinstance(window, (tuple, list)) and len(window) == 2):
             raise argument_error("window", "be (first, last)", f"is {describe(window)}", "pass two times")
         for bound in window:
@@ -137,7 +139,7 @@ def fit_oscillation(
     if known is not None:
         steps = np.diff(known)
         if np.any(steps <= 0) or np.ptp(steps) > 1e-3 * steps.mean():
-            raise argument_error("times", "be equidistant and increase", "does not", "save every so many steps")
+            raise argument_error("times", "be equidistant and increase", "does not", "save at equal intervals")
     elapsed, first = (t - t[0], t[0]) if known is None else (known - known[0], known[0])
     (elapsed,) = known_as(runs.dtype, elapsed)
     series = padded(elapsed, runs)

@@ -173,7 +173,9 @@ def test_unsavable_checkpoints_raise(tmp_path):
     class Local(jk.EulerMaruyama):
         pass
 
-    with pytest.raises(ValueError, match=r"`checkpoint` must hold classes that can be found again, but holds .*Local"):
+    with pytest.raises(
+        ValueError, match=r"`checkpoint` must hold only classes that a file can refer to, but holds .*Local"
+    ):
         jk.save_checkpoint(tmp_path / "x.npz", start(Local()).checkpoint)
     with pytest.raises(ValueError, match="`checkpoint` must be a Checkpoint, but is Particles"):
         jk.save_checkpoint(tmp_path / "x.npz", start().final)

@@ -388,7 +388,7 @@ def test_scheme_whose_class_changed(tmp_path, monkeypatch):
     assert jk.load_checkpoint(path).scheme == Mine()
     monkeypatch.setattr(Mine, "noise_scale", lambda self: 2.0)
     with pytest.raises(
-        ValueError, match=r"must name a checkpoint of a scheme that is here as it was, but in .* the class Mine"
+        ValueError, match=r"must name a checkpoint whose scheme has the same code here, but in .* the class Mine"
     ):
         jk.load_checkpoint(path)
 
