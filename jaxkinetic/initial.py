@@ -217,6 +217,7 @@ def kepler(a: Float[Array, ""], start: Float[Array, "*shape"]) -> Float[Array, "
         above = middle + a * jnp.sin(middle) > start
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
+    # The bracket has length 2 |a| <= 2: nmant + 2 halvings reach the last bit.
     low, high = jax.lax.fori_loop(0, jnp.finfo(start.dtype).nmant + 2, halve, (start - jnp.abs(a), start + jnp.abs(a)))
     return (low + high) / 2
 

@@ -99,6 +99,7 @@ def powers_of(
     out = (up[..., :, None] * low[..., None, :]).reshape(*low.shape[:-1], -1)
     if real:
         return out[..., : half + 1]
+    # At the Nyquist frequency j counts as 0, so the value is that of j = 0.
     at_nyquist = along(jnp.arange(num) == half, out.ndim - 1, out.ndim)
     return jnp.where(at_nyquist, up[..., :1], out)
 

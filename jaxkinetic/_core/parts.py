@@ -56,6 +56,7 @@ def run_in_parts(
     counts = np.pad(np.asarray(parts, np.int32), (0, groups * size - len(parts))).reshape(groups, size)
     saves = np.pad(saves, (0, groups * size - len(parts))).reshape(groups, size)
     call = partial(run, lengths=Lengths.of(counts, most), save=save, adjoint=adjoint, throw=throw)
+    # Totals start empty and are passed on from part to part; their shapes come from a trace without a run.
     shapes = eqx.filter_eval_shape(call, system, start, first, counts[0], saves[0], so_far=None)[0]
     so_far = {name: total.start() for name, total in shapes.totals.items()}, no_failure(start.dt.dtype), start.carry
     loop: Any

@@ -61,6 +61,7 @@ class Reversible(Direct):
         return _distance(*map(problem.moving, (rebuilt, start, end)))
 
     def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
+        # `custom_vjp` takes arrays: floating ones are differentiated, other arrays passed through, static leaves closed over.
         moving, still = eqx.partition((given, loop), eqx.is_inexact_array)
         arrays, static = eqx.partition(still, eqx.is_array)
         plain = super().run
@@ -94,6 +95,7 @@ class Reversible(Direct):
                 return jax.vjp(floats, given_moving, loop_moving)[1](cotangent)
 
             def undo(state: Any) -> Any:
+                # Rebuild the state before the step, then pull the cotangent back through the step from there.
                 loop, cotangent, total = state
                 before = problem.back(eqx.combine(given_moving, given_still), eqx.combine(loop, static[1]))
                 before = eqx.filter(before, eqx.is_array)
@@ -108,6 +110,7 @@ class Reversible(Direct):
                     more, also = pulled(problem.take, loop, of_saved)
                     return loop, jax.tree.map(jnp.add, cotangent, also), jax.tree.map(jnp.add, total, more)
 
+                # In reverse time, the save at the end of an interval comes before its steps.
                 state = jax.lax.cond(wanted, save, lambda same: same, state)
                 return self._moved(undo, state, count, problem.lengths), None
 
@@ -128,7 +131,7 @@ class Reversible(Direct):
     def _unless_far(self, error: Array, gradients: PyTree, throw: bool) -> PyTree:
         """The gradients, unless the rebuilt start is too far from the true one."""
         error = jax.lax.stop_gradient(error)
-        far = ~(error <= self.tolerance)
+        far = ~(error <= self.tolerance)  # also for a NaN error
         if self.tolerance == math.inf:
             return gradients
         if throw:

@@ -108,6 +108,7 @@ def run_loop(
                 contexts[name] = Context(time(start, loop.step), loop.step, system, state, own, start.dt)
         return save.take(contexts, state)
 
+    # Later parts of a run use its initial carry, so that they have the same plan as a run in one call.
     plan = scheme.plan(system, start.carry if so_far is None else so_far[2], start.dt)
     info = eqx.filter_eval_shape(
         jitted_step,
