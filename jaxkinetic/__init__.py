@@ -1,6 +1,6 @@
 """N-particle stochastic systems of kinetic theory, their mean-field limits, and the distance between the two.
 
-Subpackages and names are imported when they are first used: `import jaxkinetic` takes a few milliseconds.
+Subpackages and names are imported on first use, so that `import jaxkinetic` takes a few milliseconds.
 """
 
 import importlib as _importlib
@@ -50,7 +50,7 @@ if _typing.TYPE_CHECKING:
     from .states import Axis as Axis, Density as Density, Grid as Grid, Particles as Particles, Wave as Wave
 
 _ROOMS = ("boltzmann", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "vlasov")
-# Modules whose names are in the package itself.
+# Modules whose public names the package re-exports.
 _MODULES = ("fitting", "oscillation", "schemes", "states")
 _NAMES = {
     "_core.adjoint": ("AbstractAdjoint", "Checkpointed", "Direct"),
@@ -73,9 +73,9 @@ _NAMES = {
     "states": ("Axis", "Density", "Grid", "Particles", "Wave"),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}
-# Modules that look schemes up, for an error message or in a file: all schemes must be imported before.
+# Modules that look up schemes, for an error message or a file: all schemes must be imported before them.
 _WITH_SCHEMES = ("_core.simulate", "_core.ensemble", "_core.iterate", "_core.checkpoint")
-# A file names the classes of its system too, and loading it imports nothing.
+# A file names the classes of its system, and loading it imports nothing, so the systems must be imported before.
 _WITH_SYSTEMS = ("load_checkpoint",)
 
 __all__ = [*_ROOMS, *_ROOM_OF]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
@@ -90,7 +90,7 @@ def __getattr__(name: str) -> _typing.Any:
     if name in _ROOMS or name in _MODULES:
         return _importlib.import_module(f".{name}", __name__)
     if name not in _ROOM_OF:
-        # With the name and the module, Python adds "Did you mean: ...?".
+        # From `name` and `obj` Python derives "Did you mean: ...?".
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=_sys.modules[__name__])
     room = _ROOM_OF[name]
     needed = ("schemes", "pairs") if room in _WITH_SCHEMES else ()
@@ -102,5 +102,5 @@ def __getattr__(name: str) -> _typing.Any:
 
 
 def __dir__() -> list[str]:
-    """Public names only: what an editor completes."""
+    """The public names, which an editor completes."""
     return sorted([*__all__, "__version__"])

@@ -1,10 +1,10 @@
-"""`python -m jaxkinetic` is `jaxkinetic`."""
+"""The command `python -m jaxkinetic`, the same as `jaxkinetic`."""
 
 from ._io.signals import leave_on_signals
 
 
 def main() -> int:
-    # Before JAX is imported: an interrupt during an import can be lost.
+    # Before JAX is imported, because an interrupt during an import can be lost.
     leave_on_signals()
     from .experiments.cli import main as command
 

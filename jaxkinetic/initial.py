@@ -1,4 +1,4 @@
-"""Initial laws: i.i.d. velocities, nondimensional, T = 1 unless said otherwise (int |v|^2 f = d T)."""
+"""Initial laws: i.i.d. velocities, nondimensional, with T = 1 unless stated otherwise (int |v|^2 f = d T)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -35,7 +35,7 @@ def __dir__() -> list[str]:
 
 
 _GRID = 1 << 14
-# Of 1 + A cos: a density.
+# 1 + A cos is a density only for |A| <= 1.
 AMPLITUDE = Range("lie in [-1, 1]", "lower it: the density is negative", low=-1.0, high=1.0)
 
 
@@ -48,11 +48,13 @@ def maxwellian(
     mean: Real[ArrayLike, ""] | Real[ArrayLike, " {dim}"] = 0.0,
     dtype: DTypeLike | None = None,
 ) -> Particles:
-    """N(mean, T I). **Arguments:** `mean`: a scalar or (d,). Differentiable in `mean`, and in `temperature` above 0: at 0 the
-    derivative of a path in its temperature is infinite, and infinite or NaN is returned, here and below.
+    """A Maxwellian, N(mean, T I). **Arguments:** `temperature`: T. `mean`: a scalar or (d,).
 
-    **Raises:** `ValueError` for a negative temperature, here and below. Where a traced parameter is out of range, here and
-    below, the velocities are NaN: a run from them ends with a fault.
+    Differentiable in `mean`, and in `temperature` if it is positive; at T = 0 the derivative of a path with respect to T is
+    infinite, and infinity or NaN is returned.
+
+    **Raises:** `ValueError` for a negative temperature. If a traced parameter is out of range, the velocities are NaN, and a
+    run from them ends with a fault. All this holds for every law of this module.
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     temperature = scalar_or_nan("temperature", temperature, nonnegative=True)
@@ -64,7 +66,7 @@ def maxwellian(
     return Particles(_maxwellian(key, spread, centre, (num_particles, dim)))
 
 
-# Jitted, one program for each law: otherwise a first call would compile a dozen single operations.
+# Jitted, one program per law: otherwise a first call would compile a dozen single operations.
 @partial(jax.jit, static_argnums=3)
 def _maxwellian(key: Key, temperature: Array, mean: Array, shape: tuple[int, int]) -> Array:
     centre = jnp.broadcast_to(mean, shape[1:])[None, :]
@@ -80,9 +82,9 @@ def bimaxwellian(
     parallel: RealScalarLike | None = None,
     dtype: DTypeLike | None = None,
 ) -> Particles:
-    """Centred Gaussian with temperature `parallel` along the last axis and `perpendicular` along the others.
+    """A bi-Maxwellian: a centred Gaussian, temperature `parallel` along the last axis and `perpendicular` along the others.
 
-    T = ((d-1) perpendicular + parallel) / d, d >= 2. Both must be given. Differentiable in both.
+    T = ((d-1) perpendicular + parallel) / d, d >= 2. Both temperatures must be given. Differentiable in both.
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     if dim < 2:
@@ -101,11 +103,11 @@ def _bimaxwellian(key: Key, perpendicular: Array, parallel: Array, shape: tuple[
 def bkw(
     key: Key, num_particles: int, dim: int, *, beta: RealScalarLike = 0.4, dtype: DTypeLike | None = None
 ) -> Particles:
-    r"""The datum of the Bobylev-Krook-Wu solution, K = 1 - beta, 0 <= beta <= 2/(d+2), T = 1 (`landau.exact.bkw_*`).
+    r"""The initial law of the Bobylev-Krook-Wu solution, K = 1 - beta, 0 <= beta <= 2/(d+2), T = 1 (`landau.exact.bkw_*`).
 
-    Sampled as $v = s v_0 + \sqrt{1 - s^2}\,\xi$, $s^2 = \beta (d+2)/2$, from the extreme datum
-    $v_0 \sim |v|^2 e^{-(d+2)|v|^2/2d}$: no accept or reject, so the sample is differentiable in beta
-    inside the interval; at its two ends the derivative of the path is infinite, not that of the law.
+    Sampled as $v = s v_0 + \sqrt{1 - s^2}\,\xi$ with xi normal, $s^2 = \beta (d+2)/2$, and v_0 from the extreme law
+    $v_0 \sim |v|^2 e^{-(d+2)|v|^2/2d}$. Nothing is rejected, so the sample is differentiable in beta inside the interval. At
+    the two ends the derivative of the path is infinite and does not give the derivative of the law.
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("beta", beta, within=NONNEGATIVE)
@@ -119,7 +121,7 @@ def bkw(
 def _bkw(key: Key, beta: Array, shape: tuple[int, int]) -> Array:
     (num, dim), dtype = shape, beta.dtype
     extreme_key, noise_key = jax.random.split(key)
-    # |v|^2 ~ K chi^2_{d+2} and a uniform direction: the length of d + 2 normals along the first d of them.
+    # |v_0|^2 ~ (d/(d+2)) chi^2_{d+2} with a uniform direction: the length of d + 2 normals, and the direction of the first d.
     normals = jax.random.normal(extreme_key, (num, dim + 2), dtype)
     length = jnp.linalg.norm(normals, axis=1, keepdims=True)
     direction = normals[:, :dim] / jnp.linalg.norm(normals[:, :dim], axis=1, keepdims=True)
@@ -138,10 +140,10 @@ def rosenbluth(
     temperature: RealScalarLike = 1.0,
     dtype: DTypeLike | None = None,
 ) -> Particles:
-    r"""A spherical shell, $f \propto e^{-S (|v|/\sigma - 1)^2}$, S = `sharpness`, sigma such that the temperature is T.
+    r"""A spherical shell, $f \propto e^{-S (|v|/\sigma - 1)^2}$, S = `sharpness`, with sigma such that the temperature is T.
 
-    The datum of Rosenbluth, MacDonald and Judd (Phys. Rev. 107, 1, 1957; there S = 10). Sampled by inversion of the radial
-    distribution function on 2^14 nodes (error in the distribution function below 1e-7). Differentiable in `temperature`.
+    The initial law of [RosenbluthMacDonaldJudd1957], where S = 10. Sampled by inverting the radial distribution function on
+    2^14 nodes (error of the distribution function below 1e-7). Differentiable in `temperature`.
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
     check_scalar("sharpness", sharpness, positive=True)
@@ -177,15 +179,16 @@ def torus_mode(
     phase: RealScalarLike = 0.0,
     dtype: DTypeLike | None = None,
 ) -> Particles:
-    r"""i.i.d. from $f = (2\pi)^{-d} (1 + A \cos(m \cdot v + \varphi))$ on $[0, 2\pi)^d$, |A| <= 1: one mode on the torus.
+    r"""One Fourier mode on the torus: $f = (2\pi)^{-d} (1 + A \cos(m \cdot v + \varphi))$ on $[0, 2\pi)^d$, |A| <= 1.
 
-    **Arguments:** `mode`: m, (d,) integers, not all 0; they set d. `amplitude`: A. `phase`: phi.
+    **Arguments:** `mode`: m, (d,) integers, not all 0; their number is d. `amplitude`: A. `phase`: phi.
 
     Sampled as $v = v_0 + (\theta - \theta_0)\,m/|m|^2$ with v_0 uniform, $\theta_0 = m \cdot v_0 + \varphi$ and theta the root
-    of $\theta + A \sin\theta = \theta_0$: theta_0 is uniform modulo 2 pi, the map inverts the distribution function of theta,
-    and the shift leaves v uniform on the sets of equal theta. No accept or reject: differentiable in A and phi, for |A| < 1.
+    of $\theta + A \sin\theta = \theta_0$. Here theta_0 is uniform modulo 2 pi, the map inverts the distribution function of
+    theta, and the shift keeps v uniform on the sets of equal theta. Nothing is rejected: differentiable in A and phi for
+    |A| < 1.
 
-    **Raises:** `ValueError` for modes that are not integers or vanish, and for |A| > 1.
+    **Raises:** `ValueError` for a mode that is not made of integers or is 0, and for |A| > 1.
     """
     wavevector = np.asarray(mode)
     if wavevector.ndim != 1 or not np.issubdtype(wavevector.dtype, np.integer) or not wavevector.any():
@@ -206,7 +209,7 @@ def _torus_mode(key: Key, a: Array, phase: Array, m: Array, shape: tuple[int, in
 
 @jax.custom_jvp
 def kepler(a: Float[Array, ""], start: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The theta with theta + a sin(theta) = start, |a| <= 1 (Kepler's equation), by bisection to the last bit."""
+    """Solve Kepler's equation theta + a sin(theta) = start, |a| <= 1, for theta by bisection to the last bit."""
 
     def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
@@ -214,6 +217,7 @@ def kepler(a: Float[Array, ""], start: Float[Array, "*shape"]) -> Float[Array, "
         above = middle + a * jnp.sin(middle) > start
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
+    # The bracket has length 2 |a| <= 2: nmant + 2 halvings reach the last bit.
     low, high = jax.lax.fori_loop(0, jnp.finfo(start.dtype).nmant + 2, halve, (start - jnp.abs(a), start + jnp.abs(a)))
     return (low + high) / 2
 
@@ -222,7 +226,7 @@ def kepler(a: Float[Array, ""], start: Float[Array, "*shape"]) -> Float[Array, "
 def _kepler_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     a, start = primals
     theta = kepler(a, start)
-    # At |a| = 1 the density vanishes at one theta, where the derivative of the path is infinite, not that of the law.
+    # At |a| = 1 the density vanishes at one theta. There the derivative of the path is infinite, so bound the slope below.
     slope = jnp.maximum(1 + a * jnp.cos(theta), jnp.finfo(theta.dtype).tiny)
     return theta, (tangents[1] - jnp.sin(theta) * tangents[0]) / slope
 
@@ -235,7 +239,8 @@ def sizes(key: Key, num_particles: int, dim: int, dtype: DTypeLike | None) -> tu
 
 
 def floating(dtype: DTypeLike | None) -> jnp.dtype:
-    """The dtype asked for, or the widest in use. **Raises:** `ValueError` for one that is not real, or not to be had."""
+    """The given dtype, or JAX's default floating dtype. **Raises:** `ValueError` for a dtype that is not real floating, or that
+    JAX's settings do not allow."""
     try:
         dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     except TypeError:
@@ -245,5 +250,5 @@ def floating(dtype: DTypeLike | None) -> jnp.dtype:
     if not jnp.issubdtype(dtype, jnp.floating):
         raise argument_error("dtype", "be a real floating dtype", f"is {dtype}", "pass jnp.float32 or jnp.float64")
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:
-        raise argument_error("dtype", "be one that JAX may use", f"is {dtype}", "set jax_enable_x64 first")
+        raise argument_error("dtype", "be enabled in JAX", f"is {dtype}", "set jax_enable_x64 first")
     return dtype

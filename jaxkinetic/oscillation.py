@@ -1,4 +1,4 @@
-"""The former place of `jaxkinetic.fitting.oscillation`, for programs that import from here."""
+"""The former module of `jaxkinetic.fitting.oscillation`, kept for programs that import from here."""
 
 from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
 

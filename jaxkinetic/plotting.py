@@ -1,7 +1,7 @@
-"""One look for every figure: large type, few lines, colours that survive colour blindness (Okabe and Ito), symbols and units
-on every axis. Functions that draw one panel take the axes; everything is nondimensional.
+"""Figures in one style: large type, few lines, a palette for colour-blind readers (Okabe and Ito), and a symbol on every axis.
+Each function that draws a panel takes its axes. All quantities are nondimensional.
 
-Matplotlib is the extra `plot`: `pip install 'jaxkinetic[plot]'`. It is imported by the first figure."""
+Matplotlib comes with the extra `plot`: `pip install 'jaxkinetic[plot]'`. It is imported when the first figure is made."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ._util.checks import check_bool
 
 if TYPE_CHECKING:
-    # For annotations only: importing matplotlib takes .3 s.
+    # For annotations only, because importing matplotlib takes .3 s.
     from matplotlib.axes import Axes as Axes
     from matplotlib.figure import Figure as Figure
 else:
@@ -40,7 +40,7 @@ _MAP = "cividis"
 
 
 def need_matplotlib() -> None:
-    """**Raises:** `ImportError` with what to install, where matplotlib is missing."""
+    """**Raises:** `ImportError`, which says what to install, if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -52,7 +52,7 @@ def need_matplotlib() -> None:
 def new_figure(
     rows: int, columns: int, *, size: tuple[float, float], title: str, dpi: int = 160
 ) -> tuple[Figure, np.ndarray]:
-    """A figure without a window, and its (rows, columns) array of axes."""
+    """A figure that opens no window, and its (rows, columns) array of axes."""
     need_matplotlib()
     from matplotlib.figure import Figure
 
@@ -74,7 +74,7 @@ def describe(ax: Axes, x: str, y: str, title: str) -> None:
 
 
 def log_log(ax: Axes) -> None:
-    """Both axes logarithmic, with readable numbers at 1, 2 and 5."""
+    """Make both axes logarithmic, with labels at 1, 2 and 5 times the powers of 10."""
     need_matplotlib()
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -93,7 +93,7 @@ def legend(ax: Axes, loc: Literal["best", "upper left", "lower right"] = "best")
 def points(
     ax: Axes, x: ArrayLike, y: ArrayLike, noise: ArrayLike | None = None, *, color: str = BLUE, label: str | None = None
 ) -> None:
-    """Measured values with one standard error; an unknown one (NaN) has no bar."""
+    """Draw measured values with bars of one standard error; unknown errors (NaN) have no bar."""
     bars = None if noise is None else np.nan_to_num(np.asarray(noise, float))
     ax.errorbar(np.asarray(x), np.asarray(y), yerr=bars, fmt="o", ms=4.5, color=color, capsize=2, label=label)
 
@@ -110,7 +110,8 @@ def entropy(
     color: str = BLUE,
     name: str = "particles",
 ) -> None:
-    """H - H_M on a logarithmic axis: values above 0, their noise, the noise floor, and a `DecayFit` over its `window`."""
+    """Draw H - H_M on a logarithmic axis: the positive values, their noise, the noise floor, and a `DecayFit` over its
+    `window`."""
     t, y = np.asarray(times, float), np.asarray(excess, float)
     floor = None if noise is None else np.nan_to_num(np.asarray(noise, float))
     shown = y > 0
@@ -133,7 +134,7 @@ def local_rate(
     ax: Axes, times: ArrayLike, excess: ArrayLike, noise: ArrayLike | None = None, *, color: str = BLUE,
     name: str = "between saves",
 ) -> None:  # fmt: skip
-    """-d log(H - H_M)/dt between successive saves, where both stand out of the noise by 3 standard errors."""
+    """Draw -d log(H - H_M)/dt between successive saves if both values exceed 3 standard errors."""
     t, y = np.asarray(times, float), np.asarray(excess, float)
     floor = np.zeros_like(y) if noise is None else np.nan_to_num(np.asarray(noise, float))
     known = (y[1:] > 3 * floor[1:]) & (y[:-1] > 3 * floor[:-1]) & (y[1:] > 0) & (y[:-1] > 0)
@@ -145,7 +146,7 @@ def local_rate(
 
 
 def phase_space(ax: Axes, position: ArrayLike, velocity: ArrayLike, *, bins: int = 120) -> Any:
-    """The density in (x, v) of particles with one position and one velocity each, (N,); returns the image for a colour bar."""
+    """Draw the density in (x, v) of particles with positions (N,) and velocities (N,). Returns the image for a colour bar."""
     x, v = np.asarray(position, float).ravel(), np.asarray(velocity, float).ravel()
     *_, image = ax.hist2d(x, v, bins=bins, density=True, cmap=_MAP, rasterized=True)
     ax.grid(False)
@@ -156,7 +157,8 @@ def phase_space(ax: Axes, position: ArrayLike, velocity: ArrayLike, *, bins: int
 def phase_space_density(
     ax: Axes, x: ArrayLike, v: ArrayLike, f: ArrayLike, *, signed: bool = False, title: str = "Phase space"
 ) -> Any:
-    """f at the points (x, v) of a grid, (n_x, n_v); `signed`: colours about 0. Returns the image for a colour bar."""
+    """Draw f (n_x, n_v) at the points (x, v) of a grid; `signed`: a diverging colour scale about 0. Returns the image for a
+    colour bar."""
     signed = check_bool("signed", signed)
     values = np.asarray(f, float).T
     top = float(np.abs(values).max()) or 1.0
@@ -179,8 +181,9 @@ def velocity_slice(
     reach: float = 3.5,
     title: str = "Velocities",
 ) -> Any:
-    """The density in the plane of two components, of particles (N, d) whose other components are below thickness/2 in size
-    (None: all of them, the marginal); logarithmic colours; returns the image for a colour bar."""
+    """Draw the density in the plane of the two components `axes`, in logarithmic colours. Particles (N, d) count if their other
+    components are below thickness/2 in modulus; None: all particles, which gives the marginal. Returns the image for a colour
+    bar."""
     need_matplotlib()
     from matplotlib.colors import LogNorm
 
@@ -212,8 +215,8 @@ def convergence(
     size: str = "number of particles N",
     error: str = "error",
 ) -> float | None:
-    """Errors against sizes, both logarithmic, with the noise floor (a number, or one a size) shaded and a line of the fitted
-    slope through the points above it. Returns the slope, None for fewer than two such points."""
+    """Draw errors against sizes on logarithmic axes, with the noise floor (one number, or one per size) shaded, and a line
+    fitted to the points above it. Returns the slope of the line, or None if fewer than two points lie above the floor."""
     n, e = np.asarray(sizes, float), np.asarray(errors, float)
     noise = None if stderr is None else np.asarray(stderr, float)
     limit = np.zeros_like(e) if floor is None else np.broadcast_to(np.asarray(floor, float), e.shape)

@@ -1,7 +1,7 @@
-"""Noise for those who write their own systems: functions of (key words, identities, stream), on every device the same.
+"""Random numbers for systems of your own: functions of (key words, identities, stream), the same on every device.
 
-A step hands a system two uint32 words as `key`. No JAX key is ever split per pair. Words, keys and identities are uint32: other
-dtypes raise `ValueError`, because rounding or wrapping them would give two particles the same noise.
+A step passes two uint32 words to the system as `key`; JAX keys are never split per pair. Words, keys and identities are uint32.
+Other dtypes raise `ValueError`, because rounding or wrapping them could give two particles the same noise.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ def __dir__() -> list[str]:
 
 
 def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#shape"]) -> Bool[Array, "*shape"]:
-    """True with `probability`, to 2^-32 (in float32 2^-25): never for 0, always for 1. `word`: uint32, broadcasts against it.
+    """True with `probability`, accurate to 2^-32 (2^-25 in float32); never for 0 and always for 1. `word`: uint32, broadcasts
+    against `probability`.
 
-    A derivative in `probability` is refused with `ValueError`: at fixed noise the outcome does not change, and what would be
-    returned, 0, is not the derivative of the law. **Raises:** `ValueError` also for a word that is not uint32 and for a known
-    probability outside [0, 1]. A traced one outside cannot be refused, and a bool has no NaN: below 0 or NaN gives False, above
-    1 gives True.
+    Differentiating with respect to `probability` raises `ValueError`: at fixed noise the outcome is piecewise constant, so its
+    gradient 0 is not the derivative of the law. **Raises:** `ValueError` also for a word that is not uint32, and for a concrete
+    probability outside [0, 1]. A traced probability cannot be checked: below 0 or NaN gives False, above 1 gives True.
     """
     _check_words("word", word)
     try:
@@ -49,7 +49,7 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
     p = p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.result_type(float))
     p = forbid_gradient(
         "The outcome of `jk.random.bernoulli` depends on a parameter through its probability, and the derivative at fixed "
-        "noise misses that; differentiate in another parameter, or use finite differences of averages over many runs.",
+        "noise misses that; differentiate with respect to another parameter, or use finite differences of averages over runs.",
         p,
     )
     return _kernels.uniform(word, p.dtype) <= p
@@ -129,7 +129,7 @@ def _check_key(key: Any) -> None:
     if getattr(key, "dtype", None) != jnp.uint32 or getattr(key, "shape", None) != (2,):
         raise argument_error(
             "key", "be two uint32 words", f"is {describe(key)}",
-            "pass what a step is given, or jax.random.bits(key, (2,), jnp.uint32)",
+            "pass the key that a step receives, or jax.random.bits(key, (2,), jnp.uint32)",
         )  # fmt: skip
 
 
@@ -139,7 +139,8 @@ def _check_words(argument: str, word: Any) -> None:
 
 
 def _check_number(argument: str, number: Any, *, scalar: bool = True) -> None:
-    """A whole number from 0 to 2^32 - 1, or a uint32 array; of another integer dtype if its values are known."""
+    """**Raises:** `ValueError` unless `number` is an integer from 0 to 2^32 - 1, a uint32 array, or a concrete array of another
+    integer dtype with values in that range."""
     dtype, shape = getattr(number, "dtype", None), getattr(number, "shape", ())
     fits = not scalar or shape == ()
     if dtype is None:

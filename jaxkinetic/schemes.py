@@ -1,4 +1,4 @@
-"""Generic schemes: they know a protocol, and no physics."""
+"""Generic schemes, which use the protocol of a system but none of its physics."""
 
 import abc
 from collections.abc import Mapping
@@ -22,18 +22,18 @@ def __dir__() -> list[str]:
 
 
 class EulerMaruyama(AbstractScheme):
-    r"""$X_{n+1} = X_n + \mathrm{drift}(t_n, X_n)\,\Delta t + \mathrm{noise}_n$, explicit.
+    r"""The explicit Euler-Maruyama scheme $X_{n+1} = X_n + \mathrm{drift}(t_n, X_n)\,\Delta t + \mathrm{noise}_n$.
 
-    Weak order 1. Linear invariants (momentum) survive a step exactly; quadratic ones (energy) do not: for Kac's
-    system at gamma = 0 the centred energy grows by the factor 1 + 4 (d-1)^2 dt^2 a step in mean, and for a singular
-    interaction (gamma <= -(d+2)/2, unsoftened) its mean after one step is infinite.
+    Weak order 1. A step preserves linear invariants (momentum) exactly, but not quadratic ones (energy). For Kac's system at
+    gamma = 0 the mean of the centred energy grows by the factor 1 + 4 (d-1)^2 dt^2 per step. For a singular interaction
+    (gamma <= -(d+2)/2, unsoftened) its mean is infinite after one step.
 
-    `stats` for particles: `largest_drift`, over particles and steps, of |drift| dt over the speed about the mean, or over the
-    root mean square of that where it is larger: 2 (d-1) dt for Maxwell molecules. It must be well below 1; above, a step
-    overshoots, and the run warns.
+    `stats` for particles: `largest_drift`, the maximum over particles and steps of |drift| dt divided by the particle's speed
+    about the mean velocity, or by the root mean square of that speed if it is larger. It is 2 (d-1) dt for Maxwell molecules.
+    It must be well below 1; the run warns if it exceeds 1, where a step overshoots.
 
-    Gradients are pathwise: the noise is a function of the key alone, so a derivative is that of the path at fixed
-    noise. Cost of a step: one drift and one noise of the system.
+    Gradients are pathwise: the noise depends on the key only, so the path is differentiated at fixed noise. Cost of a step: one
+    evaluation of the drift and the noise of the system.
     """
 
     requires: ClassVar[type] = AbstractDiffusion
@@ -45,7 +45,7 @@ class EulerMaruyama(AbstractScheme):
         "largest_drift": (
             1.0,
             "The step is too long for EulerMaruyama: the drift of a particle in a step is {0:.3g} of its speed "
-            "(`stats['largest_drift']`), and must be well below 1; lower `dt`, or soften the interaction.",
+            "(`stats['largest_drift']`), but must be well below 1; lower `dt`, or soften the interaction.",
         )
     }
 
@@ -64,7 +64,7 @@ class EulerMaruyama(AbstractScheme):
 
 
 def _relative(drift: Array, dt: RealScalar, state: Particles) -> RealScalar:
-    """The largest |drift| dt over the particle's speed about the mean, where that is below its root mean square over that."""
+    """The largest |drift| dt over max(speed of the particle about the mean velocity, root mean square of that speed)."""
     drift, v = jax.lax.stop_gradient((drift, state.live_velocity))
     own = jnp.sum((v - state.mean(v)[None, :]) ** 2, 1)
     size = jnp.maximum(own, state.mean(own))
@@ -73,10 +73,12 @@ def _relative(drift: Array, dt: RealScalar, state: Particles) -> RealScalar:
 
 
 class _Composition(AbstractScheme):
-    """Symmetric compositions of the exact flows of a split system: for each weight w, half of w dt of every flow but the last
-    in a sequence, all of the last, and back. Neighbouring moves of the first flow are one.
+    """Symmetric compositions of the exact flows of a split system. For each weight w: every flow but the last over w dt/2, the
+    last over w dt, and the others over w dt/2 again in reverse order. Adjacent moves of the first flow are merged, so the carry
+    is half a move of the first flow ahead of the state; `view` undoes it.
 
-    What every flow keeps is kept; time-reversible to round-off. No key. Derivatives: forward, reverse, and by `Reversible`."""
+    Preserves what every flow preserves; time-reversible to round-off. Needs no key. Gradients: forward and reverse mode, and
+    `Reversible`."""
 
     requires: ClassVar[type] = AbstractSplit
     needs_key: ClassVar[bool] = False
@@ -88,7 +90,7 @@ class _Composition(AbstractScheme):
     @property
     @abc.abstractmethod
     def _weights(self) -> tuple[float, ...]:
-        """Of dt, one for each symmetric step; their sum is 1."""
+        """The fractions of dt of the symmetric steps, which sum to 1."""
 
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
         part, share = self._sequence(len(system.flows))[0], self._weights[0] / 2
@@ -133,7 +135,7 @@ class _Composition(AbstractScheme):
         *,
         plan: SplitPlan | None = None,
     ) -> tuple[PyTree, PyTree]:
-        """The carry before the step at time t."""
+        """The inverse of the step at time t."""
         plan = self.plan(system, carry, dt) if plan is None else plan
         for part, share in reversed(self._moves(len(system.flows))):
             carry = plan.move(part, -share, t, carry)[0]
@@ -143,7 +145,7 @@ class _Composition(AbstractScheme):
         return list(range(num))[::-1] if self._last_first else list(range(num))
 
     def _moves(self, num: int) -> list[tuple[int, float]]:
-        """(flow, share of dt), from after the first half of the first flow to after that of the next step."""
+        """(flow, share of dt) of one step, which starts and ends after the first half move of the first flow."""
         moves: list[tuple[int, float]] = []
         weights = self._weights
         first, *between, last = self._sequence(num)
@@ -154,14 +156,15 @@ class _Composition(AbstractScheme):
 
 
 class Strang(_Composition):
-    r"""Symmetric composition of exact flows: $\varphi_1^{\tau/2} \cdots \varphi_m^{\tau} \cdots \varphi_1^{\tau/2}$, of
-    order 2; order 4 is three of them in Yoshida's steps w_1, 1 - 2 w_1, w_1 of dt, $w_1 = 1/(2 - 2^{1/3})$ (Phys. Lett. A
-    150, 262, 1990).
+    r"""Strang splitting: the symmetric composition $\varphi_1^{\tau/2} \cdots \varphi_m^{\tau} \cdots \varphi_1^{\tau/2}$ of
+    exact flows, of order 2 [Strang1968]. Order 4 composes three of them with the steps w_1, 1 - 2 w_1, w_1 times dt,
+    $w_1 = 1/(2 - 2^{1/3})$ [Yoshida1990].
 
-    What every flow keeps is kept; time-reversible to round-off. Neighbouring half steps of the first flow are one: a step costs
-    one application of each of two flows (order 4: three). No key. Derivatives: forward, reverse, and by `Reversible`.
+    Preserves what every flow preserves; time-reversible to round-off. Adjacent half steps of the first flow are merged: with
+    two flows, a step costs one application of each (order 4: three of each). Needs no key. Gradients: forward and reverse
+    mode, and `Reversible`.
 
-    **Arguments:** `order`: 2 or 4. **Raises:** `ValueError` for another.
+    **Arguments:** `order`: 2 or 4. **Raises:** `ValueError` for any other order.
     """
 
     order: int = eqx.field(static=True, default=2)
@@ -180,12 +183,13 @@ class Strang(_Composition):
 
 
 class Leapfrog(_Composition):
-    r"""$\varphi_m^{\tau/2} \cdots \varphi_1^{\tau} \cdots \varphi_m^{\tau/2}$, of order 2: `Strang` with the last flow
-    outside. For `vlasov.NBody` half a kick, a drift, half a kick (Stoermer and Verlet): one evaluation of the forces a step,
-    as neighbouring half kicks are one; what is carried is half a kick ahead, and a save makes it good.
+    r"""The composition $\varphi_m^{\tau/2} \cdots \varphi_1^{\tau} \cdots \varphi_m^{\tau/2}$ of order 2: `Strang` with its
+    flows reversed. For `vlasov.NBody` it is kick-drift-kick leapfrog, known in the literature as the velocity Verlet or
+    Stoermer-Verlet scheme. Adjacent half kicks are merged, so that a step evaluates the forces once; the carry is half a kick
+    ahead of the state, and each save undoes it.
 
-    Symplectic where the flows are; time-reversible to round-off; keeps what every flow keeps. No key. Derivatives: forward,
-    reverse, and by `Reversible`.
+    Symplectic if the flows are; time-reversible to round-off; preserves what every flow preserves. Needs no key. Gradients:
+    forward and reverse mode, and `Reversible`.
     """
 
     weak_order: ClassVar[int | None] = 2
@@ -197,13 +201,13 @@ class Leapfrog(_Composition):
 
 
 class Yoshida(_Composition):
-    r"""Leapfrog steps w_1 dt, ..., w_n dt of order 4 (n = 3, $w_1 = w_3 = 1/(2 - 2^{1/3})$) or 6 (n = 7; solution A of Yoshida,
-    Phys. Lett. A 150, 262, 1990): n applications of every flow a step.
+    r"""Yoshida's composition of leapfrog steps w_1 dt, ..., w_n dt, of order 4 (n = 3, $w_1 = w_3 = 1/(2 - 2^{1/3})$) or 6
+    (n = 7, solution A) [Yoshida1990]. A step applies every flow n times.
 
-    Symplectic where the flows are; time-reversible to round-off; keeps what every flow keeps. No key. Derivatives: forward,
-    reverse, and by `Reversible`.
+    Symplectic if the flows are; time-reversible to round-off; preserves what every flow preserves. Needs no key. Gradients:
+    forward and reverse mode, and `Reversible`.
 
-    **Arguments:** `order`: 4 or 6. **Raises:** `ValueError` for another.
+    **Arguments:** `order`: 4 or 6. **Raises:** `ValueError` for any other order.
     """
 
     order: int = eqx.field(static=True, default=4)
@@ -222,7 +226,7 @@ class Yoshida(_Composition):
 
 
 def _symmetric(*outer: float) -> tuple[float, ...]:
-    """The weights with these at both ends; their sum is 1."""
+    """The symmetric sequence of weights that starts with `outer` and sums to 1."""
     return (*outer, 1 - 2 * sum(outer), *reversed(outer))
 
 

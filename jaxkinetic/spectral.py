@@ -1,4 +1,4 @@
-"""Fourier's room: wavenumbers, phases and transforms along one axis of a grid, shared by every grid solver."""
+"""Fourier tools that all grid solvers share: wavenumbers, phases and filters along one axis of a grid."""
 
 import math
 from functools import partial
@@ -33,13 +33,13 @@ def _check_axis(axis: Any) -> None:
 
 
 def unit_wavenumber(axis: Axis) -> RealScalar:
-    """The smallest wavenumber but 0, 2 pi/length."""
+    """The smallest positive wavenumber, 2 pi/length."""
     _check_axis(axis)
     return 2 * math.pi / axis.length
 
 
 def wavenumbers(axis: Axis) -> Float[Array, " num"]:
-    """k_j = 2 pi j/length in the order of the FFT; 0 at Nyquist's frequency, whose sine no grid knows."""
+    """k_j = 2 pi j/length in FFT order, with 0 at the Nyquist frequency, whose sine vanishes at all grid points."""
     _check_axis(axis)
     signed = [j if 2 * j < axis.num else j - axis.num for j in range(axis.num)]
     whole = [0 if 2 * j == -axis.num else j for j in signed]
@@ -47,14 +47,14 @@ def wavenumbers(axis: Axis) -> Float[Array, " num"]:
 
 
 def half_wavenumbers(axis: Axis) -> Float[Array, " half"]:
-    """Those of a real transform: j = 0 .. num/2."""
+    """The wavenumbers of a real transform, j = 0 .. num/2, with 0 at the Nyquist frequency."""
     _check_axis(axis)
     whole = [j if 2 * j < axis.num else 0 for j in range(axis.num // 2 + 1)]
     return 2 * math.pi * jnp.asarray(whole, axis.length.dtype) / axis.length
 
 
 def phase(angle: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
-    """exp(i angle), by a polynomial: an error of a few eps (1 + |angle|)."""
+    """exp(i angle) by a polynomial, with an absolute error of a few eps (1 + |angle|)."""
     cosine, sine = cos_sin(angle)
     return jax.lax.complex(cosine, sine)
 
@@ -62,10 +62,10 @@ def phase(angle: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
 def powers(
     angle: Float[Array, "*shape"], axis: Axis, turn: Float[Array, "*shape"] | None = None, *, real: bool = False
 ) -> Complex[Array, "*shape num"]:
-    """exp(i (j angle + turn)) over the integers j of the wavenumbers of `axis` (`real`: of those of a real transform), as a
-    last axis; Nyquist's counts as 0.
+    """exp(i (j angle + turn)) along a new last axis, over the integers j of the wavenumbers of `axis` (with `real`, those of a
+    real transform). At the Nyquist frequency j counts as 0.
 
-    From two short tables, j = m a + b: one product for each number instead of a sine and a cosine.
+    Computed from two short tables by j = m a + b: each number costs one product instead of a sine and a cosine.
     """
     real = check_bool("real", real)
     low, up = once(
@@ -77,13 +77,13 @@ def powers(
 def power_tables(
     angle: Float[Array, "*shape"], turn: Float[Array, "*shape"] | None = None, *, num: int, real: bool = False
 ) -> tuple[Complex[Array, "*shape low"], Complex[Array, "*shape up"]]:
-    """What `powers` are products of: exp(i b angle), and exp(i (m a angle + turn))."""
+    """The two tables of which `powers` are products: exp(i b angle), and exp(i (m a angle + turn))."""
     real = check_bool("real", real)
     half = num // 2
     block = _block(half)
     blocks = half // block + 1 if real else num // block
     high = [a * block if a * block < half else a * block - num for a in range(blocks)]
-    if real:  # of the last block only Nyquist's number is used
+    if real:  # only the entry of the Nyquist frequency is used from the last block
         high[-1] = 0
     fine, coarse = (jnp.asarray(j, angle.dtype) for j in (range(block), high))
     whole = jnp.multiply.outer(angle, coarse)
@@ -93,18 +93,19 @@ def power_tables(
 def powers_of(
     low: Complex[Array, "*shape low"], up: Complex[Array, "*shape up"], *, num: int, real: bool = False
 ) -> Complex[Array, "*shape num"]:
-    """The products of `power_tables`."""
+    """`powers` from the two `power_tables`."""
     real = check_bool("real", real)
     half = num // 2
     out = (up[..., :, None] * low[..., None, :]).reshape(*low.shape[:-1], -1)
     if real:
         return out[..., : half + 1]
+    # At the Nyquist frequency j counts as 0, so the value is that of j = 0.
     at_nyquist = along(jnp.arange(num) == half, out.ndim - 1, out.ndim)
     return jnp.where(at_nyquist, up[..., :1], out)
 
 
 def _block(half: int) -> int:
-    """The divisor of `half` nearest to its root."""
+    """The divisor of `half` nearest to its square root."""
     return min((b for b in range(1, half + 1) if half % b == 0), key=lambda b: abs(b * b - half))
 
 
@@ -114,19 +115,19 @@ def imaginary(x: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
 
 
 def filtered(hat: Complex[Array, "*shape"], factor: Inexact[Array, "*#shape"]) -> Complex[Array, "*shape"]:
-    """A transform times a real or complex factor, in its dtype."""
+    """A transform times a real or complex factor, in the dtype of the transform."""
     return hat * factor.astype(hat.dtype)
 
 
 def along(x: Shaped[Array, " num"], axis: int, ndim: int) -> Shaped[Array, "..."]:
-    """A vector as an array of `ndim` axes, along one of them."""
+    """A vector reshaped to `ndim` axes, so that it broadcasts along `axis`."""
     shape = [1] * ndim
     shape[axis] = x.shape[0]
     return x.reshape(shape)
 
 
 def tail(f: Inexact[Array, "*grid"], axis: int) -> RealScalar:
-    """The share of the square norm that lies in the upper third of the wavenumbers of one axis: 0 for resolved data."""
+    """The fraction of the squared norm in the upper third of the wavenumbers of one axis; near 0 for resolved data."""
     if not eqx.is_array(f) or not -f.ndim <= check_integer("axis", axis, minimum=-np.ndim(f)) < f.ndim:
         raise argument_error(
             "f", "be an array that has the axis", f"is {describe(f)}, axis {axis}", "pass values on a grid"

@@ -1,4 +1,4 @@
-"""The pytrees that flow."""
+"""Simulation states: particles, grids, densities, waves."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -44,20 +44,20 @@ def __dir__() -> list[str]:
 
 
 class Particles(Printed):
-    """N particles in d dimensions, nondimensional, unit mass each.
+    """N particles in d dimensions, nondimensional, each of unit mass.
 
     **Arguments:**
 
     - `velocity`: (N, d), real floating.
     - `position`: (N, d), or None for a spatially homogeneous system.
-    - `alive`: (N,) bool, default all. A dead slot neither moves nor acts, and is left out of every average.
-    - `ident`: (N,) uint32, default 0..N-1. All noise is keyed by `ident`, not by the place in the array, so a
+    - `alive`: (N,) bool, default all True. A dead slot neither moves nor acts, and is left out of every average.
+    - `ident`: (N,) uint32, distinct, default 0..N-1. All noise is keyed by `ident`, not by the place in the array, so that a
       permuted state follows the same path.
 
-    `jax.grad` with respect to a whole `Particles` fails on its bool and uint32 leaves: use `eqx.filter_grad`, or
-    differentiate in `velocity`.
+    `jax.grad` with respect to a `Particles` object fails on its bool and uint32 leaves: use `eqx.filter_grad`, or
+    differentiate with respect to `velocity`.
 
-    **Raises:** `ValueError` for integer or complex velocities and for shapes that do not fit together.
+    **Raises:** `ValueError` for integer or complex velocities, and for shapes that do not match.
     """
 
     velocity: Float[Array, "N d"]
@@ -90,9 +90,9 @@ class Particles(Printed):
         if self.position is not None and self.position.shape != self.velocity.shape:
             raise argument_error(
                 "position", f"have the shape of `velocity`, {self.velocity.shape}", f"has shape {self.position.shape}",
-                "pass one position a particle",
+                "pass one position per particle",
             )  # fmt: skip
-        # Inside a trace by JAX: NumPy arrays would become constants of this length in the program.
+        # Inside a trace these are made by JAX: NumPy arrays would become constants of length N in the program.
         make = jnp if is_traced(velocity) else np
         alive = make.ones(num, bool) if alive is None else alive
         self.alive = as_array("alive", alive, f"be an array of {num} bools", "pass one for each particle")
@@ -110,7 +110,7 @@ class Particles(Printed):
 
     @property
     def num_slots(self) -> int:
-        """N, dead slots included."""
+        """N, including dead slots."""
         return self.velocity.shape[0]
 
     @property
@@ -119,20 +119,21 @@ class Particles(Printed):
 
     @property
     def num_alive(self) -> RealScalar:
-        """How many particles are alive: counted exactly, then rounded to the dtype of the velocities."""
+        """The number of alive particles, counted exactly and then rounded to the dtype of the velocities."""
         return count_true(self.alive, self.velocity.dtype)
 
     @property
     def live_velocity(self) -> Float[Array, "N d"]:
-        """(N, d): the velocities, 0 in dead slots: whatever those hold stays out of values and of derivatives."""
+        """(N, d): the velocities, with 0 in dead slots, so that the content of dead slots affects neither values nor
+        gradients."""
         return jnp.where(self.alive[:, None], self.velocity, jnp.zeros((), self.velocity.dtype))
 
     def mean(self, values: Shaped[Array, "N *value"]) -> Inexact[Array, "*value"]:
-        """The average of `values` (N, ...) over the particles that are alive. **Raises:** `ValueError` for another shape."""
+        """The average of `values` (N, ...) over the alive particles. **Raises:** `ValueError` for another shape."""
         values = as_array("values", values, "be an array (N, ...)", "pass one row a particle")
         if values.shape[: self.alive.ndim] != self.alive.shape:
             raise argument_error(
-                "values", f"have {self.num_slots} rows, one a particle", f"has shape {values.shape}", "pass (N, ...)"
+                "values", f"have {self.num_slots} rows, one per particle", f"has shape {values.shape}", "pass (N, ...)"
             )
         alive = self.alive.reshape(-1, *[1] * (values.ndim - 1))
         return jnp.sum(jnp.where(alive, values, jnp.zeros((), values.dtype)), axis=0) / self.num_alive
@@ -140,7 +141,7 @@ class Particles(Printed):
     def increment(
         self, *, velocity: Float[Array, "N d"] | None = None, position: Float[Array, "N d"] | None = None
     ) -> "Particles":
-        """A `Particles`-shaped pytree with None where nothing moves, for `eqx.apply_updates`."""
+        """A `Particles`-shaped update for `eqx.apply_updates`, with None for leaves that do not change."""
         nothing: Any = jax.tree.map(lambda _: None, self)
         return eqx.tree_at(
             lambda p: (p.velocity, p.position), nothing, (velocity, position), is_leaf=lambda x: x is None
@@ -148,7 +149,7 @@ class Particles(Printed):
 
 
 def check_particles(state: Any, least: int) -> None:
-    """**Raises:** `ValueError` unless `state` is `Particles` of one run, with room for `least` of them."""
+    """**Raises:** `ValueError` unless `state` is `Particles` of one run (no replica axis) with at least `least` slots."""
     if not isinstance(state, Particles):
         raise argument_error("state", "be Particles", f"is {kind(state)}", "pass jk.Particles(velocity)")
     if state.velocity.ndim != 2:
@@ -163,20 +164,24 @@ def check_particles(state: Any, least: int) -> None:
 
 
 def check_alive(state: Particles, least: int) -> None:
-    """**Raises:** `ValueError` if fewer than `least` are alive; a traced mask is left to the run."""
+    """**Raises:** `ValueError` if fewer than `least` particles are alive; a traced mask is checked during the run."""
     what = "a particle that is" if least == 1 else f"at least {least} particles that are"
     if is_traced(state.alive):
         alive = state.num_alive
-        require("state", alive >= least, alive, f"hold {what} alive", "revive some", was="holds")
+        require(
+            "state", alive >= least, alive, f"hold {what} alive", "set more entries of `alive` to True", was="holds"
+        )
         return
     alive = int(np.sum(np.asarray(state.alive)))
     if alive < least:
-        raise argument_error("state", f"hold {what} alive", f"holds {alive or 'none'}", "revive some")
+        raise argument_error(
+            "state", f"hold {what} alive", f"holds {alive or 'none'}", "set more entries of `alive` to True"
+        )
 
 
 class Axis(Printed):
-    """`num` equidistant points start + j length/num of an interval [start, start + length). `num` is static, the other two are
-    leaves. `periodic`: whether what lives here repeats, or decays towards both ends."""
+    """`num` equidistant points start + j length/num of the interval [start, start + length). `num` is static; `start` and
+    `length` are leaves. `periodic`: True if functions on the axis are periodic, False if they decay towards both ends."""
 
     ranges: ClassVar[Mapping[str, Range]] = {"start": FINITE, "length": POSITIVE}
     start: RealScalar
@@ -206,7 +211,7 @@ class Axis(Printed):
 
 
 class Grid(Printed):
-    """A product of axes. Of phase space: first the d axes of position, then the d of velocity."""
+    """A product of axes. A phase-space grid has first the d position axes, then the d velocity axes."""
 
     axes: tuple[Axis, ...]
 
@@ -236,12 +241,12 @@ class Grid(Printed):
 
     @property
     def half(self) -> int:
-        """d, if the grid is one of phase space."""
+        """Half the number of axes: d for a phase-space grid."""
         return len(self.axes) // 2
 
 
 class Density(Printed):
-    """f on a grid, real: of velocities, or of phase space."""
+    """A real density f on a grid of velocities or of phase space."""
 
     f: Float[Array, "*grid"]
     grid: Grid
@@ -261,17 +266,17 @@ class Density(Printed):
 
 
 class Wave(Printed):
-    r"""A complex amplitude alpha on a grid of phase space, |alpha|^2 = f, in one of two pictures.
+    r"""A complex amplitude alpha on a phase-space grid, with |alpha|^2 = f, in one of two pictures.
 
     - "velocity": alpha(x, v);
-    - "fourier": $\hat\alpha(x, \xi) = (2\pi)^{-d/2} \int \alpha e^{-iv\cdot\xi} dv$ on the wavenumbers xi of the velocity
-      axes, in the order of the FFT.
+    - "fourier": $\hat\alpha(x, \xi) = (2\pi)^{-d/2} \int \alpha e^{-iv\cdot\xi} dv$ at the wavenumbers xi of the velocity
+      axes, in FFT order.
 
-    `velocity_picture()` and `fourier_picture()` convert; both are isometric: $\int|\alpha|^2 dv = \int|\hat\alpha|^2 d\xi$.
+    `velocity_picture()` and `fourier_picture()` convert. They are isometric: $\int|\alpha|^2 dv = \int|\hat\alpha|^2 d\xi$.
 
-    `num_particles`: 1, or N for the amplitude of N particles in d = 1 on a grid of N axes of position and N of velocity, as
-    `vlasov.product_wave` and `vlasov.PseudoSchrodinger` give it. Energies depend on it: on the same grid one particle in N
-    dimensions has another Hamiltonian.
+    `num_particles`: 1, or N for the amplitude of N particles in d = 1 on a grid of N position and N velocity axes, as returned
+    by `vlasov.product_wave` and used by `vlasov.PseudoSchrodinger`. Energies depend on it, because one particle in N dimensions
+    on the same grid has a different Hamiltonian.
     """
 
     alpha: Complex[Array, "*grid"]
@@ -308,23 +313,24 @@ class Wave(Printed):
 
     @property
     def mass(self) -> RealScalar:
-        """The square norm, the same in both pictures."""
+        """The squared L^2 norm, equal in both pictures."""
         return jnp.sum(square_modulus(self.alpha)) * self._cell
 
     def velocity_picture(self) -> "Wave":
-        """alpha(x, v)."""
+        """The same wave as alpha(x, v)."""
         if self.picture == "velocity":
             return self
         return Wave.from_spectrum(self.spectrum(), self.grid, "velocity", self.num_particles)
 
     def fourier_picture(self) -> "Wave":
-        """hat alpha(x, xi)."""
+        """The same wave as hat alpha(x, xi)."""
         if self.picture == "fourier":
             return self
         return Wave.from_spectrum(self.spectrum(), self.grid, "fourier", self.num_particles)
 
     def spectrum(self) -> Complex[Array, "*grid"]:
-        """The plain discrete transform of alpha over the velocity axes: hat alpha without the constants of the integral."""
+        """The unnormalised discrete Fourier transform of alpha over the velocity axes: hat alpha without the prefactor and the
+        phase of the integral."""
         if self.picture == "velocity":
             return in_blocks(partial(jnp.fft.fftn, axes=self._over_v), self.alpha)
         return self.alpha / self._kernel().astype(self.alpha.dtype)
@@ -333,7 +339,7 @@ class Wave(Printed):
     def from_spectrum(
         spectrum: Complex[Array, "*grid"], grid: Grid, picture: str = "velocity", num_particles: int = 1
     ) -> "Wave":
-        """The wave whose `spectrum` this is."""
+        """The wave with this `spectrum`."""
         _check_picture(picture)
         out = Wave(spectrum, grid, "fourier", num_particles)
         if picture == "velocity":
@@ -346,8 +352,8 @@ class Wave(Printed):
         return tuple(range(self.dim, 2 * self.dim))
 
     def _kernel(self) -> Array:
-        """prod dv (2 pi)^{-1/2} e^{-i xi v_0}: from sums over the grid to the integral. At Nyquist's frequency, whose sign is
-        open, the real part's sign of +."""
+        """The factor prod dv (2 pi)^{-1/2} e^{-i xi v_0} that turns the discrete transform into the integral. The Nyquist
+        frequency, whose sign is ambiguous, counts as negative."""
         out: Any = jnp.ones((1,) * self.alpha.ndim, self.alpha.dtype)
         for i, axis in enumerate(self.grid.axes[self.dim :]):
             j = jnp.asarray([j if 2 * j < axis.num else j - axis.num for j in range(axis.num)], axis.length.dtype)
@@ -368,7 +374,7 @@ class Wave(Printed):
 
 
 def volume_element(axes: Sequence[Axis]) -> RealScalar:
-    """The product of the spacings."""
+    """The product of the grid spacings."""
     return math.prod((axis.spacing for axis in axes[1:]), start=axes[0].spacing)
 
 

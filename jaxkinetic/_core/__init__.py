@@ -1,1 +1,1 @@
-"""What runs: systems and schemes, the time loop, its adjoints, what is saved, ensembles and chunks."""
+"""The core: protocols of systems and schemes, the time loop and its adjoints, saving, checkpoints, ensembles and chunks."""

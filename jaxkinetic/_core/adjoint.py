@@ -1,8 +1,9 @@
-"""How the time loop is laid out, and so what its backward pass stores.
+"""Layouts of the time loop, which determine what its backward pass stores.
 
-Both loops are nested scans of static length whose surplus turns are skipped by `lax.cond` on a traced count: the
-program holds one copy of the step, whatever the numbers of steps and saves, and a run cut in two is bitwise the whole.
-An accelerator would wait for the host at each condition: there surplus steps are computed and dropped if they are few.
+The loops over steps and over saves are nested scans of static length whose surplus iterations are skipped by `lax.cond` on a
+traced count. So the program holds one copy of the step, whatever the numbers of steps and saves, and a run cut in two is
+bitwise identical to the complete run. An accelerator would wait for the host at each condition: there a small number of
+surplus steps is computed and discarded.
 """
 
 import abc
@@ -30,10 +31,11 @@ from .loops import (
 
 
 class Problem(NamedTuple):
-    """A run, as a function of what it is `given` from outside (every array) and of its loop.
+    """A run as functions of `given`, all arrays that come from outside the loop, and of `loop`, the loop's own state.
 
-    `step(given, loop)`: one step. `back(given, loop)`: before it, if the scheme is reversible. `take(given, loop)`: what is
-    saved. `moving(loop)`: what `back` restores. `throw`: whether a gradient that is known to be wrong raises, or is NaN."""
+    `step(given, loop)`: one step. `back(given, loop)`: its inverse, if the scheme is reversible. `take(given, loop)`: the
+    values to save. `moving(loop)`: the part that `back` restores. `throw`: whether a gradient that is known to be wrong raises
+    an error; otherwise it is NaN."""
 
     step: Callable[[PyTree, PyTree], PyTree]
     back: Callable[[PyTree, PyTree], PyTree]
@@ -44,7 +46,7 @@ class Problem(NamedTuple):
 
 
 class AbstractAdjoint(Printed):
-    """How a run is differentiated."""
+    """How the time loop is laid out and differentiated."""
 
     reversible: ClassVar[bool] = False
 
@@ -57,7 +59,7 @@ class AbstractAdjoint(Printed):
         """`jax.lax.scan(body, loop, xs)`."""
 
     def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
-        """(loop at the end, what was saved): for every entry of `counts` so many steps, then, where `wanted`, a save."""
+        """(final loop, saved values): for every entry of `counts`, that number of steps and then, if `wanted`, a save."""
         shapes = eqx.filter_eval_shape(problem.take, given, loop)
 
         def interval(loop: PyTree, xs: tuple[Array, Array]) -> tuple[PyTree, PyTree]:
@@ -68,7 +70,7 @@ class AbstractAdjoint(Printed):
         return self.collect(interval, loop, (counts, wanted))
 
     def _moved(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, lengths: Lengths) -> PyTree:
-        """`repeat`, which accelerators skip for an empty interval."""
+        """`repeat`; accelerators skip it for an empty interval, whose surplus steps they would otherwise compute."""
 
         def moved(loop: PyTree) -> PyTree:
             return self.repeat(body, loop, count, lengths)
@@ -79,10 +81,10 @@ class AbstractAdjoint(Printed):
 
 
 class Direct(AbstractAdjoint):
-    """Stores every step: the cheapest gradient, memory O(num_steps). Forward and reverse mode."""
+    """Stores every step: the fastest gradient, with memory O(num_steps). Forward and reverse mode."""
 
     def repeat(self, body: Callable[[PyTree], PyTree], loop: PyTree, count: Array, lengths: Lengths) -> PyTree:
-        # Never a scan of length 1: it would be compiled without its loop, and differ in the last bit.
+        # `longest` is at least 2: XLA unrolls a scan of length 1, whose result then differs in the last bit.
         turn = skippable_step(body, count, lengths)
         return jax.lax.scan(turn, loop, jnp.arange(lengths.longest, dtype=jnp.int32))[0]
 
@@ -93,12 +95,12 @@ class Direct(AbstractAdjoint):
 
 
 class Checkpointed(AbstractAdjoint):
-    """Stores about 2 sqrt(n) of n states, between saves and over saves, and recomputes the steps between them.
+    """Stores about 2 sqrt(n) of n states at each of two levels, between saves and over saves, and recomputes the steps between
+    them.
 
-    Memory O(sqrt(num_steps)) states; one gradient costs each step one more forward pass for each of the two levels that
-    has more than one block. If all n states together take at most 256 kB, every step is stored, as `Direct` does: the program
-    is a third as large, and no step runs twice.
-    Forward and reverse mode.
+    Memory: O(sqrt(num_steps)) states. A gradient recomputes each step once for every level that has more than one block. If
+    all n states together take at most 256 kB, every step is stored, as in `Direct`: the program is a third as large, and no
+    step runs twice. Forward and reverse mode.
     """
 
     def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
@@ -110,6 +112,7 @@ class Checkpointed(AbstractAdjoint):
         if is_small(loop, lengths.longest):
             return Direct().repeat(body, loop, count, lengths)
         num = lengths.longest
+        # The smallest divisor not below sqrt(num), so that no block is partly empty.
         size = next(size for size in range(math.isqrt(num - 1) + 1, num + 1) if num % size == 0)
         num_blocks = num // size
         turn = skippable_step(body, count, lengths)
@@ -137,6 +140,7 @@ class Checkpointed(AbstractAdjoint):
             return jax.lax.scan(turn, loop, pairs)
 
         def split(x: Array) -> Array:
+            # The surplus entries repeat the first ones; `turn` skips them and the last line cuts them off.
             return jnp.concatenate([x, x[:surplus]]).reshape(num_blocks, size, *x.shape[1:])
 
         blocks = (jnp.arange(num_blocks * size).reshape(num_blocks, size), jax.tree.map(split, xs))

@@ -1,4 +1,4 @@
-"""Everything a run needs to go on as if it had never stopped, in memory and on disk."""
+"""Checkpoints, in memory and on disk: everything that a run needs to continue as if it had never stopped."""
 
 import os
 from pathlib import Path
@@ -22,18 +22,20 @@ from .system import AbstractScheme
 _FORMAT = "jaxkinetic checkpoint"
 # Of its contents: a file of another version raises.
 _VERSION = 1
-# Of the tree in a file.
+# The fields of a `Checkpoint` that its tree in a file holds.
 _FIELDS = frozenset({"carry", "aux", "key", "step", "t0", "dt", "scheme", "origin", "clock"})
 
 
 class Checkpoint(Printed):
-    """The end of a run: `simulate(system, solution.checkpoint, num_steps=...)` continues it, on a CPU bitwise.
+    """The end of a run. `simulate(system, solution.checkpoint, num_steps=...)` continues it, on a CPU bitwise.
 
-    `carry`, `aux`: the scheme's. `key`: the run's two words. `step`: absolute, a Python integer. `t0`, `dt`.
-    `clock`: t0 and dt in double precision, from which the times of saves are made; None where one of them was traced.
-    `scheme`: the one that ran, and the default of the continuation. `origin`: the system that ran, or, read from a file,
-    what it was in text; a run that goes on with another is refused. `result`: how the run ended; one that failed does not
-    continue.
+    - `carry`, `aux`: the data of the scheme. `key`: the two words of the run. `step`: absolute, a Python integer.
+    - `t0`, `dt`: in the state's dtype. `clock`: both in double precision, from which the times of saves are computed; None if
+      one of them was traced.
+    - `scheme`: the scheme that ran, and the default of the continuation.
+    - `origin`: the system that ran, or its fingerprint if read from a file; continuing with another system raises
+      `ValueError`.
+    - `result`: how the run ended; continuing a failed run raises `ValueError`.
     """
 
     carry: PyTree
@@ -54,16 +56,17 @@ class Checkpoint(Printed):
 
 
 def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
-    """Write a `Checkpoint` to one file, arrays and a JSON header, no pickle.
+    """Write a `Checkpoint` to one file, as arrays and a JSON header, without pickle.
 
-    Atomic: the file is written beside `path`, flushed to the disk and put in its place, so that a process killed at any moment
-    leaves the old one or the new one. The header holds version, step, scheme, how the run ended, and the fingerprint of the
-    system: class, static options, every parameter, and what its functions hold (code, closures, defaults, attributes, the
-    globals that they read; those of JAX, NumPy and this library by their names). Every dtype of JAX, keys too.
+    The write is atomic: the file gets a temporary name, is flushed to disk and then renamed, so that a process killed at any
+    moment leaves the old or the new file complete. The header holds the version, the step, the scheme, how the run ended, and
+    the fingerprint of the system: its class, static options, every parameter, and what its functions hold (code, closures,
+    defaults, attributes and the globals that they read; functions of JAX, NumPy and this library by name). Every dtype of JAX
+    is supported, including keys.
 
-    **Returns:** the path. **Raises:** `ValueError` for traced values, for what is not a checkpoint, for a system with an object
-    that another process could not compare (a lock, an open file), and for a path that cannot be written; `OSError` if the disk
-    is full or fails.
+    **Returns:** the path. **Raises:** `ValueError` for traced values, if `checkpoint` is no `Checkpoint`, for a system with an
+    object that another process could not compare (a lock, an open file), and for a path that cannot be written; `OSError` if
+    the disk is full or fails.
     """
     if not isinstance(checkpoint, Checkpoint):
         raise argument_error(
@@ -91,7 +94,7 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
         clock=checkpoint.clock,
     )
     tree = encode(bare, arrays)
-    # Not in the tree, whose fields are those of version 0.1.0: earlier files and these are read alike.
+    # `result` is stored outside the tree, whose fields are those of version 0.1.0, so that older versions can read the file.
     del tree["fields"]["result"]
     header = {
         "format": _FORMAT,
@@ -107,22 +110,22 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> Path:
 
 
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """What `save_checkpoint` wrote: the run continues with the same system, which `simulate` compares with the fingerprint in
-    the file. On a CPU it continues bitwise, on the same machine with the same number of cores (see `simulate`).
+    """Read a `Checkpoint` that `save_checkpoint` wrote. The run must continue with the same system, which `simulate` compares
+    with the fingerprint in the file. On a CPU the continuation is bitwise identical, on the same machine with the same number
+    of cores (see `simulate`).
 
-    Reading runs no code and imports nothing: a scheme of your own has to be imported before. It takes no more memory than the
+    Reading runs no code and imports nothing, so import a scheme of your own first. It never allocates more memory than the
     file is long.
 
-    **Raises:** `ValueError`, one sentence, for a file that is missing, truncated, damaged, something else, newer than this
-    version, or that holds a class that is not known, or a scheme whose class has changed; for float64 numbers where x64 is
-    off.
+    **Raises:** `ValueError` for a file that is missing, truncated, damaged, of another format or of a newer version; for a
+    class that is unknown here, or a scheme whose class has changed; and for float64 numbers if x64 is off.
     """
     path = as_path("path", path)
     header, named = read_arrays(path, _FORMAT, _VERSION)
     try:
         arrays = [named[f"array_{i}"] for i in range(len(named))]
         fields = header["tree"]["fields"]
-        # Files of version 0.1 have no clock: the times of their continuation are those of t0 and dt in the state's dtype.
+        # Files of version 0.1 have no `clock`: their continuation computes times from t0 and dt in the state's dtype.
         fields.setdefault("clock", {"value": None})
         if header["tree"]["class"] != class_name(Checkpoint) or set(fields) != _FIELDS:
             raise TypeError("it holds no checkpoint")
@@ -139,14 +142,14 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     other = difference_of_contents(dict(scheme), dict(contents(checkpoint.scheme))) if scheme else None
     if other is not None:
         raise argument_error(
-            "path", "name a checkpoint of a scheme that is here as it was", f"in {str(path)!r} {other}",
+            "path", "name a checkpoint whose scheme has the same code here", f"in {str(path)!r} {other}",
             "use the version of the code that wrote it",
         )  # fmt: skip
     return checkpoint
 
 
 def _pairs(entries: Any) -> tuple[tuple[str, str], ...]:
-    """**Raises:** `TypeError` for what is no list of pairs of text."""
+    """**Raises:** `TypeError` unless `entries` is a list of pairs of text."""
     if not isinstance(entries, list):
         raise TypeError("a fingerprint that is no list")
     for entry in entries:
@@ -156,7 +159,7 @@ def _pairs(entries: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _check_fields(found: dict[str, Any]) -> None:
-    """**Raises:** `TypeError` for fields that no run has."""
+    """**Raises:** `TypeError` for fields that cannot come from a run."""
     from .solution import Result
 
     step, key, scheme, result = (found[name] for name in ("step", "key", "scheme", "result"))

@@ -1,4 +1,4 @@
-"""A long run in chunks: watched, written to disk, stopped early, gone on with."""
+"""A long run in chunks, which can be watched, written to disk, stopped early and continued."""
 
 import contextlib
 import hashlib
@@ -49,27 +49,27 @@ def iterate(
     adjoint: AbstractAdjoint = Checkpointed(),  # noqa: B008  (immutable)
     throw: bool = True,
 ) -> Iterator[Solution]:
-    """A host generator over `simulate` in chunks of `chunk` steps: one `Solution` each, together the whole run, on a CPU
-    bitwise (of 0 steps: none).
+    """A generator that runs `simulate` in chunks of `chunk` steps and yields one `Solution` per chunk. On a CPU the chunks
+    together are bitwise identical to one run; with `num_steps=0` nothing is yielded.
 
     **Arguments:**
 
-    - `chunk`: steps a chunk; `num_steps`: of the whole, None: until the caller stops.
-    - `progress`: a bar on standard error. `path`: a folder; before a chunk is handed out, its times, observed values and saved
-      states are written to `chunk-000000000400.npz` (named by its last step) and its end to `checkpoint.npz`, each atomically.
-    - the others as in `simulate`; `save` counts absolute steps over all chunks. With neither `every`, `steps` nor `observe`
-      the last step of every chunk is saved.
+    - `chunk`: steps per chunk. `num_steps`: steps of the complete run; None: until the caller stops.
+    - `progress`: show a bar on standard error. `path`: a folder. Before a chunk is yielded, its times, observed values and
+      saved states are written to `chunk-000000000400.npz` (named by its last step) and its end to `checkpoint.npz`, each
+      atomically.
+    - The others are those of `simulate`; `save` counts absolute steps over all chunks. With neither `every`, `steps` nor
+      `observe`, the last step of every chunk is saved.
 
-    To go on: `iterate(system, jk.load_checkpoint(path + "/checkpoint.npz"), ...)`; `jk.read_chunks(path)` reads what was
-    written. Chunks of this run beyond the checkpoint are removed when the first new one is finished; no other file is. Every
-    chunk says which run it belongs to (key, dt, t0, scheme, system and the state where it begins), and one run at a time
-    writes to a folder: it holds a lock from its first chunk until the generator ends or is closed, and a lock that a dead
-    process left is taken over. Leaving the loop ends the run. With `throw=False` the run ends after the first chunk that
-    failed.
+    To continue, call `iterate(system, jk.load_checkpoint(path + "/checkpoint.npz"), ...)`; `jk.read_chunks(path)` reads the
+    saved values. Chunks of this run beyond the checkpoint are removed when the first new chunk is finished; no other file is.
+    Every chunk records its run (key, dt, t0, scheme, system and the state where it begins). Only one run at a time writes to a
+    folder: it holds a lock from its first chunk until the generator ends or is closed; a lock left by a dead process is taken
+    over. Leaving the loop ends the run. With `throw=False` the run ends after the first failed chunk.
 
-    **Raises:** as `simulate`, when the first chunk is asked for; at once `ValueError` for bad numbers, a path that cannot be
-    written, and for a folder that holds chunks of another run, or chunks that end before the checkpoint; when the first chunk
-    is asked for also for a folder that another run writes to, naming process, host and time.
+    **Raises:** `ValueError` at the call for bad numbers, a path that cannot be written, and a folder that holds chunks of
+    another run or whose chunks end before the checkpoint. When the first chunk is requested: as `simulate`, and `ValueError`
+    for a folder that another run writes to; it names process, host and time.
     """
     chunk = check_integer("chunk", chunk, minimum=1)
     if num_steps is not None:
@@ -99,7 +99,7 @@ def _chunks(
         writer = None
         if folder is not None:
             held.enter_context(folder_lock("path", folder))
-            # Once more: another run may have written since the generator was made.
+            # Check again under the lock: another run may have written since the generator was made.
             writer = _Writer(folder, done, _check_folder(folder, at))
         bar = held.enter_context(Progress(num_steps, "step", shown=progress))
         while last is None or done < last:
@@ -118,8 +118,8 @@ def _chunks(
 
 
 def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
-    """The headers of the chunks in a folder, which is made if it is not there. **Raises:** `ValueError` if a run that begins at
-    `at` may not write to it."""
+    """The headers of the chunks in a folder, which is created if missing. **Raises:** `ValueError` if a run that begins at `at`
+    must not write to it."""
     try:
         with path_errors("path", folder, "name a folder that can be written"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -132,12 +132,12 @@ def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
         if files:
             raise argument_error(
                 "path", "name a folder without chunks for a fresh run", f"{str(folder)!r} holds some",
-                "pass another one, or go on from its checkpoint.npz",
+                "pass another one, or continue from its checkpoint.npz",
             )  # fmt: skip
         if os.path.lexists(folder / "checkpoint.npz"):
             raise argument_error(
                 "path", "name a folder without a checkpoint for a fresh run", f"{str(folder)!r} holds checkpoint.npz",
-                "pass another one, or go on from it",
+                "pass another one, or continue from it",
             )  # fmt: skip
         return []
     headers = [read_header(file, _FORMAT, _VERSION) for file in files]
@@ -149,7 +149,7 @@ def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
         other = "key" if header.get("key", ours) != ours else "time step, scheme or start of time"
         if other == "key" or header.get("run", run) != run:
             raise argument_error(
-                "path", "name the folder of this run", f"{str(folder)!r} holds another one, of another {other}",
+                "path", "name the folder of this run", f"{str(folder)!r} holds a run with another {other}",
                 "pass another folder",
             )  # fmt: skip
     kept = [header for header in headers if header["step"] <= at.step]
@@ -160,20 +160,20 @@ def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
         )  # fmt: skip
     if not kept and headers and headers[0].get("start", 0) != at.step:
         raise argument_error(
-            "path", "name the folder of this run", f"{str(folder)!r} holds one that began at another step",
+            "path", "name the folder of this run", f"{str(folder)!r} holds a run that began at another step",
             "pass another folder",
         )  # fmt: skip
     ends = kept[-1].get("ends") if kept else headers[0].get("begins") if headers else None
     if ends is not None and ends != _state_of(at):
         raise argument_error(
-            "path", "name the folder of this run", f"{str(folder)!r} holds another one: at step {at.step} its state differs",
+            "path", "name the folder of this run", f"{str(folder)!r} holds another run: at step {at.step} its state differs",
             "pass another folder",
         )  # fmt: skip
     return kept if files else []
 
 
 def _run_of(at: Checkpoint) -> str:
-    """What all parts of a run share but its system, which the checkpoint compares itself."""
+    """A hash of the key, t0, dt and scheme, which all parts of a run share. The checkpoint itself compares the system."""
     own = [np.asarray(at.key).tolist(), [float(x) for x in np.ravel([at.t0, at.dt])], data_entries(at.scheme)]
     return hashlib.sha256(json.dumps(own).encode()).hexdigest()[:16]
 
@@ -183,7 +183,7 @@ def _system_of(system: AbstractSystem, at: Checkpoint) -> str:
 
 
 def _state_of(at: Checkpoint) -> str:
-    """The state that the scheme carries, by its bytes: one chunk ends where the next one begins."""
+    """A hash of the state that the scheme carries: the end of a chunk must equal the beginning of the next one."""
     whole = hashlib.sha256()
     for leaf in jax.tree.leaves(eqx.filter(at.carry, eqx.is_array)):
         if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
@@ -203,7 +203,7 @@ def _within(steps: tuple[int, ...], first: int, last: int | None, *, fresh: bool
 
 
 def _part(save: Save, first: int, last: int, fresh: bool) -> Save:
-    """What `save` asks of one chunk."""
+    """The part of `save` that concerns the chunk from step `first` to step `last`."""
     if save.steps is None:
         return save
     inside = tuple(step for step in save.steps if (first <= step if fresh else first < step) and step <= last)
@@ -211,18 +211,18 @@ def _part(save: Save, first: int, last: int, fresh: bool) -> Save:
 
 
 class _Writer:
-    """Writes the chunks of one run to a folder that it holds the lock of."""
+    """Writes the chunks of one run to a folder that this run has locked."""
 
     def __init__(self, folder: Path, begin: int, kept: list[dict[str, Any]]):
         self.folder, self.begin = folder, begin
         self.ends = kept[-1].get("ends") if kept else None
-        # Of the run in this folder. Unknown if version 0.1.0 began it.
+        # The first step of the run in this folder; unknown if version 0.1.0 began it.
         self.start = kept[0].get("start") if kept else begin
         self.system: str | None = None
 
     def write(self, system: AbstractSystem, at: Any, solution: Solution) -> None:
-        """The saves of one chunk, then the checkpoint: one killed between the two is written again, the same. A run that failed
-        leaves the last good checkpoint in its place."""
+        """Write the saves of one chunk, then the checkpoint. If the process dies between the two, the continuation writes the
+        same chunk again. A failed run does not overwrite the last good checkpoint."""
         end = solution.checkpoint
         if self.ends is None and isinstance(at, Checkpoint):
             self.ends = _state_of(at)
@@ -233,7 +233,7 @@ class _Writer:
             "system": self.system, "start": self.start, "first": self.begin, "begins": self.ends, "ends": _state_of(end),
         }  # fmt: skip
         arrays = saved_arrays(solution.times, solution.observed, solution.states)
-        # What was written beyond the checkpoint belongs to a run that is given up.
+        # Chunks beyond the checkpoint come from an earlier attempt, which this run replaces.
         for file in _chunk_files("path", self.folder):
             if _last_step(file) > self.begin:
                 file.unlink()
@@ -244,7 +244,7 @@ class _Writer:
 
 
 def _name(entry: Any) -> str:
-    """Of one step into a tree: a key, a field, an index."""
+    """The name of one entry of a JAX key path: a dict key, a field or an index."""
     for attribute in ("key", "name", "idx"):
         if hasattr(entry, attribute):
             return str(getattr(entry, attribute))
@@ -252,7 +252,7 @@ def _name(entry: Any) -> str:
 
 
 def saved_arrays(times: Any, observed: Any, states: Any) -> dict[str, np.ndarray]:
-    """What was saved of a run under flat names: "times", "observed/NAME", "states/velocity", ..."""
+    """The saved values of a run under flat names: "times", "observed/NAME", "states/velocity", ..."""
     arrays = {"times": np.asarray(times)}
     for kind, tree in (("observed", observed), ("states", states)):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -273,14 +273,14 @@ def saved_arrays(times: Any, observed: Any, states: Any) -> dict[str, np.ndarray
 
 
 def read_chunks(path: str | os.PathLike, *, last: int | None = None) -> dict[str, np.ndarray]:
-    """What `iterate` wrote to a folder, joined in time: "times", "observed/NAME", "states/velocity", ..., leading axis T.
+    """Read what `iterate` wrote to a folder, joined in time: "times", "observed/NAME", "states/velocity", ..., leading axis T.
 
-    `last`: only chunks that end at this step or before.
+    `last`: read only chunks that end at this step or earlier.
 
     **Raises:** `ValueError` for a folder without chunks, for chunks of different runs, for a chunk that is missing at the
-    start, in between, or (without `last`) before the checkpoint, for chunks that do not hold the same names, and for one that
-    is damaged or newer than this version. (Chunks of version 0.1.0 do not say where they begin: there a missing one in between
-    is not noticed.)
+    start, in between, or (without `last`) before the checkpoint, for chunks whose names differ, and for a chunk that is
+    damaged or of a newer version. Chunks of version 0.1.0 do not record where they begin, so a missing one in between is not
+    detected.
     """
     folder = as_path("path", path)
     if last is not None:
@@ -296,7 +296,10 @@ def read_chunks(path: str | os.PathLike, *, last: int | None = None) -> dict[str
         if set(part) != set(parts[0]):
             other = ", ".join(sorted(set(part) ^ set(parts[0])))
             raise argument_error(
-                "path", "name chunks that hold the same", f"{str(file)!r} differs by {other}", "read it alone"
+                "path",
+                "name chunks that hold the same names",
+                f"{str(file)!r} differs by {other}",
+                "read it separately",
             )
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -308,20 +311,20 @@ def _check_end(folder: Path, last: int) -> None:
     end = load_checkpoint(folder / "checkpoint.npz").step
     if end > last:
         raise argument_error(
-            "path", "name a folder that holds all chunks of its run", f"in {str(folder)!r} they end at step {last} and the "
-            f"checkpoint at {end}", "find the missing chunk, or pass `last`",
+            "path", "name a folder that holds all chunks of its run", f"in {str(folder)!r} the chunks end at step {last} and "
+            f"the checkpoint at {end}", "find the missing chunk, or pass `last`",
         )  # fmt: skip
 
 
 def _check_chain(folder: Path, headers: Sequence[dict[str, Any]]) -> None:
-    """**Raises:** `ValueError` unless each chunk goes on where the one before ended, from the start of the run."""
+    """**Raises:** `ValueError` unless the chunks start with the run and each begins where the one before it ended."""
     must = "name the folder of one run"
     for before, header in zip((None, *headers), headers, strict=False):
         for name, what in (("key", "key"), ("run", "time step or scheme"), ("system", "system"), ("start", "start")):
             if header.get(name) != headers[0].get(name) and None not in (header.get(name), headers[0].get(name)):
                 raise argument_error(
                     "path", must, f"{str(folder)!r} holds chunks of different runs (another {what}), to steps "
-                    f"{headers[0]['step']} and {header['step']}", "read the folder of each run alone",
+                    f"{headers[0]['step']} and {header['step']}", "keep each run in a folder of its own",
                 )  # fmt: skip
         began, expected = header.get("first"), header.get("start") if before is None else before["step"]
         if None not in (began, expected) and began != expected:
@@ -333,17 +336,17 @@ def _check_chain(folder: Path, headers: Sequence[dict[str, Any]]) -> None:
         if None not in (ends, header.get("begins")) and header["begins"] != ends:
             raise argument_error(
                 "path", must, f"in {str(folder)!r} the chunk to step {header['step']} does not begin where the one before it "
-                "ended", "read the folder of each run alone",
+                "ended", "keep each run in a folder of its own",
             )  # fmt: skip
 
 
 def _chunk_files(argument: str, folder: Path) -> list[Path]:
-    """In their order. **Raises:** `ValueError` for a file that is called like a chunk and is none."""
+    """The chunk files of a folder in order. **Raises:** `ValueError` for a file named almost, but not quite, like a chunk."""
     files = sorted(folder.glob("chunk-*.npz")) if os.path.isdir(folder) else []
     for file in files:
         if not re.fullmatch(r"chunk-\d{12}\.npz", file.name, re.ASCII):
             raise argument_error(
-                argument, "name a folder of chunks", f"{str(file)!r} has not the name of one", "move it elsewhere"
+                argument, "name a folder of chunks", f"{str(file)!r} does not have the name of one", "move it elsewhere"
             )
     return files
 

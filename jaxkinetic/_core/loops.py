@@ -1,4 +1,4 @@
-"""Nested scans of static length: how the time loop and the loops inside of a step are laid out."""
+"""Nested scans of static length, from which the time loop and the loops inside a step are built."""
 
 import math
 from collections.abc import Callable
@@ -16,16 +16,16 @@ _FEW_BYTES = 1 << 18
 # Bytes of one state up to which the intermediate arrays of a step are stored.
 _SMALL_STATE = 1 << 14
 
-# Steps between saves from which accelerators do without conditions.
+# With at least this many steps between saves, accelerators run without a condition per step.
 _SHORT = 10
 
 
 class Lengths(NamedTuple):
-    """Of the intervals between saves, known while tracing.
+    """Static data on the numbers of steps between saves.
 
-    `longest`: a bound of the number of steps. `even`: whether the intervals that are not empty are almost that long, and not
-    short. To compute the surplus steps in vain, at most one in 32, then costs an accelerator less than to ask the host at
-    every step whether to take it. `empty`: whether there are empty ones besides. `exact`: no step is surplus."""
+    `longest`: an upper bound. `even`: whether all intervals that are not empty have almost that length, and at least 10 steps.
+    Then at most one step in 32 is surplus, and computing it in vain costs an accelerator less than asking the host at every
+    step. `empty`: whether there are also empty intervals. `exact`: whether no step is surplus."""
 
     longest: int
     even: bool = False
@@ -40,9 +40,9 @@ class Lengths(NamedTuple):
 
 
 def rounded_up(longest: int) -> int:
-    """The next number of the form n^2 or n (n + 1), or the next multiple of 10 up to 300 if that is smaller; a multiple of 100
-    as it is. Blocks of about its square root hold as many. Runs of almost the same length then share one program, and few of
-    its steps are surplus, none in runs of round numbers."""
+    """The next number of the form n^2 or n (n + 1), or the next multiple of 10 up to 300 if that is smaller; multiples of 100
+    above 300 are kept. Such a number divides into equal blocks of about its square root. Runs of almost the same length then
+    share one program with few surplus steps, and runs of a round number of steps have none."""
     if longest > 300 and longest % 100 == 0:
         return longest
     size = max(math.isqrt(max(longest, 1) - 1) + 1, 2)
@@ -53,9 +53,9 @@ def rounded_up(longest: int) -> int:
 def skippable_step(
     body: Callable[[PyTree], PyTree], count: Array, lengths: Lengths
 ) -> Callable[[PyTree, Array], tuple[PyTree, None]]:
-    """A step, if its index is below `count`. If intervals are `even`, an accelerator computes the surplus steps too, and
-    drops them; on the CPU, and else, a condition skips them. One copy of the step serves both: a condition that the
-    platform does not use is True there, and XLA's simplification removes it."""
+    """A scan body that makes a step if its index is below `count`. On a CPU, and for intervals that are not `even`, a condition
+    skips surplus steps; on an accelerator they are computed and discarded. One copy of the step serves both platforms: the
+    condition that a platform does not need is the constant True there, and XLA removes it."""
 
     def turn(loop: PyTree, index: Array) -> tuple[PyTree, None]:
         wanted = index < count
@@ -75,7 +75,7 @@ def unchanged(loop: PyTree) -> PyTree:
 
 
 def only_on_cpu(condition: Array, cpu: bool) -> Array:
-    """`condition` on the CPU and True on accelerators; with `cpu` False the other way round."""
+    """With `cpu` True: `condition` on the CPU and True on accelerators. With `cpu` False: the reverse."""
     known = {True: lambda x: x, False: jnp.ones_like}
     return jax.lax.platform_dependent(condition, cpu=known[cpu], default=known[not cpu])
 
@@ -93,8 +93,8 @@ def bounded_loop(
 
 
 def unconditional_loop(body: Callable[[PyTree, Array], PyTree], loop: PyTree, turns: int) -> PyTree:
-    """`body(loop, index)` for index 0 to turns - 1 without a condition, and for up to sqrt(turns) more, where `body` must
-    change nothing. Stores about 2 sqrt(turns) states for the backward pass, or all if they are small."""
+    """Run `body(loop, index)` for index 0 to turns - 1 without conditions, and for up to sqrt(turns) further indices, for which
+    `body` must change nothing. The backward pass stores about 2 sqrt(turns) states, or all if they are small."""
     size = turns if is_small(loop, turns) else math.isqrt(turns - 1) + 1
 
     # The index is counted, not read from an array: XLA runs a loop over small arrays faster, and 200 indices are not small.
@@ -112,33 +112,33 @@ def unconditional_loop(body: Callable[[PyTree, Array], PyTree], loop: PyTree, tu
 
 
 def recomputed(step: Callable[..., Any], state: PyTree, **options: Any) -> Callable[..., Any]:
-    """`step`, recomputed in the backward pass from its arguments. If `state` is small, `step` itself: storing its intermediate
-    arrays is cheap, and the program holds no second copy of the step. `options`: those of `jax.checkpoint`."""
+    """`step`, recomputed in the backward pass from its arguments. For a small `state`, `step` itself: its intermediate arrays
+    are cheap to store, and the program needs no second copy of the step. `options`: those of `jax.checkpoint`."""
     return step if floating_bytes(state) <= _SMALL_STATE else eqx.filter_checkpoint(step, **options)
 
 
 def is_small(loop: PyTree, steps: int) -> bool:
-    """Whether that many states are small enough to store every step. What a derivative needs of a step takes ten to forty times
-    the bytes of its state."""
+    """Whether `steps` states are small enough to store every step. The residuals that a gradient needs from a step take ten to
+    forty times the bytes of its state."""
     return steps * floating_bytes(loop) <= _FEW_BYTES
 
 
 def floating_bytes(tree: PyTree) -> int:
-    """Bytes of the floating and complex leaves."""
+    """Total size in bytes of the floating and complex leaves."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)))
 
 
 def single_iteration(
     body: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]], loop: PyTree, xs: PyTree
 ) -> tuple[PyTree, PyTree]:
-    """`jax.lax.scan` over one entry, without a loop: XLA would unroll it."""
+    """`jax.lax.scan` over one entry, written without a loop, since XLA would unroll it anyway."""
     loop, ys = body(loop, jax.tree.map(lambda x: x[0], xs))
     return loop, jax.tree.map(lambda y: y[None], ys)
 
 
 def checkpointed_block(block: Callable, num_blocks: int) -> Callable:
-    # One block alone would be run twice and save nothing. Inside a scan nothing can be merged across the barrier that
-    # `jax.checkpoint` sets by default, so it is left out.
+    # A single block would be run twice and save nothing. `prevent_cse=False`: inside a scan XLA cannot merge the recomputation
+    # with the forward pass anyway, so the barrier that `jax.checkpoint` sets by default is not needed.
     return block if num_blocks == 1 else jax.checkpoint(block, prevent_cse=False)
 
 

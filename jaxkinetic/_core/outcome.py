@@ -1,4 +1,4 @@
-"""How a step ended: finite, or with which fault."""
+"""The outcome of a step: finite, or a fault."""
 
 from functools import partial
 from typing import Any
@@ -13,12 +13,12 @@ from .totals import Fault, Finite
 
 
 def no_failure(dtype: jnp.dtype) -> Result:
-    """That of a run without a fault so far."""
+    """The `Result` of a run that has not failed so far."""
     return Result(jnp.asarray(Result.FINISHED, jnp.int32), jnp.asarray(-1, jnp.int32), jnp.zeros(2, dtype))
 
 
 def first_failure(result: Result, step: Array, carry: PyTree, info: dict[str, Any]) -> Result:
-    """The result after a step: the first thing that went wrong stays; what the scheme says comes before what is not finite."""
+    """The result after a step. The first failure is kept; faults of the scheme take precedence over a non-finite state."""
     told = [entry.ok for entry in info.values() if isinstance(entry, Finite)]
     finite = jnp.stack(told).all() if told else _all_finite(carry)
     found = Result(jnp.where(finite, Result.FINISHED, Result.NOT_FINITE), step, jnp.zeros_like(result.detail))

@@ -1,4 +1,4 @@
-"""A run as about 100 calls of one program, between which a progress bar moves and what is finished is stored."""
+"""A run as about 100 calls of one program, between which the progress bar advances and finished parts are stored."""
 
 import contextlib
 import dataclasses
@@ -24,8 +24,9 @@ from .run_loop import Loop
 from .save import Save
 from .system import AbstractSystem
 
-# Calls of the program of a run, about, and files that it is stored in.
+# Approximate number of program calls of a run.
 _CALLS = 100
+# Approximate number of files in which a run is stored.
 _FILES = 10
 
 
@@ -50,9 +51,8 @@ def run_in_parts(
     throw: bool,
     keep: Kept | None,
 ) -> tuple[Loop, PyTree, State, dict[str, Array]]:
-    """`run` as at most about 100 calls of one program, with a bar between them. Bitwise as one call, as a restart is. With
-    `keep` about ten files hold what was saved and the state of the loop at their end, and finished files are not computed
-    again."""
+    """`run` as at most about 100 calls of one program, between which the bar advances; on a CPU bitwise equal to one call.
+    With `keep`, about ten files store what was saved and the state of the loop; what a file holds is not computed again."""
     if is_traced(system, start):
         raise _traced()
     if isinstance(adjoint, Reversible) and adjoint.measure:
@@ -69,6 +69,7 @@ def run_in_parts(
     counts = np.pad(np.asarray(parts, np.int32), (0, groups * size - len(parts))).reshape(groups, size)
     saves = np.pad(saves, (0, groups * size - len(parts))).reshape(groups, size)
     call = partial(run, lengths=Lengths.of(counts, most), save=save, adjoint=adjoint, throw=throw)
+    # Totals start empty and are passed on from part to part; their shapes come from a trace without a run.
     shapes = eqx.filter_eval_shape(call, system, start, first, counts[0], saves[0], so_far=None)[0]
     so_far = {name: total.start() for name, total in shapes.totals.items()}, no_failure(start.dt.dtype), start.carry
     kept: list[PyTree] = []

@@ -1,4 +1,4 @@
-"""What an ensemble keeps of its replicas instead of the replicas."""
+"""Reductions over replicas, which an ensemble keeps instead of the replicas themselves."""
 
 import abc
 from typing import Any
@@ -18,13 +18,16 @@ from .._util.types import PyTree
 
 
 class AbstractReduction(Printed):
-    """A total over replicas, built batch by batch. Subclass it for a reduction of your own.
+    """A total over replicas, accumulated batch by batch. Subclass it to define your own reduction.
 
-    `start(example)`: the empty total; `example` is the dict of one replica's observed values as shapes and dtypes.
-    `add(total, values, counts)`: the total with a batch more, every leaf of `values` with the replica as leading axis; `counts`
-    (B,) is False where a place is padding. `merge(a, b)`: two totals as one, needed with a mesh only. `finish(total)`: what
-    `Solution.observed` holds, any pytree. With `save.state` the saved states are reduced in the same way, by themselves: then
-    `example` and `values` are states, and `finish` gives `Solution.states`.
+    - `start(example)`: the empty total; `example` is the dict of one replica's observed values as shapes and dtypes.
+    - `add(total, values, counts)`: the total after one more batch. Every leaf of `values` has the replica as leading axis;
+      `counts` (B,) is False for padding.
+    - `merge(a, b)`: the sum of two totals, needed only with a mesh.
+    - `finish(total)`: the value of `Solution.observed`, any pytree.
+
+    With `save.state` the saved states are reduced separately in the same way: `example` and `values` are then states, and
+    `finish` gives `Solution.states`.
     """
 
     @abc.abstractmethod
@@ -41,10 +44,10 @@ class AbstractReduction(Printed):
 
 
 class Moments(Printed):
-    """`mean`, `var` (unbiased), `stderr` of the mean, each of the shape of one replica's value; `count` of replicas.
+    """`mean`, `var` (unbiased) and `stderr` of the mean, each with the shape of one replica's value; `count` of replicas.
 
-    `interval(level)`: (low, high), the confidence interval of the mean by Student's law with `degrees_of_freedom` = count - 1:
-    of two replicas 95 % is 12.7 standard errors, of nine 2.3. Real values only."""
+    `interval(level)`: (low, high), the confidence interval of the mean by Student's law with `degrees_of_freedom` = count - 1,
+    for real values. At 95 % it is the mean -+ 12.7 standard errors for two replicas, and -+ 2.3 for nine."""
 
     mean: Inexact[Array, "*value"]
     var: Float[Array, "*value"]
@@ -59,7 +62,7 @@ class Moments(Printed):
         """**Raises:** `ValueError` for a level outside (0, 1), and for complex values."""
         if jnp.iscomplexobj(self.mean):
             raise argument_error(
-                "self.mean", "be real", f"is {self.mean.dtype}", "reduce real and imaginary part by themselves"
+                "self.mean", "be real", f"is {self.mean.dtype}", "reduce the real and the imaginary part separately"
             )
         return student_interval(self.mean, self.stderr, self.degrees_of_freedom, level)
 
@@ -68,7 +71,7 @@ class _Total(eqx.Module):
     count: Int32[Array, ""]
     mean: Inexact[Array, "*value"]
     square: Float[Array, "*value"]  # sum of |x - mean|^2
-    # What rounding took from the two: after many replicas one more changes neither of them by an ulp.
+    # Rounding errors of `mean` and `square`: after many replicas a further one changes neither of them by an ulp.
     mean_low: Inexact[Array, "*value"]
     square_low: Float[Array, "*value"]
 
@@ -76,15 +79,15 @@ class _Total(eqx.Module):
 class MeanVar(AbstractReduction):
     """Mean, variance and standard error over replicas, for every leaf: `observed[name].mean .var .stderr .count`.
 
-    By the update of Chan, Golub and LeVeque (1983), with compensated sums: no cancellation, whatever the mean, and no replica
-    is lost to rounding, however many there are. Integers and booleans count as floats;
-    for complex numbers the variance is E|x - mean|^2. One replica has an infinite variance.
+    Batches are merged by the pairwise update of [ChanGolubLeVeque1983] with compensated sums. So a large mean causes no
+    cancellation, and no replica is lost to rounding, however many there are. Integers and booleans count as floats; for
+    complex numbers the variance is E|x - mean|^2. The variance of a single replica is infinite.
     """
 
     def start(self, example: PyTree) -> PyTree:
         def empty(x: Any) -> _Total:
             if jnp.issubdtype(x.dtype, jax.dtypes.extended):
-                raise argument_error("observe", "give numbers", f"gives {x.dtype}", "keep keys out of what is reduced")
+                raise argument_error("observe", "give numbers", f"gives {x.dtype}", "do not reduce keys")
             dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.result_type(float)
             nothing, real = jnp.zeros(x.shape, dtype), jnp.zeros(x.shape, jnp.finfo(dtype).dtype)
             return _Total(jnp.zeros((), jnp.int32), nothing, real, nothing, real)

@@ -1,4 +1,4 @@
-"""Gradients by running a reversible scheme backwards."""
+"""Gradients obtained by running a reversible scheme backwards."""
 
 import math
 from collections.abc import Callable
@@ -17,25 +17,25 @@ from .solution import failure, stop_if
 
 
 class Reversible(Direct):
-    r"""Stores the first and the last state: the backward pass computes all others by running a reversible scheme backwards, to
-    round-off. Memory independent of the numbers of steps and of saves (but for what is saved); a gradient costs about five
-    runs.
+    r"""Stores only the first and the last state; the backward pass recomputes all others, up to round-off, by running a
+    reversible scheme backwards. Memory does not depend on the number of steps or saves, apart from the saved values. A
+    gradient costs about five runs.
 
-    Chaotic paths multiply the round-off of the backward run: in float32 it is of order 1 after some ten Lyapunov times. So the
-    backward pass compares the start that it rebuilds with the true one. Their distance is the largest
-    $\|\text{rebuilt} - \text{true}\| / \|\text{true}\|$ over the arrays of the state, Euclidean norms (of an array that is 0
-    at the start, relative to the end). Measured on six bodies
-    in float32, gradients were off by 2e-4 at the distance 2e-4, by 13 % at 4e-3, and meaningless above. If the distance exceeds
-    the tolerance, the gradient raises a runtime error that names it; in runs with `throw=False` the gradient is NaN. Then take
-    `Checkpointed()`, float64, or fewer steps.
+    Chaotic paths amplify the round-off of the backward run: in float32 it is of order 1 after some ten Lyapunov times. So the
+    backward pass compares the rebuilt initial state with the true one. Their distance is the largest
+    $\|\text{rebuilt} - \text{true}\| / \|\text{true}\|$ over the arrays of the state, in Euclidean norms (relative to the
+    final value for an array that is 0 at the start). Measured on six bodies in float32, gradients were off by 2e-4 at the
+    distance 2e-4, by 13 % at 4e-3, and meaningless above. If the distance exceeds the tolerance, the gradient raises a runtime
+    error that names it; in runs with `throw=False` the gradient is NaN. Then use `Checkpointed()`, float64, or fewer steps.
 
     **Arguments:** `tolerance`: the largest distance allowed, 1e-3 by default; `math.inf` for no limit. `measure`: also run
     backwards after the run itself, which doubles its cost, and return the distance in `solution.stats["rebuilt_error"]`.
-    **Raises:** `ValueError` for a tolerance that is negative, not a number, or traced, and a `measure` that is no bool.
+    **Raises:** `ValueError` for a tolerance that is negative, not a number, or traced, and for a `measure` that is no bool.
 
-    For schemes that declare "reversible". Reverse mode, and forward over reverse (`jax.jvp` of `jax.grad`); plain forward
-    mode is refused (under a `jax.jit` of your own in JAX's words): use `Direct` or `Checkpointed`. What an observable holds and
-    is differentiated must be seen: `jax.tree_util.Partial(fn, potential=...)`, not a closure.
+    Requires a scheme that declares "reversible". Supports reverse mode, and forward over reverse mode (`jax.jvp` of
+    `jax.grad`). Plain forward mode raises `ValueError` (inside your own `jax.jit`, JAX's own error): use `Direct` or
+    `Checkpointed`. If an observable depends on a differentiated value, pass that value by
+    `jax.tree_util.Partial(fn, potential=...)`, not by a closure.
     """
 
     reversible: ClassVar[bool] = True
@@ -50,7 +50,7 @@ class Reversible(Direct):
         self.tolerance, self.measure = float(tolerance), check_bool("measure", measure)
 
     def rebuilt_error(self, problem: Problem, given: PyTree, start: PyTree, end: PyTree, counts: Array) -> Array:
-        """The distance of `start` from where the steps back from `end` lead, without a derivative."""
+        """The distance between `start` and the state rebuilt by running back from `end`; not differentiated."""
         (given, start, end), static = eqx.partition((given, start, end), eqx.is_array)
         given, start, end = eqx.combine(jax.lax.stop_gradient((given, start, end)), static)
 
@@ -61,6 +61,7 @@ class Reversible(Direct):
         return _distance(*map(problem.moving, (rebuilt, start, end)))
 
     def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
+        # `custom_vjp` takes arrays: floating ones are differentiated, other arrays passed through, static leaves closed over.
         moving, still = eqx.partition((given, loop), eqx.is_inexact_array)
         arrays, static = eqx.partition(still, eqx.is_array)
         plain = super().run
@@ -71,7 +72,7 @@ class Reversible(Direct):
             return eqx.filter(end, eqx.is_array), saved
 
         def run_forward(moving: PyTree, arrays: PyTree, counts: Array, wanted: Array) -> tuple[Any, Any]:
-            # Not by `run`: a rule that calls its own function has no forward derivative.
+            # Calls `computed`, not `run`: a derivative rule that calls its own function cannot be differentiated forward.
             end, saved = computed(moving, arrays, counts, wanted)
             start = problem.moving(eqx.combine(moving, arrays, static)[1])
             return (end, saved), (moving[0], arrays[0], eqx.filter(start, eqx.is_inexact_array), end, counts, wanted)
@@ -84,7 +85,7 @@ class Reversible(Direct):
                 return eqx.partition(loop, eqx.is_inexact_array)
 
             def pulled(f: Callable[[PyTree, PyTree], PyTree], loop: PyTree, cotangent: PyTree) -> tuple[PyTree, PyTree]:
-                """Of f(given, loop): the cotangents of both."""
+                """The cotangents of `given` and `loop`, from that of f(given, loop)."""
                 loop_moving, loop_still = split(eqx.combine(loop, static[1]))
 
                 def floats(given: PyTree, moving: PyTree) -> PyTree:
@@ -94,6 +95,7 @@ class Reversible(Direct):
                 return jax.vjp(floats, given_moving, loop_moving)[1](cotangent)
 
             def undo(state: Any) -> Any:
+                # Rebuild the state before the step, then pull the cotangent back through the step from there.
                 loop, cotangent, total = state
                 before = problem.back(eqx.combine(given_moving, given_still), eqx.combine(loop, static[1]))
                 before = eqx.filter(before, eqx.is_array)
@@ -108,6 +110,7 @@ class Reversible(Direct):
                     more, also = pulled(problem.take, loop, of_saved)
                     return loop, jax.tree.map(jnp.add, cotangent, also), jax.tree.map(jnp.add, total, more)
 
+                # In reverse time, the save at the end of an interval comes before its steps.
                 state = jax.lax.cond(wanted, save, lambda same: same, state)
                 return self._moved(undo, state, count, problem.lengths), None
 
@@ -128,7 +131,7 @@ class Reversible(Direct):
     def _unless_far(self, error: Array, gradients: PyTree, throw: bool) -> PyTree:
         """The gradients, unless the rebuilt start is too far from the true one."""
         error = jax.lax.stop_gradient(error)
-        far = ~(error <= self.tolerance)
+        far = ~(error <= self.tolerance)  # also for a NaN error
         if self.tolerance == math.inf:
             return gradients
         if throw:
@@ -138,20 +141,20 @@ class Reversible(Direct):
 
 
 def _tell(tolerance: float, error: Any) -> np.ndarray:
-    """On the host. Under `vmap` there are several errors."""
+    """Called on the host; `error` is an array under `vmap`."""
     error = np.asarray(error)
     if (error <= tolerance).all():
         return np.ones(error.shape, bool)
     raise failure(
-        f"The backward pass of `Reversible` must find the start of the run again to {tolerance:g}, but what it rebuilt is at "
+        f"The backward pass of `Reversible` must rebuild the initial state to {tolerance:g}, but what it rebuilt is at "
         f"the relative distance {np.max(error):.2g} from it, so the gradient would be wrong; pass adjoint=jk.Checkpointed(), "
         "use float64, or take fewer steps."
     )
 
 
 def _distance(rebuilt: PyTree, true: PyTree, end: PyTree) -> Array:
-    """The largest relative distance of two starts over their arrays, Euclidean norms; of an array that is 0 at the start,
-    relative to its value at the end."""
+    """The largest relative distance between two initial states over their arrays, in Euclidean norms; relative to the final
+    value for an array that is 0 at the start."""
     leaves = (jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)) for tree in (rebuilt, true, end))
     norms = [[jnp.sqrt(jnp.sum(jnp.abs(x) ** 2)) for x in (a - b, b, c)] for a, b, c in zip(*leaves, strict=True)]
     return jnp.max(

@@ -1,4 +1,4 @@
-"""The two words of a run, from a JAX key of any kind."""
+"""The two uint32 words that seed a run, from a JAX key of any kind."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ def run_words(key: Any) -> Words:
 
 
 def same_in_batches(key: Key) -> bool:
-    """Whether `jax.vmap` over keys draws what each of them draws alone, which JAX promises for its default kind alone: "rbg"
-    draws for all of them from the first one."""
+    """Whether `jax.vmap` over keys draws the same numbers as each key on its own. JAX promises this for its default
+    implementation only: with "rbg", all draws come from the first key."""
     return str(jax.random.key_impl(key)) == "threefry2x32"
 
 

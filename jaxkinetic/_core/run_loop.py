@@ -1,4 +1,4 @@
-"""The time loop: one program for all steps and saves of a run."""
+"""The time loop: one compiled program for all steps and saves of a run."""
 
 import zlib
 from typing import Any
@@ -41,29 +41,29 @@ class Given(eqx.Module):
 
 @eqx.filter_jit
 def jitted_step(scheme: AbstractScheme, *arguments: Any, **plan: Any) -> tuple[PyTree, PyTree, dict[str, Any]]:
-    """One step, a program of its own: traced once, however often the loops around it are."""
+    """One step as a jitted function, so that it is traced once, however often the surrounding loops are traced."""
     return scheme.step(*arguments, **plan)
 
 
 def _planned(plan: Any) -> dict[str, Any]:
-    """The keyword argument of a scheme that plans: others need not know of it."""
+    """The keyword argument `plan` for a scheme that has a plan; other schemes need not accept it."""
     return {} if plan is None else {"plan": plan}
 
 
 def run_without_forward_mode(*arguments: Any, **options: Any) -> Any:
-    """`run_loop`, with a sentence of ours where JAX finds forward mode."""
+    """`run_loop`; JAX's errors about forward mode and closures become `ValueError`s with a remedy."""
     try:
         return run_loop(*arguments, **options)
     except Exception as error:
         if "closed-over" in str(error):
             raise argument_error(
-                "save", "take what is differentiated as an argument when the adjoint is Reversible", "closes over it",
+                "save", "not close over differentiated values if the adjoint is Reversible", "closes over some",
                 "wrap the observable in jax.tree_util.Partial(fn, name=value), or use jk.Contextual",
             ) from None  # fmt: skip
         if "forward-mode" not in str(error):
             raise
         raise argument_error(
-            "adjoint", "be one that has forward mode", "is Reversible, which has reverse mode and forward over reverse",
+            "adjoint", "support forward mode", "is Reversible, which has reverse mode and forward over reverse",
             "pass jk.Direct() or jk.Checkpointed()",
         ) from None  # fmt: skip
 
@@ -81,8 +81,8 @@ def run_loop(
     throw: bool,
     so_far: tuple[dict[str, Any], Result, PyTree] | None = None,
 ) -> tuple[Loop, PyTree, State, dict[str, Array]]:
-    """(final loop, what was saved after each interval of `counts` steps that is `wanted`, final state, statistics). `so_far`:
-    totals and result of the earlier parts of the run, and the carry from which the first one started."""
+    """(final loop, values saved after each interval of `counts` steps that is `wanted`, final state, statistics). `so_far`:
+    totals and result of the earlier parts of the run, and the carry from which its first part started."""
     scheme, dtype = start.scheme, start.dt.dtype
 
     def time(start: Checkpoint, step: Array) -> RealScalar:
@@ -119,6 +119,7 @@ def run_loop(
                 contexts[name] = Context(time(start, loop.step), loop.step, given.system, state, own, start.dt)
         return given.save.take(contexts, state)
 
+    # Later parts of a run use its initial carry, so that they have the same plan as a run in one call.
     plan = scheme.plan(system, start.carry if so_far is None else so_far[2], start.dt)
     info = eqx.filter_eval_shape(
         jitted_step,
@@ -136,6 +137,7 @@ def run_loop(
     if so_far is not None:
         totals, result, _ = so_far
     loop = Loop(start.carry, start.aux, first, totals, result)
+    # The inputs of a step. It does not use the initial state, which the adjoint would otherwise keep beside the loop's.
     bare = eqx.tree_at(lambda c: (c.carry, c.aux), start, (None, None), is_leaf=lambda x: x is None)
     given = Given(system, plan, bare, save)
     problem, begin = Problem(one_step, back, take, lambda loop: (loop.carry, loop.aux), lengths, throw), loop

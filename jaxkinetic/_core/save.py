@@ -1,4 +1,4 @@
-"""What is kept of a run, and when."""
+"""Which steps of a run are saved, and what is saved of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,11 +16,11 @@ from .._util.user_laws import hashable
 
 
 class Context(Printed):
-    """What a `Contextual` observable sees.
+    """The argument of a `Contextual` observable.
 
-    `t`, `dt`: scalars, in the state's dtype (late times in float32 are coarse: `step` tells them apart). `step`: absolute,
-    int32. `system`, `state`. `key`: a JAX key of this observable's own, different
-    at every step and for every name, and independent of the noise of the run.
+    `t`, `dt`: scalars in the state's dtype (float32 may round late times to the same number; `step` distinguishes them).
+    `step`: absolute, int32. `system`, `state`. `key`: a JAX key for this observable, different at every step and for every
+    name, and independent of the noise of the run.
     """
 
     t: RealScalar
@@ -42,7 +42,7 @@ class Contextual(Printed):
                 "fn", "be a function of a Context", f"is {describe(fn)}", "pass `jk.Contextual(my_function)`"
             )
         if not takes_one(fn):
-            raise argument_error("fn", "take a Context alone", f"{printed(fn)} does not", _BIND)
+            raise argument_error("fn", "take one argument, a Context", f"{printed(fn)} does not", _BIND)
         self.fn = hashable(fn)
 
 
@@ -53,16 +53,16 @@ class Save(Printed):
 
     - `every`: save steps 0, every, 2 every, ...; step 0 only on a fresh start.
     - `steps`: save these absolute steps instead.
-    - `state`: keep the whole state (`Solution.states`).
-    - `observe`: name -> function of the state (or `Contextual`), kept in `Solution.observed[name]`.
+    - `state`: keep the complete state (`Solution.states`).
+    - `observe`: name -> function of the state (or `Contextual`), whose values are kept in `Solution.observed[name]`.
 
-    With neither `every` nor `steps`: the last step, or every step when `observe` is given. Saving and observing never
-    change the path. Name observables with module-level functions, `jax.tree_util.Partial` or modules: a fresh lambda
-    compiles anew at each call. Of an object with `__call__` that is no module, a run sees the content that it had when it was
-    first observed.
+    With neither `every` nor `steps`: the last step, or every step when `observe` is given. Saving and observing never change
+    the path. Pass module-level functions, `jax.tree_util.Partial` or modules as observables: a new lambda is compiled again at
+    each call. An object with `__call__` that is no module is used with the content that it had when first observed.
 
-    An accelerator waits for the host at a save, and at every step of an interval whose number of steps is below 10 or more than
-    3 % below the next of n^2, n (n + 1), the multiples of 10 up to 300 and those of 100: save every 10, 50 or 1000 steps, say.
+    An accelerator waits for the host at a save. It also waits at every step of an interval whose number of steps is below 10,
+    or more than 3 % below the next number that is n^2, n (n + 1), a multiple of 10 up to 300, or a multiple of 100. So save,
+    for example, every 10, 50 or 1000 steps.
     """
 
     every: int | None = eqx.field(static=True)
@@ -108,7 +108,9 @@ class Save(Printed):
                     "pass a function or `jk.Contextual`",
                 )
             if not isinstance(fn, Contextual) and not takes_one(fn):
-                raise argument_error(f"observe[{name!r}]", "take the state alone", f"{printed(fn)} does not", _BIND)
+                raise argument_error(
+                    f"observe[{name!r}]", "take one argument, the state", f"{printed(fn)} does not", _BIND
+                )
             self.observe[name] = hashable(fn)
 
     def plan(self, first: int, last: int, fresh: bool) -> np.ndarray:
@@ -135,7 +137,7 @@ class Save(Printed):
         return self.steps is None and every is not None and first % every == 0
 
     def take(self, contexts: Mapping[str, Context], state: State) -> PyTree:
-        """What is kept of one saved step: (observed, state or None)."""
+        """The values kept at one saved step: (observed, state or None)."""
         observed = {}
         for name, fn in self.observe.items():
             fn, seen = (fn.fn, contexts[name]) if isinstance(fn, Contextual) else (fn, state)
@@ -148,32 +150,32 @@ _KNOWN_ONLY = (
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
 )
-_BIND = "give the others by `jax.tree_util.Partial(fn, name=value)`"
+_BIND = "bind the others by `jax.tree_util.Partial(fn, name=value)`"
 
 
 def _observed(argument: str, fn: Observable, seen: Any) -> PyTree:
-    """The value of an observable, as arrays. **Raises:** `ValueError` where the function is not one that JAX can trace, or
-    gives no arrays; any other error of its own with a note that names it."""
+    """The value of an observable, as arrays. **Raises:** `ValueError` if JAX cannot trace the function or it returns no arrays.
+    Any other error of the function propagates with a note that names the observable."""
     try:
         value = fn(seen)
     except jax.errors.TracerBoolConversionError:
-        was, do = "asks whether an array is true", "use `jnp.where` instead of `if`"
+        was, do = "uses a traced array as a condition", "use `jnp.where` instead of `if`"
     except _KNOWN_ONLY:
-        was, do = "makes a number or a NumPy array of a traced value", "use `jnp`, not `np`, float() or int()"
+        was, do = "converts a traced value to a number or a NumPy array", "use `jnp`, not `np`, float() or int()"
     except AttributeError as error:
         if error.obj is not seen:
             error.add_note(f"It was raised by `{argument}`.")
             raise
         has, holds = type(seen).__name__, ", ".join(name for name in dir(seen) if not name.startswith("_"))
         raise argument_error(
-            argument, f"ask for what a {has} has", f"asks for `{error.name}`", f"it has {holds}"
+            argument, f"use attributes that a {has} has", f"uses `{error.name}`", f"it has {holds}"
         ) from error
     except Exception as error:
         error.add_note(f"It was raised by `{argument}`.")
         raise
     else:
         try:
-            # A Python number is a value too.
+            # Python numbers are allowed as values.
             arrays = jax.tree.map(jnp.asarray, value)
         except (TypeError, ValueError):
             raise argument_error(

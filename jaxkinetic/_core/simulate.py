@@ -1,4 +1,4 @@
-"""The one time loop."""
+"""`simulate`: run one system."""
 
 import dataclasses
 from functools import partial
@@ -53,37 +53,38 @@ def simulate(
     **Arguments:**
 
     - `system`: the physics. Its floating leaves are cast to the state's real dtype and may be traced.
-    - `state_or_checkpoint`: where to start; with a `Checkpoint` the key, t0 and dt come from it, and it must be of a run that
-      did not fail, with the same system (compared by its parameters and by what its functions hold). Arrays may be sharded over
-      the devices of a mesh (several devices: below). Explicit axes become Auto.
+    - `state_or_checkpoint`: where to start. A `Checkpoint` supplies the key, t0 and dt; it must come from a run that did not
+      fail, of the same system (compared by its parameters and by what its functions hold). Arrays may be sharded over the
+      devices of a mesh (see "Several devices" below). Explicit axes become Auto.
     - `scheme`: default `system.default_scheme()`.
-    - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step,
-      idents): nothing is stored, and a continued, chunked or differentiated run sees the same.
+    - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step, idents): no
+      noise is stored, and a continued, chunked or differentiated run uses the same noise.
     - `dt`: the step, nondimensional. `num_steps`: a Python integer. A step sees t, t0 and dt in the state's dtype; the times
       of the saves, `Solution.times`, are float64.
     - `save`: what to keep and when. `adjoint`: what the backward pass stores.
-    - `throw`: raise when a run fails (False: see `Solution.result`; the program then holds no host callback).
+    - `throw`: raise an error if the run fails. If False, see `Solution.result`; the program then holds no host callback.
     - `progress`: show a bar on standard error (a widget in a notebook). The run is then made of about 100 calls of one program,
-      on a CPU bitwise the same run; not inside a traced function.
+      on a CPU bitwise the same run; not available inside a traced function.
 
-    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`. On a CPU the same run, or its
-    continuation, is bitwise the same on the same machine; with another number of cores it differs by round-off: XLA divides
-    sums over more than about 10^4 numbers among its threads. On an accelerator no bit is promised: a process may choose another
-    algorithm for a product, and a gradient may add in another order. `benchmarks/bench_device.py` measures what holds.
+    **Returns:** a `Solution`. The function composes with `jit`, `grad`, `jvp`, `vmap`. On a CPU, repeating or continuing a run
+    gives bitwise identical results on the same machine. With another number of cores results differ by round-off, since XLA
+    divides sums over more than about 10^4 numbers among its threads. On an accelerator nothing is guaranteed bitwise: a
+    process may choose another algorithm for a product, and a gradient may sum in another order; `benchmarks/bench_device.py`
+    measures the differences.
 
-    Several devices: if the particles of the state are divided among the devices of a mesh, the work of a step is, too, for
-    `NBody` with `Cosine` or `Harmonic`, and for `MatrixSqrt` with `Maxwell` or `Trigonometric`: only totals are exchanged.
-    Elsewhere a step collects the state on every device (grids, `RandomMatching`, `TauLeap`, `Sweep`, `ExactClock`, sheets), or
-    adds up numbers of all devices after every block of rows (other sums over pairs): the result is right, but it may take
-    longer than on one device, and a warning says so. Independent runs scale with every scheme: `ensemble(mesh=)`.
+    Several devices: if the particles are divided among the devices of a mesh, so is the work of a step for `NBody` with
+    `Cosine` or `Harmonic`, and for `MatrixSqrt` with `Maxwell` or `Trigonometric`: only totals are exchanged. Otherwise a step
+    either collects the state on every device (grids, `RandomMatching`, `TauLeap`, `Sweep`, `ExactClock`, sheets), or sums over
+    all devices after every block of rows (other sums over pairs). The result is correct, but the run may take longer than on
+    one device, and a warning says so. Independent runs scale with every scheme: `ensemble(mesh=)`.
 
-    **Raises:** `ValueError` for bad arguments, before anything runs; `SimulationError` naming the first bad step for a
-    NaN or infinity that appears in the run, or a fault that its scheme names (inside a trace: a runtime error raised after
-    the loop). A traced parameter that is out of range ends the run with a fault that names it.
+    **Raises:** `ValueError` for bad arguments, before anything runs. `SimulationError`, naming the first bad step, if the state
+    becomes NaN or infinite, or if the scheme reports a fault (inside a trace: a runtime error raised after the loop). A traced
+    parameter that is out of range ends the run with a fault that names it.
 
-    **Warns:** if one of the `stats` is above the limit that its scheme or system documents: a step that is far too long, a grid
-    that is too coarse or too small. Outside of a trace, with `throw`; `Solution.warnings` says the same. Also if several
-    devices hold the state and its step does not scale (inside a trace: on Explicit axes).
+    **Warns:** if one of the `stats` exceeds the limit that its scheme or system documents (the step is far too long, the grid
+    too coarse or too small); only outside a trace and with `throw`; `Solution.warnings` holds the same sentences. Also if
+    several devices hold the state and its step does not scale (inside a trace: only for Explicit axes).
     """
     solution = run_simulation(
         system, state_or_checkpoint, scheme, key, dt, num_steps, t0, save, adjoint, throw, progress
@@ -128,7 +129,7 @@ def run_simulation(
         for name, value in (("key", key), ("dt", dt), ("t0", None if default_t0 else t0)):
             if value is not None:
                 must = "be left out when a Checkpoint is continued"
-                raise argument_error(name, must, f"is {describe(value)}", "it comes from there")
+                raise argument_error(name, must, f"is {describe(value)}", "the checkpoint holds it")
     with deferred_checks() as checks:
         if fresh:
             start = fresh_start(system, state_or_checkpoint, scheme, key, dt, t0)
@@ -136,7 +137,7 @@ def run_simulation(
             start = continued_start(system, state_or_checkpoint, scheme)
     if adjoint.reversible and "reversible" not in start.scheme.gradients:
         raise argument_error(
-            "adjoint", f"store states for {type(start.scheme).__name__}, which cannot run backwards", "is Reversible",
+            "adjoint", f"not be Reversible for {type(start.scheme).__name__}, which has no reverse step", "is",
             "pass jk.Checkpointed()",
         )  # fmt: skip
     layout.warn(system, start.scheme, stacklevel=4)
@@ -148,13 +149,13 @@ def run_simulation(
     saved = save.plan(start.step, last, fresh)
     ends = saved if saved.size and saved[-1] == last else np.append(saved, last)
     if not fresh and save.at_start(start.step):
-        # An empty interval in the place of the save that a fresh run makes at its start: all chunks then share one program.
+        # A fresh run saves its initial state here. An empty interval in its place lets all chunks share one program.
         ends = np.insert(ends, 0, start.step)
     counts, wanted = np.diff(ends, prepend=start.step).astype(np.int32), np.isin(ends, saved)
     dtype = start.dt.dtype
     system = cast_floating(system, dtype)
     bare = Save(state=save.state, observe=save.observe)
-    # The step of a Checkpoint is static: without it every continuation of a kind is one program.
+    # `step` is a static field of the Checkpoint: set to 0, so that all continuations share one program.
     run = run_without_forward_mode if adjoint.reversible else run_loop
     in_parts = progress or keep is not None
     run = partial(run_in_parts, run, keep=keep) if in_parts else run
@@ -167,7 +168,7 @@ def run_simulation(
     observed, states = kept
     result = loop.result.after_checks(checks.values(), start.step)
     if not fresh and is_traced(start.result):
-        # That the run had failed before is known after compilation only: then it stays so.
+        # Whether the earlier part failed is known only at run time; if it did, its failure is kept.
         result = result.unless_failed(start.result)
     end = Checkpoint(
         loop.carry, loop.aux, start.key, last, start.t0, start.dt, start.scheme, SystemRecord(system), result, start.clock

@@ -1,4 +1,4 @@
-"""What a run returns."""
+"""The outcome of a run: `Solution`, `Result` and `SimulationError`."""
 
 import logging
 import types
@@ -21,16 +21,16 @@ from .checkpoint import Checkpoint
 
 
 class SimulationError(RuntimeError):
-    """Something appeared during a run that makes its result worthless."""
+    """A run failed: its state became NaN or infinite, or its scheme reported a fault. The result is not usable."""
 
 
 class Result(Printed):
-    """How a run ended. `code`: 0 finished, 1 the state became NaN or infinite, or one of `FAULTS`. `step`: the first bad
-    step, or -1. `detail`: two numbers that the sentence of a fault names.
+    """How a run ended. `code`: 0 if it finished, 1 if the state became NaN or infinite, or another of `FAULTS`. `step`: the
+    first bad step, or -1. `detail`: two numbers that appear in the sentence of the fault.
 
-    A parameter that is traced cannot be checked before the run. One that is out of range ends the run with `OUT_OF_RANGE`, or
-    with the fault that it led to, and is named in `message`. `parameter`: which of `checks`, the sentences of all such checks,
-    failed first, or -1; None if no parameter was traced."""
+    A traced parameter cannot be checked before the run. If it is out of range, the run ends with `OUT_OF_RANGE` or with the
+    fault that it caused, and `message` names it. `checks`: the sentences of all such checks. `parameter`: the index of the
+    first failed check, or -1; None if no parameter was traced."""
 
     code: Int[Array, "*runs"]
     step: Int[Array, "*runs"]
@@ -42,11 +42,11 @@ class Result(Printed):
     FAULTS: ClassVar[Mapping[int, str]] = {
         NOT_FINITE: "The state became NaN or infinite in step {step}; lower `dt`, soften the interaction, or look at what "
         "precedes it with `throw=False`.",
-        ABOVE_BOUND: "A pair of relative speed {0:.6g} jumps at {1:.6g} times the bound of the rate in step {step}; mend the "
+        ABOVE_BOUND: "A pair of relative speed {0:.6g} has {1:.6g} times the majorant as its rate in step {step}; correct the "
         "system's `rate_bound`, or the `bound` of its cross section.",
-        BAD_CLOCK: "The rate of all candidates is {0:.6g} in step {step}, where it must be finite and not negative; check the "
-        "volume or epsilon, the floor, and what bounds the rate of a pair.",
-        BAD_RATE: "A pair jumps at the rate {0:.6g} in step {step}, where it must be finite and not negative; mend the "
+        BAD_CLOCK: "The total rate of candidate events is {0:.6g} in step {step}, but must be finite and not negative; check "
+        "the volume or epsilon, the floor, and the majorant of a pair's rate.",
+        BAD_RATE: "The jump rate of a pair is {0:.6g} in step {step}, but must be finite and not negative; correct the "
         "system's `rate`, or the `sigma` of its cross section.",
         MANY_WINDOWS: "More than {0:.0f} windows are needed in step {step}; raise `max_windows`, or lower `dt`.",
         MANY_WAVES: "More than {0:.0f} waves are needed in a window of step {step}; raise `max_waves`, or lower `capacity`.",
@@ -59,19 +59,19 @@ class Result(Printed):
 
     @property
     def message(self) -> str:
-        """One sentence; the first failed run if there are several."""
+        """One sentence, about the first failed run if there are several runs."""
         failed = np.flatnonzero(np.asarray(self.code) != self.FINISHED)
         if failed.size == 0:
             return "finished"
         return jax.tree.map(np.asarray, self).of_run(failed[0]).sentence(failed.size, np.size(self.code))
 
     def of_run(self, index: Any) -> "Result":
-        """That of one of several runs, by its number."""
+        """The result of run number `index` of several."""
         lead = self.code.ndim
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[lead:])[index], self)
 
     def sentence(self, failed: int, runs: int) -> str:
-        """Of one failed run, on behalf of `failed` among `runs`."""
+        """The message of one failed run; it mentions that `failed` of `runs` failed."""
         which = "" if runs == 1 else f" ({failed} of {runs} runs)"
         detail = np.asarray(self.detail, float)
         broken = -1 if self.parameter is None else int(self.parameter)
@@ -80,7 +80,7 @@ class Result(Printed):
         return self.FAULTS[int(self.code)].format(*detail, step=f"{int(self.step)}{which}")
 
     def after_checks(self, checks: Collection[Deferred], step: int) -> "Result":
-        """This result of a run from `step` on, and of the checks of its traced parameters."""
+        """This result combined with the checks of traced parameters, for a run that started at `step`."""
         if not checks:
             return self
         broken = ~jnp.stack([jnp.asarray(check.holds) for check in checks])
@@ -97,7 +97,7 @@ class Result(Printed):
         )
 
     def unless_failed(self, before: "Result") -> "Result":
-        """This result, or that of an earlier part of the run if it failed."""
+        """This result, or `before`, that of an earlier part of the run, if that part failed."""
         code, step, detail = (
             jnp.where(before.ok.reshape(before.ok.shape + (1,) * (b.ndim - before.ok.ndim)), a, b)
             for a, b in ((self.code, before.code), (self.step, before.step), (self.detail, before.detail))
@@ -121,11 +121,11 @@ class Result(Printed):
 class Solution(Printed):
     """The outcome of `simulate`.
 
-    - `times`: (T,) of the saves, t0 + step dt in NumPy's float64 whatever the state's dtype; inside `jit`, `grad` and `vmap`
-      in the state's dtype, where `checkpoint.clock` still has t0 and dt in double precision.
+    - `times`: (T,) of the saves, t0 + step dt in NumPy's float64 whatever the state's dtype. Inside `jit`, `grad` and `vmap`
+      they are in the state's dtype, but `checkpoint.clock` still has t0 and dt in double precision.
     - `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
-    - `final`: the state after the last step. `checkpoint`: from which the run goes on.
-    - `stats`: totals over the steps. `result`: how it ended. `limits`: (name, limit, sentence) of entries of `stats`.
+    - `final`: the state after the last step. `checkpoint`: where the run can be continued.
+    - `stats`: totals over the steps. `result`: how the run ended. `limits`: (name, limit, sentence) for entries of `stats`.
     """
 
     times: Float[Array, "*runs T"] | Float[np.ndarray, " T"]
@@ -139,7 +139,7 @@ class Solution(Printed):
 
     @property
     def warnings(self) -> list[str]:
-        """A sentence for each of the known `stats` that is above its limit, in the worst replica."""
+        """A sentence for each concrete entry of `stats` that exceeds its limit, with the largest value over the replicas."""
         out = []
         for name, limit, sentence in self.limits:
             value = self.stats.get(name)
@@ -172,28 +172,28 @@ class Solution(Printed):
 
 
 def joined_limits(*owners: Any) -> tuple[tuple[str, float, str], ...]:
-    """Those of a scheme and a system."""
+    """The `limits` of a scheme and a system as one tuple."""
     return tuple((name, *limit) for owner in owners for name, limit in owner.limits.items())
 
 
 def warn(solution: Solution) -> None:
-    """`Solution.warnings` as Python's."""
+    """Issue `Solution.warnings` as Python warnings."""
     for sentence in solution.warnings:
         warnings.warn(sentence, stacklevel=3)
 
 
 def raise_or_mark(solution: Solution, name: str) -> Solution:
-    """Outside a trace raise `SimulationError` for a failed run of the function `name`; inside one attach a single check to the
+    """Outside a trace, raise `SimulationError` if a run of the function `name` failed. Inside a trace, attach one check to the
     outputs, which raises the same sentence after the loop."""
     if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(solution)):
         if np.any(np.asarray(solution.result.code) != Result.FINISHED):
             raise SimulationError(solution.result.message)
         return solution
-    # Of the first failed run only: a callback that converts a long array may wait for the thread that it blocks.
+    # Report the first failed run only: a callback that converts a long array may deadlock with the thread that it blocks.
     bad = solution.result.code.reshape(-1) != Result.FINISHED
     one, structure = jax.tree.flatten(jax.lax.stop_gradient(solution.result.of_run(jnp.argmax(bad))))
     failed = jnp.sum(bad, dtype=jnp.int32)
-    # What is known (the times of saves) stays known.
+    # Concrete values (the times of saves) stay concrete.
     arrays, rest = eqx.partition(solution, lambda x: isinstance(x, Tracer))
     tell = partial(_raise, name, bad.size, structure)
 
@@ -201,8 +201,8 @@ def raise_or_mark(solution: Solution, name: str) -> Solution:
 
 
 def stop_if(bad: Bool[Array, ""], tell: Callable[..., np.ndarray], arrays: PyTree, *numbers: Array) -> PyTree:
-    """`arrays`, after `tell(*numbers)` on the host if `bad`: it raises a `failure`, or returns True in the shape of the numbers
-    (under `vmap` they have leading axes)."""
+    """Return `arrays`. If `bad`, call `tell(*numbers)` on the host first; it raises a `failure`, or returns True in the shape
+    of the numbers (which have leading axes under `vmap`)."""
 
     def stop(arrays: PyTree, *numbers: Array) -> PyTree:
         ok = jax.pure_callback(tell, jax.ShapeDtypeStruct((), jnp.bool_), *numbers, vmap_method="broadcast_all")
@@ -212,7 +212,7 @@ def stop_if(bad: Bool[Array, ""], tell: Callable[..., np.ndarray], arrays: PyTre
 
 
 def _raise(name: str, runs: int, structure: Any, failed: Any, *leaves: Any) -> np.ndarray:
-    """On the host. Under `vmap` all numbers have leading axes."""
+    """Called on the host. Under `vmap` all numbers have leading axes."""
     failed = np.asarray(failed)
     if not failed.any():
         return np.ones(failed.shape, bool)
@@ -223,14 +223,14 @@ def _raise(name: str, runs: int, structure: Any, failed: Any, *leaves: Any) -> n
 
 
 def failure(sentence: str) -> SimulationError:
-    """To be raised in a callback. JAX's own lines would come first, and the frames that lead to the callback last: a frame
-    without callers ends the report."""
+    """The error to raise in a callback. Its traceback ends at a frame without callers, and JAX's log of it is filtered out, so
+    that the sentence is not buried in JAX's own frames."""
     logging.getLogger(jax.pure_callback.__module__).addFilter(_not_ours)
     return SimulationError(sentence).with_traceback(types.TracebackType(None, _frame().gi_frame, 0, 1))
 
 
 def _frame() -> Any:
-    """Its frame has no caller."""
+    """A generator, whose frame has no caller."""
     yield
 
 

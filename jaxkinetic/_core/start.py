@@ -1,4 +1,4 @@
-"""The start of a run, fresh or continued: every check that comes before the first step."""
+"""The start of a run, fresh or continued, with every check that precedes the first step."""
 
 import inspect
 from typing import Any
@@ -30,7 +30,7 @@ from .times import clock_of
 def check_start(
     system: AbstractSystem, state: State, scheme: AbstractScheme | None, key: Any, dt: Any, t0: Any
 ) -> AbstractScheme:
-    """The scheme of a fresh run, after every check that needs no program. **Raises:** `ValueError`."""
+    """Make all checks on a fresh run that need no compiled program, and return its scheme. **Raises:** `ValueError`."""
     _check_system(system)
     check_parameters(system)
     system.check(state)
@@ -59,12 +59,12 @@ def fresh_start(
     dtype = real_dtype(state)
     words, clock = run_words(key), clock_of(t0, dt)
     dt, t0 = (jnp.asarray(x) for x in known_as(dtype, dt, t0))
-    # Once more: a small number may be 0 in this dtype.
+    # Check again after rounding: a small number may be 0 in this dtype.
     check_scalar("dt", dt, positive=True)
     check_scalar("t0", t0)
     if not is_traced(dt) and float(dt) < float(jnp.finfo(dtype).tiny):
         raise argument_error(
-            "dt", f"be a normal number of {dtype}", f"is {float(dt):g}", "raise it: arithmetic takes it for 0"
+            "dt", f"be a normal number of {dtype}", f"is {float(dt):g}", "raise it: subnormal numbers count as 0"
         )
     carry, aux = _init(scheme, words, cast_floating(system, dtype), state, dt)
     return Checkpoint(carry, aux, words, 0, t0, dt, scheme, clock=clock)
@@ -75,7 +75,7 @@ def continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abst
     ended = checkpoint.result
     if ended is not None and not is_traced(ended) and not np.all(np.asarray(ended.code) == Result.FINISHED):
         raise argument_error(
-            "checkpoint", "be of a run that did not fail", f"that one ended so: {ended.message.rstrip('.')}",
+            "checkpoint", "be of a run that did not fail", f"that run failed: {ended.message.rstrip('.')}",
             "continue from an earlier one",
         )  # fmt: skip
     if scheme is not None:
@@ -99,7 +99,7 @@ def continued_start(system: AbstractSystem, checkpoint: Checkpoint, scheme: Abst
     other = difference(checkpoint.origin, cast_floating(system, checkpoint.dt.dtype))
     if checkpoint.origin is not None and other is not None:
         raise argument_error(
-            "system", "be the one of the checkpoint", other, "to change it start from `solution.final`"
+            "system", "be the one of the checkpoint", other, "to change it, start from `solution.final`"
         )
     return checkpoint
 
@@ -142,7 +142,7 @@ def _check_system(system: Any) -> None:
 def _supported(system: AbstractSystem, scheme: type[AbstractScheme], state: State) -> bool:
     try:
         return system.supports(scheme(), state)
-    except TypeError:  # a scheme that cannot be made without arguments
+    except TypeError:  # the scheme has required arguments
         return True
 
 

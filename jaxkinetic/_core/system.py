@@ -1,7 +1,7 @@
-"""Where physics and time stepping meet: a system, five protocols it may offer, and the scheme that asks for one.
+"""The interface between physics and time stepping: systems, five protocols that they may offer, and schemes.
 
-A protocol is a mixin: a system inherits `AbstractSystem` and every protocol it can serve. A scheme names the one it
-needs in `requires`. Nothing else connects the two.
+A protocol is a mixin: a system inherits every protocol that it offers. A scheme names the one that it needs in `requires`.
+Nothing else connects the two.
 """
 
 import abc
@@ -18,17 +18,17 @@ from .._util.types import Components, PairWords, PyTree, RealScalar, RealScalarL
 
 
 class AbstractScheme(Printed):
-    """How one step in time is made. It owns the layout of what it carries; `view` gives the state back.
+    """A time-stepping scheme. It chooses the layout of the data that it carries from step to step; `view` restores the state.
 
-    - `requires`: the protocol a system must offer.
+    - `requires`: the protocol that a system must offer.
     - `needs_key`: whether steps are random.
-    - `weak_order`: order of the law in dt; None if there is no time-step error.
-    - `preserves`: what survives a step if the system conserves it: "momentum": "exact" | "mean".
-    - `gradients`: the valid ones among "pathwise", "forward", "reversible", "score".
-    - `limits`: of entries of `Solution.stats`: above the number `simulate` and `ensemble` warn with the sentence, in which {0}
-      is the value.
-    - `gathers`: if the state is divided among devices and a step moves more than a few totals between them: what it does, to
-      follow "a step ..." in a warning. "": the step scales, or the system says more.
+    - `weak_order`: the weak order in dt; None if there is no time-step error.
+    - `preserves`: which conserved quantities of the system a step preserves, and how: "momentum": "exact" | "mean".
+    - `gradients`: the valid kinds among "pathwise", "forward", "reversible", "score".
+    - `limits`: name -> (limit, sentence) for entries of `Solution.stats`. If an entry exceeds the limit, `simulate` and
+      `ensemble` issue the sentence as a warning, with the value in place of {0}.
+    - `gathers`: for a state divided among devices, what a step does that moves more than a few totals between them, as a phrase
+      that follows "a step of ..." in a warning. "": the step scales, unless the system's `gathers` says otherwise.
     """
 
     requires: ClassVar[type]
@@ -41,35 +41,35 @@ class AbstractScheme(Printed):
 
     @abc.abstractmethod
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
-        """(carry, aux) from a state; `key` is the run's."""
+        """(carry, aux) from a state; `key` is that of the run."""
 
     @abc.abstractmethod
     def step(
         self, key: Words, system: Any, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
-        """(carry, aux, info) one step later; `key` is this step's; `info` is a dict of `Sum` and `Max`."""
+        """(carry, aux, info) after one step. `key` is that of this step; `info` is a dict of `Sum`, `Max`, `Fault`, ..."""
 
     def plan(self, system: Any, carry: PyTree, dt: RealScalar) -> Any:
-        """What is computed from the system once for a run. If it is not None, `step` and `reverse` get it as the keyword
-        argument `plan`."""
+        """Data that depend only on the system and dt and are computed once per run. Unless None, they are passed to `step` and
+        `reverse` as the keyword argument `plan`."""
         return None
 
     def reverse(
         self, key: Words, system: Any, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree]:
-        """(carry, aux) before the step at time t that led to these; of schemes that declare "reversible"."""
+        """The inverse of the step at time t: (carry, aux) before it. For schemes that declare "reversible"."""
         raise NotImplementedError
 
     def view(self, carry: PyTree, aux: PyTree) -> State:
-        """The state, in the structure and the order that came in. Called at saves and at the end only."""
+        """The state, in its original structure and order. Called only at saves and at the end."""
         return carry
 
 
 class AbstractSystem(Printed):
-    """Physics alone: no dt, no key, no N. Floating leaves are the parameters, and every one is differentiable.
+    """The physics of a model, without dt, key or N. Its floating leaves are the parameters; each is differentiable.
 
-    `conserves` says what the exact dynamics keeps: "momentum": "exact" (on every path) | "mean". `limits`: as of a
-    scheme, for `stats` that the system adds.
+    `conserves`: what the exact dynamics conserves, and how: "momentum": "exact" (on every path) | "mean". `limits`: as for a
+    scheme, for the `stats` that the system adds.
     """
 
     conserves: ClassVar[Mapping[str, str]]
@@ -77,38 +77,38 @@ class AbstractSystem(Printed):
 
     @abc.abstractmethod
     def check(self, state: State) -> None:
-        """Raise `ValueError` if the state's shape or domain does not fit. Called while tracing."""
+        """Raise `ValueError` if the state has the wrong shape or domain. Called while tracing."""
 
     def check_start(self, state: State) -> None:
-        """Raise `ValueError` if a run cannot begin here; one that is continued may have come to such a state."""
+        """Raise `ValueError` if a run cannot begin in this state. Continued runs are not checked, as they may reach it."""
 
     def check_step(self, state: State, dt: RealScalarLike) -> None:
         """Raise `ValueError` if the time step makes no sense for this system. Called before a run; dt may be traced."""
 
     def end_stats(self, state: State, elapsed: RealScalarLike) -> dict[str, Any]:
-        """More entries of `Solution.stats`: numbers that follow from the last state and the time since t0."""
+        """Further entries of `Solution.stats`, computed from the last state and the time since t0."""
         return {}
 
     @property
     def gathers(self) -> str:
-        """As of a scheme, for what a step asks of this system: drift and noise, or flows."""
+        """As for a scheme, for the parts of a step that this system computes: drift and noise, or flows."""
         return ""
 
     def supports(self, scheme: AbstractScheme, state: State) -> bool:
-        """Whether `scheme` can drive this system from this state; finer than the protocol where a system says so."""
+        """Whether `scheme` can advance this system from this state. Override it if the protocol alone does not decide."""
         return isinstance(self, scheme.requires)
 
     @abc.abstractmethod
     def default_scheme(self) -> AbstractScheme:
-        """What `simulate` uses when no scheme is given."""
+        """The scheme that `simulate` uses if none is given."""
 
     @abc.abstractmethod
     def generator(self, phi: Callable[[State], RealScalar]) -> Callable[[State], RealScalar]:
-        """phi: state -> scalar, to the function state -> (L phi)(state). Dense and slow: the reference for tests."""
+        """The generator L: maps phi (state -> scalar) to the function state -> (L phi)(state). Dense and slow, for tests."""
 
 
 def check_test_function(phi: Any) -> None:
-    """**Raises:** `ValueError` for what a generator cannot act on."""
+    """**Raises:** `ValueError` unless `phi` is a function, on which a generator can act."""
     if not callable(phi):
         raise argument_error(
             "phi", "be a function of a state", f"is {describe(phi)}", "pass jk.diagnostics.energy, say"
@@ -120,80 +120,84 @@ class AbstractDiffusion(AbstractSystem):
 
     @abc.abstractmethod
     def drift(self, t: RealScalar, state: State) -> PyTree:
-        """State-shaped pytree, None where nothing moves."""
+        """The drift as a state-shaped pytree, None for leaves that do not move."""
 
     @abc.abstractmethod
     def noise(self, key: Words, t: RealScalar, dt: RealScalar, state: State) -> PyTree:
-        """The martingale increment over dt, of covariance proportional to dt; state-shaped, None where nothing moves."""
+        """The martingale increment over dt, with covariance proportional to dt; state-shaped, None for leaves that do not
+        move."""
 
     def drift_and_noise(self, key: Words, t: RealScalar, dt: RealScalar, state: State) -> tuple[PyTree, PyTree]:
-        """Both, for a step: override it where one pass over the pairs gives both."""
+        """Drift and noise of a step. Override it if one pass over the pairs gives both."""
         return self.drift(t, state), self.noise(key, t, dt, state)
 
     def retract(self, state: State) -> State:
-        """The state put back into the system's domain after a step: the identity, unless the domain is a torus."""
+        """Map the state back into the system's domain after a step: the identity, unless the domain is a torus."""
         return state
 
 
 class AbstractPairFlow(AbstractSystem):
-    """A sum over pairs of flows, each of which can be sampled alone. For `pairs.Sweep`, `pairs.RandomMatching`."""
+    """A sum of pair flows, each of which can be sampled separately. For `pairs.Sweep` and `pairs.RandomMatching`."""
 
     @abc.abstractmethod
     def num_words(self, dim: int) -> int:
-        """How many uint32 words one pair needs in one flow."""
+        """The number of uint32 random words that one pair flow needs."""
 
     @abc.abstractmethod
     def clock(self, num_alive: RealScalar) -> RealScalar:
-        """The share of time of one pair, 1/N for the Landau systems: s = clock(num_alive) dt times the scheme's factor."""
+        """The factor that multiplies dt for each pair, 1/N for Landau systems: s = clock(num_alive) dt times the scheme's
+        factor."""
 
     @abc.abstractmethod
     def pair_flow(
         self, words: PairWords, s: Float[Array, "*#pairs"], vi: Components, vj: Components
     ) -> tuple[Components, Components]:
-        """(vi, vj) after the pair's time s, physics such as tau = 4 psi(r) s inside; velocities as tuples of d component
-        arrays. Which of the two comes first is the scheme's choice and free of the noise (`Sweep`: the lower ident)."""
+        """(vi, vj) after the pair's time s; the flow itself applies the physics, such as tau = 4 psi(r) s. Velocities are
+        tuples of d component arrays. The scheme chooses which particle comes first, independently of the noise (`Sweep`: the
+        lower ident)."""
 
 
 class AbstractPairJump(AbstractSystem):
-    """Pairs that jump at a state-dependent rate below a known bound. For `pairs.ExactClock`, `pairs.TauLeap`."""
+    """Pairs that jump at a state-dependent rate with a known upper bound, the majorant. For `pairs.ExactClock` and
+    `pairs.TauLeap`."""
 
     @property
     def constant_rate(self) -> bool:
-        """True only if `rate` does not depend on the velocities: then a derivative in them passes, else schemes refuse it."""
+        """True only if `rate` does not depend on the velocities. If False, gradients with respect to the velocities raise."""
         return False
 
     @abc.abstractmethod
     def num_words(self, dim: int) -> int:
-        """How many uint32 words one jump needs."""
+        """The number of uint32 random words that one jump needs."""
 
     @abc.abstractmethod
     def clock(self, num_alive: RealScalar) -> RealScalar:
-        """What multiplies the rate of every pair: 1/volume for a walk, 1/N for grazing collisions. Where particles die it must
-        not depend on their number: it is held over a window."""
+        """The factor that multiplies the rate of every pair: 1/volume for Kac's walk, 1/N for grazing collisions. If particles
+        can die it must not depend on their number, because it is held fixed over a window of events."""
 
     @abc.abstractmethod
     def rate(self, vi: Components, vj: Components) -> Float[Array, "*#pairs"]:
-        """The rate of the pair: events occur at clock x rate. A parameter enters it differentiably, not by a comparison or a
-        lookup alone: a derivative in it can then be seen, and refused."""
+        """The rate of a pair: its events occur at the rate clock x rate. Parameters must enter it differentiably, not only by a
+        comparison or a lookup: only then can a gradient with respect to them be detected and raise an error."""
 
     @abc.abstractmethod
     def envelope(self, state: State) -> PyTree:
-        """What the bound on the rate is made from, any pytree; not differentiated."""
+        """The data from which the majorant is computed, any pytree; not differentiated."""
 
     @abc.abstractmethod
     def rate_bound(self, env: PyTree) -> RealScalar:
-        """A number no pair's rate exceeds while all its particles are `inside` the envelope."""
+        """The majorant: no pair's rate exceeds it while both its particles are `inside` the envelope."""
 
     @abc.abstractmethod
     def inside(self, env: PyTree, v: Components) -> Bool[Array, "*pairs"]:
-        """Whether a particle is inside the envelope."""
+        """Whether particles are inside the envelope."""
 
     @abc.abstractmethod
     def jump(
         self, words: PairWords, vi: Components, vj: Components
     ) -> tuple[Components, Components, Bool[Array, "*pairs"], Bool[Array, "*pairs"]]:
-        """(vi, vj, alive_i, alive_j) after the event. A choice whose probability depends on a parameter or a velocity goes
-        through `jk.random.bernoulli`, which refuses the derivative that would be missed."""
+        """(vi, vj, alive_i, alive_j) after the event. Make a choice whose probability depends on a parameter or a velocity by
+        `jk.random.bernoulli`, which raises where a gradient would be biased."""
 
 
 class AbstractField(AbstractSystem):
@@ -201,31 +205,31 @@ class AbstractField(AbstractSystem):
 
     @abc.abstractmethod
     def vector_field(self, t: RealScalar, state: State) -> PyTree:
-        """State-shaped pytree, None where nothing moves."""
+        """The time derivative as a state-shaped pytree, None for leaves that do not move."""
 
 
 class SplitPlan(Printed):
-    """The flows of a split system over known shares of one dt: what schemes of composition call, in the layout that suits them.
+    """The flows of a split system over given shares of dt, as composition schemes use them, in a suitable data layout.
 
-    This one is the definition, `system.flows`; a system may offer one with constant tables and a layout of its own."""
+    This class applies `system.flows` directly; a system may offer a subclass with precomputed tables and its own layout."""
 
     system: Any
     dt: RealScalar
 
     def enter(self, state: State) -> PyTree:
-        """The state in this layout."""
+        """Convert the state to this plan's layout."""
         return state
 
     def leave(self, carry: PyTree) -> State:
-        """And back."""
+        """Convert back to a state."""
         return carry
 
     def move(self, part: int, share: float, t: RealScalar, carry: PyTree) -> tuple[PyTree, dict[str, Any]]:
-        """(carry after share dt of `system.flows[part]`, info)."""
+        """(carry after the flow `system.flows[part]` over the time share dt, info)."""
         return self.system.flows[part](share * self.dt, t, carry), {}
 
     def finished(self, info: dict[str, Any]) -> dict[str, Any]:
-        """The `info` of a step, from that of its moves."""
+        """The `info` of a step, from the merged `info` of its moves."""
         return info
 
 
@@ -235,10 +239,10 @@ class AbstractSplit(AbstractSystem):
     @property
     @abc.abstractmethod
     def flows(self) -> tuple[Callable[[RealScalar, RealScalar, State], State], ...]:
-        """(tau, t, state) -> state, one for each part."""
+        """The flows (tau, t, state) -> state, one for each part."""
 
     def generator(self, phi: Callable[[State], Float[Array, "..."]]) -> Callable[[State], Float[Array, "..."]]:
-        """d/dt phi along the equation: the sum of its derivatives along the flows, at time 0; of every entry of phi."""
+        """d/dt phi along the equation at time 0, for every entry of phi: the sum of the derivatives along the flows."""
 
         check_test_function(phi)
 
@@ -258,5 +262,5 @@ class AbstractSplit(AbstractSystem):
         return generated
 
     def plan(self, like: PyTree, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> SplitPlan:
-        """The flows over |share| dt for every (part, share) of `moves`. `like`: a state, or a carry of such flows."""
+        """A plan that can move by |share| dt for every (part, share) in `moves`. `like`: a state, or a carry of such a plan."""
         return SplitPlan(self, dt)

@@ -1,4 +1,4 @@
-"""Entries of a step's `info`: how each of them adds up over the steps of a run."""
+"""Types of the entries of a step's `info`, each of which defines how it accumulates over the steps of a run."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from .._util.sums import compensated
 
 
 class Sum(Printed):
-    """An `info` entry whose total over the steps is a sum; of floating numbers a compensated one."""
+    """An `info` entry that is summed over the steps; floating numbers are summed with compensation."""
 
     value: Num[Array, "..."]
     low: Num[Array, "..."] | None = None
@@ -26,7 +26,7 @@ class Sum(Printed):
 
 
 class Max(Printed):
-    """An `info` entry whose total over the steps is the maximum."""
+    """An `info` entry of which the maximum over the steps is kept."""
 
     value: Real[Array, "..."]
 
@@ -40,7 +40,7 @@ class Max(Printed):
 
 
 class Count(Printed):
-    """An `info` entry that counts events, exact up to 2^64: the total is `high` 2^32 + `low`, uint32 words."""
+    """An `info` entry that counts events, exactly up to 2^64: the total is `high` 2^32 + `low`, two uint32 words."""
 
     low: UInt32[Array, "*shape"]
     high: UInt32[Array, "*shape"]
@@ -58,7 +58,7 @@ class Count(Printed):
 
     @property
     def value(self) -> Float[Array, "..."]:
-        """As a floating number, float64 where x64 is on."""
+        """The count as a floating number, float64 if x64 is on."""
         dtype = jnp.result_type(float)
         return self.high.astype(dtype) * jnp.asarray(2.0**32, dtype) + self.low.astype(dtype)
 
@@ -81,8 +81,8 @@ class Share(Printed):
 
 
 class Fault(Printed):
-    """The `info` entry by which a scheme ends a run: an entry of `Result.FAULTS`, 0 if all is well, and two numbers that its
-    sentence names. The first one stays."""
+    """The `info` entry by which a scheme ends a run. `code`: a key of `Result.FAULTS`, or 0 for no fault. `detail`: two numbers
+    for its sentence. The first fault is kept."""
 
     code: Int32[Array, ""]
     detail: Float[Array, "2"]
@@ -95,8 +95,8 @@ class Fault(Printed):
 
 
 class Finite(Printed):
-    """The `info` entry by which a scheme says whether what it carries is finite, where a part of it tells: without one,
-    `simulate` looks at all of it after every step."""
+    """The `info` entry by which a scheme reports whether its carry is finite, if it can tell from a part of it. Without this
+    entry, `simulate` checks the complete carry after every step."""
 
     ok: Bool[Array, ""]
 

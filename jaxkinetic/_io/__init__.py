@@ -1,1 +1,1 @@
-"""What lasts: files that are complete or absent, serialised trees, fingerprints of systems, locks, progress bars."""
+"""Input and output: atomic files, serialised pytrees, fingerprints of systems, folder locks, signals, progress bars."""

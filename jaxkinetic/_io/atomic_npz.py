@@ -1,4 +1,4 @@
-"""Files that are complete or not there: arrays and a JSON header in one .npz, written beside and then put in place."""
+"""Atomic files: arrays and a JSON header in one .npz, written under a temporary name and then renamed into place."""
 
 import contextlib
 import errno
@@ -20,7 +20,7 @@ import numpy as np
 from .._util.checks import argument_error, describe
 
 _HEADER = "header"
-# What is wrong with a path, not with the disk.
+# Errors that are due to the path the user gave, and not to the disk.
 _OF_THE_PATH = frozenset(
     getattr(errno, name)
     for name in (
@@ -30,7 +30,7 @@ _OF_THE_PATH = frozenset(
 
 
 def as_path(argument: str, value: Any) -> Path:
-    """`value` as a path. **Raises:** `ValueError` for what cannot be one."""
+    """`value` as a path. **Raises:** `ValueError` if it cannot be a path."""
     try:
         text = os.fspath(value)
     except TypeError:
@@ -45,14 +45,14 @@ def as_path(argument: str, value: Any) -> Path:
         usable = False
     if not usable:
         raise argument_error(
-            argument, "be a path", f"is {text!r}, which no file can be called", "choose other characters"
+            argument, "be a path", f"is {text!r}, which cannot be a file name", "choose other characters"
         )
     return Path(text)
 
 
 @contextlib.contextmanager
 def path_errors(argument: str, path: Path, must: str) -> Iterator[None]:
-    """Errors of the system about the path as our sentence; those about the disk (full, broken) pass."""
+    """Turn operating-system errors about the path into `ValueError`; errors of the disk (full, broken) propagate."""
     try:
         yield
     except OSError as error:
@@ -62,9 +62,9 @@ def path_errors(argument: str, path: Path, must: str) -> Iterator[None]:
 
 
 def write_arrays(path: str | os.PathLike, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
-    """`path` with `header` and `arrays`, atomically: a reader, and a process killed meanwhile, find the old file or the new.
-    Every dtype that JAX has, but keys. **Raises:** `ValueError` for other dtypes and names, and for a path that cannot be
-    written; `OSError` from the disk."""
+    """Write `header` and `arrays` to `path` atomically: whenever the process is killed, the old or the new file is complete.
+    Supports every dtype of JAX except keys. **Raises:** `ValueError` for other dtypes, for names that the format cannot hold,
+    and for a path that cannot be written; `OSError` from the disk."""
     path = as_path("path", path)
     named: dict[str, np.ndarray] = {}
     dtypes: dict[str, str] = {}
@@ -84,7 +84,8 @@ def write_arrays(path: str | os.PathLike, header: Mapping[str, Any], arrays: Map
 
 
 def _put_in_place(path: Path, content: dict[str, Any]) -> None:
-    # One name a writer: two that write the same path do not mix their halves. It cannot be guessed, and O_EXCL follows no link.
+    # Each writer has a temporary name of its own, so that two writers of one path do not mix. Nobody can guess the name, and
+    # O_EXCL follows no link, so that nothing can be redirected. Files left by dead processes of this host are removed.
     stem = path.name if len(os.fsencode(path.name)) <= 100 else hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     ours = f".{stem}.{socket.gethostname()[:64]}-"
     for left in path.parent.glob(f"{glob.escape(ours)}*.partial"):
@@ -95,7 +96,7 @@ def _put_in_place(path: Path, content: dict[str, Any]) -> None:
     descriptor = os.open(beside, flags, 0o666)
     try:
         with open(descriptor, "wb") as file:
-            # As `np.savez` does, which has arguments of its own that a name may hit.
+            # As `np.savez` does, whose own arguments could clash with the name of an array.
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as whole:
                 for name, array in content.items():
                     with whole.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -108,6 +109,7 @@ def _put_in_place(path: Path, content: dict[str, Any]) -> None:
         raise
     if os.name != "posix":
         return
+    # The rename survives a power failure only if the folder is flushed too.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -116,7 +118,7 @@ def _put_in_place(path: Path, content: dict[str, Any]) -> None:
 
 
 def _check_name(name: str) -> None:
-    """Names that would come back as another one: a zip file ends them at a NUL, and holds Unicode alone."""
+    """**Raises:** `ValueError` for a name that a zip file would change: zip cuts names at a NUL and stores Unicode only."""
     try:
         usable = "\0" not in name and name != _HEADER and len(name.encode()) < 60_000
     except UnicodeEncodeError:
@@ -131,19 +133,19 @@ def _check_name(name: str) -> None:
 
 
 def _storable(name: str, array: np.ndarray) -> tuple[np.ndarray, str | None]:
-    """(array as NumPy itself can store it, name of its dtype if that is one of JAX's own)."""
+    """(array in a dtype that NumPy can store, name of the original dtype if NumPy does not know it)."""
     array = np.asarray(array)
     dtype = array.dtype
-    # bfloat16, float8, int4: NumPy would write bytes of no kind, so they are stored as unsigned integers.
+    # bfloat16, float8, int4: NumPy would store untyped bytes, so they are stored as unsigned integers.
     if dtype.type.__module__ == "ml_dtypes":
         return np.array(array, order="C").view(f"u{dtype.itemsize}"), dtype.name
     if dtype.kind in "biufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8):
         return array.astype(dtype.newbyteorder("="), copy=False), None
-    raise argument_error(name, "have a dtype that JAX has", f"has {dtype}", "convert it")
+    raise argument_error(name, "have a dtype that JAX supports", f"has {dtype}", "convert it")
 
 
 def is_running(pid: str) -> bool:
-    """Whether a process of this machine has this number; where that cannot be asked, True."""
+    """Whether a process with this number runs on this machine; True if that cannot be determined."""
     if os.name != "posix" or not pid.isdigit():
         return True
     try:
@@ -156,18 +158,18 @@ def is_running(pid: str) -> bool:
 
 
 def read_arrays(path: str | os.PathLike, format: str, version: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """(header, arrays) of a file of this `format`, `version` at most.
+    """(header, arrays) of a file of this `format`, of at most this `version`.
 
-    No more memory is taken than the file is long: the size that each array claims is compared with what the file holds of it
-    before any memory is taken, and compressed entries, which this library does not write, count as damage.
+    Reading never allocates more memory than the file is long: the size that each array claims is compared with its entry in
+    the file before memory is allocated. Compressed entries, which this library never writes, count as damage.
 
-    **Raises:** `ValueError`, one sentence, if `path` is missing, truncated, something else, or newer than this code.
+    **Raises:** `ValueError` if `path` is missing, truncated, of another format, or of a newer version.
     """
     return _read(as_path("path", path), format, version, arrays=True)
 
 
 def read_header(path: str | os.PathLike, format: str, version: int) -> dict[str, Any]:
-    """The header of `read_arrays` without the arrays. **Raises:** as `read_arrays`."""
+    """The header of a file, without reading its arrays. **Raises:** as `read_arrays`."""
     return _read(as_path("path", path), format, version, arrays=False)[0]
 
 
@@ -175,7 +177,13 @@ def _read(path: Path, format: str, version: int, *, arrays: bool) -> tuple[dict[
     name = str(path)
     kind = f"a {format} file"
     if not os.path.isfile(path):
-        was = "is a folder" if os.path.isdir(path) else "is no file" if os.path.exists(path) else "does not exist"
+        was = (
+            "is a folder"
+            if os.path.isdir(path)
+            else "is not a regular file"
+            if os.path.exists(path)
+            else "does not exist"
+        )
         raise argument_error("path", f"name {kind}", f"{name!r} {was}", "check it")
     foreign = argument_error("path", f"name {kind}", f"{name!r} is something else", "use another file")
     with path_errors("path", path, f"name {kind} that can be read"):
@@ -199,7 +207,7 @@ def _read(path: Path, format: str, version: int, *, arrays: bool) -> tuple[dict[
                 for key, dtype in (header.pop("dtypes", {}) if readable else {}).items():
                     if arrays:
                         found[key] = found[key].view(jax.numpy.dtype(dtype))
-        except Exception as error:  # zipfile and NumPy raise a dozen kinds for a damaged file
+        except Exception as error:  # zipfile and NumPy raise a dozen exception types for damaged files
             raise argument_error("path", f"name {kind}", f"{name!r} is damaged ({error})", "use another file") from None
     if not ours:
         raise foreign
@@ -212,7 +220,7 @@ def _read(path: Path, format: str, version: int, *, arrays: bool) -> tuple[dict[
 
 
 def _entries(content: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Name -> entry. **Raises:** `ValueError` for names that occur twice, and for entries larger than the file together."""
+    """Name -> entry. **Raises:** `ValueError` for duplicate names, and if the entries together claim more than the file."""
     entries = {info.filename.removesuffix(".npy"): info for info in content.infolist()}
     if len(entries) < len(content.infolist()):
         raise ValueError("two entries have one name")
@@ -226,7 +234,7 @@ def _entries(content: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 
 def _array(content: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
-    """One array. **Raises:** `ValueError` if its own header claims another size than its entry has."""
+    """Read one array. **Raises:** `ValueError` if its header claims a size other than that of its entry."""
     opened: Any = content.open(entry)
     with opened as file:
         version = np.lib.format.read_magic(file)

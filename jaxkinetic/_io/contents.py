@@ -1,7 +1,7 @@
-"""What functions, classes and objects hold, as text: their code, what they close over, defaults, attributes, globals.
+"""Describe functions, classes and objects as text: their code, closures, defaults, attributes, and the globals they read.
 
-Two functions of one name are told apart by it, in this process or in another one. Functions and classes of JAX, NumPy, this
-library and the standard library count by their names.
+The text distinguishes two functions of the same name, also across processes. Functions and classes of JAX, NumPy, this library
+and the standard library are identified by name only.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ _BY_NAME = (frozenset(sys.stdlib_module_names) - {"__main__"}) | {
     "jax", "jaxlib", "numpy", "scipy", "equinox", "jaxtyping", "ml_dtypes", "optax", "lineax", "optimistix", "diffrax", "tqdm",
     "matplotlib", "jaxkinetic", "jaxkinetic_kernels", "beartype",
 }  # fmt: skip
-# Of a class: what says where it stands, or is made from its fields.
+# Class attributes that state where the class is defined, or that Python derives from its fields.
 _NOT_READ = frozenset({
     "__module__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__annotate__", "__annotate_func__",
     "__annotations_cache__", "__static_attributes__", "__firstlineno__", "__dataclass_fields__", "__dataclass_params__",
@@ -43,8 +43,9 @@ CONTENTS = "contents of "
 def contents(tree: Any) -> tuple[tuple[str, str], ...]:
     """(place, text) of everything in a tree that is neither an array, nor plain data, nor a module of this library.
 
-    A function has an entry for each thing that it closes over, reads or holds, and one for its code, which names the version of
-    Python. The text is `TRACED` for what holds a traced value, and begins with `UNKNOWN` for what only this process can tell.
+    A function has an entry for each value that it closes over, reads or holds, and one for its code, whose place names the
+    version of Python. The text is `TRACED` for an object that holds a traced value, and begins with `UNKNOWN` for an object
+    that only this process can identify.
     """
     found: list[tuple[str, str]] = []
     _outside(tree, "", found)
@@ -83,7 +84,7 @@ def _record(place: str, value: Any, found: list[tuple[str, str]], *, holds: bool
     reader = _Reader()
     try:
         reader.read(value)
-    except Exception:  # whatever an object of the user's raises; too deep a structure
+    except Exception:  # a user's object may raise anything; the structure may be nested too deeply
         reader.unknown = _unknown(value)
     if holds:
         found.append((f"{CONTENTS}{place}", TRACED if reader.traced else reader.unknown or reader.text(value)))
@@ -92,7 +93,7 @@ def _record(place: str, value: Any, found: list[tuple[str, str]], *, holds: bool
 
 
 class _Reader:
-    """Reads a value to its end, into a hash of what it holds and one of the code that it runs."""
+    """Walks through a value and hashes its data and, separately, the code that it runs."""
 
     def __init__(self):
         self.data, self.code = hashlib.sha256(), hashlib.sha256()
@@ -126,7 +127,7 @@ class _Reader:
             self.say("again", str(self.seen[id(value)]))
         else:
             self.seen[id(value)] = len(self.seen)
-            self.kept.append(value)  # so that no other object gets its id
+            self.kept.append(value)  # keeps the object alive, so that its id is not reused
             self._inside(value)
 
     def _array(self, value: Any) -> None:
@@ -214,7 +215,7 @@ class _Reader:
         self.read(type(value))
         try:
             told = value.__reduce_ex__(2)
-        except Exception:  # whatever a class of the user's raises
+        except Exception:  # a user's class may raise anything
             self.unknown = _unknown(value)
             return
         if isinstance(told, str):
@@ -229,7 +230,7 @@ class _Reader:
 
 
 def _parts(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """(name, value) of what a function closes over, its defaults and attributes, and the globals that its code reads."""
+    """(name, value) of the closure, the defaults and the attributes of a function, and of the globals that its code reads."""
     code = function.__code__
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
@@ -253,7 +254,7 @@ def _parts(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
 
 def _global(name: str, value: Any, attributes: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """A module of the user's by what the code may read of it, everything else as it is."""
+    """A user's module is represented by the attributes that the code may read; any other value by itself."""
     if isinstance(value, types.ModuleType):
         if not _is_known(value.__name__):
             yield from ((f"{name}.{a}", vars(value)[a]) for a in attributes if a in vars(value))
@@ -263,7 +264,7 @@ def _global(name: str, value: Any, attributes: tuple[str, ...]) -> Iterator[tupl
 
 @functools.lru_cache(4096)
 def _globals(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """(global names that the code reads, modules that it imports, other names in it), nested functions included."""
+    """(global names that the code reads, modules that it imports, attribute names in it), including nested functions."""
     names: dict[str, None] = {}
     modules: dict[str, None] = {}
     attributes = dict.fromkeys(code.co_names)
@@ -280,7 +281,7 @@ def _globals(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str, ...], tu
 
 
 def _code(code: types.CodeType, doc: str | None = None) -> bytes:
-    """What the interpreter runs: lines, names of variables and docstrings do not count."""
+    """A hash of what the interpreter executes. Line numbers, names of variables and docstrings are left out."""
     whole = hashlib.sha256(code.co_code + getattr(code, "co_exceptiontable", b""))
     counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
     whole.update(repr((counts, code.co_names, len(code.co_freevars))).encode("utf-8", "surrogatepass"))
@@ -320,7 +321,7 @@ def _is_known(module: Any) -> bool:
 
 
 def _is_wrapper(value: Any) -> bool:
-    """What JAX, equinox or functools made of a function: `jit`, `custom_jvp`, `lru_cache`. It may keep programs and results."""
+    """Whether JAX, equinox or functools wrapped a function (`jit`, `custom_jvp`, `lru_cache`). Caches inside do not count."""
     if isinstance(value, (type, types.FunctionType, types.MethodType)) or not _is_known(type(value).__module__):
         return False
     return hasattr(value, "__wrapped__")
@@ -331,7 +332,7 @@ def _is_cached(cls: type, name: Any) -> bool:
 
 
 def _by_name(value: Any) -> str | None:
-    """The name of what can be found under it in JAX, NumPy, this library or the standard library."""
+    """The name of an object of JAX, NumPy, this library or the standard library, if looking it up gives the object."""
     module = getattr(value, "__module__", None)
     if module is None and isinstance(value, types.BuiltinFunctionType):
         module = "builtins"

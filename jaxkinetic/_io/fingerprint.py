@@ -1,4 +1,4 @@
-"""What a system is, in text: to tell whether two are the same without keeping either."""
+"""Fingerprints: a system as text, by which two systems are compared without storing either."""
 
 import hashlib
 import re
@@ -17,14 +17,15 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 class Fingerprint(eqx.Module):
-    """(place, text) of every leaf, and the structure with its static fields; functions by name, arrays by their bytes. Then
-    what functions, classes and other objects hold (`contents`)."""
+    """`entries`: (place, text) of the tree structure with its static fields and of every leaf (arrays by a hash of their
+    bytes, functions by name), then of what functions, classes and other objects hold (`contents`)."""
 
     entries: tuple[tuple[str, str], ...] = eqx.field(static=True)
 
 
 class SystemRecord(eqx.Module):
-    """A system as it ran, fit to leave `jit` and `vmap` whatever its leaves are. `held`: what its functions held then."""
+    """The system of a run, in a form that `jit` and `vmap` can return whatever its leaves are. `held`: what its functions held
+    when it ran."""
 
     arrays: Any
     rest: Any = eqx.field(static=True)
@@ -39,7 +40,7 @@ class SystemRecord(eqx.Module):
 
 
 def fingerprint(tree: Any) -> Fingerprint | None:
-    """None if a leaf is traced: what it is cannot be known then."""
+    """The fingerprint of a tree, None if a leaf is traced."""
     if isinstance(tree, Fingerprint):
         return tree
     held = None
@@ -51,7 +52,8 @@ def fingerprint(tree: Any) -> Fingerprint | None:
 
 
 def data_entries(tree: Any) -> tuple[tuple[str, str], ...]:
-    """The structure and the leaves, without what functions hold: the same in every process and version of Python."""
+    """(place, text) of the structure and the leaves, without what functions hold. It is the same in every process and every
+    version of Python."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
     entries = [(type(tree).__name__, _ADDRESS.sub("", str(structure)))]
     entries += [(jax.tree_util.keystr(path), _text(leaf)) for path, leaf in leaves]
@@ -59,10 +61,10 @@ def data_entries(tree: Any) -> tuple[tuple[str, str], ...]:
 
 
 def difference(then: Any, now: Any) -> str | None:
-    """The first difference between two trees or fingerprints in words, None if there is none or it cannot be known.
+    """The first difference between two trees or fingerprints in words; None if there is none, or if it cannot be determined.
 
-    What `then` does not say about a function, written by version 0.1.0 or by another version of Python, is no difference, and
-    warned about.
+    If `then` lacks the content of a function, because version 0.1.0 or another version of Python wrote it, this does not count
+    as a difference, but a warning is issued.
     """
     old, new = fingerprint(then), fingerprint(now)
     if old is None or new is None or old.entries == new.entries:
@@ -71,17 +73,17 @@ def difference(then: Any, now: Any) -> str | None:
     if was[0] != is_[0]:
         if was[0][0] != is_[0][0]:
             return f"it is {is_[0][0]} instead of {was[0][0]}"
-        return "its parts or static options are others"
+        return "its components or static options differ"
     for (place, before), (_, after) in zip(was, is_, strict=False):
         if before != after:
             return f"its {place.lstrip('.')} is {after} instead of {before}"
     if len(was) != len(is_):
-        return "it has other leaves"
+        return "its number of arrays differs"
     return difference_of_contents(held, holds)
 
 
 def difference_of_contents(held: dict[str, str], holds: dict[str, str]) -> str | None:
-    """`difference` for the contents of functions and classes alone."""
+    """`difference`, restricted to the contents of functions and classes."""
     versions = [{place.partition(", Python")[2] for place in side if place.startswith(CODE)} for side in (held, holds)]
     other_python = all(versions) and versions[0] != versions[1]
     if other_python:
@@ -94,13 +96,13 @@ def difference_of_contents(held: dict[str, str], holds: dict[str, str]) -> str |
         if before == after or TRACED in (before, after):
             continue
         if place.startswith(CODE):
-            return f"the {place.partition(', Python')[0]} is another one"
+            return f"the {place.partition(', Python')[0]} differs"
         return f"its {place.removeprefix(CONTENTS)} is {after} instead of {before}"
     unknown = [place for place, text in holds.items() if text.partition(" ")[0] != "name"]
     if other_python or (unknown and not held):
         what = "its code" if other_python else unknown[0].partition(" of ")[2].partition(", Python")[0]
         warnings.warn(
-            f"The checkpoint was written by another version of jaxkinetic or Python, and does not say what {what} was: make "
+            f"The checkpoint was written by another version of jaxkinetic or Python and does not record what {what} was; make "
             "sure that it is the same.",
             stacklevel=2,
         )

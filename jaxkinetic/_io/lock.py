@@ -1,4 +1,4 @@
-"""One writer for one folder: a lock that names its owner."""
+"""A lock that lets one process write to a folder and names its owner."""
 
 import contextlib
 import datetime
@@ -23,9 +23,10 @@ LOCK = ".jaxkinetic-lock"
 
 @contextlib.contextmanager
 def folder_lock(argument: str, folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; a lock that a dead process left is taken over.
+    """Lock `folder` for this writer. A lock left by a dead process is taken over.
 
-    **Raises:** `ValueError` naming process, host and time of the owner if another writer holds it, in this process too.
+    **Raises:** `ValueError` if another writer holds the lock, also in this process; it names the owner's process, host and
+    start time.
     """
     path = folder / LOCK
     with path_errors(argument, folder, "be a folder that can be written"):
@@ -33,7 +34,7 @@ def folder_lock(argument: str, folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Removed before it is let go: nobody takes a lock that is about to disappear.
+        # Remove the file before the lock is released, so that no process locks a file that is about to disappear.
         with contextlib.suppress(OSError):
             if _same_file(file, path):
                 path.unlink()
@@ -47,11 +48,11 @@ def _take(argument: str, path: Path) -> int:
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise argument_error(
-                    argument, "be a folder of this library's", f"{str(path)!r} is no file", "remove that"
+                    argument, "be a folder that can be locked", f"{str(path)!r} is not a regular file", "remove it"
                 )
             if not _is_free(file):
                 raise _held(argument, path, _owner(file))
-            if not _same_file(file, path):  # removed by its owner between the two
+            if not _same_file(file, path):  # its owner removed it between `os.open` and the lock
                 os.close(file)
                 continue
             owner = {
@@ -69,7 +70,8 @@ def _take(argument: str, path: Path) -> int:
 
 
 def _is_free(file: int) -> bool:
-    """The system frees the lock of a process that dies. Where it keeps none, the owner's number is asked for."""
+    """Whether the lock could be taken. The operating system releases the lock of a process that dies; on a file system
+    without locks, the owner's process number decides."""
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

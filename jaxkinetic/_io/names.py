@@ -1,11 +1,11 @@
-"""Names of classes and functions in files. They do not change when a module moves: a checkpoint of before loads, and one of
-today loads in the version before."""
+"""Names of classes and functions in files. They stay the same when a module moves, so that older checkpoints load in this
+version and checkpoints of this version load in older ones."""
 
 import sys
 from typing import Any
 
-# Modules that moved, within the package: where each is, and the name that it had in files of format 1. Add a line for a module
-# that moves; never change one.
+# Modules that moved within the package: current module -> its name in files of format 1. Add a line when a module moves; never
+# change an existing name, because files contain it.
 _FIRST_NAMES = {
     "_core.adjoint": "_adjoint",
     "_core.checkpoint": "_checkpoint",
@@ -66,14 +66,15 @@ _PACKAGE = "jaxkinetic."
 
 
 def name_in_files(module: str) -> str:
-    """The name of a module in files."""
+    """The name by which files refer to a module."""
     if not module.startswith(_PACKAGE):
         return module
     return _PACKAGE + _FIRST_NAMES.get(module.removeprefix(_PACKAGE), module.removeprefix(_PACKAGE))
 
 
 def find(module: str, qualname: str) -> Any:
-    """The object with this name in files, None if it is not loaded: reading a file imports nothing."""
+    """The object that a file refers to by this name; None if its module is not loaded, since reading a file imports
+    nothing."""
     moved = [_PACKAGE + new for new, old in _FIRST_NAMES.items() if _PACKAGE + old == module]
     for candidate in (*moved, module):
         found: Any = sys.modules.get(candidate)

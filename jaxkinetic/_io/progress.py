@@ -1,4 +1,4 @@
-"""A bar on standard error, in a notebook a widget."""
+"""A progress bar on standard error; in a notebook, a widget."""
 
 import sys
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from .._util.checks import argument_error, describe
 
 
 class Progress:
-    """`with Progress(total, "step", shown=True) as bar: ... bar.advance()`. Not shown, it does nothing and imports nothing."""
+    """`with Progress(total, "step", shown=True) as bar: ... bar.advance()`. If not shown, it does and imports nothing."""
 
     def __init__(self, total: int | None, unit: str, *, shown: bool, label: str | None = None):
         self._bar: Any = None
@@ -21,7 +21,7 @@ class Progress:
             self._bar.update(count)
 
     def note(self, text: str) -> None:
-        """Text behind the bar."""
+        """Show a text after the bar."""
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
 
@@ -34,7 +34,7 @@ class Progress:
 
 
 def check_progress(progress: Any) -> bool:
-    """**Raises:** `ValueError` for what is not a bool, and where tqdm is missing."""
+    """**Raises:** `ValueError` unless `progress` is a bool, and if tqdm is needed but missing."""
     if not isinstance(progress, bool):
         raise argument_error("progress", "be True or False", f"is {describe(progress)}", "pass a bool")
     if progress:

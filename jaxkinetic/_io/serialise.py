@@ -1,4 +1,5 @@
-"""Trees of modules, containers, numbers and arrays as JSON and a list of arrays, and back: no code is stored or run."""
+"""Convert pytrees of modules, containers, numbers and arrays to JSON plus a list of arrays, and back. No code is stored or
+run."""
 
 import dataclasses
 from typing import Any
@@ -12,7 +13,7 @@ from .names import find, name_in_files
 
 
 def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
-    """JSON for `tree`; its arrays are appended to `arrays`. **Raises:** `ValueError` for what is none of these."""
+    """`tree` as JSON; its arrays are appended to `arrays`. **Raises:** `ValueError` for a value of any other type."""
     if tree is None or isinstance(tree, (bool, int, float, str)):
         return {"value": tree}
     if isinstance(tree, (jax.Array, np.ndarray, np.generic)):
@@ -24,7 +25,7 @@ def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(tree, eqx.Module):
         if "<locals>" in type(tree).__qualname__:
             raise argument_error(
-                "checkpoint", "hold classes that can be found again", f"holds {type(tree).__qualname__}",
+                "checkpoint", "hold only classes that a file can refer to", f"holds {type(tree).__qualname__}",
                 "define it at the top level of a module",
             )  # fmt: skip
         fields = {f.name: encode(getattr(tree, f.name), arrays) for f in dataclasses.fields(tree)}
@@ -35,7 +36,7 @@ def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
         return {"dict": {name: encode(value, arrays) for name, value in tree.items()}}
     if callable(tree):
         raise argument_error(
-            "checkpoint", "hold no function, which no file can hold", f"holds {describe(tree)}",
+            "checkpoint", "hold no function, because a file cannot store one", f"holds {describe(tree)}",
             "make it the `__call__` of an eqx.Module at the top level of a module",
         )  # fmt: skip
     raise argument_error(
@@ -45,7 +46,7 @@ def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
 
 
 def class_name(cls: type) -> str:
-    """The name of a class in files."""
+    """The name by which files refer to a class."""
     return f"{name_in_files(cls.__module__)}:{cls.__qualname__}"
 
 
@@ -62,8 +63,8 @@ def _key(array: Any) -> tuple[dict[str, str], jax.Array]:
 
 
 def decode(node: Any, arrays: list[np.ndarray]) -> Any:
-    """The tree that `encode` was given, arrays on the default device. **Raises:** `ValueError` for a class that is not known or
-    has other fields; `KeyError`, `IndexError`, `TypeError`, `AttributeError` for what `encode` does not write."""
+    """The tree that `encode` was given, with its arrays on the default device. **Raises:** `ValueError` for a class that is
+    unknown or whose fields differ; `KeyError`, `IndexError`, `TypeError` or `AttributeError` if `encode` did not write it."""
     kinds = set(node) - {"fields", "key"}
     if len(kinds) != 1:
         raise TypeError(f"a node of {sorted(kinds)}")
@@ -102,7 +103,7 @@ def _on_device(array: np.ndarray) -> jax.Array:
 
 
 def _module(name: str, fields: dict[str, Any]) -> eqx.Module:
-    """Only a class that is loaded already: reading a file imports nothing."""
+    """Only a class that is already loaded can be made, since reading a file imports nothing."""
     module, _, qualname = name.partition(":")
     found = find(module, qualname)
     if not (isinstance(found, type) and issubclass(found, eqx.Module)):

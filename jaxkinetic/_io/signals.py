@@ -1,4 +1,4 @@
-"""How Ctrl-C and SIGTERM end a command. Imports nothing large: it is wanted before JAX is."""
+"""How Ctrl-C and SIGTERM end a command. This module imports nothing large, because it runs before JAX is imported."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ def stopped() -> str:
     folder = _Held.parts
     names = [] if folder is None else [path.name for path in folder.glob("*/*.npz")]
     count = sum(name.startswith(("part-", "replica-")) for name in names)
-    said = "jaxkinetic: stopped; earlier results were left as they are."
+    said = "jaxkinetic: stopped; earlier results are unchanged."
     if not count:
         return f"{said} No part was finished."
     parts = "1 finished part is" if count == 1 else f"{count} finished parts are"
@@ -39,13 +39,13 @@ def stopped() -> str:
 
 
 def leave_on_signals() -> None:
-    """From now on Ctrl-C and SIGTERM end this process at once, with the status 130 and 143.
+    """Make Ctrl-C and SIGTERM end this process at once, with status 130 or 143.
 
-    Not by `KeyboardInterrupt`: Python's way out frees what compiled programs still use in other threads (a segmentation fault),
-    and an exception that is raised inside of a callback is lost. Files appear under their names when they are complete, so
-    leaving at once cuts none."""
+    `KeyboardInterrupt` is not used: Python's shutdown frees memory that compiled programs still use in other threads (a
+    segmentation fault), and an exception raised inside a callback is lost. Files get their names only when they are complete,
+    so an immediate exit leaves no partial file."""
     for number in _SIGNALS:
-        # A command in the background of a script ignores Ctrl-C; it still does.
+        # A script's background command ignores Ctrl-C; keep it so.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _on_signal)
     # Python calls `_on_signal` between two of its own instructions: not while the main thread waits for a compiled program,
@@ -64,7 +64,7 @@ def _watch(pipe: int) -> None:
 
 @contextlib.contextmanager
 def held_signals() -> Iterator[None]:
-    """A signal that comes in this block takes effect after it: for files that belong together."""
+    """Delay signals until the end of this block, in which files that belong together are written."""
     _Held.blocks += 1
     try:
         yield
@@ -86,7 +86,7 @@ def _leave(number: int) -> None:
     if not _Held.leaving.acquire(blocking=False):
         return
     for stream in (sys.stdout, sys.stderr):
-        # RuntimeError: the signal came while this stream was being written to. AttributeError: it was closed from the start.
+        # RuntimeError: the signal interrupted a write to this stream. AttributeError: the stream was never open.
         with contextlib.suppress(RuntimeError, OSError, ValueError, AttributeError):
             stream.flush()
     with contextlib.suppress(OSError):

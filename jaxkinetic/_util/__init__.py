@@ -1,1 +1,1 @@
-"""What every module uses: argument checks, types, derivative rules, sums, printing."""
+"""Helpers shared by every module: argument checks, types, derivative rules, sums, printing."""

@@ -5,7 +5,7 @@ from types import ModuleType
 
 
 def alias_modules(package: str, **modules: ModuleType) -> None:
-    """`import package.name` gives the module that has another name now."""
+    """Keep former module names importable: `import package.name` returns the module that replaced it."""
     for name, module in modules.items():
         sys.modules[f"{package}.{name}"] = module
         setattr(sys.modules[package], name, module)

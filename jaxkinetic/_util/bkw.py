@@ -1,4 +1,4 @@
-r"""The shape of the Bobylev-Krook-Wu solution at width K, which the Landau and the Boltzmann equation share; T = 1, mean 0:
+r"""The Bobylev-Krook-Wu (BKW) profile of width K, common to the Landau and the Boltzmann equation; T = 1, mean 0:
 
 $g_K = (2\pi K)^{-d/2} e^{-|v|^2/2K} \big[\frac{(d+2)K - d}{2K} + \frac{(1-K)|v|^2}{2K^2}\big]$, $d/(d+2) \le K \le 1$.
 """
@@ -49,7 +49,7 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
 
 def entropy(k: Values, dim: int) -> Values:
     """int g_K log g_K, by Gauss-Legendre quadrature in |v| (600 nodes on [0, 16]; error below 1e-12)."""
-    # Imported here: scipy would double the time that it takes to import the library.
+    # Imported here, because scipy would double the import time of the library.
     from scipy.special import xlogy
 
     nodes, weights = _nodes()

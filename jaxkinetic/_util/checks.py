@@ -1,4 +1,4 @@
-"""Bad input in one clear sentence: which argument, what it must be, what it was, what to do."""
+"""Argument checks. Each error is one sentence: which argument, what it must be, what it was, what to do."""
 
 import dataclasses
 import difflib
@@ -18,12 +18,12 @@ from jax.core import Tracer
 
 
 def argument_error(argument: str, must: str, was: str, do: str) -> ValueError:
-    """The one form of our error messages."""
+    """The form that all error messages of this library share."""
     return ValueError(f"Argument `{argument}` must {must}, but {was}; {do}.")
 
 
 def did_you_mean(error: ValueError, word: str, known: Iterable[str]) -> ValueError:
-    """The error, with the known word that is like this one, if there is one."""
+    """The error, extended by the most similar word of `known`, if there is a similar one."""
     close = difflib.get_close_matches(word, list(known), 1)
     return ValueError(f"{error} Did you mean `{close[0]}`?") if close else error
 
@@ -48,8 +48,8 @@ def check_integer(argument: str, value: Any, *, minimum: int) -> int:
 
 
 class Range(NamedTuple):
-    """Where a parameter may lie: low <= x <= high, or low < x < high if `open`; always finite. `must` and `do` are words of
-    the error."""
+    """Admissible range of a parameter: low <= x <= high, or low < x < high if `open`; always finite. `must` and `do` are the
+    phrases of the error message."""
 
     must: str = "be finite"
     do: str = "pass a finite number"
@@ -58,7 +58,7 @@ class Range(NamedTuple):
     open: bool = False
 
     def holds(self, x: Any) -> Any:
-        """Whether x is inside: of a number a bool, of a traced one a traced bool."""
+        """Whether x lies in the range: a bool, or a traced bool if x is traced."""
         inside = (x > self.low) & (x < self.high) if self.open else (x >= self.low) & (x <= self.high)
         return inside & (abs(x) < math.inf)
 
@@ -70,14 +70,14 @@ PROBABILITY = Range("be in [0, 1]", "it is a probability", low=0.0, high=1.0)
 
 
 def same_length(one: Any, other: Any) -> Any:
-    """Whether two lengths are equal to rounding in float32; traced if one of them is."""
+    """Whether two lengths agree to float32 rounding; traced if either of them is traced."""
     if is_traced(one, other):
         return jnp.abs(jnp.asarray(one) / jnp.asarray(other).astype(jnp.result_type(one)) - 1) <= 1e-6
     return abs(float(one) / float(other) - 1) <= 1e-6
 
 
 class Deferred(NamedTuple):
-    """A check of a traced value: whether it holds, the value, and the error's sentence with {0} for the value."""
+    """A check on a traced value: the condition, the value, and the error sentence with {0} in place of the value."""
 
     holds: Any
     value: Any
@@ -90,8 +90,8 @@ _done: ContextVar[bool] = ContextVar("done", default=False)
 
 @contextmanager
 def deferred_checks() -> Iterator[dict[str, Deferred]]:
-    """Collects the checks of traced values that are made inside: `simulate` makes faults of them. By sentence; the last one of
-    a parameter that is checked twice counts."""
+    """Collect the checks on traced values that are made in this block, from which `simulate` makes faults. The key is the
+    error sentence, so if a parameter is checked twice, the later check replaces the earlier one."""
     found: dict[str, Deferred] = {}
     token = _deferred.set(None if _done.get() else found)
     try:
@@ -102,7 +102,7 @@ def deferred_checks() -> Iterator[dict[str, Deferred]]:
 
 @contextmanager
 def checks_done(done: bool) -> Iterator[None]:
-    """`deferred_checks` inside collect nothing if `done`: what is traced there was checked outside of the trace."""
+    """If `done`, nested `deferred_checks` collect nothing: the values traced there were already checked outside the trace."""
     token = _done.set(done)
     try:
         yield
@@ -111,7 +111,7 @@ def checks_done(done: bool) -> Iterator[None]:
 
 
 def require(argument: str, holds: Any, value: Any, must: str, do: str, was: str = "is") -> None:
-    """Raise unless `holds`. If that is traced, leave it to the run: see `deferred_checks`."""
+    """Raise `ValueError` unless `holds`. If `holds` is traced, the run performs the check: see `deferred_checks`."""
     if is_traced(holds, value):
         found = _deferred.get()
         if found is not None:
@@ -122,8 +122,8 @@ def require(argument: str, holds: Any, value: Any, must: str, do: str, was: str 
 
 
 def check_parameters(*trees: Any) -> None:
-    """Check the parameters of every module in the trees against the `ranges` of its class. **Raises:** `ValueError` for a known
-    one that is out of range; a traced one is left to the run."""
+    """Check the parameters of every module in the trees against the `ranges` of its class. **Raises:** `ValueError` for a
+    concrete parameter out of range; traced ones are checked during the run."""
     for tree in trees:
         if isinstance(tree, eqx.Module):
             for name, range_ in getattr(type(tree), "ranges", {}).items():
@@ -143,8 +143,8 @@ def _static_fields(module: type) -> set[str]:
 def check_scalar(
     argument: str, value: Any, *, positive: bool = False, nonnegative: bool = False, within: Range = FINITE
 ) -> None:
-    """A real, finite scalar of the sign asked for, or in a range. Of a traced value the shape is checked at once, the rest in
-    the run: see `require`."""
+    """Check that `value` is a real, finite scalar of the required sign or in a range. For a traced value the shape is checked
+    at once and the number during the run: see `require`."""
     try:
         shape, dtype = jnp.shape(value), jnp.result_type(value)
         real = jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
@@ -166,7 +166,8 @@ def check_scalar(
 def scalar_or_nan(
     argument: str, value: Any, *, positive: bool = False, nonnegative: bool = False, within: Range = FINITE
 ) -> Any:
-    """`value` after `check_scalar`; of a traced value that is out of range NaN, for functions that cannot end a run."""
+    """`value` after `check_scalar`. A traced value that is out of range becomes NaN: for functions outside a run, which have
+    no `Result` to report a failure."""
     within = POSITIVE if positive else NONNEGATIVE if nonnegative else within
     check_scalar(argument, value, within=within)
     if not is_traced(value):
@@ -176,13 +177,13 @@ def scalar_or_nan(
 
 
 def nan_unless(holds: Any, values: jax.Array) -> jax.Array:
-    """`values`, and NaN where a traced condition on the arguments fails: their derivatives are NaN there too."""
+    """`values`, replaced by NaN where a traced condition on the arguments fails; their derivatives become NaN as well."""
     return values * jnp.where(holds, np.asarray(1, values.dtype), np.asarray(np.nan, values.dtype))
 
 
 def nan_out_of_range(module: eqx.Module, values: jax.Array) -> jax.Array:
-    """`values`, and NaN where a traced parameter of the module, or of one that it holds, is out of the `ranges` of its class:
-    for functions that cannot end a run."""
+    """`values`, replaced by NaN if a traced parameter of the module or of a module inside it is outside the `ranges` of its
+    class: for functions outside a run, which have no `Result` to report a failure."""
     ranges = getattr(type(module), "ranges", {})
     for name, value in vars(module).items():
         if isinstance(value, eqx.Module):
@@ -199,7 +200,7 @@ def check_bool(argument: str, value: Any) -> bool:
 
 
 def as_array(argument: str, value: Any, must: str, do: str) -> jax.Array:
-    """`value` as an array. **Raises:** `ValueError` for what JAX cannot make one of: text, None, rows of other lengths."""
+    """`value` as an array. **Raises:** `ValueError` if JAX cannot convert it: text, None, rows of unequal lengths."""
     try:
         return jnp.asarray(value)
     except (TypeError, ValueError):
@@ -217,7 +218,7 @@ def real_numbers(argument: str, value: Any) -> jax.Array:
 
 
 def check_one_key(key: Any) -> None:
-    """**Raises:** `ValueError` for what is not one JAX key."""
+    """**Raises:** `ValueError` unless `key` is one JAX key."""
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
     legacy = isinstance(key, (jax.Array, np.ndarray)) and key.dtype == jnp.uint32 and key.ndim == 1
     if not (typed or legacy):
@@ -225,12 +226,12 @@ def check_one_key(key: Any) -> None:
 
 
 def check_shape(argument: str, function: Any, shape: tuple[int, ...], *args: Any) -> None:
-    """**Raises:** `ValueError` unless a user's function gives a real floating array of this shape for arguments of these shapes
-    and dtypes."""
+    """**Raises:** `ValueError` unless a user's function returns a real floating array of `shape` for arguments with the shapes
+    and dtypes of `args`."""
     if any(
         type(x).__module__.partition(".")[0] == "jaxkinetic" for x in (function, getattr(function, "__self__", None))
     ):
-        return  # one of ours
+        return  # functions of this library are tested, so they need no trace here
     given = ", ".join(str(tuple(x.shape)) for x in args)
     must = f"give a real array of shape {shape} for {given}"
     try:
@@ -257,7 +258,7 @@ def takes_one(function: Any) -> bool:
 
 
 def takes(function: Any, count: int) -> bool:
-    """Whether a function can be called with so many arguments; True if that is not known."""
+    """Whether `function` can be called with `count` arguments; True if its signature is unknown."""
     try:
         inspect.signature(function).bind(*[None] * count)
     except TypeError:
@@ -296,8 +297,8 @@ def real_array(argument: str, value: Any, shape: str) -> jax.Array:
 
 
 def concrete_array(value: Any) -> jax.Array:
-    """`value` as an array that stays known inside a trace, unless it is traced itself: what is checked later is checked there
-    too. Integers become floats. **Raises:** `TypeError` or `ValueError` for what is no array."""
+    """`value` as an array that stays concrete inside a trace, unless it is itself traced, so that later checks can read it
+    there. Integers become floats. **Raises:** `TypeError` or `ValueError` if it cannot be converted."""
     if is_traced(value):
         array = jnp.asarray(value)
     else:
@@ -309,7 +310,7 @@ def concrete_array(value: Any) -> jax.Array:
 
 
 def numbers(argument: str, value: Any) -> np.ndarray:
-    """A concrete series as float64, on the host."""
+    """`value` as a float64 NumPy array. **Raises:** `ValueError` if it is traced or holds no numbers."""
     try:
         if value is None:
             raise TypeError
@@ -319,12 +320,12 @@ def numbers(argument: str, value: Any) -> np.ndarray:
 
 
 def known_as(dtype: jnp.dtype, *values: Any) -> tuple[Any, ...]:
-    """The values as arrays of `dtype`. Concrete values are converted by NumPy, which compiles nothing."""
+    """The values as arrays of `dtype`. NumPy converts concrete values, so that nothing is compiled."""
     return tuple(jnp.asarray(x, dtype) if is_traced(x) else np.asarray(x).astype(dtype) for x in values)
 
 
 def check_finite(argument: str, tree: Any) -> None:
-    """Raise if a concrete floating leaf holds a NaN or an infinity."""
+    """**Raises:** `ValueError` if a concrete floating leaf holds a NaN or an infinity."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_inexact_array)):
         if is_traced(leaf):
             continue
@@ -337,8 +338,8 @@ def check_finite(argument: str, tree: Any) -> None:
 
 
 def _all_finite(array: Any) -> bool:
-    """Whether a concrete array is finite, evaluated at once, also inside a jitted function. An array in host memory is checked
-    by NumPy, which compiles nothing; any other one on its device."""
+    """Whether a concrete array is finite, evaluated at once even inside a jitted function. NumPy checks arrays in host memory,
+    so that nothing is compiled; other arrays are checked on their device."""
     if not isinstance(array, jax.Array) or all(device.platform == "cpu" for device in array.devices()):
         return bool(np.isfinite(np.asarray(array)).all())
     with jax.ensure_compile_time_eval():
@@ -359,18 +360,18 @@ def describe(value: Any) -> str:
         text = f"{text[:57]}..." if name in text[:57] else f"{name} {text[:57]}..."
     top, _, room = type(value).__module__.partition(".")
     if isinstance(value, eqx.Module) and top == "jaxkinetic" and "." in room:
-        # There is a Maxwell in two rooms.
+        # Two subpackages define a `Maxwell`.
         text += f" of jk.{room.partition('.')[0]}"
     return text
 
 
 def kind(value: Any) -> str:
-    """What it is: "a Density", or the class itself."""
+    """The type in words, "a Density"; for a class, its description."""
     return describe(value) if isinstance(value, type) else f"a {type(value).__name__}"
 
 
 def real_dtype(tree: Any) -> jnp.dtype:
-    """The real dtype in which a state computes: that of its floating leaves, for complex ones of their parts."""
+    """The real dtype in which a state is computed: that of its floating leaves, or of the real parts of complex leaves."""
     leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
     if not leaves:
         raise argument_error("state", "have a floating leaf", "has none", "build it from floating arrays")
@@ -378,7 +379,7 @@ def real_dtype(tree: Any) -> jnp.dtype:
 
 
 def cast_floating(tree: Any, dtype: jnp.dtype) -> Any:
-    """The tree with its real floating leaves, Python floats too, as arrays of `dtype`; other leaves as they are."""
+    """The tree with its real floating leaves, Python floats included, as arrays of `dtype`; other leaves are unchanged."""
 
     def cast(leaf: Any) -> Any:
         if isinstance(leaf, float):

@@ -1,4 +1,4 @@
-"""Small jitted programs on concrete data, in float64 on the host's CPU."""
+"""Run small jitted programs on concrete data in float64 on the host's CPU."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +9,9 @@ import numpy as np
 
 
 def in_double_precision(program: Callable[..., Any]) -> Callable[..., Any]:
-    """`program`, a jitted function, on float64 copies of its concrete arrays. Its floating results have the dtype of the first
-    floating argument again, and are on the default device. Without a CPU backend it runs on the default device."""
+    """Wrap the jitted function `program` so that it works on float64 copies of its concrete arrays. Floating results are cast
+    back to the dtype of the first floating argument and put on the default device. Without a CPU backend the program itself
+    runs on the default device."""
 
     def run(*args: Any) -> Any:
         leaves = [leaf for leaf in jax.tree.leaves(args) if isinstance(leaf, (np.ndarray, jax.Array))]

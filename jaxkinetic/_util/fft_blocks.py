@@ -1,21 +1,21 @@
-"""Work row by row on arrays that are too large for all rows at once."""
+"""Process arrays in blocks of rows if they are too large to transform at once."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
-# Transforms of more bytes at once need work space that accelerators may not have.
+# Larger transforms need FFT work space that may exceed an accelerator's memory.
 LARGEST_BATCH = 2**32
 
 
 def fits(nbytes: int) -> bool:
-    """Whether arrays of so many bytes are transformed at once."""
+    """Whether an array of `nbytes` bytes is transformed at once."""
     return nbytes < LARGEST_BATCH
 
 
 def in_blocks(fn: Callable[..., Any], *xs: Any) -> Any:
-    """`fn` of pytrees whose arrays have one leading axis, over which it acts row by row: at once, or in blocks that fit."""
+    """Apply `fn`, which acts row by row over the common leading axis of all arrays in `xs`: at once, or in blocks that fit."""
     leaves = jax.tree.leaves(xs)
     rows = leaves[0].shape[0]
     nbytes = max(x.size * x.dtype.itemsize for x in leaves)

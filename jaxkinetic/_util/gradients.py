@@ -1,4 +1,4 @@
-"""Derivative rules: gradients that would be wrong raise, and derivatives of what is defined by an equation."""
+"""Derivative rules: raise where a gradient would be biased, and differentiate a root through its equation."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,22 +10,25 @@ from jaxtyping import Array
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def forbid_gradient(message: str, x: Array) -> Array:
-    """x itself; any derivative that would pass through it raises `ValueError(message)` while tracing.
+    """Return x; differentiating through it raises `ValueError(message)` while tracing.
 
-    What is constant in the variable of differentiation passes: also under `jit`, `vmap`, loops and `jax.checkpoint`.
+    If x does not depend on the variable of differentiation, nothing is raised, also under `jit`, `vmap`, loops and
+    `jax.checkpoint`.
     """
     return x
 
 
 @partial(forbid_gradient.defjvp, symbolic_zeros=True)
 def _refuse(message, primals, tangents):
+    # JAX passes a symbolic zero, and not an array of zeros, where x is constant in the variable of differentiation.
     if isinstance(tangents[0], jax.custom_derivatives.SymbolicZero):
         return primals[0], jnp.zeros_like(primals[0])
     raise ValueError(message)
 
 
 def implicit_root(f: Callable[[Array], Array], root: Array) -> Array:
-    """`root` (n,), where f (n,) is 0 to round-off, with the derivatives of every order and mode in what f closes over."""
+    """Return `root` (n,), where f (n,) vanishes to round-off, with derivatives of every order and mode with respect to the
+    values that f closes over, by the implicit function theorem."""
 
     def tangent_solve(linear: Callable[[Array], Array], target: Array) -> Array:
         return jnp.linalg.solve(jax.jacfwd(linear)(jnp.zeros_like(target)), target)

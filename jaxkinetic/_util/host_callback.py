@@ -1,4 +1,4 @@
-"""Functions of NumPy arrays inside a program."""
+"""Call NumPy functions from inside a compiled program."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +13,11 @@ from .types import Array
 def on_host(
     fn: Callable[..., np.ndarray], out: jax.ShapeDtypeStruct, *args: Array, vmap_method: str = "sequential"
 ) -> Array:
-    """`fn(*args)` of NumPy arrays, one array like `out`, evaluated on the host while the program runs. No derivative.
-    `vmap_method`: what `jax.vmap` does, as in `jax.pure_callback`.
+    """Evaluate `fn(*args)` on the host while the program runs; `fn` takes NumPy arrays and returns one array like `out`. It
+    has no derivative. `vmap_method`: as in `jax.pure_callback`.
 
-    On a CPU `fn` reads the program's own memory. `jax.pure_callback` would first copy large arguments to a JAX array, in a
-    thread of the pool whose threads run the program: with as many devices as threads, all of them would wait for ever.
+    On a CPU `fn` reads the program's own memory. `jax.pure_callback` would first copy large arguments to a JAX array in a
+    thread of the same pool that runs the program; with as many devices as threads this deadlocks.
     """
 
     def in_place(_: Any, out: Any, *args: Any) -> None:

@@ -1,4 +1,4 @@
-"""Arguments of the exact laws, the initial laws and `jk.random`, judged by NumPy: nothing is compiled."""
+"""Argument checks for the exact laws, the initial laws and `jk.random`. They use NumPy only, so that nothing is compiled."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from jaxtyping import Float
 
 from .checks import FINITE, Range, argument_error, check_scalar, describe, is_traced
 
-# What rounding may take from a matrix that is not negative, relative to its largest entry.
+# Rounding may make an eigenvalue of a positive semidefinite matrix negative by this much, relative to its largest entry.
 _ROUNDING = 1e-9
 
 
 def check_key(argument: str, key: Any) -> None:
-    """One JAX key: typed, or the two uint32 words of an old one. **Raises:** `ValueError`."""
+    """**Raises:** `ValueError` unless `key` is one JAX key: a typed key, or the two uint32 words of a raw one."""
     dtype, shape = getattr(key, "dtype", np.dtype(object)), getattr(key, "shape", None)
     typed = isinstance(key, jax.Array) and jax.numpy.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
     if not typed and not (isinstance(key, (jax.Array, np.ndarray)) and dtype == np.uint32 and shape == (2,)):
@@ -23,14 +23,14 @@ def check_key(argument: str, key: Any) -> None:
 def check_known(argument: str, *values: Any) -> None:
     """**Raises:** `ValueError` if one of the values is traced."""
     if is_traced(*values):
-        must, do = "be known: exact laws are NumPy", "call the law outside of `jit` and `grad`"
+        must, do = "be concrete: exact laws use NumPy", "call the law outside of `jit` and `grad`"
         raise argument_error(argument, must, "is traced", do)
 
 
 def check_known_scalar(
     argument: str, value: Any, *, positive: bool = False, nonnegative: bool = False, within: Range = FINITE
 ) -> None:
-    """`check_scalar` for a value that cannot be traced."""
+    """`check_scalar` for an argument that must be concrete. **Raises:** `ValueError` also for a traced value."""
     check_scalar(argument, value, positive=positive, nonnegative=nonnegative, within=within)
     check_known(argument, value)
 
@@ -39,7 +39,7 @@ def known_numbers(
     argument: str, value: Any, *, shape: tuple[int | None, ...] | None = None, nonnegative: bool = False,
     positive: bool = False, finite: bool = True,
 ) -> np.ndarray:  # fmt: skip
-    """`value` as a float64 array. `shape`: None stands for any length. A NaN passes unless `finite`: what is made of it is NaN.
+    """`value` as a float64 array. In `shape`, None stands for any length. Unless `finite`, NaN is accepted and propagates.
 
     **Raises:** `ValueError` for traced values, text, complex numbers, another shape, and numbers out of range."""
     check_known(argument, value)
@@ -69,12 +69,12 @@ def known_numbers(
 
 
 def known_times(value: Any, argument: str = "t") -> np.ndarray:
-    """Times of an exact law: from 0 on; infinity is its limit, NaN gives NaN."""
+    """Times t >= 0 of an exact law as a float64 array; infinity gives the limit of the law, NaN gives NaN."""
     return known_numbers(argument, value, nonnegative=True, finite=False)
 
 
 def known_matrix(argument: str, value: Any, *, positive: bool, dim: int | None = None) -> Float[np.ndarray, "d d"]:
-    """A symmetric (d, d) matrix; `positive`: no eigenvalue below 0, up to rounding. **Raises:** `ValueError`."""
+    """`value` as a symmetric (d, d) matrix, with `positive` positive semidefinite up to rounding. **Raises:** `ValueError`."""
     matrix = known_numbers(argument, value, shape=(dim, dim))
     scale = np.abs(matrix).max(initial=0.0)
     if matrix.shape[0] != matrix.shape[1] or matrix.size == 0 or np.abs(matrix - matrix.T).max() > _ROUNDING * scale:

@@ -1,5 +1,5 @@
-"""The base of all modules. How objects print: parameters and small arrays by value, large arrays by dtype and shape, on one
-line; and what they say when an argument is missing."""
+"""The base class of all modules, which defines how they print on one line (parameters and small arrays by value, large arrays
+by dtype and shape) and which error a wrong constructor call raises."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ from jax.core import Tracer
 
 from .checks import argument_error
 
-# Entries of an array that is printed by value.
+# Largest number of entries of an array that is printed by value.
 _SMALL = 12
 
 
@@ -34,10 +34,10 @@ else:
 
 
 class Printed(_Base):
-    """A module that prints as the call that makes it, without arguments that have their default value. A call that does not fit
-    the constructor raises `ArgumentError`."""
+    """A module that prints as its constructor call, without arguments at their default value. A call that does not fit the
+    constructor raises `ArgumentError`."""
 
-    # Fields of which shape or size is printed, whatever they hold.
+    # Fields that print as shape or size, also where they are small.
     _summarised: ClassVar[tuple[str, ...]] = ()
 
     def __repr__(self) -> str:
@@ -57,7 +57,7 @@ class Printed(_Base):
 
 
 def check_call(name: str, function: Any, *args: Any, **options: Any) -> None:
-    """**Raises:** `ArgumentError` if the function cannot be called so."""
+    """**Raises:** `ArgumentError` if the function cannot be called with these arguments."""
     signature = inspect.signature(function)
     try:
         signature.bind(*args, **options)
@@ -67,11 +67,13 @@ def check_call(name: str, function: Any, *args: Any, **options: Any) -> None:
     known = ", ".join(signature.parameters)
     do = f"pass {known} only" if known else f"call {name}()"
     for unknown in options.keys() - signature.parameters.keys():
-        raise _argument_error(unknown, f"be one that {name} has", "is not", do)
+        raise _argument_error(unknown, f"be an argument of {name}", "is not", do)
     try:
         given = signature.bind_partial(*args, **options).arguments
     except TypeError:
-        raise _argument_error(name, "get the arguments that it has", f"gets {len(args) + len(options)}", do) from None
+        raise _argument_error(
+            name, "get arguments that fit its signature", f"gets {len(args) + len(options)}", do
+        ) from None
     missing = next(p.name for p in signature.parameters.values() if p.default is p.empty and p.name not in given)
     raise _argument_error(
         missing, f"be given to {name}", "is missing", f"call {name}({', '.join(signature.parameters)})"
@@ -79,7 +81,7 @@ def check_call(name: str, function: Any, *args: Any, **options: Any) -> None:
 
 
 class ArgumentError(ValueError, TypeError):
-    """A missing argument, or one that does not exist: a `TypeError` as Python has it, in our form."""
+    """An argument is missing or unknown: a `TypeError`, as Python raises, in the form of this library's messages."""
 
 
 def _argument_error(*parts: str) -> ArgumentError:
@@ -109,7 +111,7 @@ def printed(value: Any) -> str:
 
 
 def summary(tree: Any) -> str:
-    """dtype and shape of an array; the number of arrays of a tree and their bytes."""
+    """dtype and shape of an array; for a tree of several arrays, their number and total size in bytes."""
     if hasattr(tree, "shape") and hasattr(tree, "dtype"):
         return f"{tree.dtype}[{','.join(map(str, tree.shape))}]"
     leaves = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "shape") and hasattr(leaf, "dtype")]
@@ -157,7 +159,7 @@ def _parameters(cls: type) -> dict[str, tuple[Any, Any]]:
 
 
 def _equal(value: Any, default: Any) -> bool:
-    """Whether a field holds its default; what is unknown does not."""
+    """Whether a field holds its default; False where its value cannot be read."""
     if default is inspect.Parameter.empty:
         return False
     if value is None or default is None:

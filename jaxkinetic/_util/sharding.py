@@ -1,7 +1,7 @@
-"""Arrays and meshes whose axes are Explicit, which is the default of `jax.make_mesh`: to Auto axes.
+"""Convert arrays and meshes from Explicit axes, the default of `jax.make_mesh`, to Auto axes.
 
-With Explicit axes every gather, sort and contraction over a sharded axis has to name the sharding of its result. Programs here
-leave that to the compiler.
+With Explicit axes every gather, sort and contraction over a sharded axis must name the sharding of its result. The programs of
+this library leave the sharding to the compiler.
 """
 
 import functools
@@ -17,7 +17,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def automatic_mesh(mesh: Mesh) -> Mesh:
-    """The same devices and names, all axes Auto."""
+    """A mesh with the same devices and axis names, all axes Auto."""
     return Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,) * len(mesh.axis_names))
 
 
@@ -27,8 +27,8 @@ def explicit_context() -> bool:
 
 
 def automatic(tree: Any) -> Any:
-    """The tree with its arrays on the same devices in the same parts, and no axis Explicit. Inside `jax.set_mesh` of a mesh
-    with Explicit axes, where Auto ones are not allowed: with a copy of each array on every device."""
+    """The tree with its arrays divided among the same devices, but without Explicit axes. Inside `jax.set_mesh` of a mesh with
+    Explicit axes, which forbids Auto axes, each array is copied to every device instead."""
     if not any(_is_explicit(leaf) for leaf in jax.tree.leaves(tree)):
         return tree
     put = _copied if explicit_context() else _automatic
@@ -36,7 +36,7 @@ def automatic(tree: Any) -> Any:
 
 
 def on_any_mesh(fn: _F) -> _F:
-    """`fn`, for arguments with arrays sharded over Explicit axes too."""
+    """`fn`, extended to arguments whose arrays are sharded over Explicit axes."""
 
     @functools.wraps(fn)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -57,7 +57,7 @@ def _automatic(array: jax.Array) -> jax.Array:
     return jax.device_put(array, NamedSharding(automatic_mesh(sharding.mesh), sharding.spec))
 
 
-# Jitted: under `jax.grad` alone a tracer does not know its devices.
+# Jitted, because under `jax.grad` without `jit` a tracer does not know its devices.
 @jax.jit
 def _automatic_in_trace(array: jax.Array) -> jax.Array:
     sharding = jax.typeof(array).sharding
@@ -71,19 +71,19 @@ def _copied(array: jax.Array) -> jax.Array:
 
 
 class Layout(NamedTuple):
-    """How the arrays of a state lie: on how many devices, and whether these hold different parts of one of them."""
+    """How a state is placed: the number of devices, and whether any array is divided among them."""
 
     devices: int
     divided: bool
 
     @staticmethod
     def of(tree: Any) -> "Layout":
-        """Of traced arrays what Explicit axes tell; of those on Auto axes nothing is known: one device."""
+        """The layout of a tree. A traced array shows its sharding only on Explicit axes; otherwise it counts as one device."""
         layouts = [_layout(leaf) for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array) and leaf.ndim > 0]
         return Layout(max((one.devices for one in layouts), default=1), any(one.divided for one in layouts))
 
     def warn(self, system: Any, scheme: Any, stacklevel: int = 3) -> None:
-        """**Warns:** where several devices do what one would do, or wait for each other in every step."""
+        """**Warns:** if several devices all compute the complete run, or must exchange data in every step."""
         if self.devices == 1:
             return
         gathers = scheme.gathers or system.gathers

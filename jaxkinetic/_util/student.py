@@ -1,4 +1,4 @@
-"""Student's law: confidence intervals of estimates whose standard errors are estimated from a few runs."""
+"""Student's t distribution: confidence intervals when standard errors are estimated from a few runs."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from .checks import argument_error, check_scalar, is_traced
 
-# Up to here a table; beyond, the expansion in 1/nu has an error below 1e-7 at 95 %, and below 1e-5 at 99.99 %.
+# A table for nu <= 30; for larger nu the expansion in 1/nu has an error below 1e-7 at 95 %, and below 1e-5 at 99.99 %.
 _TABLE = 30
 
 
 def student_quantile(level: float, degrees_of_freedom: Real[ArrayLike, "*shape"]) -> Any:
-    """q with P(|t| <= q) = level for Student's law, elementwise in `degrees_of_freedom` nu >= 1, which may be traced; nu =
-    infinity is the normal law. For nu < 1 no interval is known, and q is infinite."""
+    """q with P(|t| <= q) = level for Student's law, elementwise in `degrees_of_freedom` nu, which may be traced. nu = infinity
+    is the normal law. For nu < 1 there is no finite interval, and q is infinite."""
     from scipy.special import ndtri, stdtrit
 
     check_scalar("level", level)
@@ -40,8 +40,8 @@ def student_quantile(level: float, degrees_of_freedom: Real[ArrayLike, "*shape"]
 def student_interval(
     value: Float[Array, "*shape"], stderr: Float[Array, "*shape"], degrees_of_freedom: Real[ArrayLike, ""], level: float
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """(low, high) = value -+ q stderr. An infinite standard error, or fewer than one degree of freedom, gives infinite ends; a
-    standard error of 0, the value itself."""
+    """(low, high) = value -+ q stderr. Both ends are infinite for an infinite standard error or for less than one degree of
+    freedom; for a standard error of 0 both equal the value."""
     quantile = jnp.asarray(student_quantile(level, degrees_of_freedom), stderr.dtype)
     known = stderr > 0
     reach = jnp.where(known, quantile * jnp.where(known, stderr, 1), stderr)

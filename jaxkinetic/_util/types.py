@@ -1,4 +1,4 @@
-"""Names for the array types of the public signatures."""
+"""Array types that the public signatures use."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,15 +10,15 @@ PyTree: TypeAlias = Any
 State: TypeAlias = Any
 Words: TypeAlias = UInt32[Array, "2"]
 RealScalar: TypeAlias = Float[Array, ""]
-# What a caller may pass for a number: a Python or NumPy number, or a scalar array.
+# A number as a caller may pass it: a Python or NumPy number, or a scalar array.
 RealScalarLike: TypeAlias = Real[ArrayLike, ""]
-# One entry for each pair of particles, or for each particle: d components of a velocity, and the words of their noise.
+# One entry per pair of particles, or per particle: d velocity components, and the random words of the noise.
 Components: TypeAlias = tuple[Float[Array, "*pairs"], ...]
 PairWords: TypeAlias = tuple[UInt32[Array, "*pairs"], ...]
-# Functions that work number by number: arguments whose shapes broadcast, and what NumPy makes of them.
+# Arguments of elementwise functions, whose shapes broadcast, and their results in NumPy.
 ValuesLike: TypeAlias = Real[ArrayLike, "*#shape"]
 if TYPE_CHECKING:
-    # As NumPy's own annotations say, though NumPy returns its scalar where every argument is a number.
+    # NumPy's own annotations, although it returns a NumPy scalar if every argument is a number.
     Values: TypeAlias = np.ndarray
 else:
     Values: TypeAlias = Float[np.ndarray, "*shape"] | np.float64

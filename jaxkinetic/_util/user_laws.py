@@ -1,5 +1,6 @@
-"""Laws as users have them: functions that JAX can trace, modules with `__call__`, other objects, functions of NumPy or of one
-number, and distributions with methods (scipy.stats, frozen or not; `log_prob`, `icdf` as of probability libraries on JAX)."""
+"""Accept probability laws in the forms that users have: functions that JAX can trace, modules and other objects with
+`__call__`, functions of NumPy arrays or of one number, and distribution objects (scipy.stats; `log_prob` and `icdf` as in the
+probability libraries for JAX)."""
 
 from collections.abc import Callable
 from types import FunctionType
@@ -20,7 +21,7 @@ LOG_DENSITY = ("logpdf", "log_prob")
 
 
 def function_of(argument: str, law: Any, methods: tuple[str, ...], must: str) -> Callable[[Any], Any]:
-    """The first of `methods` that `law` has, or else `law` itself, if it can be called. **Raises:** `ValueError`."""
+    """The first of `methods` that `law` has, otherwise `law` itself. **Raises:** `ValueError` if neither is callable."""
     for name in () if isinstance(law, type) else methods:
         method = getattr(law, name, None)
         if callable(method):
@@ -31,7 +32,7 @@ def function_of(argument: str, law: Any, methods: tuple[str, ...], must: str) ->
 
 
 def is_traceable(fn: Callable[[Any], Any], dtype: Any) -> bool:
-    """Whether JAX can trace `fn` on a vector. Functions of NumPy, of scipy, and of one number at a time are not traceable."""
+    """Whether JAX can trace `fn` on a vector. Functions of NumPy, of scipy, and of one number at a time cannot be traced."""
     try:
         jax.eval_shape(fn, jax.ShapeDtypeStruct((2,), dtype))
     except (TypeError, ValueError):
@@ -40,14 +41,14 @@ def is_traceable(fn: Callable[[Any], Any], dtype: Any) -> bool:
 
 
 def cached_by_jit(fn: Any) -> bool:
-    """Whether a jitted function may keep its program for `fn`. Other objects than functions and modules can change, and the
-    program of their old content would be used."""
+    """Whether `jit` may cache a program for `fn`. Only functions and modules qualify: another object may change its content,
+    and the cached program would still use the old content."""
     return isinstance(fn, (FunctionType, jax.tree_util.Partial, eqx.Module))
 
 
 def by_numpy(argument: str, fn: Callable[[Any], Any], x: Any) -> np.ndarray:
-    """fn(x) by NumPy in float64, number by number where `fn` takes only one. **Raises:** `ValueError` for what gives no
-    numbers of x's shape."""
+    """fn(x) by NumPy in float64, element by element if `fn` takes only one number. **Raises:** `ValueError` unless the result
+    holds numbers and has the shape of x."""
     x = np.asarray(x, float)
     try:
         try:
@@ -66,7 +67,7 @@ def by_numpy(argument: str, fn: Callable[[Any], Any], x: Any) -> np.ndarray:
 
 
 def values_of(argument: str, fn: Callable[[Any], Any], x: Array) -> Array:
-    """fn(x) elementwise, in the dtype of x: by JAX where it can trace `fn`, else on the host."""
+    """fn(x) elementwise in the dtype of x, by JAX if it can trace `fn`, otherwise on the host."""
     if is_traceable(fn, x.dtype):
         values = jnp.asarray(fn(x))
         if values.shape != x.shape:
@@ -82,7 +83,7 @@ def values_of(argument: str, fn: Callable[[Any], Any], x: Array) -> Array:
 
 
 class _ByIdentity:
-    """A callable whose class compares by content and has no hash: a dataclass with `__call__`, say."""
+    """Make a callable hashable whose class is not, for example a dataclass with `__call__`, which compares by content."""
 
     def __init__(self, fn: Callable[..., Any]):
         self.fn = fn
@@ -92,7 +93,7 @@ class _ByIdentity:
 
 
 def hashable(fn: Any) -> Any:
-    """`fn`, or the same as something that a jitted function can keep its program for."""
+    """`fn`, wrapped if it has no hash, so that `jit` can cache a program for it."""
     if not callable(fn) or not jax.tree_util.all_leaves([fn]):
         return fn
     try:

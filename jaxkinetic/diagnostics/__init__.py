@@ -1,5 +1,5 @@
-"""Functions of the state. All but the counts `histogram` and `marginal_l1` are differentiable. H is the entropy int f log f
-everywhere: it falls."""
+"""Diagnostics: functions of the state. All are differentiable except the counts `histogram` and `marginal_l1`. H denotes the
+entropy int f log f, which decreases in time."""
 
 from .correlations import pair_correlation as pair_correlation
 from .distances import (

@@ -1,4 +1,4 @@
-"""Arguments that several diagnostics take."""
+"""Checks of arguments that several diagnostics share."""
 
 import functools
 from collections.abc import Callable
@@ -15,8 +15,9 @@ from ..states import Particles
 
 
 def one_program(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """For a function (state, ...) of velocities and mask: a call is one compiled program, not one for every operation, each of
-    which costs 20 to 100 us of dispatch. `static`: names of its options that are no arrays; all options are by name."""
+    """Decorator for a function (state, ...) that uses velocities and mask only: a call runs one compiled program instead of
+    one per operation, each of which costs 20 to 100 us of dispatch. `static`: names of options that are not arrays; all
+    options are passed by name."""
 
     def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
         @functools.partial(jax.jit, static_argnames=static)
@@ -33,14 +34,14 @@ def one_program(*static: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
 
 def check_state(*states: Any, argument: str = "state") -> None:
-    """**Raises:** `ValueError` for what is not `Particles`."""
+    """**Raises:** `ValueError` unless every state is `Particles`."""
     for state in states:
         if not isinstance(state, Particles):
             raise argument_error(argument, "be Particles", f"is {describe(state)}", "pass jk.Particles(velocity)")
 
 
 def checked_bias(bias: RealScalarLike, dtype: jnp.dtype) -> RealScalar:
-    """One finite number, in `dtype`."""
+    """`bias` as one finite number in `dtype`."""
     check_scalar("bias", bias)
     return jnp.asarray(bias).astype(dtype)
 
@@ -53,8 +54,8 @@ def check_function(argument: str, fn: Any, returns: str) -> None:
 
 
 def of_every_particle(state: Particles, of: Callable[[Particles], Any], returns: str) -> Float[Array, "N *m"]:
-    """of(state) as a real array (N,), or also (N, m) if `returns` says so; in the state's dtype unless it is a floating JAX
-    array. `returns`: what the sentence of an error says that it must return."""
+    """of(state) as a real array (N,), or also (N, m) if `returns` says so. The result has the state's dtype, unless `of`
+    returns a floating JAX array. `returns`: the description of the required value in error messages."""
     check_function("of", of, returns)
     values = of(state)
     try:
@@ -66,12 +67,12 @@ def of_every_particle(state: Particles, of: Callable[[Particles], Any], returns:
             "of", "return real numbers", f"returns {phi.dtype}", "return the real and the imaginary part"
         )
     if phi.ndim not in ((1, 2) if "(N, m)" in returns else (1,)) or phi.shape[0] != state.num_slots:
-        raise argument_error("of", f"return {returns}", f"returns shape {phi.shape}", "return one row a particle")
+        raise argument_error("of", f"return {returns}", f"returns shape {phi.shape}", "return one row per particle")
     kept = isinstance(values, jax.Array) and jnp.issubdtype(phi.dtype, jnp.floating)
     return phi if kept else phi.astype(state.velocity.dtype)
 
 
 def check_finite_array(argument: str, value: Any) -> None:
-    """**Raises:** `ValueError` if a known array of numbers holds a NaN or an infinity."""
+    """**Raises:** `ValueError` if a concrete array holds a NaN or an infinity."""
     if not is_traced(value) and not np.isfinite(np.asarray(value, float)).all():
         raise argument_error(argument, "hold finite numbers", f"is {describe(value)}", "remove the NaN or infinity")

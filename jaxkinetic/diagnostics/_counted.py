@@ -1,4 +1,4 @@
-"""A count has no derivative: one that is asked for is refused, not returned as 0."""
+"""Counts are piecewise constant: differentiating them raises an error instead of returning the useless value 0."""
 
 from jaxtyping import Array, Float
 

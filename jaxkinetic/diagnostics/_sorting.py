@@ -1,4 +1,4 @@
-"""Rows in ascending order: by NumPy on a CPU, by one batched sort elsewhere."""
+"""Sort the rows of an array: by NumPy on a CPU, by one batched sort elsewhere."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ __all__ = ["sorted_rows"]
 
 @jax.custom_jvp
 def sorted_rows(x: Float[Array, "*rows N"]) -> Float[Array, "*rows N"]:
-    """Every row in ascending order. Cost N log N a row, memory that of x.
+    """Sort every row in ascending order. Cost N log N per row; memory that of x.
 
-    XLA's sort on a CPU takes 12 to 23 times as long as NumPy's, so rows are sorted on the host there. The derivative is a
-    gather: the order is found outside it, and only where a derivative is asked for, since NumPy's `argsort` costs more than
-    its `sort`.
+    On a CPU, XLA's sort takes 12 to 23 times as long as NumPy's, so rows are sorted on the host there. The derivative is a
+    gather. The order of the entries is computed only if a derivative is requested, since NumPy's `argsort` costs more than its
+    `sort`.
     """
     return jax.lax.platform_dependent(x, cpu=_sorted_on_host, default=jnp.sort)
 
@@ -31,7 +31,7 @@ def _sorted_rows_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Arr
 
 
 def _gathered(x: Array, order: Array) -> Array:
-    """x[..., order]. `unique_indices`: no atomic additions in the transposed program, whose bits repeat then."""
+    """x[..., order]. `unique_indices` avoids atomic additions in the backward pass, so that its results repeat bitwise."""
 
     def row(x: Array, order: Array) -> Array:
         return x.at[order].get(unique_indices=True, mode="promise_in_bounds")
@@ -45,7 +45,7 @@ def _order(x: Float[Array, "*rows N"]) -> Int32[Array, "*rows N"]:
     return jnp.argsort(x, axis=-1).astype(jnp.int32)
 
 
-# Rows of one batch: a `vmap` adds leading axes, which NumPy's functions take as they are.
+# "broadcast_all": a `vmap` adds leading axes, which NumPy's functions handle directly.
 def _sorted_on_host(x: Array) -> Array:
     return on_host(_sort, jax.ShapeDtypeStruct(x.shape, x.dtype), x, vmap_method="broadcast_all")
 
@@ -59,11 +59,12 @@ def _sort(x: Any) -> np.ndarray:
 
 
 def _argsort(x: Any) -> np.ndarray:
-    """For float32 by sorting (key, index) in one 64-bit integer, 4 times as fast as `np.argsort`."""
+    """The order of every row. float32 numbers are sorted as (key, index) in one 64-bit integer, 4 times as fast as
+    `np.argsort`."""
     if x.dtype != np.float32:
         return np.argsort(x, axis=-1)
     bits = x.view(np.uint32)
-    # Negative numbers: all bits flipped; others: the sign bit. Then the order of the integers is that of the numbers.
+    # Flip all bits of negative numbers, and the sign bit of others: the integers then sort in the order of the numbers.
     key = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)).astype(np.uint64)
     both = key << np.uint64(32) | np.arange(x.shape[-1], dtype=np.uint64)
     both.sort(axis=-1)

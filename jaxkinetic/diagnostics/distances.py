@@ -1,4 +1,4 @@
-"""Distances between laws, from particles."""
+"""Distances between probability laws, estimated from particles."""
 
 import math
 from collections.abc import Callable
@@ -41,17 +41,17 @@ def relative_entropy(
     *,
     entropy: Callable[[Particles], RealScalar] = knn_entropy,
 ) -> RealScalar:
-    r"""$H(f \mid g) = \int f \log(f/g)$ by $\hat H - \frac1N \sum_i \log g(v_i)$.
+    r"""The relative entropy $H(f \mid g) = \int f \log(f/g)$, estimated by $\hat H - \frac1N \sum_i \log g(v_i)$.
 
-    **Arguments:** `log_density`: v (N, d) -> log g (N,), a function, an `eqx.Module` or other object with `__call__`, or a
-    distribution with `logpdf` or `log_prob` (of scipy only outside of `jit` and `grad`). None: g is the Maxwellian with the
-    sample's own mean and temperature T; then H(f|g) = H + (d/2) log(2 pi e T). `entropy`: the estimator of H, with its options
-    and bias bound by `jax.tree_util.Partial(jk.diagnostics.knn_entropy, k=5, bias=...)`.
+    **Arguments:** `log_density`: v (N, d) -> log g (N,), as a function, an `eqx.Module` or other object with `__call__`, or a
+    distribution with `logpdf` or `log_prob` (scipy's only outside `jit` and `grad`). None: g is the Maxwellian with the mean
+    and temperature T of the sample, and H(f|g) = H + (d/2) log(2 pi e T). `entropy`: the estimator of H; bind its options, such
+    as the bias, by `jax.tree_util.Partial(jk.diagnostics.knn_entropy, k=5, bias=...)`.
 
-    Bias: that of `entropy`; with the sample's own T also that of (d/2) log T, -(d + 1)/(2N) for a Maxwellian.
-    It can come out negative by the noise of the estimator. Differentiable as the estimator is; cost that of `entropy`.
+    The bias is that of `entropy`, plus, if T is the sample's, that of (d/2) log T: -(d + 1)/(2N) for a Maxwellian. The noise of
+    the estimator can make the result negative. Differentiability and cost are those of `entropy`.
 
-    **Raises:** `ValueError` if `log_density` does not give one number a particle.
+    **Raises:** `ValueError` if `log_density` does not return one number per particle.
     """
     check_state(state)
     check_function("entropy", entropy, "H, one number")
@@ -80,27 +80,27 @@ def relative_entropy(
 def wasserstein(
     state: Particles, other: Particles | Callable[[Float[Array, " N"]], Float[Array, " N"]] | Any, *, order: float = 2
 ) -> RealScalar:
-    r"""$W_p = \big(\inf_\pi \int |v - w|^p \, d\pi\big)^{1/p}$ between two empirical measures, or (d = 1) one and a law; p
-    >= 1.
+    r"""The Wasserstein distance $W_p = \big(\inf_\pi \int |v - w|^p \, d\pi\big)^{1/p}$, p >= 1, of two empirical measures, or
+    for d = 1 of an empirical measure and a law.
 
     **Arguments:** `other`: `Particles` of the same d, or for d = 1 a law: its quantile function u -> F^{-1}(u), elementwise, or
-    a distribution with a method `ppf`, `icdf`, `inv_cdf` or `quantile` (scipy.stats, frozen). Functions are those that JAX can
-    trace, `eqx.Module`s and other objects with `__call__`, functions of NumPy, and functions of one number. What JAX cannot
-    trace is called on the host, also inside `jit`. Gradients in the particles exist for all of them, gradients in the
-    parameters of the law for a module. `order`: p.
+    a distribution with a method `ppf`, `icdf`, `inv_cdf` or `quantile` (scipy.stats, frozen). Accepted are functions that JAX
+    can trace, `eqx.Module`s and other objects with `__call__`, functions of NumPy arrays, and functions of one number. If JAX
+    cannot trace it, the law is called on the host, also inside `jit`. Gradients in the particles are always available,
+    gradients in the parameters of the law only if it is a module. `order`: p.
 
-    d = 1: exact for any two numbers of particles, $\int_0^1 |F^{-1} - G^{-1}|^p du$ piece by piece; against a quantile
-    function by 12 nodes of Gauss in every 1/N, those that round to 1 (float32, N > 1e5) at 1 - 2^-24. Cost N log N. d > 1:
-    exact by assignment on the host (scipy), the same number of particles on both sides and at most 2000; cost N^3, memory
-    N^2 on the host. Above that: `sliced_wasserstein`.
+    For d = 1 the distance is exact for any two numbers of particles, as $\int_0^1 |F^{-1} - G^{-1}|^p du$ piece by piece.
+    Against a quantile function, each interval of length 1/N has 12 Gauss nodes; nodes that round to 1 (float32, N > 1e5) are
+    moved to 1 - 2^-24. Cost N log N. For d > 1 it is exact by optimal assignment on the host (scipy), for equal numbers of at
+    most 2000 particles; cost N^3, memory N^2 on the host. For more use `sliced_wasserstein`.
 
-    Sampling floor: $N\,\mathbb E W_2^2$ of N draws of N(0,1) against the law itself is 3.34 at N = 1e3 and 3.56 at 1e4, one run
-    scattering by 1.75, and 6.3 between two samples of 1e3; in d = 3, W_2 falls as N^{-1/3} only. Differentiable wherever the
-    optimal pairing does not change (it is found outside the derivative, which by optimality does not see it); derivative 0
-    where W = 0.
+    Sampling floor: $N\,\mathbb E W_2^2$ of N draws of N(0,1) against the law itself is 3.34 at N = 1e3 and 3.56 at 1e4, where
+    one run scatters by 1.75, and 6.3 between two samples of 1e3. In d = 3, W_2 falls only as N^{-1/3}. Differentiable wherever
+    the optimal pairing does not change; it is found outside the derivative, which by optimality does not depend on it. The
+    derivative is 0 where W = 0.
 
-    **Raises:** `ValueError` for different d, p < 1, d > 1 with unequal or too many particles. NaN if (d > 1) the numbers of
-    alive particles differ, nobody is alive, or somebody alive is not finite.
+    **Raises:** `ValueError` for different d, for p < 1, and in d > 1 for unequal or too many particles. NaN if no particle is
+    alive, if an alive one is not finite, or (d > 1) if the numbers of alive particles differ.
     """
     check_state(state)
     order = _order(order)
@@ -132,17 +132,17 @@ def wasserstein(
 def sliced_wasserstein(
     state: Particles, other: Particles, *, order: float = 2, num_directions: int = 128, key: Key | None = None
 ) -> RealScalar:
-    r"""$SW_p = \big(\frac1L \sum_l W_p^p(\theta_l \cdot v, \theta_l \cdot w)\big)^{1/p}$ over L directions theta_l, uniform
-    on the sphere.
+    r"""The sliced Wasserstein distance $SW_p = \big(\frac1L \sum_l W_p^p(\theta_l \cdot v, \theta_l \cdot w)\big)^{1/p}$ over L
+    directions theta_l, uniform on the sphere. For d = 1 it is `wasserstein`.
 
-    **Arguments:** `num_directions`: L. `key`: of the directions; None is one fixed set for every call, so that distances
-    along a run are comparable. For d = 1 it is `wasserstein`.
+    **Arguments:** `num_directions`: L. `key`: for the directions; None uses one fixed set in every call, so that distances
+    along a run are comparable. The two states may have different numbers of particles.
 
-    SW_p <= W_p; two Gaussians whose means differ by m are |m|/sqrt(d) apart (p = 2). Relative error of the mean over directions
-    about 1/sqrt(L) of their spread; sampling floor between two samples of N = 1000 of N(0, I) in
-    d = 3: N E SW_2^2 = 6.2(2), as `wasserstein` in d = 1 (6.1(3)). Any two numbers of particles. Cost L N log N, memory
-    O(N) and a batch of directions: 2^20 numbers on a CPU, 2^24 elsewhere. On a CPU NumPy sorts, on the host, inside `jit` too.
-    Differentiable as `wasserstein` in d = 1.
+    SW_p <= W_p. Two Gaussians of equal covariance whose means differ by m are |m|/sqrt(d) apart for p = 2. The error of the
+    mean over directions is about 1/sqrt(L) of their spread. Sampling floor between two samples of N = 1000 of N(0, I) in d = 3:
+    N E SW_2^2 = 6.2(2), like `wasserstein` in d = 1 (6.1(3)). Cost L N log N. Memory O(N) plus a batch of directions: 2^20
+    numbers on a CPU, 2^24 elsewhere. On a CPU NumPy sorts on the host, also inside `jit`. Differentiable like `wasserstein` in
+    d = 1.
 
     **Raises:** `ValueError` for different d, p < 1, L < 1.
     """
@@ -172,7 +172,7 @@ def _same_dim(state: Particles, other: Particles) -> None:
 
 
 def _power(distance: Array, order: float) -> Array:
-    """|x|^p. At 0 all derivatives count as 0 unless p = 2."""
+    """|x|^p, with all derivatives at 0 set to 0 unless p = 2."""
     if order in (1, 2):
         return distance * distance if order == 2 else jnp.abs(distance)
     zero = distance == 0
@@ -181,14 +181,14 @@ def _power(distance: Array, order: float) -> Array:
 
 def _root(power: Array, order: float) -> Array:
     """power^(1/p), with derivative 0 at 0."""
-    # Not `power > 0`: a NaN stays one.
+    # Not `power > 0`, so that NaN propagates.
     zero = power == 0
     safe = jnp.where(zero, jnp.ones_like(power), power)
     return jnp.where(zero, jnp.zeros_like(power), safe ** (1 / order))
 
 
 def _unless_broken(value: Array, *sides: tuple[Array, Array]) -> Array:
-    """`value`, or NaN if a side, (values, alive), has nobody alive or somebody who is not finite."""
+    """`value`, or NaN if one of the sides, each (values, alive), has no alive particle or an alive one that is not finite."""
     fine = jnp.ones((), bool)
     for x, alive in sides:
         finite = jnp.isfinite(x) if x.ndim == 1 else jnp.isfinite(x).all(axis=1)
@@ -197,11 +197,11 @@ def _unless_broken(value: Array, *sides: tuple[Array, Array]) -> Array:
 
 
 def _sorted(x: Array, alive: Array) -> Array:
-    """The alive ones of every row in order, then the dead."""
+    """Sort every row, dead particles last."""
     return sorted_rows(jnp.where(alive, x, np.asarray(np.inf, x.dtype)))
 
 
-# Jitted: an eager loop over directions would be traced and compiled at every call.
+# Jitted, because an eager loop over directions would be traced and compiled at every call.
 @partial(jax.jit, static_argnums=(3, 4))
 def _sliced(state: Particles, other: Particles, key: Key, order: float, num_directions: int) -> Array:
     """SW_p over `num_directions` directions."""
@@ -221,7 +221,7 @@ def _sliced(state: Particles, other: Particles, key: Key, order: float, num_dire
 def _powers(
     directions: Array, v: Array, alive_v: Array, w: Array, alive_w: Array, *, order: float, batches: int
 ) -> Array:
-    """(L,): W_p^p along each of the (L, d) directions, `batches` times about as many at once."""
+    """(L,): W_p^p along each of the (L, d) directions, computed in `batches` batches of nearly equal size."""
 
     def along(directions: Array) -> Array:
         x, y = (jnp.matmul(directions, z.T, precision=jax.lax.Precision.HIGHEST) for z in (v, w))
@@ -230,7 +230,7 @@ def _powers(
     if batches == 1:
         return along(directions)
     num, dim = directions.shape
-    # Batches of one size: the last repeats some directions, whose results are dropped.
+    # All batches have one size: the last one repeats some directions, whose results are dropped.
     padded = jnp.resize(directions, (batches, -(-num // batches), dim))
     return jax.lax.map(jax.checkpoint(along), padded).reshape(-1)[:num]
 
@@ -242,7 +242,7 @@ def _on_a_line(v: Array, alive_v: Array, w: Array, alive_w: Array, order: float)
 
 
 def _between(x: Array, alive_x: Array, y: Array, alive_y: Array, order: float) -> Array:
-    """(L,): W_p^p between the rows of (L, N) and (L, M) projections, of equal weight on each side."""
+    """(L,): W_p^p between the rows of (L, N) and (L, M) projections, all particles of a side with equal weight."""
     sides = (x.T, alive_x), (y.T, alive_y)
     x, y = _sorted(x, alive_x[None, :]), _sorted(y, alive_y[None, :])
     num_x, num_y = jnp.sum(alive_x, dtype=jnp.int32), jnp.sum(alive_y, dtype=jnp.int32)
@@ -275,7 +275,7 @@ def _to_law(x: Array, alive: Array, quantile: Callable[[Any], Any], order: float
 
 
 def _to_quantile_on_host(x: np.ndarray, alive: np.ndarray, quantile: Callable[[Any], Any], order: float) -> float:
-    """`_to_quantile` of known particles, by NumPy: a callback would gain nothing."""
+    """`_to_quantile` for concrete particles, by NumPy, without the cost of a callback."""
     if not alive.any() or not np.isfinite(x[alive]).all():
         return math.nan
     x, total = np.sort(x[alive].astype(float)), 0.0
@@ -288,9 +288,9 @@ def _to_quantile_on_host(x: np.ndarray, alive: np.ndarray, quantile: Callable[[A
 def _to_quantile(
     x: Array, alive: Array, quantile: Callable[[Array], Array], order: float, traceable: bool = True
 ) -> Array:
-    """W_p^p in d = 1 between (N,) particles and a law, Gauss's nodes in every 1/N. A quantile function that JAX cannot trace
-    is called on the host, which is told two numbers: a large argument of a callback may wait for the program that waits for
-    the callback."""
+    """W_p^p in d = 1 between (N,) particles and a law, by Gauss nodes in every interval of length 1/N. A quantile function that
+    JAX cannot trace is called on the host. The callback gets only two numbers, since a large argument may deadlock: its
+    transfer may wait for the program, which waits for the callback."""
     side, dtype, slots = (x, alive), x.dtype, x.shape[0]
     x, whole = _sorted(x, alive), jnp.sum(alive, dtype=jnp.int32)
     rank, num = jnp.arange(slots, dtype=jnp.int32), whole.astype(dtype)
@@ -323,7 +323,7 @@ _jitted_to_quantile = eqx.filter_jit(_to_quantile)
 
 @partial(jax.jit, static_argnums=2)
 def _assigned(state: Particles, other: Particles, order: float) -> Array:
-    """W_p^p by the best assignment, which is found on the host."""
+    """W_p^p by the optimal assignment, which is found on the host."""
     v, w, num = state.live_velocity, other.live_velocity, state.num_alive
     partner = on_host(
         partial(_assignment, order=order),
@@ -337,7 +337,7 @@ def _assigned(state: Particles, other: Particles, order: float) -> Array:
 
 
 def _assignment(v: Array, alive_v: Array, w: Array, alive_w: Array, *, order: float) -> np.ndarray:
-    """For every alive particle of v the one of w that is paired with it."""
+    """For every alive particle of v, the index of its partner in w."""
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 

@@ -29,25 +29,26 @@ __all__ = ["entropy_bias", "knn_entropy", "knn_entropy_bias", "mean_on_maxwellia
 
 @on_any_mesh
 def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> RealScalar:
-    r"""Kozachenko and Leonenko's estimator of $H = \int f \log f$ from distances to the k-th neighbour,
+    r"""The Kozachenko-Leonenko estimator of $H = \int f \log f$ from distances r_{i,k} to the k-th nearest other particle
+    [KozachenkoLeonenko1987],
 
-    $\hat H = -[\psi(N) - \psi(k) + \log|B_d| + \frac dN \sum_i \log r_{i,k}]$ - `bias`, self excluded.
+    $\hat H = -[\psi(N) - \psi(k) + \log|B_d| + \frac dN \sum_i \log r_{i,k}]$ - `bias`.
 
-    **Arguments:** `k`: neighbour, 1 <= k < N. `bias`: subtracted; `knn_entropy_bias` measures it.
+    **Arguments:** `k`: 1 <= k < N. `bias`: subtracted from the estimate; `knn_entropy_bias` measures it.
 
-    **Returns:** a scalar. Its bias falls more slowly than any simple law at these N: on a Maxwellian with k = 5 it is
-    +.0485, +.0178, +.0054 (d = 3) and +.0202, +.0039, +.0008 (d = 2) at N = 1e3, 1e4, 1e5, so correct it by that of a
-    Maxwellian of the same N and do not extrapolate. That serves smooth densities; at a jump the bias is of order (k/N)^{1/d}:
-    -.29, -.18, -.11 on a uniform ball in d = 3 at N = 250, 1000, 4000, so corrected. One run scatters by about 1.3/sqrt(N).
+    **Returns:** a scalar. At practical N the bias does not yet follow its asymptotic power of N. On a Maxwellian with k = 5 it
+    is +.0485, +.0178, +.0054 (d = 3) and +.0202, +.0039, +.0008 (d = 2) at N = 1e3, 1e4, 1e5. So correct it by the bias on a
+    Maxwellian of the same N, and do not extrapolate in N. This works for smooth densities; at a jump of f the bias is of order
+    (k/N)^{1/d}: after the correction -.29, -.18, -.11 on a uniform ball in d = 3 at N = 250, 1000, 4000. One run scatters by
+    about 1.3/sqrt(N).
 
-    Neighbours are found outside the derivative: on a CPU by a k-d tree on the host, O(N log N), elsewhere by tiles
-    of running minima on the device, O(N^2). Distances are recomputed in JAX, so
-    the gradient is that of the estimator wherever neighbours do not change rank. Particles with k coincident
-    neighbours count with the smallest normal distance and have derivative 0. Memory O(N).
+    Neighbours are found outside the derivative, on a CPU by a k-d tree on the host in O(N log N), elsewhere on the device in
+    O(N^2). Distances are recomputed in JAX, so the gradient is that of the estimator wherever neighbours do not change rank.
+    For a particle with k coincident neighbours the distance counts as the smallest normal number, with derivative 0. Memory
+    O(N).
 
     **Raises:** `ValueError` unless 1 <= k < N. If fewer than k + 1 particles are alive, or one of them is not finite, the
     value is NaN.
-    Source: Kozachenko and Leonenko, Probl. Inf. Transm. 23 (1987).
     """
     check_state(state)
     k, bias = check_integer("k", k, minimum=1), checked_bias(bias, state.velocity.dtype)
@@ -68,7 +69,7 @@ def _knn_estimate(v: Array, alive: Array, index: Array, bias: Array, k: int) -> 
     state, dim = Particles(v, alive=alive), v.shape[1]
     live = state.live_velocity
     z = live - live[index]
-    # Relative to the largest component: the square of a distance overflows, or vanishes, long before the distance.
+    # Divide by the largest component first: a squared distance overflows or underflows long before the distance does.
     largest, tiny = jax.lax.stop_gradient(jnp.max(jnp.abs(z), axis=1)), jnp.finfo(v.dtype).tiny
     apart = largest >= tiny
     largest = jnp.where(apart, largest, jnp.ones_like(largest))
@@ -92,11 +93,12 @@ def _kth_neighbour(velocity: Array, alive: Array, *, k: int) -> np.ndarray:
     out = np.arange(len(v), dtype=np.int32)
     where = np.flatnonzero(np.asarray(alive))
     if len(where) > k and np.isfinite(v[where]).all():
-        # Scaled by a power of 2, which rounds nothing: squares neither overflow nor, down to 1e-300 of the largest coordinate,
-        # vanish. XLA's threads flush subnormal numbers, and a split of the tree next to 0 would be one: 0 is moved.
+        # Scaled by a power of 2, without rounding, so that squares neither overflow nor (down to 1e-300 of the largest
+        # coordinate) underflow. Coordinates next to 0 are moved away from it: otherwise the tree might split at a subnormal
+        # number, which XLA's threads flush to 0.
         points = np.ldexp(v[where], _LARGEST - int(np.frexp(np.abs(v[where]).max())[1]))
         points[np.abs(points) < _SMALLEST] = _SMALLEST
-        # The point itself is the nearest, or ties with one that coincides: number k + 1 is the k-th either way.
+        # The point itself is its nearest, or ties with a coincident one, so entry k + 1 is the k-th neighbour in any case.
         from scipy.spatial import KDTree
 
         neighbours = np.asarray(KDTree(points).query(points, k=k + 1, workers=-1)[1])
@@ -105,7 +107,7 @@ def _kth_neighbour(velocity: Array, alive: Array, *, k: int) -> np.ndarray:
 
 
 def knn_entropy_bias(key: Key, num_particles: int, dim: int, *, k: int = 5, replicas: int = 16) -> tuple[float, float]:
-    """(bias, standard error) of `knn_entropy` on a Maxwellian of `num_particles`: `entropy_bias` of that estimator."""
+    """(bias, standard error) of `knn_entropy` on Maxwellian samples of `num_particles`, by `entropy_bias`."""
     return entropy_bias(key, num_particles, dim, estimator=partial(knn_entropy, k=k), replicas=replicas)
 
 
@@ -117,11 +119,11 @@ def entropy_bias(
     estimator: Callable[[Particles], RealScalar] = knn_entropy,
     replicas: int = 16,
 ) -> tuple[float, float]:
-    """(bias, standard error) of an estimator of H on Maxwellians of `num_particles`, measured over `replicas` of them.
+    """(bias, standard error) of an estimator of H, measured on `replicas` Maxwellian samples of `num_particles`.
 
-    The scatter of (1/N) sum log f, whose mean is known, is taken out, which leaves that of the estimator's own. For an
-    estimator that follows a change of scale the bias is the same at every temperature. **Raises:** `ValueError` for fewer than
-    2 replicas.
+    (1/N) sum log f, whose mean is known, serves as a control variate, so that only the estimator's own scatter remains. If the
+    estimator is equivariant under scaling, the bias is the same at every temperature. **Raises:** `ValueError` for fewer than 2
+    replicas.
     """
 
     check_function("estimator", estimator, "H, one number")
@@ -136,12 +138,12 @@ def entropy_bias(
 def mean_on_maxwellians(
     key: Key, num_particles: int, dim: int, function: Callable[[Float[Array, "N d"]], float], replicas: int
 ) -> tuple[float, float]:
-    """Mean and standard error of a function of (N, d) standard normal velocities, host loop over `replicas` draws."""
+    """Mean and standard error of a function of (N, d) standard normal velocities, by a host loop over `replicas` draws."""
     replicas = check_integer("replicas", replicas, minimum=2)
     num_particles = check_integer("num_particles", num_particles, minimum=1)
     dim = check_integer("dim", dim, minimum=1)
     check_key("key", key)
     keys = jax.random.split(key, replicas)
-    # By index: to iterate over an array of keys is to compile a program with an output for each.
+    # By index, because iterating over an array of keys compiles a program with one output per key.
     values = [function(jax.random.normal(keys[r], (num_particles, dim))) for r in range(replicas)]
     return float(np.mean(values)), float(np.std(values, ddof=1) / replicas**0.5)

@@ -1,4 +1,4 @@
-"""Densities on bins and grids, and what follows from them."""
+"""Histograms, the L^1 distance of marginals, and the entropy on a grid."""
 
 import itertools
 import math
@@ -28,7 +28,7 @@ __all__ = ["grid_entropy", "histogram", "marginal_l1", "marginal_l1_floor", "spe
 
 @on_any_mesh
 def speed(state: Particles) -> Float[Array, " N"]:
-    """|v_i|: what `histogram` and `marginal_l1` count by default. Derivative 0 where v_i = 0."""
+    """The speeds |v_i|, which `histogram` and `marginal_l1` use by default. The derivative is 0 where v_i = 0."""
     check_state(state)
     return _speed(state)
 
@@ -40,15 +40,16 @@ def histogram(
     edges: Real[ArrayLike, " edges"] | None = None,
     of: Callable[[Particles], Float[Array, " N"]] = speed,
 ) -> Float[Array, "edges-1"]:
-    """The density of a scalar of the particles over bins: shares of the particles over widths, a bin open on its right.
+    """The density of a scalar function of the particles: the fraction of particles in each bin over its width. Bins are
+    half-open, [left, right).
 
-    **Arguments:** `edges`: (bins + 1,), increasing. `of`: state -> (N,), the speed by default. Particles outside the edges are
-    in no bin but count in N, so the sum of density times width is the share inside.
+    **Arguments:** `edges`: (bins + 1,), increasing. `of`: state -> (N,), the speed by default. Particles outside the edges fall
+    in no bin but count in N, so that the sum of density times width is the fraction inside.
 
-    Unbiased for a bin's mean density; variance p (1 - p)/(N width^2), p the bin's probability. Cost N log bins, memory O(N).
-    No derivative: asking for one raises, also for that of something else in the same run; observe it through
-    `jax.lax.stop_gradient` then. **Raises:** `ValueError` for edges that are missing, infinite, or do not increase in the
-    state's dtype; traced edges that are infinite or do not increase give NaN.
+    Unbiased for the mean density of a bin, with variance p (1 - p)/(N width^2), p the bin's probability. Cost N log bins,
+    memory O(N). Differentiating it raises `ValueError`, even if only another output of the run is differentiated; if so,
+    observe it through `jax.lax.stop_gradient`. **Raises:** `ValueError` for edges that are missing, infinite, or do not
+    increase in the state's dtype; traced edges that are infinite or do not increase give NaN.
     """
     check_state(state)
     edges = _edges(edges, state.velocity.dtype)
@@ -64,16 +65,16 @@ def marginal_l1(
     edges: Real[ArrayLike, " edges"] | None = None,
     of: Callable[[Particles], Float[Array, " N"]] = speed,
 ) -> RealScalar:
-    r"""$\sum_b |\hat m_b - p_b|$, the L^1 distance of the one-particle marginal to a law, seen through bins.
+    r"""The binned L^1 distance $\sum_b |\hat m_b - p_b|$ of the one-particle marginal to a law.
 
-    \hat m_b is the share of the particles in bin b, p_b = cdf(right) - cdf(left); what lies outside the edges makes one more
-    bin on each side, so that the distance is between 0 and 2 and never above that of the densities.
+    \hat m_b is the fraction of particles in bin b, and p_b = cdf(right) - cdf(left). The two ranges outside the edges count as
+    further bins. The distance lies between 0 and 2 and never exceeds the L^1 distance of the densities.
 
     **Arguments:** `cdf`: the distribution function of `of` under the law, elementwise, or a distribution with the method `cdf`
-    (scipy.stats, frozen). Functions of every kind, as in `wasserstein`. `edges`, `of`: as in `histogram`.
+    (scipy.stats, frozen). The same kinds of functions are accepted as in `wasserstein`. `edges`, `of`: as in `histogram`.
 
-    Noise floor for N i.i.d. particles: mean $\sum_b \sqrt{2 p_b (1 - p_b)/(\pi N)}$ (`marginal_l1_floor`), so a smaller
-    distance is not seen. Cost N log bins. No derivative: asking for one raises.
+    Noise floor for N i.i.d. particles: the mean is $\sum_b \sqrt{2 p_b (1 - p_b)/(\pi N)}$ (`marginal_l1_floor`); smaller
+    distances cannot be resolved. Cost N log bins. Differentiating it raises `ValueError`.
     """
     check_state(state)
     edges = _edges(edges, state.velocity.dtype, infinite=True)
@@ -87,7 +88,7 @@ def marginal_l1_floor(
     *,
     edges: Real[ArrayLike, " edges"] | None = None,
 ) -> RealScalar:
-    """The mean of `marginal_l1` over N i.i.d. draws of the law itself, in the normal approximation of every bin."""
+    """The mean of `marginal_l1` for N i.i.d. draws of the law itself, in the normal approximation for each bin."""
     num = check_integer("num_particles", num_particles, minimum=1)
     p = _probabilities(cdf, _edges(edges, jnp.result_type(float), infinite=True))
     return jnp.sum(square_root(jnp.maximum(2 * p * (1 - p) / (math.pi * num), 0)))
@@ -97,16 +98,18 @@ def marginal_l1_floor(
 def grid_entropy(
     state: Particles, *, bins: int = 32, halfwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
 ) -> RealScalar:
-    r"""H = int f log f by $\sum_c m_c \log(m_c/\Delta^d)$, particles shared linearly among the 2^d nearest nodes of a grid.
+    r"""H = int f log f, estimated by $\sum_c m_c \log(m_c/\Delta^d)$ with the masses m_c on the nodes of a grid. Each particle
+    is shared linearly among its 2^d nearest nodes (cloud in cell).
 
     **Arguments:** `bins`: n; the grid has (n + 1)^d nodes on the cube of half width L about the mean velocity, spacing
-    Delta = 2 L/n. `halfwidth`: L; None is 5.5 sqrt(T), T the sample's temperature. A particle outside counts on the boundary.
-    `bias`: subtracted; `entropy_bias` measures it on a Maxwellian.
+    Delta = 2 L/n. `halfwidth`: L; None: 5.5 sqrt(T), T the sample's temperature. Particles outside are moved to the boundary.
+    `bias`: subtracted from the estimate; `entropy_bias` measures it on a Maxwellian.
 
-    **Returns:** a scalar, with two biases: $+((2/3)^d K - 1)/(2N)$ from the noise of K occupied nodes, where nodes hold many
-    particles, and $-(\Delta^2/12) I$ from smoothing, I the Fisher information. Good in d = 1, 2, or with very many particles.
+    **Returns:** a scalar with two biases: $+((2/3)^d K - 1)/(2N)$ from the noise of K occupied nodes, if each holds many
+    particles, and $-(\Delta^2/12) I$ from smoothing, I the Fisher information. Suited to d = 1, 2, or to very many particles.
 
-    Cost 2^d N, memory (n + 1)^d + O(N). Differentiable but where a particle crosses a grid line, grid and L included.
+    Cost 2^d N, memory (n + 1)^d + O(N). Differentiable, also through the grid's position and L, except where a particle crosses
+    a grid line.
 
     **Raises:** `ValueError` for fewer than 2 bins, a half width that is not positive, more than 2^26 nodes.
     """
@@ -150,7 +153,7 @@ def _grid_entropy(state: Particles, *, bins: int, halfwidth: Array | None, bias:
 
 
 def _edges(edges: ArrayLike | None, dtype: jnp.dtype, *, infinite: bool = False) -> Array:
-    """(bins + 1,) in `dtype`, in which they must still increase. `infinite`: the first and the last may be."""
+    """`edges` (bins + 1,) in `dtype`, in which they must still increase. `infinite`: the outermost may be infinite."""
     if edges is None or np.ndim(edges) != 1 or np.shape(edges)[0] < 2:
         raise argument_error(
             "edges", "have shape (bins + 1,)", f"is {describe(edges)}", "pass `jnp.linspace(0, 5, 51)`, say"
@@ -161,7 +164,7 @@ def _edges(edges: ArrayLike | None, dtype: jnp.dtype, *, infinite: bool = False)
         return nan_unless(increase if infinite else increase & jnp.all(jnp.isfinite(traced)), traced)
     known = known_numbers("edges", edges, finite=False)
     if np.isnan(known).any() or not (infinite or np.isfinite(known).all()):
-        raise argument_error("edges", "be finite", f"are {describe(edges)}", "end where the particles do")
+        raise argument_error("edges", "be finite", f"are {describe(edges)}", "end them at the outermost particles")
     if not np.all(known[1:] > known[:-1]):
         raise argument_error("edges", "increase", "do not", "sort them")
     rounded = known.astype(dtype)
@@ -184,12 +187,12 @@ def _difference(values: Array, alive: Array, edges: Array, probabilities: Array)
 
 
 def _shares(values: Array, alive: Array, edges: Array, name: str, *, outside: bool = False) -> Array:
-    """The share of the alive particles in every bin; with `outside` also below the first and above the last edge."""
+    """The fraction of alive particles in every bin; with `outside`, also below the first and above the last edge."""
     values = counted(name, values).astype(edges.dtype)
     place = jnp.searchsorted(edges, values, side="right")
-    # Not counted where dead.
+    # Dead particles get an index out of range, which `mode="drop"` ignores.
     place = jnp.where(alive, place, edges.shape[0] + 1)
-    # In integers: a float32 counter stops at 2^24.
+    # Counted in integers, because a float32 counter stops growing at 2^24.
     counts = jnp.zeros(edges.shape[0] + 1, jnp.uint32).at[place].add(jnp.ones((), jnp.uint32), mode="drop")
     return (counts if outside else counts[1:-1]).astype(edges.dtype) / count_true(alive, edges.dtype)
 
@@ -199,7 +202,7 @@ def _probabilities(cdf: Any, edges: Array) -> Array:
     values = _jitted_values if cached_by_jit(fn) and is_traceable(fn, edges.dtype) else _values
     below = values(fn, edges)
     if is_traced(edges):
-        # A function of the user may have a value at NaN.
+        # A user's function may return a finite value at NaN.
         below = nan_unless(~jnp.isnan(edges), below)
     if not is_traced(below):
         known, eps = np.asarray(below), 8 * float(jnp.finfo(edges.dtype).eps)

@@ -1,7 +1,7 @@
-r"""Kernel density estimates at the particles themselves, each left out of its own, and what follows from them.
+r"""Leave-one-out kernel density estimates at the particles, and the entropy and the Fisher information computed from them.
 
-$\hat f_i = \frac{1}{N-1} \sum_{j \ne i} G_h(v_i - v_j)$ with G_h the Gaussian of variance h^2 a component. The sums over pairs
-are relative to the nearest neighbour's term: an outlier keeps a finite log density.
+$\hat f_i = \frac{1}{N-1} \sum_{j \ne i} G_h(v_i - v_j)$, G_h the Gaussian of variance h^2 per component. The sums over pairs
+are computed relative to the term of the nearest neighbour, so that an outlier keeps a finite log density.
 """
 
 import math
@@ -25,25 +25,25 @@ from .moments import temperature
 
 __all__ = ["fisher_information", "fisher_information_bias", "kde_entropy"]
 
-# Neighbours, counted as sum_j exp(-r^2/2h^2), below which a particle says nothing about the curvature of log f.
+# With fewer neighbours, counted as sum_j exp(-r^2/2h^2), the curvature of log f at a particle cannot be estimated.
 _ENOUGH = 3.0
 
 
 @on_any_mesh
 def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0) -> RealScalar:
-    r"""H = int f log f by $\hat H = \frac1N \sum_i \log \hat f_i$, the leave-one-out estimate at the particles.
+    r"""H = int f log f, estimated by $\hat H = \frac1N \sum_i \log \hat f_i$ with the leave-one-out densities at the particles.
 
-    **Arguments:** `bandwidth`: h; None is $\sqrt T\,(4/((d+2)N))^{1/(d+4)}$, T the sample's temperature. `bias`: subtracted;
-    `entropy_bias(key, N, d, estimator=kde_entropy)` measures it on a Maxwellian.
+    **Arguments:** `bandwidth`: h; None: $\sqrt T\,(4/((d+2)N))^{1/(d+4)}$, T the sample's temperature. `bias`: subtracted from
+    the estimate; `entropy_bias(key, N, d, estimator=kde_entropy)` measures it on a Maxwellian.
 
-    **Returns:** a scalar. Smoother in the particles than `knn_entropy` and more biased: smoothing alone lowers H by
-    (h^2/2) I, I the Fisher information, and the noise of the estimate lowers it further where particles are few. On a
-    Maxwellian in d = 3 -.10, -.06, -.035 at N = 250, 1000, 4000, on a uniform ball -.35, -.26, -.20. Structure finer than h
-    is not seen.
+    **Returns:** a scalar, smoother in the particles than `knn_entropy` but more biased. Smoothing lowers H by (h^2/2) I, I the
+    Fisher information, and the noise of the densities lowers it further where particles are few. The bias in d = 3 at N = 250,
+    1000, 4000 is -.10, -.06, -.035 on a Maxwellian and -.35, -.26, -.20 on a uniform ball. Structure finer than h is not
+    resolved.
 
-    Cost N^2 exponentials, memory O(N) also backwards. Differentiable everywhere, the default bandwidth included. NaN where
-    fewer than two particles are alive or one of them is not finite, not finite where all coincide and the bandwidth is that
-    of their temperature, 0.
+    Cost N^2 exponentials, memory O(N), also in the backward pass. Differentiable everywhere, including the default bandwidth.
+    NaN if fewer than two particles are alive or one of them is not finite. Not finite if all particles coincide and the
+    bandwidth is the default, which is then 0.
 
     **Raises:** `ValueError` for a bandwidth that is not positive; a traced one gives NaN.
     """
@@ -57,25 +57,24 @@ def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bi
 def fisher_information(
     state: Particles, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
 ) -> RealScalar:
-    r"""Fisher information $I = \int |\nabla f|^2 / f = -\int f\,\Delta \log f$ by
+    r"""The Fisher information $I = \int |\nabla f|^2 / f = -\int f\,\Delta \log f$, estimated by
     $\hat I = -\frac1N \sum_i \Delta \log \hat f(v_i)$,
 
-    $-\Delta \log \hat f_i = \frac{d}{h^2} - \frac{1}{h^4}\,\mathrm{Var}_i$, Var_i the variance of v_j about v_i's weighted mean
-    under the weights G_h(v_i - v_j): no density is divided by.
+    $-\Delta \log \hat f_i = \frac{d}{h^2} - \frac{1}{h^4}\,\mathrm{Var}_i$, Var_i the variance of the v_j, with the weights
+    G_h(v_i - v_j), about their weighted mean. This form divides by no density.
 
-    **Arguments:** `bandwidth`: h; None is $\sqrt T\,(4/((d+4)N))^{1/(d+6)}$, the rule for a gradient. `bias`: that at
-    temperature 1 and bandwidth h/sqrt(T), as `fisher_information_bias` measures it; bias/T is subtracted.
+    **Arguments:** `bandwidth`: h; None: $\sqrt T\,(4/((d+4)N))^{1/(d+6)}$, the rule for estimating a gradient. `bias`: the bias
+    at temperature 1 and bandwidth h/sqrt(T), as `fisher_information_bias` measures it; bias/T is subtracted.
 
-    **Returns:** a scalar, 1/(units of v)^2; d/T for a Maxwellian. What is estimated is the integral of
-    $\nabla f \cdot \nabla \log(f * G_h)$, close to I of f * G_h: d/(T + h^2) for a Maxwellian; structure finer than h is not
-    seen. The noise of the score enters once and averages out, where |s|^2 would add its square: at N = 8192, d = 3, h = .35 it
-    gives 2.68 for a Maxwellian and 4.62 for a shell, whose smoothed values are 2.67 and 4.64 (the mean of |s|^2: 2.63 and
-    2.47). Particles with fewer than 3 neighbours within h count 0,
-    which takes .10, .025 from a Maxwellian in d = 3 at N = 700, 2800. Compare runs at one N and one h. Falls in time for the
-    Landau equation.
+    **Returns:** a scalar, in 1/(units of v)^2; d/T for a Maxwellian. Its expectation is about the integral of
+    $\nabla f \cdot \nabla \log(f * G_h)$, close to I of f * G_h, d/(T + h^2) for a Maxwellian; structure finer than h is not
+    resolved. The noise of the score enters linearly and averages out, whereas the mean of |score|^2 would add its square: at
+    N = 8192, d = 3, h = .35 this estimator gives 2.68 for a Maxwellian and 4.62 for a shell, whose smoothed values are 2.67 and
+    4.64; the mean of |score|^2 gives 2.63 and 2.47. Particles with fewer than 3 neighbours within h count 0, which lowers the
+    result for a Maxwellian in d = 3 by .10, .025 at N = 700, 2800. Compare only runs with the same N and h. I decreases in time
+    for the Landau equation.
 
-    Cost and memory as `kde_entropy`, with d + 1 more sums. Differentiable but where a particle gains its third
-    neighbour.
+    Cost and memory as `kde_entropy`, with d + 1 more sums. Differentiable except where a particle gains its third neighbour.
 
     **Raises:** `ValueError` for a bandwidth that is not positive; a traced one gives NaN.
     """
@@ -89,12 +88,12 @@ def fisher_information(
 def fisher_information_bias(
     key: Key, num_particles: int, dim: int, *, bandwidth: RealScalarLike | None = None, replicas: int = 16
 ) -> tuple[float, float]:
-    """(bias, standard error) of `fisher_information` on Maxwellians of temperature 1 and `num_particles`; the scatter of
-    (1/N) sum |v|^2, whose mean is d, is taken out. **Raises:** `ValueError` for fewer than 2 replicas."""
+    """(bias, standard error) of `fisher_information` on Maxwellian samples of temperature 1 and `num_particles`. (1/N) sum
+    |v|^2, whose mean is d, serves as a control variate. **Raises:** `ValueError` for fewer than 2 replicas."""
 
     def error(v: Float[Array, "N d"]) -> float:
         sample = float(np.mean(np.sum(np.asarray(v, float) ** 2, axis=1)))
-        # At the sample's own temperature the estimate scales as 1/T: to first order its scatter is that of d (2 - T).
+        # The estimate scales as 1/T with the sample's temperature T, so to first order it scatters as d (2 - T).
         return float(fisher_information(Particles(v), bandwidth=bandwidth)) - (2 * dim - sample)
 
     return mean_on_maxwellians(key, num_particles, dim, error, replicas)
@@ -114,7 +113,8 @@ def _bandwidth(state: Particles, given: RealScalarLike | None, extra: int) -> Re
 def _estimate(
     v: Float[Array, "N d"], alive: Bool[Array, " N"], h: RealScalar, curvature: bool
 ) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
-    """log of the leave-one-out density at every particle (N,), and minus its Laplacian (else 0); 0 in dead slots."""
+    """(N,) log of the leave-one-out density at every particle, and (N,) minus its Laplacian, or 0 unless `curvature`; both 0 in
+    dead slots."""
     state = Particles(v, alive=alive)
     columns, dim = slots(state), v.shape[1]
 
@@ -126,7 +126,7 @@ def _estimate(
 
         exponent = once(exponents, rows, columns, h)
         largest = jax.lax.stop_gradient(jnp.max(exponent, axis=1))
-        # -inf: a particle so far from all others that its squared distances overflow.
+        # -inf if a particle is so far from all others that its squared distances overflow.
         alone = largest == -jnp.inf
         largest = jnp.where(alone, jnp.zeros((), v.dtype), largest)
         weight = once(lambda exponent, largest: jnp.exp(exponent - largest[:, None]), exponent, largest)

@@ -1,4 +1,4 @@
-"""Averages over the alive particles; nondimensional, unit mass. All differentiable, cost N."""
+"""Moments: averages over the alive particles; nondimensional, unit mass. All are differentiable and cost O(N)."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -20,23 +20,23 @@ __all__ = ["energy", "mode", "moment", "momentum", "stress", "temperature"]
 
 @on_any_mesh
 def momentum(state: Particles) -> Float[Array, " d"]:
-    """(1/N) sum_i v_i: momentum per particle."""
+    """The momentum per particle, (1/N) sum_i v_i."""
     check_state(state)
     return _momentum(state)
 
 
 @on_any_mesh
 def energy(state: Particles) -> RealScalar:
-    """(1/2N) sum_i |v_i|^2: kinetic energy per particle."""
+    """The kinetic energy per particle, (1/2N) sum_i |v_i|^2."""
     check_state(state)
     return _energy(state)
 
 
 @on_any_mesh
 def moment(state: Particles, *, order: float = 4, centred: bool = False) -> RealScalar:
-    """(1/N) sum_i |v_i|^order, or of |v_i - u|^order with u the mean velocity (`centred`).
+    """(1/N) sum_i |v_i|^order, or with `centred` (1/N) sum_i |v_i - u|^order, u the mean velocity.
 
-    Maxwellian of temperature 1 in d = 3: 3, 15, 105 at orders 2, 4, 6. Even orders are polynomials of v.
+    A Maxwellian of temperature 1 in d = 3 has 3, 15, 105 at orders 2, 4, 6. Even orders are polynomials of v.
 
     **Raises:** `ValueError` for an order that is negative, not a number, or traced.
     """
@@ -49,15 +49,15 @@ def moment(state: Particles, *, order: float = 4, centred: bool = False) -> Real
 def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float] | None = None) -> Complex[Array, ""]:
     r"""$\rho_k = \frac1N \sum_i e^{-i k \cdot v_i}$, the Fourier mode of the empirical measure; k = `wavevector`, (d,).
 
-    Complex: `.real`, `.imag` and `jnp.abs(...)**2` are real and differentiable. On a torus of period 2 pi the components of
-    k are integers. i.i.d. particles: $N\,\mathbb E|\rho_k|^2 = 1 + (N-1)\,|\mathbb E e^{-i k \cdot v}|^2$.
+    The value is complex; `.real`, `.imag` and `jnp.abs(...)**2` are real and differentiable. On a torus of period 2 pi the
+    components of k are integers. For i.i.d. particles $N\,\mathbb E|\rho_k|^2 = 1 + (N-1)\,|\mathbb E e^{-i k \cdot v}|^2$.
 
     **Raises:** `ValueError` for a wavevector that is missing, has not d components, or is not finite.
     """
     check_state(state)
     if wavevector is None or np.shape(cast("ArrayLike", wavevector)) != (state.dim,):
         raise argument_error(
-            "wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one k a component"
+            "wavevector", f"have shape ({state.dim},)", f"is {describe(wavevector)}", "pass one number per component"
         )
     check_finite_array("wavevector", wavevector)
     return _mode(state, wavevector=jnp.asarray(wavevector, state.velocity.dtype))
@@ -65,14 +65,15 @@ def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float
 
 @on_any_mesh
 def stress(state: Particles) -> Float[Array, "d d"]:
-    """The pressure tensor (1/N) sum_i (v_i - u)(v_i - u)^T, u the mean velocity: d T is its trace."""
+    """The pressure tensor per unit density, (1/N) sum_i (v_i - u)(v_i - u)^T, u the mean velocity. Its trace is d T. (The
+    stress tensor of fluid mechanics is its negative.)"""
     check_state(state)
     return _stress(state)
 
 
 @on_any_mesh
 def temperature(state: Particles) -> RealScalar:
-    """tr(stress)/d = (1/(d N)) sum_i |v_i - u|^2."""
+    """The temperature T = (1/(d N)) sum_i |v_i - u|^2, u the mean velocity: the trace of the pressure tensor over d."""
     check_state(state)
     return _temperature(state)
 
@@ -93,7 +94,7 @@ def _moment(state: Particles, *, order: float, centred: bool) -> Array:
     square = jnp.sum(v**2, axis=1)
     if order % 2 == 0:
         return state.mean(square ** int(order // 2))
-    # |v| has no derivative at 0: it counts as 0.
+    # |v| has no derivative at 0; take it as 0.
     still = square == 0
     return state.mean(jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
 

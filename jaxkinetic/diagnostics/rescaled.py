@@ -1,6 +1,6 @@
-r"""Densities of a gas whose number of particles changes, in a volume Lambda = 1/eps: the rescaled correlation functions of
-Lods, Nota and Pezzotti (1.12), $f_\ell(V_\ell) = \sum_N \frac{\varepsilon^\ell}{(N-\ell)!} \int \Psi_N\,dv_{\ell+1} \dots
-dv_N$, and the self-similar variables (6.5). Nondimensional; cost N."""
+r"""Densities of a gas whose number of particles changes, in a volume Lambda = 1/eps: the rescaled correlation functions
+$f_\ell(V_\ell) = \sum_N \frac{\varepsilon^\ell}{(N-\ell)!} \int \Psi_N\,dv_{\ell+1} \dots dv_N$ of
+[LodsNotaPezzotti2020, (1.12)], and their self-similar variables (6.5). Nondimensional; cost N."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,9 +24,9 @@ __all__ = ["SelfSimilar", "rescaled_density", "rescaled_f1", "rescaled_f2", "sel
 
 @on_any_mesh
 def rescaled_density(state: Particles, *, volume: RealScalarLike) -> RealScalar:
-    """n = N/Lambda, N the number of the alive: the mass of f_1. Has no derivative in the particles.
+    """The density n = N/Lambda, N the number of alive particles; it is the mass of f_1 and does not depend on the velocities.
 
-    Here and below a traced volume that is not positive gives NaN."""
+    A traced volume that is not positive gives NaN, here and in `rescaled_f1` and `rescaled_f2`."""
     check_state(state)
     return state.num_alive / _volume(volume, state)
 
@@ -35,10 +35,11 @@ def rescaled_density(state: Particles, *, volume: RealScalarLike) -> RealScalar:
 def rescaled_f1(
     state: Particles, *, volume: RealScalarLike, of: Callable[[Particles], Float[Array, " N"] | Float[Array, "N m"]]
 ) -> RealScalar | Float[Array, " m"]:
-    r"""$\int \varphi f_1\,dv$, for one state: $\frac1\Lambda \sum_i \varphi(v_i)$, whose mean over an ensemble it is.
+    r"""An unbiased estimate of $\int \varphi f_1\,dv$ from one state: $\frac1\Lambda \sum_i \varphi(v_i)$. Average it over an
+    ensemble.
 
-    **Arguments:** `of`: state -> (N,) or (N, m), phi at every particle. **Returns:** () or (m,). Unbiased, differentiable.
-    **Raises:** `ValueError` for a volume that is not positive, and a shape that does not fit.
+    **Arguments:** `of`: state -> (N,) or (N, m), phi at every particle. **Returns:** () or (m,); differentiable.
+    **Raises:** `ValueError` for a volume that is not positive, and for a shape that does not fit.
     """
     return _sums(_of_all(state, of), state.alive, _volume(volume, state))
 
@@ -52,11 +53,12 @@ def _sums(phi: Array, alive: Array, volume: Array) -> Array:
 def rescaled_f2(
     state: Particles, *, volume: RealScalarLike, of: Callable[[Particles], Float[Array, " N"] | Float[Array, "N m"]]
 ) -> RealScalar | Float[Array, "m m"]:
-    r"""$\int \varphi(v)\,\varphi(w)^T f_2\,dv\,dw$, for one state: $\frac1{\Lambda^2} \sum_{i \ne j}
+    r"""An unbiased estimate of $\int \varphi(v)\,\varphi(w)^T f_2\,dv\,dw$ from one state: $\frac1{\Lambda^2} \sum_{i \ne j}
     \varphi(v_i)\varphi(v_j)^T$.
 
-    **Arguments** as in `rescaled_f1`. **Returns:** () or (m, m). Unbiased, differentiable, cost N m^2. If chaos propagates, its
-    mean over an ensemble tends to that of f_1 times itself; i.i.d. at the start: $(1 - 1/N)$ of it for N = Lambda.
+    **Arguments** as in `rescaled_f1`. **Returns:** () or (m, m); differentiable, cost N m^2. If chaos propagates, its mean over
+    an ensemble tends to $(\int \varphi f_1)(\int \varphi f_1)^T$; for i.i.d. particles with N = Lambda it is $(1 - 1/N)$ times
+    that.
     """
     return _pairs(_of_all(state, of), state.alive, _volume(volume, state))
 
@@ -72,7 +74,7 @@ def _pairs(phi: Array, alive: Array, volume: Array) -> Array:
 
 
 class SelfSimilar(NamedTuple):
-    """`density` n, `temperature` T, `mean` u (d,), `xi` (N, d) = (v - u)/sqrt(2T), 0 in dead slots."""
+    """`density` n, `temperature` T, `mean` velocity u (d,), and `xi` (N, d) = (v - u)/sqrt(2T), 0 in dead slots."""
 
     density: RealScalar
     temperature: RealScalar
@@ -82,9 +84,10 @@ class SelfSimilar(NamedTuple):
 
 @on_any_mesh
 def self_similar(state: Particles, *, volume: RealScalarLike) -> SelfSimilar:
-    r"""(LNP 6.5) $f = n (2T)^{-d/2} \psi(\tau, (v-u)/\sqrt{2T})$: n, T, u and the particles of psi, $\int |\xi|^2 \psi = d/2$.
+    r"""The self-similar variables of [LodsNotaPezzotti2020, (6.5)], $f = n (2T)^{-d/2} \psi(\tau, (v-u)/\sqrt{2T})$: n, T, u,
+    and particles xi with the law psi, for which $\int |\xi|^2 \psi = d/2$.
 
-    tau by `self_similar_time`. Differentiable in the velocities; NaN if nobody is alive or T = 0.
+    `self_similar_time` gives tau. Differentiable in the velocities. NaN if no particle is alive or T = 0.
     """
     check_state(state)
     return SelfSimilar(rescaled_density(state, volume=volume), *_shape(state))
@@ -101,11 +104,14 @@ def _shape(state: Particles) -> tuple[Array, Array, Array]:
 def self_similar_time(
     times: Real[ArrayLike, " T"], density: Real[ArrayLike, "*runs T"], temperature: Real[ArrayLike, "*runs T"]
 ) -> Float[Array, "*runs T"]:
-    r"""$\tau(t) = \int_0^t n \sqrt{2T}\,ds$ at the saves, by the trapezoidal rule, 0 at the first; leading axes of `density`
-    and `temperature` (..., T) are replicas. At T = 0 the derivative in T is infinite.
+    r"""The self-similar time of hard spheres, $\tau(t) = \int_{t_0}^t n \sqrt{2T}\,ds$ from the first save t_0, by the
+    trapezoidal rule. (For a collision frequency r^gamma the integrand would be $n (2T)^{\gamma/2}$; gamma = 1 is hard spheres.)
 
-    **Raises:** `ValueError` for shapes that do not fit, times that do not increase, and negative n or T; where these are
-    traced, NaN is returned: for the times everywhere, for n and T from there on."""
+    **Arguments:** `times`: (T,). `density`, `temperature`: (..., T); leading axes are replicas. **Returns:** (..., T). At T = 0
+    the derivative in T is infinite.
+
+    **Raises:** `ValueError` for shapes that do not fit, times that do not increase, and negative n or T. If traced, bad times
+    give NaN everywhere, and a negative n or T gives NaN from there on."""
     if not is_traced(times):
         known = known_numbers("times", times, shape=(None,))
         if np.any(np.diff(known) <= 0):
@@ -116,7 +122,7 @@ def self_similar_time(
         if not np.ndim(values) or np.shape(values)[-1] != np.shape(times)[-1] or np.shape(values) != np.shape(density):
             was = f"has shape {np.shape(values)}"
             raise argument_error(
-                name, f"have one entry a time, {np.shape(times)[-1]}, and one row a run", was, "reshape it"
+                name, f"have one entry per time, {np.shape(times)[-1]}, and one row per run", was, "reshape it"
             )
     speed = jnp.asarray(density) * jnp.sqrt(2 * jnp.asarray(temperature))
     if is_traced(density):

@@ -1,4 +1,4 @@
-"""Fits with error bars: decay rates, and damped oscillations."""
+"""Fits with error bars: decay rates and damped oscillations."""
 
 from .decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
 from .oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation

@@ -1,4 +1,5 @@
-"""The least-squares fit of a decay: its model, the search for the minimum, the covariance. `fitting` checks what goes in."""
+"""The least-squares fit of a decay: the model, the search for the minimum, and the covariance. `fitting.decay` checks the
+arguments."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from .._util.student import student_interval
 from .._util.sums import time_since
 from ._residuals import covariance_of_one_run, total
 
-# Numbers that the search for a rate handles at once.
+# Limits the memory of the search for a rate: the largest number of rates times points that are evaluated at once.
 _AT_ONCE = 1 << 22
 # On the grid of the search, between whose neighbours golden sections find the minimum.
 _RATES = 256
@@ -33,18 +34,19 @@ _PARAMETERS = ("rate", "amplitude", "floor", "shape")
 
 
 class DecayFit(Printed):
-    r"""$A\,e^{-\lambda u(t)} + c$ with standard errors; A = `amplitude`, lambda = `rate`, c = `floor`, and the clock u by
-    `model`:
+    r"""The fit $A\,e^{-\lambda u(t)} + c$ with standard errors: A = `amplitude`, lambda = `rate`, c = `floor`, where the time
+    variable u depends on `model`:
 
-    - "exponential": u = t. - "algebraic": u = log(s + t), so that $A (s + t)^{-\lambda}$; s = `shape`.
-    - "stretched": u = t^beta, so that $A e^{-\lambda t^\beta}$; beta = `shape`.
+    - "exponential": u = t.
+    - "algebraic": u = log(s + t), which gives $A (s + t)^{-\lambda}$; s = `shape`.
+    - "stretched": u = t^beta, which gives $A e^{-\lambda t^\beta}$; beta = `shape`.
 
-    `amplitude` overflows if the series begins very late; `first_value` is A e^{-lambda u} at `first_time`, where the series
-    begins, and calling the fit evaluates it from there. `correlation_time`: of the residuals (of several runs NaN). `r2`:
+    `first_value` is A e^{-lambda u} at `first_time`, the start of the series. Calling the fit evaluates it from there, since
+    `amplitude` overflows if the series begins very late. `correlation_time`: that of the residuals; NaN for several runs. `r2`:
     1 - (residual sum of squares)/(sum of squares about the mean); 0 for a constant series.
 
-    `degrees_of_freedom` of the standard errors: R - 1 for R runs; infinity for one run, whose standard errors allow for the
-    variance that is estimated. `interval(level)` uses them.
+    `degrees_of_freedom` of the standard errors: R - 1 for R runs; infinity for one run, whose standard errors already include
+    the uncertainty of the estimated variance. `interval(level)` uses them.
     """
 
     rate: Float[Array, ""]
@@ -65,8 +67,8 @@ class DecayFit(Printed):
     def interval(
         self, level: float = 0.95, of: Literal["rate", "amplitude", "floor", "shape"] = "rate"
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """(low, high): the confidence interval of the parameter `of`, by Student's law with `degrees_of_freedom`. Two runs have
-        one degree of freedom: 95 % is 12.7 standard errors. **Raises:** `ValueError` for a level outside (0, 1)."""
+        """(low, high): the confidence interval of the parameter `of`, by Student's law with `degrees_of_freedom`. For two runs,
+        one degree of freedom, 95 % is 12.7 standard errors. **Raises:** `ValueError` for a level outside (0, 1)."""
         if of not in _PARAMETERS:
             raise argument_error("of", f"be one of {', '.join(_PARAMETERS)}", f"is {describe(of)}", "choose one")
         return student_interval(getattr(self, of), getattr(self, f"{of}_stderr"), self.degrees_of_freedom, level)
@@ -90,7 +92,7 @@ class DecayFit(Printed):
 
 
 def _clock(model: str, elapsed: Array, origin: Array, shape: Array) -> Array:
-    """u(origin + elapsed) - u(origin)."""
+    """u(origin + elapsed) - u(origin), u the time variable of the model."""
     if model == "exponential":
         return elapsed
     if model == "algebraic":
@@ -99,6 +101,7 @@ def _clock(model: str, elapsed: Array, origin: Array, shape: Array) -> Array:
 
 
 def _power(x: Array, exponent: Array) -> Array:
+    """x^exponent for x > 0, else 0 with derivative 0: x^beta has an infinite derivative at x = 0 if beta < 1."""
     positive = x > 0
     safe = jnp.where(positive, x, jnp.ones_like(x))
     return jnp.where(positive, safe**exponent, jnp.zeros_like(safe))
@@ -106,8 +109,8 @@ def _power(x: Array, exponent: Array) -> Array:
 
 class _Series(NamedTuple):
     """A series, padded so that series of similar lengths share one program. `times`: (T,), padded with the last time. `runs`:
-    (R, T), padded with 0. `counts`: (T,), 1 for a time of the series and 0 for padding. `num_runs`: scalar, without padding.
-    `sigma`: (T,), given standard errors of the values, padded with 1; or None."""
+    (R, T), padded with 0. `counts`: (T,), 1 for a time of the series and 0 for padding. `num_runs`: the number of runs without
+    padding. `sigma`: (T,), the given standard errors of the values, padded with 1; or None."""
 
     times: Any
     runs: Any
@@ -117,6 +120,7 @@ class _Series(NamedTuple):
 
 
 def padded(times: Any, runs: Any, sigma: Any = None) -> _Series:
+    """The series, padded to the next length of `_next_size` in runs and times."""
     (num_runs, num), make = runs.shape, jnp if is_traced(times, runs) else np
     more, more_runs = (_next_size(n) - n for n in (num, num_runs))
     counts = np.pad(np.ones(num, runs.dtype), (0, more))
@@ -129,7 +133,7 @@ def padded(times: Any, runs: Any, sigma: Any = None) -> _Series:
 
 
 def _next_size(num: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ..."""
+    """The smallest of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... that is at least `num`."""
     power = 1 << (num - 1).bit_length()
     return 3 * power // 4 if power >= 4 and num <= 3 * power // 4 else power
 
@@ -140,7 +144,8 @@ def least_squares(
     origin: Array, series: _Series, fixed: Array, shape: Array, model: str, fitted_floor: bool, fitted_shape: bool,
     replicated: bool,
 ) -> dict[str, Array]:  # fmt: skip
-    """The entries of a `DecayFit`."""
+    """Fit the series; returns the fields of a `DecayFit`. `fixed`: the given floor, 0 if it is fitted. `shape`: the given
+    shape, or the start of its search."""
     t, runs, counts, num_runs, sigma = series
     num = jnp.sum(counts)
     mean = jnp.sum(runs, axis=0) / num_runs
@@ -151,12 +156,12 @@ def least_squares(
     s, y = t / span, counts * (mean - fixed) / size
 
     def clock(shape: Array) -> Array:
-        """The model's time since the first, over its whole span."""
+        """The model's time variable since the first time, divided by its range."""
         u = _clock(model, t, origin, shape)
         return u / u[-1]
 
     def split(theta: Array) -> tuple[Array, Array, Array, Array]:
-        """theta = (rate over the span, amplitude at the first time[, floor][, shape])."""
+        """(rate, amplitude, floor, shape) from theta = (rate over the span, amplitude at the first time[, floor][, shape])."""
         floor = theta[2] if fitted_floor else jnp.zeros((), t.dtype)
         return theta[0], theta[1], floor, (theta[-1] if fitted_shape else shape)
 
@@ -165,7 +170,8 @@ def least_squares(
         return counts * (amplitude * jnp.exp(-rate * clock(own_shape)) + floor)
 
     def parameters(theta: Array) -> Array:
-        """(rate, amplitude, floor, shape) in the units of the series; an amplitude that overflows counts as the largest."""
+        """(rate, amplitude, floor, shape) in the units of the series; an amplitude that overflows is cut off near the largest
+        number."""
         rate, amplitude, floor, own_shape = split(theta)
         rate = rate / _clock(model, t[-1], origin, own_shape)
         before = origin if model == "exponential" else _before(model, origin, own_shape)
@@ -180,20 +186,23 @@ def least_squares(
         return start + back @ z
 
     z, settled = _least(predict, theta_at, jnp.zeros_like(start), y, fitted_shape)
+    # Any non-finite value in the data makes the complete fit NaN.
     z = jnp.where(jnp.isfinite(runs).all(), z, jnp.nan)
     theta = theta_at(z)
     residual, jacobian = y - predict(theta), jax.jacfwd(lambda z: predict(theta_at(z)))(z)
     if replicated:
+        # The covariance of the mean over runs, from the influence of each run's deviation on the estimate.
         real = (jnp.arange(runs.shape[0], dtype=t.dtype) < num_runs).astype(t.dtype)
         normal = jnp.where(told_apart, jacobian.T @ jacobian, jnp.eye(len(start), dtype=t.dtype))
         influence = jnp.linalg.solve(normal, jacobian.T @ (real[:, None] * (runs - mean[None, :]) / size).T)
         covariance = influence @ influence.T / (num_runs * (num_runs - 1))
         tau = jnp.zeros((), t.dtype)
     else:
-        # A Jacobian without rank has no covariance: any other stands for it, and no NaN arises.
+        # A rank-deficient Jacobian has no covariance. Another one in its place avoids NaN; the errors become infinite below.
         safe = jnp.where(told_apart, jacobian, _independent_columns(counts, len(start)))
         covariance, tau = covariance_of_one_run(s, counts, residual, safe, None if sigma is None else sigma / size)
     known = (jnp.abs(theta[1]) > 0) & jnp.isfinite(covariance).all() & settled & told_apart
+    # The delta method: standard errors of the parameters in the units of the series.
     slopes = jax.jacfwd(lambda z: parameters(theta_at(z)))(z)
     variances = jnp.einsum("ip,pq,iq->i", slopes, jnp.where(known, covariance, 0), slopes)
     errors = square_root(jnp.where(variances > 0, variances, 0))
@@ -225,10 +234,11 @@ def least_squares(
 
 
 def _orthonormal_coordinates(predict: Callable[[Array], Array], start: Array) -> tuple[Array, Array]:
-    """(B, told): theta = start + B z, in which the columns of the Jacobian at `start` are orthonormal.
+    """(B, told): coordinates z with theta = start + B z, in which the Jacobian at `start` has orthonormal columns.
 
-    The parameters of a decay are nearly collinear on a short window; in z every matrix is close to the identity, in float32
-    too. `told` is False where the columns are dependent up to rounding; its tolerance does not depend on the length."""
+    On a short window the parameters of a decay are nearly collinear. In z the normal matrix is close to the identity, which
+    float32 can invert. `told` is False if the columns are linearly dependent up to rounding; its tolerance does not depend on
+    the length of the series."""
     jacobian = jax.lax.stop_gradient(jax.jacfwd(predict)(start))
     scale = jnp.sqrt(total(jacobian**2))
     positive = (scale > 0) & jnp.isfinite(scale)
@@ -242,17 +252,17 @@ def _orthonormal_coordinates(predict: Callable[[Array], Array], start: Array) ->
 
 
 def _independent_columns(counts: Array, num: int) -> Array:
-    """(T, p): 1 at the first p times, one each."""
+    """(T, p): independent columns, of which column q is 1 at time q and 0 elsewhere."""
     return counts[:, None] * jnp.eye(counts.shape[0], num, dtype=counts.dtype)
 
 
 def _before(model: str, origin: Array, shape: Array) -> Array:
-    """u at the first time."""
+    """The time variable u at the first time."""
     return jnp.log(origin + shape) if model == "algebraic" else _power(origin, shape)
 
 
 def _linear_parameters(rate: Array, s: Array, y: Array, counts: Array, fitted_floor: bool) -> tuple[Array, Array]:
-    """The best amplitude (and floor) for a rate, and the remaining sum of squares. y is 0 where `counts` is 0."""
+    """The least-squares amplitude (and floor) at a given rate, and the residual sum of squares. y is 0 where `counts` is 0."""
     decay = counts * jnp.exp(-rate * s)
     mean_decay = mean_y = jnp.zeros((), s.dtype)
     if fitted_floor:
@@ -268,7 +278,8 @@ def _linear_parameters(rate: Array, s: Array, y: Array, counts: Array, fitted_fl
 
 
 def _search(s: Array, y: Array, counts: Array, fitted_floor: bool) -> Array:
-    """(rate, amplitude[, floor]) of the global minimum, on a clock that ends at 1; no derivative."""
+    """(rate, amplitude[, floor]) of the global minimum, for a time variable s that ends at 1; not differentiated. For a given
+    rate the other parameters are linear and are eliminated, which leaves a search in one dimension."""
     s, y = jax.lax.stop_gradient((s, y))
 
     def rest(rate: Array) -> Array:
@@ -276,7 +287,7 @@ def _search(s: Array, y: Array, counts: Array, fitted_floor: bool) -> Array:
 
     fastest = 5 / jnp.min(jnp.where(counts[1:] > 0, jnp.diff(s), jnp.inf))
     spread = jnp.linspace(-1, 1, _RATES, dtype=s.dtype)
-    # Growth is sought up to e^40 over the series, which float32 can still square.
+    # The grid is dense near 0. Growth is limited to e^40 over the series, whose square float32 can still represent.
     grid = jnp.maximum(jnp.sinh(spread * jnp.arcsinh(20 * fastest)) / 20, -40)
     batch = min(_RATES, max(1, _AT_ONCE // s.shape[0]))
     rests = jax.vmap(rest)(grid) if batch == _RATES else jax.lax.map(rest, grid, batch_size=batch)
@@ -286,7 +297,7 @@ def _search(s: Array, y: Array, counts: Array, fitted_floor: bool) -> Array:
 
 
 def _search_shape(clock: Callable[[Array], Array], y: Array, counts: Array, fitted_floor: bool) -> Array:
-    """(rate, amplitude[, floor], stretch) of the global minimum; no derivative."""
+    """(rate, amplitude[, floor], stretch) of the global minimum; not differentiated."""
     y = jax.lax.stop_gradient(y)
 
     def rest(log_stretch: Array) -> Array:
@@ -300,7 +311,7 @@ def _search_shape(clock: Callable[[Array], Array], y: Array, counts: Array, fitt
 
 
 def _golden(f: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """Where f is least between two numbers, by golden sections."""
+    """The minimiser of f between two numbers, by golden-section search."""
     golden = (5**0.5 - 1) / 2
 
     def narrow(_: Any, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -314,14 +325,15 @@ def _golden(f: Callable[[Array], Array], low: Array, high: Array) -> Array:
 
 
 def _largest_exponent(dtype: jnp.dtype) -> float:
+    """The largest exponent of `exp` before the amplitude is reported as infinite, with a margin below overflow."""
     return 0.8 * math.log(float(jnp.finfo(dtype).max))
 
 
 def _least(
     predict: Callable[[Array], Array], theta_at: Callable[[Array], Array], start: Array, y: Array, fitted_shape: bool
 ) -> tuple[Array, Array]:
-    """(z, settled): the minimum near z = `start`, by Newton steps that are taken only if the sum of squares falls; settled is
-    False where none was found (at the end of the search, or without curvature).
+    """(z, settled): the minimum near z = `start`, by Newton steps that are accepted only if the sum of squares decreases.
+    `settled` is False if none was found: the search ended elsewhere, or the Hessian is not positive.
 
     Derivatives of every order are those of the solution of "gradient = 0" (`jax.lax.custom_root`), not of the search.
     """
@@ -332,14 +344,14 @@ def _least(
         return total((y - predict(theta_at(z))) ** 2) / 2
 
     def solved(matrix: Array, target: Array) -> tuple[Array, Array]:
-        """(matrix^{-1} target, whether the matrix is positive); of a singular matrix the target itself."""
+        """(matrix^{-1} target, whether the matrix is positive definite); for a singular matrix (target, False)."""
         curvatures = jnp.linalg.eigvalsh(jax.lax.stop_gradient(jnp.where(jnp.isfinite(matrix).all(), matrix, 0)))
         regular = jnp.min(jnp.abs(curvatures)) > 10 * eps * jnp.max(jnp.abs(curvatures))
         safe = jnp.where(regular, matrix, jnp.eye(target.shape[0], dtype=target.dtype))
         return jnp.linalg.solve(safe, target), regular & (curvatures[0] > 0)
 
     def newton(z: Array) -> tuple[Array, Array]:
-        """(the step, whether z is a minimum: positive curvature, and a step that hardly lowers the sum of squares)."""
+        """(Newton step, whether z is a minimum: a positive Hessian, and a step that hardly lowers the sum of squares)."""
         gradient, hessian = jax.grad(half_squares)(z), jax.hessian(half_squares)(z)
         step, positive = solved(hessian, gradient)
         step = jnp.where(jnp.isfinite(step).all(), step, 0)
@@ -353,12 +365,12 @@ def _least(
             z, _ = found
             step, settled = newton(z)
             closer = z - step
-            # The last iteration only evaluates: the program then holds one copy of the second derivatives.
+            # The last iteration only evaluates `settled`, so that the program holds one copy of the second derivatives.
             wanted = turn < steps
             if fitted_shape:
                 shape = theta_at(closer)[-1]
                 wanted &= (shape > _LEAST_STRETCH) & (shape < _MOST_STRETCH)
-            # Allow an increase by round-off: near the minimum the sum of squares cannot tell two points apart.
+            # Allow an increase by round-off, which near the minimum exceeds the true decrease.
             allowed = half_squares(z) * (1 + 1e3 * eps) + 1e3 * eps**2 * total(y * y)
             # As a float: `custom_root` can differentiate an auxiliary output only if it is a number.
             return jnp.where((half_squares(closer) <= allowed) & wanted, closer, z), settled.astype(y.dtype)

@@ -1,4 +1,4 @@
-"""Covariance of a least-squares estimate from one series, whose residuals may be correlated in time."""
+"""Covariance of a least-squares estimate from one series whose residuals may be correlated in time."""
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +18,14 @@ _ONCE = 8192
 
 
 def total(x: Array) -> Array:
-    """The sum over the first axis, in two levels, so that float32 sums of 10^6 terms keep six digits. Lengths are those of
-    `_decay_fit.padded`: 2^k or 3 2^k."""
+    """The sum over the first axis in two levels, so that float32 sums of 10^6 terms keep six digits. The lengths are those of
+    `_decay_fit.padded`, 2^k or 3 2^k, and divide into equal blocks."""
     num = x.shape[0]
     block = 1 << max(num.bit_length() // 2 - 1, 0)
     if num % block:
         return jnp.sum(x, axis=0)
     rows = x.reshape(num // block, block, *x.shape[1:])
-    # A product with ones: XLA merges two reductions into one.
+    # The inner sum is a product with ones, because XLA would merge two reductions into one.
     return jnp.sum(jnp.tensordot(rows, jnp.ones(block, x.dtype), axes=(1, 0)), axis=0)
 
 
@@ -34,10 +34,11 @@ def covariance_of_one_run(
 ) -> tuple[Array, Array]:
     r"""(covariance (p, p) of the least-squares estimate, mean correlation time).
 
-    Residuals have the correlation $e^{-|s-s'|/\tau}$ and the standard deviations `sigma` (T,), or one that is unknown. The
-    covariance is averaged over rho, the correlation over the mean gap, with the restricted likelihood as weights. Prior:
-    rho = 0 with probability 1/2, else uniform up to 1 - 1/T. Rows of `residual` (T,) and `jacobian` (T, p) are 0 where
-    `counts` is 0. The Jacobian's columns must be nearly orthonormal, so that the normal matrix is well conditioned.
+    Residuals are modelled as a Gaussian process with correlation $e^{-|s-s'|/\tau}$ and standard deviations `sigma` (T,), or
+    one unknown standard deviation. The covariance is averaged over rho, the correlation across the mean gap between times, with
+    the restricted likelihood times the prior as weights. Prior: rho = 0 with probability 1/2, otherwise uniform up to 1 - 1/T.
+    Rows of `residual` (T,) and `jacobian` (T, p) are 0 where `counts` is 0. The columns of the Jacobian must be nearly
+    orthonormal, so that the normal matrix is well conditioned.
     """
     num, params = jnp.sum(counts), jacobian.shape[1]
     gaps = jnp.diff(s)
@@ -46,11 +47,11 @@ def covariance_of_one_run(
     weight = jnp.ones_like(s) if sigma is None else 1 / sigma
     scaled = jnp.concatenate([jacobian, residual[:, None]], axis=1) * weight[:, None]
     normal = jacobian.T @ jacobian
-    # sigma j: the noise of every row, as the normal equations see it.
+    # Rows times sigma: their noise as it enters the normal equations of the unweighted estimate.
     noisy = jacobian if sigma is None else jacobian * sigma[:, None]
 
     def steps(rho: Array) -> Array:
-        """Correlation between each time and the one before; 0 before the first and where nothing counts."""
+        """Correlation between each time and the previous one; 0 at the first time and for padding."""
         correlated = rho > 0
         rate = -jnp.log(jnp.where(correlated, rho, 0.5)) / mean_gap
         phi = jnp.where(correlated & here[:, 0], jnp.exp(-gaps * rate), 0)
@@ -58,6 +59,7 @@ def covariance_of_one_run(
 
     def log_likelihood(rho: Array) -> tuple[Array, Array]:
         """(log restricted likelihood, variance of the residuals in units of sigma^2)."""
+        # Whiten the rows: for this Markov process, x_t - phi_t x_{t-1} are independent with variance 1 - phi_t^2.
         phi = steps(rho)
         before = jnp.concatenate([jnp.zeros_like(scaled[:1]), scaled[:-1]])
         deviation = jnp.sqrt(1 - phi * phi)
@@ -70,7 +72,7 @@ def covariance_of_one_run(
         common = -total(jnp.log(deviation)) - jnp.linalg.slogdet(inner)[1] / 2
         if sigma is not None:
             return common - rest / 2, jnp.ones_like(rest)
-        # num - params - 2: the mean of the variance's posterior, not its mode.
+        # num - params - 2 gives the posterior mean of the variance, not its mode.
         return common - (num - params) / 2 * jnp.log(rest), rest / jnp.maximum(num - params - 2, 1)
 
     def covariance(rho: Array) -> Array:
@@ -84,7 +86,7 @@ def covariance_of_one_run(
         return jax.vmap(f)(nodes) if batch == num_nodes else jax.lax.map(f, nodes, batch_size=batch)
 
     def narrowed(_: Array, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
-        """The part of the bracket in which the likelihood is not negligible, with one node more at either end."""
+        """The part of the bracket in which the likelihood is not negligible, plus one node at either end."""
         nodes = _nodes(*bracket)
         value = at_once(lambda rho: log_likelihood(rho)[0], jax.lax.stop_gradient(nodes))
         large = value > jnp.max(value) - _NEGLIGIBLE
@@ -94,14 +96,14 @@ def covariance_of_one_run(
         ends = jnp.log1p(-nodes)
         return ends[first], ends[last]
 
-    # In log(1 - rho), in which the width of the likelihood hardly depends on rho.
+    # Nodes are equidistant in log(1 - rho), in which the width of the likelihood hardly depends on rho.
     most = 1 - 1 / num
     bracket = jnp.zeros((), s.dtype), jnp.log1p(-most).astype(s.dtype)
     if s.shape[0] > _RESOLVED:
         rounds = 1 if s.shape[0] <= _ONCE else 2
         bracket = jax.lax.stop_gradient(jax.lax.fori_loop(0, rounds, narrowed, bracket))
     nodes = jax.lax.stop_gradient(_nodes(*bracket))
-    # Independent residuals, then correlated ones: one copy of the program for both.
+    # rho = 0 (independent residuals) and the nodes are evaluated together, by one copy of the program.
     every = jnp.concatenate([jnp.zeros(1, s.dtype), nodes])
     (value, variance), forms = at_once(lambda rho: (log_likelihood(rho), covariance(rho)), every)
     borders = jnp.concatenate([nodes[:1], (nodes[1:] + nodes[:-1]) / 2, nodes[-1:]])
@@ -119,8 +121,8 @@ def _nodes(first: Array, last: Array) -> Array:
 
 
 def quadratic_form(phi: Array, q: Array) -> Array:
-    """sum_{s,t} q_s q_t^T (product of phi between s and t), for q (T, p) and phi (T,), phi_t between t - 1 and t: O(T), in
-    sqrt(T) blocks that run beside each other."""
+    """sum_{s,t} q_s q_t^T (product of phi between s and t), for q (T, p) and phi (T,), phi_t the factor between t - 1 and t.
+    Cost O(T), in about sqrt(T) blocks that are scanned in parallel."""
     num, params = q.shape
     blocks = 1 << max(num.bit_length() // 2 - 1, 0)
     if num % blocks:

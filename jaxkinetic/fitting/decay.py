@@ -45,43 +45,44 @@ def fit_decay(
     offset: float = 1.0,
     stretch: float | Literal["fit"] = "fit",
 ) -> DecayFit:
-    r"""Least squares of $A e^{-\lambda t} + c$, $A (s + t)^{-\lambda} + c$ or $A e^{-\lambda t^\beta} + c$ to `values`.
+    r"""Fit $A e^{-\lambda t} + c$, $A (s + t)^{-\lambda} + c$ or $A e^{-\lambda t^\beta} + c$ to `values` by least squares.
 
     **Arguments:**
 
     - `times`: (T,), increasing. `values`: (T,) of one run; or (R, T) of R >= 2 independent runs, whose mean is fitted; or the
-      `Moments` that an ensemble with `reduce=jk.MeanVar()` gives.
+      `Moments` that an ensemble with `reduce=jk.MeanVar()` returns.
     - `stderr`: (T,), the known standard errors of the values, not negative; then `values` is (T,).
-    - `model`: "exponential"; "algebraic", a power law in s + t with s = `offset` (0: in t itself, then times are positive);
-      "stretched", beta = `stretch` given (2/3 is the theorem's for Coulomb) or fitted; times not negative.
-    - `floor`: c; None is 0, a number is kept, "fit" makes it one more parameter.
-    - `window`: (first, last): only times within it count. "signal": those that `decay_window` gives, by its stated rule. Then
-      `times` (and for "signal" `values`) must be concrete: under `grad` call `decay_window` before, on the values themselves.
+    - `model`: "exponential"; "algebraic", a power law in s + t with s = `offset` (if 0, times must be positive); "stretched",
+      with beta = `stretch` given (for Coulomb the theorem has 2/3) or fitted; times must not be negative.
+    - `floor`: c; None means 0, a number is kept fixed, "fit" makes it one more parameter.
+    - `window`: (first, last): only times within it count. "signal": the window that `decay_window` returns. With a window,
+      `times` (and for "signal" also `values`) must be concrete: under `grad`, call `decay_window` beforehand.
 
-    **Returns:** a `DecayFit`. Its entries carry their derivatives in `values` (and `floor`), of every order, by the implicit
-    function theorem; `rate` may be negative (growth). The minimum is global in the range of the search: the linear
-    parameters are eliminated, the rate is searched on a grid over the series (growth up to e^40, decay within a fifth of the
-    smallest gap), the stretch between .05 and 4, then refined to round-off. Where no minimum lies inside, all standard
-    errors are infinite.
+    **Returns:** a `DecayFit`, differentiable in `values` (and `floor`) to every order by the implicit function theorem. `rate`
+    may be negative (growth). The minimum is global within the range of the search: the linear parameters are eliminated, the
+    rate is searched on a grid (growth up to e^40 over the series, decay within a fifth of the smallest gap), the stretch
+    between .05 and 4; the result is then refined to round-off. If no minimum lies inside this range, all standard errors are
+    infinite.
 
-    Standard errors. Of R runs: from the scatter of the runs themselves, whatever their correlation in time, with R - 1 degrees
-    of freedom: use `fit.interval(.95)`, which is 12.7 standard errors for two runs and 2.3 for nine. Of one run: the residuals
-    are taken as a stationary process of correlation e^{-|t-s|/tau}, tau = 0 (independent) included; the covariance of the
-    least-squares estimate is averaged over tau with the weights of the restricted likelihood, and the residual variance is that
-    of its posterior. With `stderr` or `Moments` the variances are given, and only tau is estimated; the degrees of freedom of
-    `Moments` are those of one time, R - 1, which is cautious. All assume errors small enough for the model to be linear across
-    them. Measured on 500-1000 series of 50 points (exponential, decay rate 4 per length of the series): with a given floor the
-    interval of 1.96 standard errors covers in 95-97 % for tau up to a tenth of the series, 93 % at a fifth, 90 % at two
-    fifths; with a fitted floor in 94-97, 90 and 82-85 %. It is cautious in between: at tau = a twentieth it is 1.4 times the
-    scatter. A run has to be longer than its memory, or be repeated. A series without signal has an infinite standard error.
-    **Data without noise** (a grid, a single deterministic run) have no statistical error: what is printed then measures how far
-    the model is from the data, and not how far the rate is from the truth. Compare two windows and two dt instead.
+    **Standard errors.** For R runs they come from the scatter of the runs, whatever the correlation in time, with R - 1 degrees
+    of freedom: use `fit.interval(.95)`, which is 12.7 standard errors for two runs and 2.3 for nine. For one run the residuals
+    are modelled as a stationary process with correlation e^{-|t-s|/tau}, including tau = 0 (independent). The covariance of the
+    least-squares estimate is averaged over tau with the restricted likelihood as weight, and the residual variance over its
+    posterior. With `stderr` or `Moments` the variances are given and only tau is estimated; `Moments` count R - 1 degrees of
+    freedom, those of a single time, which is conservative. All this assumes errors so small that the model is linear across
+    them. Measured on 500-1000 series of 50 points (exponential, decay rate 4 per length of the series), the interval of 1.96
+    standard errors covers the truth, with a given floor, in 95-97 % of cases for tau up to a tenth of the series, 93 % at a
+    fifth and 90 % at two fifths; with a fitted floor in 94-97, 90 and 82-85 %. In between it is conservative: for tau of a
+    twentieth it is 1.4 times the scatter. So a run must be longer than its correlation time, or be repeated. A series without
+    signal has an infinite standard error.
+    **Data without noise** (a grid, a single deterministic run) have no statistical error. The standard error then measures the
+    distance of the model from the data, not the error of the rate. Compare two windows and two dt instead.
 
-    Concrete data are fitted in float64 on the host's CPU, whatever their dtype, and the result has their dtype. Traced data are
-    fitted in their own dtype. Lengths are padded, so that neighbouring lengths and windows share a program.
+    Concrete data are fitted in float64 on the host's CPU, and the result is cast to their dtype. Traced data are fitted in
+    their own dtype. Lengths are padded, so that similar lengths and windows share a program.
 
-    **Raises:** `ValueError` for shapes that do not fit, NaN, times that do not increase, fewer than p + 3 points for p
-    parameters, a single replica, an unknown model, times outside the model's clock.
+    **Raises:** `ValueError` for shapes that do not match, NaN, times that do not increase, fewer than p + 3 points for p
+    parameters, a single replica, an unknown model, and times outside the domain of the model.
     """
     if model not in _MODELS:
         raise argument_error("model", f"be one of {', '.join(_MODELS)}", f"is {describe(model)}", "choose one")
@@ -102,7 +103,7 @@ def fit_decay(
     replicated, runs = values.ndim == 2, values.reshape(-1, values.shape[-1])
     if runs.shape[1] != t.shape[0]:
         raise argument_error(
-            "values", f"have {t.shape[0]} columns, one a time", f"has shape {runs.shape}", "transpose it"
+            "values", f"have {t.shape[0]} columns, one per time", f"has shape {runs.shape}", "transpose it"
         )
     if replicated and runs.shape[0] < 2:
         raise argument_error("values", "hold at least 2 runs if it has two axes", "holds 1", "pass `values[0]`")
@@ -112,7 +113,9 @@ def fit_decay(
         raise argument_error("times", "increase", "does not", "sort the series")
     if window is not None:
         if known_times is None:
-            raise argument_error("window", "be None when `times` is traced", f"is {window}", "cut the series before")
+            raise argument_error(
+                "window", "be None when `times` is traced", f"is {window}", "cut the series beforehand"
+            )
         if isinstance(window, str):
             window = _window_of_signal(window, known_times, values, floor, sigma)
         if not is_traced(window):
@@ -141,7 +144,7 @@ def fit_decay(
         )
 
     fixed = 0.0 if fitted_floor or floor is None else floor
-    # Times since the first, taken before they are rounded to the precision of the values.
+    # Subtract the first time before rounding to the dtype of the values: float32 is coarse at late times.
     elapsed = t - t[0] if known_times is None else known_times - known_times[0]
     first = t[0] if known_times is None else known_times[0]
     origin, elapsed, fixed, shape = known_as(runs.dtype, first, elapsed, fixed, shape)
@@ -159,11 +162,12 @@ def fit_decay(
 
 
 def _checked_stderr(stderr: ArrayLike, values: Array) -> Array | np.ndarray:
-    """Standard errors (T,) with the smallest ones raised: a time at which all runs agree (the first) must not outweigh all."""
+    """Standard errors (T,), at least a tenth of their root mean square: otherwise a time at which all runs agree, such as the
+    first, would outweigh all others."""
     sigma = real_array("stderr", stderr, "T")
     if values.ndim != 1 or sigma.shape != values.shape:
         raise argument_error(
-            "stderr", "have one entry a value, of values (T,)", f"has shape {sigma.shape}", "pass one series"
+            "stderr", "have one entry per value, for values (T,)", f"has shape {sigma.shape}", "pass one series"
         )
     check_finite("stderr", sigma)
     if is_traced(sigma):
@@ -185,18 +189,19 @@ def decay_window(
     below: float = 1.0,
     stderr: Real[ArrayLike, " T"] | None = None,
 ) -> tuple[float, float]:
-    """(first, last) of the times at which a decaying series is signal, by this rule:
+    """The time window (first, last) in which a decaying series exceeds its noise. Let m be the mean of the runs minus `floor`.
 
-    first: the first time at which the mean of the runs, less `floor`, is at most `below` times its first value in size (1: the
-    beginning; .5 leaves out the transient before the first half-life). last: the last time before the mean, less `floor`, is
-    smaller than 3 standard errors at two successive times. The standard error of a mean of R >= 2 runs (R, T) is their scatter
-    over sqrt(R); of one run (T,) it is 1.48 times the median of its second differences in size over sqrt(6), which sees
-    noise that is independent from save to save only, and curvature where more than half of the saves have it; or `stderr`.
+    - first: the first time at which |m| is at most `below` times its initial value (1: the start of the series; .5 leaves out
+      the transient before the first half-life).
+    - last: the last time before |m| is below 3 standard errors at two successive times.
+    - The standard error is `stderr` if given. For R >= 2 runs (R, T) it is their scatter over sqrt(R). For one run (T,) it is
+      1.48 times the median modulus of the second differences over sqrt(6): it detects only noise that is independent from save
+      to save, and counts curvature as noise if more than half of the saves have it.
 
-    The rule looks at the noisy data themselves, which lengthens the window where the noise is high: what a late point adds
-    to the fit is small by construction. Host only.
+    The rule uses the noisy data themselves, so noise can lengthen the window; the late points that it adds have little
+    influence on the fit. Works on concrete values only.
 
-    **Raises:** `ValueError` if nothing stands out of the noise, or for traced values.
+    **Raises:** `ValueError` if the series does not exceed its noise, and for traced values.
     """
     if is_traced(times, values, floor):
         raise argument_error("values", "be concrete", "is traced", "call `decay_window` outside of `grad` and `jit`")
@@ -206,7 +211,7 @@ def decay_window(
     t, runs = numbers("times", times), np.atleast_2d(np.asarray(values, float))
     if t.ndim != 1 or runs.ndim != 2 or runs.shape[1] != len(t) or len(t) < 4:
         raise argument_error(
-            "values", "have one column a time, at least 4", f"has shape {np.shape(values)}", "transpose or add some"
+            "values", "have one column per time, at least 4", f"has shape {np.shape(values)}", "transpose or add some"
         )
     check_finite("values", jnp.asarray(runs))
     signal = np.abs(runs.mean(axis=0) - float(floor))
@@ -215,7 +220,7 @@ def decay_window(
     elif len(runs) > 1:
         noise = runs.std(axis=0, ddof=1) / np.sqrt(len(runs))
     else:
-        # The median: curvature of the signal itself, which is large early, does not count.
+        # The median ignores the curvature of the signal itself, which is large only early in the series.
         noise = np.full(t.shape, 1.4826 * np.median(np.abs(np.diff(runs[0], n=2))) / np.sqrt(6))
     lost = signal < _SIGNAL * noise
     ends = np.flatnonzero(lost & np.append(lost[1:], True))
@@ -228,7 +233,7 @@ def decay_window(
     first = int(np.argmax(reached))
     if last <= first or signal.max() == 0:
         raise argument_error(
-            "values", f"stand out of the noise by {_SIGNAL:g} standard errors", f"do not after t = {t[max(last, 0)]:g}",
+            "values", f"exceed the noise by {_SIGNAL:g} standard errors", f"do not after t = {t[max(last, 0)]:g}",
             "average more runs",
         )  # fmt: skip
     return float(t[first]), float(t[last])
@@ -250,7 +255,7 @@ def _window_of_signal(
 
 
 def _checked_shape(model: str, offset: float, stretch: float | str, times: np.ndarray | None) -> float:
-    """The clock's parameter, or where its search begins."""
+    """The parameter of the time variable u, or the start of its search. **Raises:** `ValueError`."""
     first = None if times is None or not len(times) else times[0]
     if not is_traced(offset):
         check_scalar("offset", offset, nonnegative=True)

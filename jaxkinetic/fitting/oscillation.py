@@ -1,4 +1,4 @@
-"""The frequency and the growth of one oscillating mode, with error bars."""
+"""Frequency and growth rate of one oscillating mode, with error bars."""
 
 import math
 from functools import partial
@@ -46,10 +46,11 @@ _STEEPEST = 40.0
 
 
 class OscillationFit(Printed):
-    r"""$y(t) = e^{\gamma t}\,(a\cos wt + b\sin wt)$: w = `frequency` > 0, gamma = `growth` (negative: damping), with
-    standard errors; `omega` = w + i gamma, that of $e^{-i\omega t}$. `amplitude`: $\sqrt{a^2 + b^2}$ at `first_time`, where
-    the series begins, and the `phase` there, y = amplitude cos(phase). `r2`: 1 - (residual sum of squares)/(sum of squares).
-    `degrees_of_freedom` of the standard errors: R - 1 for R runs, T - 4 for one run of T points; `interval` uses them."""
+    r"""The fit $y(t) = e^{\gamma t}\,(a\cos wt + b\sin wt)$ with standard errors: w = `frequency` > 0, gamma = `growth`
+    (negative for damping), and `omega` = w + i gamma, the frequency in $e^{-i\omega t}$. `amplitude` is $\sqrt{a^2 + b^2}$ and
+    `phase` the phase at `first_time`, the start of the series, where y = amplitude cos(phase). `r2`: 1 - (residual sum of
+    squares)/(sum of squares). `degrees_of_freedom` of the standard errors: R - 1 for R runs, T - 4 for one run of T points;
+    `interval` uses them."""
 
     frequency: Float[Array, ""]
     frequency_stderr: Float[Array, ""]
@@ -92,21 +93,22 @@ def fit_oscillation(
     *,
     window: tuple[RealScalarLike, RealScalarLike] | None = None,
 ) -> OscillationFit:
-    r"""One damped or growing oscillation through a real series, by least squares of equal weight (so the large values count).
+    r"""Fit one damped or growing oscillation to a real series, by unweighted least squares (so large values dominate).
 
-    **Arguments:** `times` (T,), equidistant; `values` (T,) of one run, or (R, T) of R >= 2 independent runs, whose mean is
-    fitted; real: a mode of the density, say (not its absolute value; the energy of the field oscillates at 2w and decays at 2
-    gamma, about a mean, and does not fit this). `window` = (first, last): what is fitted; leave out the transient, and what is
-    below the noise. `times` must then be concrete. For growth without an oscillation use `fit_decay`.
+    **Arguments:** `times`: (T,), equidistant. `values`: (T,) of one run, or (R, T) of R >= 2 independent runs, whose mean is
+    fitted. They must be real, such as a mode of the density, and not its modulus. (The energy of the field oscillates about a
+    mean at 2w and decays at 2 gamma, which does not fit this model.) `window` = (first, last): only times within it count;
+    exclude the transient and the values below the noise; `times` must then be concrete. For growth without oscillation use
+    `fit_decay`.
 
-    The start comes from linear prediction at every lag 1, 2, 4, ..., the best of them by its sum of squares; then Levenberg
-    and Marquardt's iteration. The result is differentiable in times and values, in every mode and order, by the stationarity of
-    the sum of squares. NaN for a series that does not oscillate.
+    The initial guess comes from linear prediction at the lags 1, 2, 4, ..., of which the one with the least sum of squares is
+    taken; Levenberg-Marquardt iterations follow. The result is differentiable in times and values, in every mode and order, by
+    the implicit function theorem. NaN for a series that does not oscillate.
 
-    Standard errors: of one run those of independent noise, with T - 4 degrees of freedom; of R runs from the scatter of the
+    Standard errors: for one run those of independent noise, with T - 4 degrees of freedom; for R runs from the scatter of the
     runs, whatever their correlation in time, with R - 1. Use `fit.interval(.95)`. Data without noise (a grid, one
     deterministic run) have no statistical error: compare two windows and two dt instead. Concrete data are fitted in float64 on
-    the host's CPU, traced ones in their own dtype; lengths are padded, so that neighbouring lengths share a program.
+    the host's CPU, traced data in their own dtype. Lengths are padded, so that similar lengths share a program.
 
     **Raises:** `ValueError` for other shapes, times that are not equidistant, fewer than 12 points, or numbers that are not
     finite.
@@ -117,7 +119,7 @@ def fit_oscillation(
     replicated, runs = y.ndim == 2, y.reshape(-1, y.shape[-1])
     if t.shape[0] != runs.shape[1]:
         raise argument_error(
-            "values", f"have {t.shape[0]} entries, one a time", f"has shape {y.shape}", "pass one series"
+            "values", f"have {t.shape[0]} entries, one per time", f"has shape {y.shape}", "pass one series"
         )
     if replicated and runs.shape[0] < 2:
         raise argument_error("values", "hold at least 2 runs if it has two axes", "holds 1", "pass `values[0]`")
@@ -125,7 +127,9 @@ def fit_oscillation(
     check_finite("values", y)
     if window is not None:
         if known is None or is_traced(window):
-            raise argument_error("window", "be None when `times` is traced", f"is {window}", "cut the series before")
+            raise argument_error(
+                "window", "be None when `times` is traced", f"is {window}", "cut the series beforehand"
+            )
         if not (isinstance(window, (tuple, list)) and len(window) == 2):
             raise argument_error("window", "be (first, last)", f"is {describe(window)}", "pass two times")
         for bound in window:
@@ -141,7 +145,7 @@ def fit_oscillation(
     if known is not None:
         steps = np.diff(known)
         if np.any(steps <= 0) or np.ptp(steps) > 1e-3 * steps.mean():
-            raise argument_error("times", "be equidistant and increase", "does not", "save every so many steps")
+            raise argument_error("times", "be equidistant and increase", "does not", "save at equal intervals")
     elapsed, first = (t - t[0], t[0]) if known is None else (known - known[0], known[0])
     (elapsed,) = known_as(runs.dtype, elapsed)
     series = padded(elapsed, runs)
@@ -153,7 +157,7 @@ def fit_oscillation(
 @partial(jax.jit, static_argnames="replicated")
 @jax.default_matmul_precision("highest")
 def _fitted(series: Any, replicated: bool) -> dict[str, Array]:
-    """The entries of an `OscillationFit` but the first time."""
+    """The fields of an `OscillationFit` except `first_time` and `degrees_of_freedom`."""
     t, runs, counts, num_runs, _ = series
     mean, span = jnp.sum(runs, axis=0) / num_runs, t[-1]
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(mean)))
@@ -164,7 +168,7 @@ def _fitted(series: Any, replicated: bool) -> dict[str, Array]:
     p = implicit_root(lambda p: jax.grad(_loss)(p, data), _refined(start, still))
     rest, jacobian = _model(p, data) - data.y, jax.jacfwd(_model)(p, data)
     normal = jacobian.T @ jacobian
-    # Columns of unit length: the condition of the matrix is then that of the problem, in any units.
+    # Scale the columns to unit length, so that the condition number does not depend on the units.
     scale = jnp.sqrt(jnp.diag(normal))
     scale = jnp.where(scale > 0, scale, 1)
     outer = jnp.outer(scale, scale)
@@ -192,7 +196,7 @@ def _fitted(series: Any, replicated: bool) -> dict[str, Array]:
 
 
 class _Data(NamedTuple):
-    """Times in [0, 1], values of unit size, and 1 where they count, else 0; all padded."""
+    """Times in [0, 1], values scaled to at most 1 in modulus, and 1 for data and 0 for padding; all padded."""
 
     s: Array
     y: Array
@@ -210,10 +214,11 @@ def _loss(p: Array, data: _Data) -> Array:
 
 
 def _predicted(data: _Data) -> tuple[Array, Array]:
-    """(growth, frequency, a, b) from y_{n+2L} = c_1 y_{n+L} + c_0 y_n, at the lag L that fits best, and whether any fits."""
+    """The initial guess (growth, frequency, a, b) by linear prediction, y_{n+2L} = c_1 y_{n+L} + c_0 y_n, at the lag L with the
+    least sum of squares; and whether the prediction oscillates at any lag."""
     num = jnp.sum(data.counts)
     lags = 2 ** jnp.arange(min(_LAGS, (data.s.shape[0] // 4).bit_length()))
-    # One copy of the program for all lags.
+    # `map` instead of a Python loop, so that all lags share one copy of the program.
     found, oscillates = jax.lax.map(partial(_at_lag, data), lags)
     losses = jax.vmap(_loss, (0, None))(found, data)
     usable = oscillates & (4 * lags.astype(num.dtype) <= num) & jnp.isfinite(losses)
@@ -223,12 +228,12 @@ def _predicted(data: _Data) -> tuple[Array, Array]:
 
 def _at_lag(data: _Data, lag: Array) -> tuple[Array, Array]:
     s, y, counts = data
-    # A padded value is 0, and so are those that come round the end.
+    # `inside` excludes padding and the values that `roll` wraps around the end.
     inside = counts * (jnp.arange(s.shape[0]) + 2 * lag < jnp.sum(counts).astype(lag.dtype)).astype(counts.dtype)
     middle, new = (inside * jnp.roll(y, -shift) for shift in (lag, 2 * lag))
     old = inside * y
     (c0, c1), predicted = _solved(jnp.stack([old, middle], 1), new)
-    # Roots r = e^{(growth +- i frequency) lag}; two real ones do not oscillate.
+    # The roots of r^2 = c_1 r + c_0 are e^{(growth +- i frequency) lag}; two real roots do not oscillate.
     oscillates = predicted & (4 * c0 + c1 * c1 < 0)
     modulus = jnp.sqrt(jnp.where(oscillates, -c0, 1))
     step = lag.astype(s.dtype) * (s[1] - s[0])
@@ -241,7 +246,7 @@ def _at_lag(data: _Data, lag: Array) -> tuple[Array, Array]:
 
 
 def _solved(columns: Array, y: Array) -> tuple[Array, Array]:
-    """(coefficients, whether the two columns are independent): y by least squares."""
+    """(least-squares coefficients of y in two columns, whether the columns are linearly independent)."""
     normal = columns.T @ columns
     scale = jnp.sqrt(jnp.diag(normal))
     scale = jnp.where(scale > 0, scale, 1)
@@ -252,14 +257,14 @@ def _solved(columns: Array, y: Array) -> tuple[Array, Array]:
 
 
 def _refined(p: Array, data: _Data) -> Array:
-    """Levenberg and Marquardt, then Newton."""
+    """Levenberg-Marquardt iterations, then three Newton steps."""
 
     def step(_: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         p, loss, damping = carry
         jacobian, rest = jax.jacfwd(_model)(p, data), _model(p, data) - data.y
         normal = jacobian.T @ jacobian
         diagonal = jnp.diag(normal)
-        # A column of zeros (a series of zeros) stays where it is.
+        # Avoid a singular matrix for a column of zeros, from a series of zeros.
         diagonal = jnp.where(diagonal > 0, diagonal, 1)
         move = jnp.linalg.solve(normal + damping * jnp.diag(diagonal), jacobian.T @ rest)
         new = _loss(p - move, data)
@@ -274,11 +279,11 @@ def _refined(p: Array, data: _Data) -> Array:
         hessian = jax.hessian(_loss)(p, data)
         scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diag(hessian)), jnp.finfo(p.dtype).tiny))
         scaled = hessian / jnp.outer(scale, scale)
-        # Only at a minimum: elsewhere the step may be of any size.
+        # Newton steps are taken only where the Hessian is positive: elsewhere they may have any size.
         convex = jnp.linalg.eigvalsh(scaled)[0] > jnp.finfo(p.dtype).eps
         safe = jnp.where(convex, scaled, jnp.eye(4, dtype=p.dtype))
         new = p - jnp.linalg.solve(safe, jax.grad(_loss)(p, data) / scale) / scale
-        # At the minimum the sum of squares changes by its rounding alone.
+        # A tolerance, because at the minimum the sum of squares changes by rounding only.
         return jnp.where(convex & (_loss(new, data) <= _loss(p, data) * (1 + 1e-4)), new, p)
 
     first = p, _loss(p, data), jnp.asarray(1e-3, p.dtype)

@@ -1,4 +1,4 @@
-"""Arrays and bits: counter-based noise and row-blocked pair reductions. Imports jax only; knows no physics."""
+"""Kernels on arrays and random bits: counter-based noise and blocked sums over pairs. Imports only JAX; contains no physics."""
 
 from .candidates import advance as advance, candidates as candidates, event_words as event_words
 from .conflict_free_batches import (

@@ -1,4 +1,4 @@
-"""Candidate events of a Poisson clock on pairs: everything random about one is a function of its number."""
+"""Candidate events of a Poisson process on pairs. All randomness of a candidate is a function of its number."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ Number = tuple[jax.Array, jax.Array]
 
 
 def advance(number: Number, count: jax.Array) -> Number:
-    """A number of 64 bits as (low, high) uint32 words, plus `count`."""
+    """Add `count` to a 64-bit number, given as (low, high) uint32 words."""
     low = number[0] + count.astype(jnp.uint32)
     return low, number[1] + (low < number[0]).astype(jnp.uint32)
 
@@ -21,18 +21,18 @@ def advance(number: Number, count: jax.Array) -> Number:
 def candidates(
     key: jax.Array, number: Number, num_items: jax.Array, dtype: jnp.dtype
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """(wait, first, second, word) of the candidates `number`, K of them.
+    """(wait, first, second, word) of the K candidates `number`.
 
-    **Arguments:** `key`: (2,) uint32. `number`: two (K,) uint32 arrays. `num_items`: n >= 2, may be traced; less is taken
-    for 2.
+    **Arguments:** `key`: (2,) uint32. `number`: two (K,) uint32 arrays, the low and the high words. `num_items`: n >= 2, may be
+    traced; smaller values count as 2.
 
-    **Returns:** `wait`: (K,) Exp(1), the time since the candidate before in units of the mean; `first`, `second`: (K,) int32, a
-    uniform ordered pair of different items below n, exact to n/2^64 (of the two together (n/2^32)^2); `word`: uint32, for its
+    **Returns:** `wait`: (K,) Exp(1), the time since the previous candidate in units of its mean; `first`, `second`: (K,) int32,
+    a uniform ordered pair of different items below n, each exact to n/2^64, jointly to (n/2^32)^2; `word`: (K,) uint32, for the
     acceptance.
     """
     counter = (*number, jnp.zeros((), jnp.uint32), jnp.asarray(TAG_EVENT, jnp.uint32))
-    # One hash for its readers. The word of the acceptance serves as the low half of both places: it decides between
-    # neighbours, in one case of 2^32/n.
+    # Materialised, so that the hash is computed once for all its readers. The word of the acceptance also serves as the low
+    # half of both item numbers, where it only decides between neighbours, with a probability of about n/2^32.
     time_word, i_word, j_word, word = materialise_words(philox_4x32(counter, key))
     count = jnp.maximum(num_items, 2).astype(jnp.uint32)
     i, j = _below(count, i_word, word), _below(count - 1, j_word, word)
@@ -40,7 +40,7 @@ def candidates(
 
 
 def event_words(key: jax.Array, number: Number, count: int) -> tuple[jax.Array, ...]:
-    """`count` uint32 words for what happens at the candidates `number`, independent of `candidates`."""
+    """`count` uint32 words for the outcome of the candidates `number`, independent of those in `candidates`."""
     out: tuple[jax.Array, ...] = ()
     for block in range(1, 1 - (-count // 4)):
         out += philox_4x32((*number, jnp.asarray(block, jnp.uint32), jnp.asarray(TAG_EVENT, jnp.uint32)), key)

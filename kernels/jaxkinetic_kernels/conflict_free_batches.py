@@ -1,7 +1,7 @@
-"""Events on pairs of items, in the order of their index, grouped into waves of events that share no item.
+"""Group events on pairs of items, ordered by index, into waves of events that share no item.
 
-The wave of an event is one more than that of the latest earlier event on either of its items: maps of two items that share
-none commute, so that a wave can be carried out at once and the outcome is that of one event at a time.
+The wave of an event is one more than that of the latest earlier event on either of its items. Maps on disjoint pairs commute,
+so all events of a wave can be applied at once, with the same result as one event at a time.
 """
 
 import jax
@@ -9,15 +9,16 @@ import jax.numpy as jnp
 
 __all__ = ["assign_waves", "running_count", "schedule", "waves_one_by_one"]
 
-# What is left of the events when a loop of fewer lanes takes over: two more copies of the loop's body in the program.
+# When 1/4 and 1/16 of the events are left, a loop with fewer lanes takes over, at the price of two more copies of the loop's
+# body in the program. Loops with fewer than `_FEW` lanes are not worth it.
 _SHARES = (4, 16)
 _FEW = 1 << 10
 _LATER = 2**31 - 1
 
 
 def waves_one_by_one(first: jax.Array, second: jax.Array, count: jax.Array | int, num_items: int) -> jax.Array:
-    """The wave of every event, one event at a time: the definition, and the reference of `schedule`. Those from `count` on get
-    -1. Shapes as there."""
+    """The wave of every event, computed one event at a time: the definition, and the reference for `schedule`. Events from
+    number `count` on get -1. Shapes as in `schedule`."""
 
     def event(last: jax.Array, x: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
         index, i, j = x
@@ -33,24 +34,24 @@ def waves_one_by_one(first: jax.Array, second: jax.Array, count: jax.Array | int
 def assign_waves(
     first: jax.Array, second: jax.Array, count: jax.Array | int, num_items: int, most: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The wave of every event, by passes over all K events: one a wave on the CPU; `most` on accelerators, a loop of known
-    length, which does not ask the host.
+    """The wave of every event, by passes over all K events. On the CPU there is one pass per wave; on accelerators `most`
+    passes, a loop of known length that does not wait for the host.
 
     **Arguments:** as in `schedule`.
 
-    **Returns:** `wave`: (K,) int32, as in `schedule` but in the order of the events; the number of waves.
+    **Returns:** `wave`: (K,) int32, as in `schedule` but in the order of the events; and the number of waves.
     """
     num_events = first.shape[0]
     pairs = jnp.stack([first, second])
     event = jnp.arange(num_events, dtype=jnp.int32)
-    # Claims get lower from wave to wave, so that those of earlier waves, higher, need not be removed.
+    # Claims decrease from wave to wave, so that the higher claims of earlier waves need not be removed.
     stride = num_events if num_events * most <= _LATER else 0
 
     def turn(number: jax.Array | int, loop: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         wave, earliest = loop
         if not stride:
             earliest = jnp.full_like(earliest, _LATER)
-        # What is done is out of bounds: no atomic operation for it.
+        # Finished events get an index out of bounds, which costs no atomic operation.
         items = jnp.where(wave == most, pairs, num_items)
         claim = event - number * stride
         earliest = earliest.at[items].min(claim[None], mode="drop")
@@ -67,7 +68,7 @@ def assign_waves(
     def known_length(wave: jax.Array, earliest: jax.Array) -> jax.Array:
         return jax.lax.fori_loop(0, most, turn, (wave, earliest))[0]
 
-    # Open events hold the number of the wave after the last.
+    # `most`, the number after the last wave, marks open events.
     wave = jnp.where(event < jnp.asarray(count, jnp.int32), most, -1).astype(jnp.int32)
     earliest = jnp.full(num_items, _LATER, jnp.int32)
     wave = jax.lax.platform_dependent(wave, earliest, cpu=until_done, default=known_length)
@@ -77,25 +78,26 @@ def assign_waves(
 def schedule(
     first: jax.Array, second: jax.Array, count: jax.Array | int, num_items: int, most: int = _LATER
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The first `count` events in an order in which they can be carried out wave by wave.
+    """Sort the first `count` events into an order in which they can be applied wave by wave.
 
-    **Arguments:** `first`, `second`: (K,) int32, the two items of each event, different, below `num_items`; events come in the
-    order of their index. `count`: how many of them count, at most K; may be traced. `most`: the most waves that are made.
+    **Arguments:** `first`, `second`: (K,) int32, the two different items of each event, below `num_items`; events are ordered
+    by index. `count`: the number of valid events, at most K; may be traced. `most`: the maximal number of waves.
 
-    **Returns:** `order`: (K,) int32, the indices sorted by (wave, index), those that do not count last; `wave`: (K,) int32,
-    the wave of `order[k]`, -1 for events that do not count, `most` for all those that are in none of the first `most` waves;
-    the number of waves, `most` + 1 if there are such events.
+    **Returns:** `order`: (K,) int32, the indices sorted by (wave, index), invalid events last; `wave`: (K,) int32, the wave of
+    `order[k]`, -1 for invalid events, `most` for events that are in none of the first `most` waves; and the number of waves,
+    which is `most` + 1 if there are such events.
 
-    An event is ready if it is the earliest open one of both its items: one scatter-min and one gather a wave over what is open,
-    compacted as it gets less, and a fill of `num_items` numbers. Memory K + num_items. For K = num_items/4 there are about 8
-    waves, and three events of five are in the first. Written for the CPU; `assign_waves` is for few events, or many lanes.
+    An event is ready if it is the earliest open event of both its items. A wave costs one scatter-min and one gather over the
+    open events, which are compacted as their number falls, and a fill of `num_items` numbers. Memory K + num_items. For
+    K = num_items/4 there are about 8 waves, and three of five events are in the first. Written for the CPU; use `assign_waves`
+    for few events or on an accelerator.
     """
     num_events = first.shape[0]
     end, pairs = jnp.asarray(count, jnp.int32), jnp.stack([first, second])
 
     def turn(size: int, loop: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         order, wave, begin, number = loop
-        # A slice near the end begins earlier: its first lanes are done.
+        # Near the end the slice begins before `begin`; its first lanes are already finished.
         start = jnp.minimum(begin, num_events - size)
         lane = start + jnp.arange(size, dtype=jnp.int32)
         event = jax.lax.dynamic_slice(order, (start,), (size,))
@@ -107,7 +109,7 @@ def schedule(
         ready = is_open & jnp.all(earliest.at[items].get(mode="promise_in_bounds") == event[None], axis=0)
         before = running_count(ready)
         total = before[-1]
-        # A stable partition: the ready ones, then those that wait, each in the order of time.
+        # A stable partition: the ready events, then the waiting ones, both in order of index.
         place = jnp.where(ready, begin + before - 1, lane + total - before)
         place = jnp.where(is_open, place, lane) - start
         event = jnp.zeros_like(event).at[place].set(event, unique_indices=True)
@@ -131,8 +133,8 @@ def schedule(
 
 
 def running_count(flags: jax.Array) -> jax.Array:
-    """`jnp.cumsum` of flags: int32. In blocks by a product with a triangle, exact in float32: XLA's own is a few times slower
-    on the CPU."""
+    """`jnp.cumsum` of flags as int32, computed in blocks by a product with a triangular matrix, which is exact in float32.
+    XLA's own cumulative sum is a few times slower on the CPU."""
     block = 128
     num = flags.shape[0]
     rows = jnp.pad(flags, (0, -num % block)).reshape(-1, block).astype(jnp.float32)

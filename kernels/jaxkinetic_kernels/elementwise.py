@@ -1,4 +1,4 @@
-"""Elementwise functions with exact derivatives at their special points: powers, roots, coordinates on a circle."""
+"""Elementwise functions with well-defined derivatives at their special points: powers, roots, periodic coordinates."""
 
 import math
 from typing import Any
@@ -18,23 +18,23 @@ _EXP2 = [math.log(2) ** n / math.factorial(n) for n in range(8)]
 
 @jax.custom_jvp
 def positive_power(x: jax.Array, exponent: jax.Array) -> jax.Array:
-    """x^exponent for finite x > 0 that is not subnormal, and a scalar exponent of the same dtype; NaN for NaN and inf.
+    """x^exponent for finite, normal x > 0 and a scalar exponent of the same dtype; NaN for NaN and infinity.
 
-    float32: x = 2^k m, log2 m by the series of artanh, 2^y by Taylor's; relative error below 3e-7 for
-    |exponent log2 x| < 40. float64: exp(exponent log x). On a CPU, -3/2, -1, -1/2, 0 and 1/2 are recognised while the
-    program runs, one test for the whole of a large x, and cost a square root. Differentiable in both, to every order.
-    G numbers/s on one core: XLA's own `pow`, correctly rounded and evaluated element by element, .22; this one 1.0, and 2.6
-    where a square root suffices.
+    In float32, x = 2^k m, log2 m comes from the artanh series and 2^y from the Taylor series; the relative error is below 3e-7
+    for |exponent log2 x| < 40. In float64 it is exp(exponent log x). On a CPU the exponents -3/2, -1, -1/2, 0 and 1/2 are
+    recognised at run time, by one test per array, and cost a square root. Differentiable in both arguments, to every order.
+    Measured in 10^9 numbers/s on one core: XLA's own `pow`, which is correctly rounded and evaluated element by element, .22;
+    this function 1.0, and 2.6 for the special exponents.
     """
     if math.prod(x.shape) < SMALL:
         return _general(x, exponent)
-    # A constant elsewhere: XLA calls `_general` without a conditional.
+    # On other platforms the condition is a constant, so that XLA calls `_general` without a conditional.
     simple = jax.lax.platform_dependent(exponent, cpu=_is_half_integer, default=_unknown)
     return jax.lax.cond(simple, _half_integer, _general, x, exponent)
 
 
 def square_root(x: jax.Array) -> jax.Array:
-    """sqrt, with derivative 0 at 0."""
+    """The square root, with derivative 0 at 0."""
     zero = x == 0
     return jnp.where(zero, jnp.zeros_like(x), jnp.sqrt(jnp.where(zero, jnp.ones_like(x), x)))
 
@@ -66,7 +66,7 @@ def _general(x: jax.Array, exponent: jax.Array) -> jax.Array:
     fraction, whole = s * horner(s * s, _LOG2), k.astype(jnp.float32)
     n = jnp.round(exponent * (whole + fraction))
     power = horner((exponent * whole - n) + exponent * fraction, _EXP2)
-    # 2^n as two factors: one alone cannot reach the subnormals or infinity.
+    # 2^n as two factors, because a single float32 power of 2 made from bits cannot be subnormal or infinite.
     n = jnp.clip(n, -252, 254).astype(jnp.int32)
     power = power * _exponential(n >> 1) * _exponential(n - (n >> 1))
     return jnp.where(x < jnp.inf, power, math.nan)
@@ -93,9 +93,9 @@ positive_power.defjvp(_jvp, symbolic_zeros=True)
 
 
 def wrap(x: jax.Array, period: float) -> jax.Array:
-    """The representative of x in [0, period), derivative 1.
+    """The representative of x in [0, period), with derivative 1.
 
-    The remainder of a tiny negative x rounds to the period itself, which is 0.
+    The remainder of a tiny negative x rounds to the period itself, and is then mapped to 0.
     """
     length = jnp.asarray(period, x.dtype)
     remainder = jnp.mod(x, length)

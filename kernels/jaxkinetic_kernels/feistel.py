@@ -1,4 +1,4 @@
-"""A keyed bijection of 0 .. n-1, evaluated at one index without a table: a permutation that needs no sort."""
+"""Keyed pseudorandom permutations of 0 .. n-1 that are evaluated at single indices, without a table or a sort."""
 
 import math
 from functools import lru_cache
@@ -28,9 +28,9 @@ def _mix(word: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def feistel(index: jax.Array, key: jax.Array, bits: int) -> jax.Array:
-    """A bijection of 0 .. 2^bits - 1 onto itself (Luby and Rackoff, SIAM J. Comput. 17, 373, 1988).
+    """A bijection of 0 .. 2^bits - 1 onto itself, by a Feistel network [LubyRackoff1988].
 
-    **Arguments:** `index`: uint32 array below 2^bits, 2 <= bits <= 32; `key`: (2,) uint32, one bijection for each.
+    **Arguments:** `index`: uint32 array below 2^bits, 2 <= bits <= 32; `key`: (2,) uint32, which selects the bijection.
     """
     low_bits = bits // 2
     low_mask, high_mask = WORD((1 << low_bits) - 1), WORD((1 << (bits - low_bits)) - 1)
@@ -55,16 +55,16 @@ def feistel(index: jax.Array, key: jax.Array, bits: int) -> jax.Array:
     if rounds == _ROUNDS:
         low, high = unrolled(*halves)
     else:
-        # At most 2^10 items: on the CPU a loop is as fast as unrolled rounds, and the program is an eighth as large.
+        # For at most 2^10 items a loop is as fast on the CPU as unrolled rounds, and the program is an eighth as large.
         low, high = jax.lax.platform_dependent(*halves, cpu=looped, default=unrolled)
     return (high << WORD(low_bits)) | low
 
 
 @lru_cache(maxsize=256)
 def grid_sides(size: int) -> tuple[int, int]:
-    """(a, b) with a b >= size and as few places beyond `size` as can be had: mostly less than ten, never a or more.
+    """(a, b) with a b >= size and the least a b - size, which is mostly below ten and always below a.
 
-    1/sqrt 2 <= a / sqrt(size) <= sqrt 2, both at most 2^16. For `size` above 2^10, at most 2^32.
+    1/sqrt 2 <= a / sqrt(size) <= sqrt 2; a and b are at most 2^16. For 2^10 < `size` <= 2^32.
     """
     root = math.sqrt(size)
     lowest, highest = max(math.ceil(root / math.sqrt(2)), -(-size >> 16)), min(math.floor(root * math.sqrt(2)), 1 << 16)
@@ -72,8 +72,8 @@ def grid_sides(size: int) -> tuple[int, int]:
 
 
 def grid_feistel(index: jax.Array, key: jax.Array, sides: tuple[int, int]) -> jax.Array:
-    """A bijection of 0 .. a b - 1 onto itself: the network of `feistel` on digits of the radices a and b, with sums modulo a
-    and b in place of exclusive ors (Black and Rogaway, CT-RSA 2002, 114).
+    """A bijection of 0 .. a b - 1 onto itself: the network of `feistel` on digits of radix a and b, with sums modulo a and b
+    instead of exclusive ors [BlackRogaway2002].
 
     **Arguments:** `index`: uint32 array below a b; `key`: (2,) uint32; `sides`: (a, b), at most 2^16 each.
     """
@@ -88,29 +88,29 @@ def grid_feistel(index: jax.Array, key: jax.Array, sides: tuple[int, int]) -> ja
 
 
 def _add_modulo(digit: jax.Array, word: jax.Array, radix: Any) -> jax.Array:
-    """digit + floor(word radix / 2^32) modulo the radix, at most 2^16, in products of 32 bits."""
+    """digit + floor(word radix / 2^32) modulo the radix, which is at most 2^16, by 32-bit products."""
     added = ((word >> WORD(16)) * radix + ((word & WORD(0xFFFF)) * radix >> WORD(16))) >> WORD(16)
     total = digit + added
-    # Below the radix, the difference is a large number.
+    # If the total is below the radix, the unsigned difference wraps around to a large number.
     return jnp.minimum(total, total - radix)
 
 
 def permute(index: jax.Array, key: jax.Array, size: int) -> jax.Array:
-    """A bijection of 0 .. size - 1 onto itself, for every size and key; elementwise, any shape; uint32.
+    """A bijection of 0 .. size - 1 onto itself, for every size and key; elementwise on uint32 arrays of any shape.
 
-    The image of an index under a bijection of a larger range (`feistel` of the next power of two up to 2^10, then
-    `grid_feistel`), walked along its cycle back into range. A walk meets each of the m places beyond `size` at most once. So
-    the end of every walk is found exactly, without a loop of unknown length, by doubling a table of their images log2 m
-    times: a walk cannot fail.
+    It is the cycle-walking construction of [BlackRogaway2002]: a bijection of a larger range (`feistel` on the next power of
+    two up to 2^10, above that `grid_feistel`), iterated until the image is below `size`. A walk visits each of the m places
+    beyond `size` at most once. So the ends of all walks are found exactly, without a loop of unknown length, by composing the
+    table of images of these m places with itself log2 m times.
 
-    **Arguments:** `size`: 1 to 2^32. Cost: one evaluation an index and one for each place beyond `size`, which above 2^10 are
-    mostly less than ten.
+    **Arguments:** `size`: 1 to 2^32. Cost: one evaluation per index and one for each of the m places, which are mostly fewer
+    than ten if `size` is above 2^10.
     """
     bits = max(2, (size - 1).bit_length())
     if size == 1 << bits:
         return feistel(index, key, bits)
     if bits <= _FEW_BITS:
-        # Materialised: LLVM hangs when it compiles a gather together with a bijection of few bits.
+        # Materialise the table: LLVM hangs when it compiles a gather together with a bijection of few bits.
         table = materialise(feistel(jnp.arange(1 << bits, dtype=jnp.uint32), key, bits))
         return _next(table, _ends(table[size:], size), size).at[index].get(mode="clip")
     sides = grid_sides(size)
@@ -119,20 +119,20 @@ def permute(index: jax.Array, key: jax.Array, size: int) -> jax.Array:
     if beyond:
         ends = grid_feistel(WORD(size) + jnp.arange(beyond, dtype=jnp.uint32), key, sides)
         ends = materialise(_ends(ends, size))
-        # Not `_next`: its gather would keep the CPU from computing several images at a time.
+        # Not `_next`, whose gather would prevent vectorisation on the CPU.
         for k in range(beyond):
             image = jnp.where(image == WORD(size + k), ends[k], image)
     return image
 
 
 def _next(place: jax.Array, following: jax.Array, size: int) -> jax.Array:
-    """`following[place - size]` where a place is `size` or more, else the place itself."""
+    """`following[place - size]` for places not below `size`; other places are unchanged."""
     return jnp.where(place < WORD(size), place, following.at[place - WORD(size)].get(mode="clip"))
 
 
 def _ends(images: jax.Array, size: int) -> jax.Array:
-    """Where the walks from the places `size`, `size` + 1, ... end: their first place below `size`. `images`: the images of
-    those places. A cycle that stays there has no end, and no place below `size` leads to it."""
+    """The ends of the walks from the places `size`, `size` + 1, ...: the first place below `size` on each. `images`: the images
+    of those places. A cycle entirely beyond `size` has no end, but no place below `size` leads to it."""
     count = (len(images) - 1).bit_length()
 
     def looped(images: jax.Array) -> jax.Array:

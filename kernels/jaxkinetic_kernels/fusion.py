@@ -1,4 +1,4 @@
-"""What XLA's fusion on the CPU must be told: compute a value once, and keep it in memory."""
+"""Control of XLA's fusion on the CPU: compute a value once and keep it in memory."""
 
 import math
 from collections.abc import Callable
@@ -9,20 +9,20 @@ import jax.numpy as jnp
 
 __all__ = ["SMALL", "materialise", "materialise_both", "materialise_words", "once", "once_on_cpu", "row_sums"]
 
-# Below this many numbers a program is compiled for longer than the work saved takes.
+# For fewer numbers, the additional compile time exceeds the time that is saved.
 SMALL = 1 << 12
 
 
 def once(fn: Callable[..., Any], *args: Any) -> Any:
-    """`fn(*args)`, in memory before anything reads it on the CPU; elsewhere, and for little, simply `fn(*args)`.
+    """`fn(*args)`, written to memory before anything reads it on the CPU. Elsewhere, and for small results, just `fn(*args)`.
 
-    XLA's CPU fusions have one output each, and a cheap producer is recomputed in every one of them: a hash of 60
-    integer operations counts as cheap. It drops `optimization_barrier` before it fuses; a conditional, whose predicate
-    the barrier hides until then, stays. Pass vectors and build the tile inside `fn`: arguments are in memory too.
+    XLA's CPU fusions have one output each, and a producer that counts as cheap, such as a hash of 60 integer operations, is
+    recomputed in each of them. XLA removes `optimization_barrier` before it fuses, but keeps a conditional whose predicate the
+    barrier hides until then. The arguments are in memory too, so pass vectors and build the tile inside `fn`.
 
-    **Returns:** what `fn` returns; derivatives of every kind pass. Cost: a few microseconds besides that of `fn`.
+    **Returns:** the value of `fn`, differentiable in every mode. Cost: a few microseconds besides that of `fn`.
     """
-    program = jax.jit(fn)  # Traced once for all that follows.
+    program = jax.jit(fn)  # traced once for `eval_shape` and for the conditional
     shapes = jax.eval_shape(program, *args)
     if sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) < SMALL:
         return fn(*args)
@@ -51,8 +51,8 @@ def _conditional(hidden: jax.Array, fn: Callable[..., Any], *args: Any) -> Any:
 def row_sums(values: jax.Array) -> jax.Array:
     """The sum over the last axis of a (B, N) tile.
 
-    On the CPU a product with ones: the reduction would draw the elementwise work that leads to it into a library call
-    that goes through memory at every operation (1.2-1.5x slower, measured on the sums of Landau's matrix).
+    On the CPU it is a product with ones: XLA would fuse a reduction with the elementwise work before it into a library call
+    that goes through memory at every operation (1.2-1.5x slower, measured on the sums of the Landau matrix).
     """
 
     if math.prod(values.shape) < SMALL:
@@ -70,8 +70,8 @@ def row_sums(values: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def materialise(x: jax.Array) -> jax.Array:
-    """x itself, computed once and kept in memory. Pass two real arrays that come from one hash as one complex array: two arrays
-    would be two loops.
+    """Return x, computed once and kept in memory on the CPU. Pass two real arrays that come from one hash as one complex array,
+    since two arrays would take two loops.
 
     The derivative is the identity, without a second conditional."""
     return materialise_both(x)
@@ -83,19 +83,20 @@ def _materialise_jvp(primals, tangents):
 
 
 def materialise_both(x: jax.Array) -> jax.Array:
-    """`materialise`, of which the derivative is kept in memory too: for an array whose cotangent costs much and is read by
-    more than one kernel (what is gathered, or added to both partners of a pair)."""
+    """`materialise` whose tangent or cotangent is kept in memory too: for an array whose cotangent is expensive and is read by
+    more than one kernel (because the array is gathered, or added to both partners of a pair)."""
 
     return jax.lax.platform_dependent(x, cpu=lambda x: once_on_cpu(lambda x: x, x), default=lambda x: x)
 
 
 def materialise_words(words: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-    """uint32 words of one shape, two by two in one array in memory: one hash for two words, whoever reads them."""
+    """uint32 words of one shape, kept in memory on the CPU. Two words share one array, so that their hash is computed once for
+    both, however many kernels read them."""
     count = len(words)
     words = words + words[-1:] * (count % 2)
     out: tuple[jax.Array, ...] = ()
     for a, b in zip(words[::2], words[1::2], strict=True):
-        # Moved, never computed with, so the bits are safe.
+        # The floats are only moved, never computed with, so that no bit changes.
         pair = materialise(jax.lax.complex(*(jax.lax.bitcast_convert_type(word, jnp.float32) for word in (a, b))))
         out += tuple(jax.lax.bitcast_convert_type(part, jnp.uint32) for part in (pair.real, pair.imag))
     return out[:count]

@@ -1,7 +1,7 @@
-"""The k-th nearest neighbour of every point by running minima: k of them a lane, no N x N array and no sort of N.
+"""The k-th nearest neighbour of every point, by k running minima per lane, without an N x N array or a sort of length N.
 
-The minima go through an accelerator's memory between one tile of columns and the next. So a tile holds several columns a lane,
-which are compared in one kernel: as many times fewer launches, and fewer bytes.
+The minima pass through an accelerator's memory between one tile of columns and the next. So a tile holds several columns per
+lane (`depth`), which one kernel compares: this divides the kernel launches and the memory traffic by `depth`.
 """
 
 import jax
@@ -22,11 +22,11 @@ _DEPTH = 8
 def kth_nearest(
     points: jax.Array, alive: jax.Array, k: int, *, lanes: int = _LANES, area: int = _AREA, depth: int = _DEPTH
 ) -> jax.Array:
-    """(N,) int32: the index of the k-th nearest other point that is alive; a point without k such neighbours gets any index.
+    """(N,) int32: the index of the k-th nearest other alive point; an arbitrary index if there are fewer than k.
 
     **Arguments:** `points`: (N, d). `alive`: (N,) bool. `depth` times `lanes` columns are compared at once with `area / lanes`
-    rows; k distances and indices of `area` pairs are in memory. Cost N^2 (d + 2 k); no derivative. For accelerators: a tree is
-    faster on a CPU.
+    rows; memory holds k distances and indices for `area` pairs. Cost N^2 (d + 2 k); no derivative. Written for accelerators; on
+    a CPU a k-d tree is faster.
     """
     num = points.shape[0]
     points = _scaled(points, alive)
@@ -66,18 +66,19 @@ def kth_nearest(
 
 
 def _scaled(points: jax.Array, alive: jax.Array) -> jax.Array:
-    """Times a power of 2, so that the squares of small distances do not vanish, nor those of large ones overflow."""
+    """The points times a power of 2, so that squares of small distances do not underflow and those of large ones do not
+    overflow."""
     largest = jnp.max(jnp.where(alive[:, None] & jnp.isfinite(points), jnp.abs(points), 0))
     most = 60 if jnp.finfo(points.dtype).bits == 32 else 500
     exponent = jnp.frexp(jnp.where(largest > 0, largest, 1))[1]
-    # In two factors, each of which is a normal number.
+    # In two steps, because a single power of 2 may not be a normal number.
     shift = most - exponent
     half = shift // 2
     return jnp.ldexp(jnp.ldexp(points, half), shift - half)
 
 
 def _insert(registers, distance2: jax.Array, index: jax.Array):
-    """The k smallest so far in every lane, in order, with one more candidate a lane."""
+    """Insert one candidate per lane into the sorted list of the k smallest distances of that lane."""
     kept, names = [], []
     for d, i in zip(*registers, strict=True):
         closer = distance2 < d

@@ -1,4 +1,4 @@
-"""Normal numbers for pairs and particles, from counters of their idents: one by one, and by tiles."""
+"""Normal variables for pairs and particles, from counters made of their idents: elementwise, and for tiles of pairs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,9 +18,9 @@ BLOCK_BITS = 16
 def pair_words(
     key: jax.Array, ident_i: jax.Array, ident_j: jax.Array, count: int, *, stream: jax.Array | int = 0
 ) -> tuple[jax.Array, ...]:
-    """`count` uint32 words for every pair, symmetric in i and j: what `pair_normals` are made from.
+    """`count` uint32 words for every pair, symmetric in i and j, from which `pair_normals` are made.
 
-    **Arguments** and counter as there.
+    **Arguments** and counter as in `pair_normals`.
     """
     low, high = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
     out: tuple[jax.Array, ...] = ()
@@ -41,11 +41,11 @@ def pair_normals(
 ) -> tuple[jax.Array, ...]:
     """`count` N(0, 1) variables for every pair, symmetric: pair (i, j) and pair (j, i) get the same numbers.
 
-    Counter: (min ident, max ident, stream and block, tag). A caller that wants anti-symmetric noise multiplies
-    by the sign of `ident_j - ident_i`; one that wants (i, j) and (j, i) independent gives them two streams.
+    Counter: (min ident, max ident, stream and block, tag). For anti-symmetric noise multiply by the sign of
+    `ident_j - ident_i`. For independent noise of (i, j) and (j, i) use two streams.
 
-    **Arguments:** `key`: (2,) uint32, this step's key. `ident_i`, `ident_j`: uint32 arrays that broadcast.
-    `stream`: below 2^16. **Returns:** a tuple of `count` arrays of the broadcast shape.
+    **Arguments:** `key`: (2,) uint32, the key of the step. `ident_i`, `ident_j`: uint32 arrays that broadcast against each
+    other. `stream`: below 2^16. **Returns:** a tuple of `count` arrays of the broadcast shape.
     """
     return normals(pair_words(key, ident_i, ident_j, count + count % 2, stream=stream), dtype)[:count]
 
@@ -68,13 +68,13 @@ def tile_normals(
     exchanged: bool = False,
     keep: Callable[..., Any] = once,
 ) -> tuple[jax.Array, ...]:
-    """`pair_normals` of every pair of a row and a column, the same numbers.
+    """The same numbers as `pair_normals`, for every pair of a row and a column of a tile.
 
-    **Arguments:** `key`: (2,) uint32. `ident_i`: (B,) uint32. `ident_j`: (N,) uint32. `ordered`: stream 0 for
-    ident_i < ident_j and stream 1 for ident_i > ident_j, so that the two orders of a pair are independent. `exchanged`: the
-    normals of (j, i) in the place of those of (i, j). `keep`: called as `once` is, for a caller that knows the platform.
-    **Returns:** a tuple of `count` arrays (B, N). Cost: on the CPU one hash for two normals, 45-50 M pairs/s a core
-    for three (the words of a hash are four outputs, and a fusion has one).
+    **Arguments:** `key`: (2,) uint32. `ident_i`: (B,) uint32. `ident_j`: (N,) uint32. `ordered`: use stream 0 for
+    ident_i < ident_j and stream 1 for ident_i > ident_j, so that (i, j) and (j, i) are independent. `exchanged`: return the
+    normals of (j, i) in place of those of (i, j). `keep`: a replacement for `once`, for a caller that knows the platform.
+    **Returns:** a tuple of `count` arrays (B, N). Cost on the CPU: one hash per two normals, 45-50 M pairs/s per core for three
+    normals. (A hash has four words, but a fusion has one output.)
     """
     sizes = [min(4, count - first) for first in range(0, count, 4)]
 
@@ -86,7 +86,7 @@ def tile_normals(
         for block, size in enumerate(sizes):
             place = (stream << BLOCK_BITS) | jnp.uint32(block)
             bits = [_as_float(w) for w in philox_4x32((jnp.minimum(i, j), jnp.maximum(i, j), place, tag), key)]
-            # Two words as one complex number: moved, never computed with, so the bits are safe.
+            # Two words as one complex number, which is only moved, never computed with, so that no bit changes.
             packed += tuple(jax.lax.complex(*bits[k : k + 2]) for k in range(0, size, 2))
         return packed
 

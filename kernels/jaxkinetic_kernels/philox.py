@@ -1,5 +1,5 @@
-"""Philox 4x32-10 in uint32 operations (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as
-1, 2, 3", SC 2011), the same bits on every device."""
+"""The counter-based generator Philox 4x32-10 [SalmonMoraesDrorShaw2011] in integer arithmetic, with the same bits on every
+device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 __all__ = ["WORD", "Words4", "philox_4x32", "philox_once"]
 
-# A NumPy number, not an array: the derivative of a loop carries constant arrays along.
+# NumPy numbers, not arrays: the backward pass of a loop would store constant arrays.
 WORD = jnp.dtype("uint32").type
 _MULTIPLIERS = WORD(0xD2511F53), WORD(0xCD9E8D57)
 _WEYL = WORD(0x9E3779B9), WORD(0xBB67AE85)
@@ -20,8 +20,8 @@ Words4 = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 def _multiply_high_low(constant: Any, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The 64-bit product of two 32-bit words as (high word, low word)."""
-    # In 64 bits for this one product, whatever the process is set to. `lax.mulhi` is as fast, and cannot be partitioned over
-    # devices (jax 0.10.2); four 16-bit products are half as fast.
+    # x64 is enabled for this product only, whatever the setting of the process. `lax.mulhi` is as fast, but cannot be
+    # partitioned over devices (jax 0.10.2); four 16-bit products are half as fast.
     with jax.enable_x64(True):
         wide = jax.lax.convert_element_type(b, jnp.uint64)
         product = jax.lax.mul(wide, jax.lax.convert_element_type(constant, jnp.uint64))
@@ -41,12 +41,12 @@ def philox_4x32(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Arra
     return _rounds(*jax.tree.map(lambda word: jnp.asarray(word, jnp.uint32), (tuple(counter), key)))
 
 
-# A program of its own in every trace: made once for given shapes, not at every call.
+# Jitted, so that it is traced once for given shapes and not at every call.
 @jax.jit
 def _rounds(counter: Sequence[jax.Array], key: jax.Array | Sequence[jax.Array]) -> Words4:
     x0, x1, x2, x3 = counter
-    # On the CPU the key is tied to the counter: otherwise XLA moves the sums of the key out of a loop, as twenty kernels.
-    # On accelerators they are one kernel, and what passes a barrier goes through memory.
+    # On the CPU the key is tied to the counter by a barrier: otherwise XLA moves the key schedule out of a loop, as twenty
+    # kernels. On accelerators it is one kernel, and a barrier would force values through memory.
     k0, k1 = jax.lax.platform_dependent(x0, key, cpu=_tied, default=lambda _, key: (key[0], key[1]))
     for _ in range(_ROUNDS):
         high0, low0 = _multiply_high_low(_MULTIPLIERS[0], x0)
@@ -63,10 +63,10 @@ def _tied(counter: jax.Array, key: jax.Array | Sequence[jax.Array]) -> tuple[jax
 
 @jax.jit
 def philox_once(counter: jax.Array, key: jax.Array) -> jax.Array:
-    """`philox_4x32` of one counter (4,) and one key (2,): the same words, (4,).
+    """`philox_4x32` of one counter (4,) and one key (2,): the same words, as an array (4,).
 
-    On the CPU a loop over the rounds, which costs less than a microsecond. XLA would repeat the unrolled rounds, 180
-    instructions, in every kernel that reads the key of a step: 24 times in a step of `ExactClock`.
+    On the CPU it is a loop over the rounds, which costs less than a microsecond. XLA would copy the unrolled rounds, 180
+    instructions, into every kernel that reads the key of a step: 24 times in a step of `ExactClock`.
     """
 
     def unrolled(counter: jax.Array, key: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""uint32 words turned into uniforms, normals and further keys."""
+"""Convert uint32 random words to uniform and normal variables, and derive further keys."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-# The last counter word separates what a key is used for: no two uses can share a word.
+# The last counter word distinguishes the uses of a key, so that no two uses share random words.
 TAG_NOISE, TAG_FOLD, TAG_OBSERVE, TAG_EVENT = 0, 1, 2, 3
 
 
@@ -31,15 +31,15 @@ def fold_in(key: jax.Array, *data: jax.Array | int, tag: int = TAG_FOLD) -> jax.
 
 
 def uniform(word: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    """(word + 1/2) 2^-32, in (0, 1]; 1 itself only by rounding in float32."""
+    """(word + 1/2) 2^-32, uniform in (0, 1]; the value 1 occurs only by rounding in float32."""
     return (word.astype(dtype) + 0.5) * 2.0**-32
 
 
 def normals(words: Sequence[jax.Array], dtype: jnp.dtype) -> tuple[jax.Array, ...]:
-    """Independent N(0, 1) variables by Box and Muller, as many as there are words (an even number).
+    """Independent N(0, 1) variables by the Box-Muller method, one per word; the number of words must be even.
 
-    **Arguments:** `words`: uint32 arrays, taken in pairs (radius, angle). **Returns:** a tuple of arrays of
-    `dtype`, of modulus at most 6.8.
+    **Arguments:** `words`: uint32 arrays, used in pairs (radius, angle). **Returns:** a tuple of arrays of `dtype`, with values
+    of at most 6.8 in modulus.
     """
     out: list[jax.Array] = []
     for radius_word, angle_word in zip(words[::2], words[1::2], strict=True):

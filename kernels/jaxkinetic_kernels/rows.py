@@ -1,4 +1,4 @@
-"""All-pairs reductions by blocks of rows, so that N x N values are never in memory at once."""
+"""All-pairs reductions in blocks of rows, so that N x N values are never in memory at once."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,12 +15,12 @@ __all__ = ["map_rows"]
 def map_rows(block_fn: Callable[[Any], Any], rows: Any, num_columns: int, *, area: Area | int = PAIRS) -> Any:
     """Apply `block_fn` to blocks of at most `area / num_columns` rows, one block after the other.
 
-    **Arguments:** `block_fn`: a pytree of arrays with leading axis B to a pytree with leading axis B; it sees all
-    columns by closure. `rows`: a pytree of arrays with leading axis N. `num_columns`: elements a row touches. `area`: pairs
-    of one block, by platform, or one number for all.
+    **Arguments:** `block_fn`: maps a pytree of arrays with leading axis B to a pytree with leading axis B; it accesses the
+    columns by closure. `rows`: a pytree of arrays with leading axis N. `num_columns`: the number of elements that a row uses.
+    `area`: pairs per block, by platform, or one number for all.
 
-    **Returns:** the outputs with leading axis N. Memory is O(B num_columns), also in the backward pass: each block
-    is recomputed there (`jax.checkpoint`). Cost N num_columns.
+    **Returns:** the outputs with leading axis N. Memory is O(B num_columns), also in the backward pass, which recomputes each
+    block (`jax.checkpoint`). Cost N num_columns.
     """
     num_rows = jax.tree.leaves(rows)[0].shape[0]
     areas = (area, area) if isinstance(area, int) else (area.cpu, area.on_accelerator(num_columns))

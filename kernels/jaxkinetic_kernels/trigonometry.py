@@ -19,8 +19,8 @@ def horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
 
 
 def _representable(coefficients: list[Fraction], dtype: jnp.dtype) -> list[float]:
-    """The coefficients in `dtype`, what rounding takes from each given back by the next at x = .4: the rounding of -1/6 alone
-    would change the length of what is rotated by .02 eps a turn."""
+    """The coefficients in `dtype`. The next coefficient compensates the rounding of each one at x = .4: otherwise the rounding
+    of -1/6 would change the length of a rotated vector by .02 eps per rotation."""
     precision = jnp.finfo(dtype).nmant + 1
     out, lost = [], Fraction(0)
     for coefficient in coefficients:
@@ -32,7 +32,7 @@ def _representable(coefficients: list[Fraction], dtype: jnp.dtype) -> list[float
 
 
 def cos_sin_turns(word: jax.Array, dtype: jnp.dtype) -> tuple[jax.Array, jax.Array]:
-    """cos and sin of 2 pi word / 2^32: a uniform point on the circle from a uniform word."""
+    """cos and sin of 2 pi word / 2^32: a uniform point on the circle if the word is uniform."""
     quadrant = (word + WORD(1 << 29)) >> WORD(30)
     offset = jax.lax.bitcast_convert_type(word - (quadrant << WORD(30)), jnp.int32)
     return _cos_sin(quadrant, offset.astype(dtype) * (2 * math.pi * 2.0**-32))
@@ -40,7 +40,7 @@ def cos_sin_turns(word: jax.Array, dtype: jnp.dtype) -> tuple[jax.Array, jax.Arr
 
 @jax.custom_jvp
 def cos_sin(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """cos and sin of a moderate angle (absolute error a few eps (1 + |angle|)): a few times the speed of `jnp.cos`."""
+    """cos and sin of a moderate angle, with absolute error a few eps (1 + |angle|); a few times as fast as `jnp.cos`."""
     return _reduced(angle)
 
 
@@ -61,7 +61,7 @@ def _cos_sin_jvp(primals, tangents):
 
 @jax.jit
 def _cos_sin(quadrant: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """cos and sin of quadrant pi/2 + angle, |angle| <= pi/4, by Taylor's series."""
+    """cos and sin of quadrant pi/2 + angle, |angle| <= pi/4, by the Taylor series."""
     terms = 6 if jnp.finfo(angle.dtype).bits <= 32 else 10
     square = angle * angle
     odd_terms = [Fraction((-1) ** n, math.factorial(2 * n + 1)) for n in range(terms)]

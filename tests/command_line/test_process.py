@@ -65,7 +65,7 @@ def test_stopped_command(number, status, tmp_path):
     assert lines[0].startswith("microcanonical on ")
     assert lines[1] == "running\n"
     parts = tmp_path / "x" / "partial"
-    assert "\njaxkinetic: stopped; earlier results were left as they are. 1 finished part is in " in error
+    assert "\njaxkinetic: stopped; earlier results are unchanged. 1 finished part is in " in error
     assert error.endswith(f"{str(parts)!r}: the same `run` with --resume, or the same `sweep`, continues.\n")
     assert "Traceback" not in error
     assert sorted(p.name for p in (tmp_path / "x" / "partial").rglob("*.npz")) == [

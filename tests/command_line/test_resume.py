@@ -108,7 +108,7 @@ def test_resume_checks_the_options(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(PartFiles, "save", interrupted)
     monkeypatch.setattr("jaxkinetic._core.resumable._FEW", 1)
     assert cli.main([*arguments, "--out", out]) == 130
-    assert "stopped; earlier results were left as they are. 2 finished parts are in" in capsys.readouterr().err
+    assert "stopped; earlier results are unchanged. 2 finished parts are in" in capsys.readouterr().err
     monkeypatch.setattr(PartFiles, "save", save)
     assert cli.main([*arguments, "--seed", "4", "--out", out, "--resume"]) == 2
     assert "must find the same run, but that one has seed 0, this one 4; repeat its options" in capsys.readouterr().err

@@ -55,7 +55,7 @@ def test_plain_function_as_potential(tmp_path):
     first = case.run(num_steps=1)
     rest = jk.simulate(case.system(), first.checkpoint, num_steps=1)
     assert identical(rest.final, case.run(num_steps=2).final)
-    with pytest.raises(ValueError, match=r"no function, which no file can hold.*`__call__` of an eqx.Module"):
+    with pytest.raises(ValueError, match=r"no function, because a file cannot store one.*`__call__` of an eqx.Module"):
         jk.save_checkpoint(tmp_path / "run.npz", first.checkpoint)
 
 

@@ -68,7 +68,7 @@ def test_file_records_its_scheme(tmp_path):
     """Another scheme raises, the same one may be given again. Catches a static option that is not compared."""
     path = jk.save_checkpoint(tmp_path / "run.npz", start(jk.pairs.Sweep()).checkpoint)
     with pytest.raises(
-        ValueError, match="`scheme` must be the checkpoint's, but its parts or static options are others"
+        ValueError, match="`scheme` must be the checkpoint's, but its components or static options differ"
     ):
         jk.simulate(KAC, jk.load_checkpoint(path), num_steps=1, scheme=jk.pairs.Sweep(symmetric=False))
     assert jk.simulate(KAC, jk.load_checkpoint(path), num_steps=1, scheme=jk.pairs.Sweep()).checkpoint.step == 6
@@ -173,7 +173,9 @@ def test_unsavable_checkpoints_raise(tmp_path):
     class Local(jk.EulerMaruyama):
         pass
 
-    with pytest.raises(ValueError, match=r"`checkpoint` must hold classes that can be found again, but holds .*Local"):
+    with pytest.raises(
+        ValueError, match=r"`checkpoint` must hold only classes that a file can refer to, but holds .*Local"
+    ):
         jk.save_checkpoint(tmp_path / "x.npz", start(Local()).checkpoint)
     with pytest.raises(ValueError, match="`checkpoint` must be a Checkpoint, but is Particles"):
         jk.save_checkpoint(tmp_path / "x.npz", start().final)
@@ -408,7 +410,7 @@ def test_continuing_with_another_chunk(tmp_path):
     for _ in jk.iterate(KAC, jk.load_checkpoint(tmp_path / "checkpoint.npz"), chunk=3, num_steps=3, path=tmp_path):
         pass
     with pytest.raises(
-        ValueError, match=r"`path` must name chunks that hold the same, but .* differs by observed/H-H_M"
+        ValueError, match=r"`path` must name chunks that hold the same names, but .* differs by observed/H-H_M"
     ):
         jk.read_chunks(tmp_path)
 

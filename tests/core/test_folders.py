@@ -152,7 +152,7 @@ def test_missing_last_chunk(folders, tmp_path):
     end = max(part.glob("chunk-*.npz"))
     end.unlink()
     with pytest.raises(
-        ValueError, match=r"holds all chunks of its run, but in .* they end at step \d+ and the checkpoint at"
+        ValueError, match=r"holds all chunks of its run, but in .* the chunks end at step \d+ and the checkpoint at"
     ):
         jk.read_chunks(part)
     assert jk.read_chunks(part, last=2)["times"].size
@@ -175,7 +175,7 @@ def test_checkpoint_of_another_run_is_not_overwritten(folders, tmp_path):
     with pytest.raises(ValueError, match=r"without a checkpoint for a fresh run, but '.*' holds checkpoint.npz"):
         run(tmp_path)
     other, own = (jk.load_checkpoint(folders / name / "checkpoint.npz") for name in ("key", "a"))
-    with pytest.raises(ValueError, match="holds another one, of another key"):
+    with pytest.raises(ValueError, match="holds a run with another key"):
         jk.iterate(KAC, other, chunk=2, path=tmp_path)
     for _ in jk.iterate(KAC, own, chunk=2, num_steps=2, path=tmp_path, save=SAVE):
         pass
@@ -226,7 +226,7 @@ def test_every_dtype_survives_a_file(tmp_path):
                                    np.zeros(2, [("a", float)])], ids=lambda a: str(a.dtype))  # fmt: skip
 def test_dtypes_that_jax_lacks(array, tmp_path):
     """Raise. Catches objects that are pickled, and numbers that come back rounded."""
-    with pytest.raises(ValueError, match=r"`x` must have a dtype that JAX has, but has"):
+    with pytest.raises(ValueError, match=r"`x` must have a dtype that JAX supports, but has"):
         write_arrays(tmp_path / "x.npz", HEADER, {"x": array})
     assert not list(tmp_path.iterdir())
 

@@ -37,7 +37,7 @@ def test_chaotic_path_raises():
     _, right = gradient(jk.Direct(), 800)
     assert error > 0.1
     assert abs(unlimited / right - 1) > 0.05
-    with pytest.raises(jax.errors.JaxRuntimeError, match=r"must find the start of the run again to 0\.001, but"):
+    with pytest.raises(jax.errors.JaxRuntimeError, match=r"must rebuild the initial state to 0\.001, but"):
         gradient(jk.Reversible(), 800)
     assert math.isnan(gradient(jk.Reversible(), 800, throw=False)[1])
 
@@ -56,7 +56,7 @@ def test_harmless_path_is_as_it_was():
 def test_tolerance_is_the_limit():
     """A limit below the round-off of a harmless path raises: the distance is compared with the tolerance that was given."""
     with pytest.raises(
-        jax.errors.JaxRuntimeError, match="again to 1e-09, but what it rebuilt is at the relative distance "
+        jax.errors.JaxRuntimeError, match="initial state to 1e-09, but what it rebuilt is at the relative distance "
     ):
         gradient(jk.Reversible(1e-9), 100)
 

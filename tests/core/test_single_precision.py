@@ -19,7 +19,7 @@ for name, (call, sentence) in test_simulate.BAD.items():
     if name not in ("ident", "integer velocity"):  # their messages name the dtype of NumPy
         with pytest.raises(ValueError, match="^Argument " + sentence):
             call()
-with pytest.raises(ValueError, match="`dtype` must be one that JAX may use, but is float64"):
+with pytest.raises(ValueError, match="`dtype` must be enabled in JAX, but is float64"):
     jk.initial.maxwellian(jax.random.key(0), 10, 3, dtype=jnp.float64)
 
 state = jk.initial.bkw(jax.random.key(0), 200, 3)

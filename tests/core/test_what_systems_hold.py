@@ -328,7 +328,9 @@ def test_files_of_version_0_1_0(tmp_path):
 def test_function_in_a_file_of_version_0_1_0():
     """It says the name alone: the run continues with a warning, and not with a function of another name."""
     loaded = jk.load_checkpoint(WRITTEN / "function.npz")
-    with pytest.warns(UserWarning, match="does not say what the class FromFunction was: make sure that it is the same"):
+    with pytest.warns(
+        UserWarning, match="does not record what the class FromFunction was; make sure that it is the same"
+    ):
         assert jk.simulate(jk.landau.Kac(FromFunction(gaussian)), loaded, num_steps=1).checkpoint.step == 3
     with pytest.raises(ValueError, match=r"its interaction.function is \S*as_gaussian instead of"):
         jk.simulate(jk.landau.Kac(FromFunction(as_gaussian)), loaded, num_steps=1)
@@ -357,7 +359,7 @@ def test_failed_run_does_not_continue(tmp_path):
     for checkpoint in (failed.checkpoint, again):
         with pytest.raises(
             ValueError,
-            match=r"`checkpoint` must be of a run that did not fail, but that one ended so: A pair jumps at the rate -1",
+            match=r"`checkpoint` must be of a run that did not fail, but that run failed: The jump rate of a pair is -1",
         ):
             jk.simulate(kac, checkpoint, num_steps=1)
         with pytest.raises(ValueError, match="must be of a run that did not fail"):
@@ -386,7 +388,7 @@ def test_scheme_whose_class_changed(tmp_path, monkeypatch):
     assert jk.load_checkpoint(path).scheme == Mine()
     monkeypatch.setattr(Mine, "noise_scale", lambda self: 2.0)
     with pytest.raises(
-        ValueError, match=r"must name a checkpoint of a scheme that is here as it was, but in .* the class Mine"
+        ValueError, match=r"must name a checkpoint whose scheme has the same code here, but in .* the class Mine"
     ):
         jk.load_checkpoint(path)
 

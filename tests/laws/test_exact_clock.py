@@ -274,11 +274,11 @@ def test_failures_give_their_reason():
         with pytest.raises(jk.SimulationError, match=sentence):
             jk.simulate(walk, state, scheme=scheme, key=KEY, **{"dt": 1.0, "num_steps": 2, **options})
 
-    low = r"A pair of relative speed \d+\.?\d* jumps at \d+\.?\d* times the bound of the rate in step 1; mend the system's"
+    low = r"A pair of relative speed \d+\.?\d* has \d+\.?\d* times the majorant as its rate in step 1; correct the system's"
     fails(B.KacWalk(TooLow(), 10.0), low)
     fails(
         B.KacWalk(NoBound(), 10.0),
-        "The rate of all candidates is nan in step 1, where it must be finite and not negative; check",
+        "The total rate of candidate events is nan in step 1, but must be finite and not negative; check",
     )
     maxwell = B.KacWalk(B.Maxwell(), 10.0)
     fails(
@@ -367,10 +367,10 @@ def test_invalid_rate_stops_the_run(value):
     """A negative or NaN rate stops both schemes, with the reason. Catches a comparison with NaN that lets a pair pass."""
     walk = B.KacWalk(Strange(value), 10.0)
     with pytest.raises(
-        jk.SimulationError, match=r"A pair jumps at the rate (-1|-inf|nan) in step 1, where it must be finite"
+        jk.SimulationError, match=r"The jump rate of a pair is (-1|-inf|nan) in step 1, but must be finite"
     ):
         jk.simulate(walk, normal_particles(20), scheme=TauLeap(), key=KEY, dt=0.1, num_steps=1)
-    with pytest.raises(jk.SimulationError, match=r"A pair of relative speed .* jumps at (-1|nan) times the bound"):
+    with pytest.raises(jk.SimulationError, match=r"A pair of relative speed .* has (-1|nan) times the majorant"):
         jk.simulate(walk, normal_particles(20), key=KEY, dt=1.0, num_steps=1)
 
 

@@ -247,7 +247,7 @@ def test_signal_window():
     fit = jk.fit_decay(t, runs, window="signal")
     assert abs(fit.rate - 8) < 4 * fit.rate_stderr < 0.5
     assert jk.decay_window(np.linspace(0, 1, 21), np.exp(-8 * np.linspace(0, 1, 21)))[1] > 0.6
-    with pytest.raises(ValueError, match="`values` must have one column a time, at least 4, but has shape"):
+    with pytest.raises(ValueError, match="`values` must have one column per time, at least 4, but has shape"):
         jk.decay_window(t, runs[0, :10])
     with pytest.raises(ValueError, match="`below` must be reached by the series, which falls to"):
         jk.decay_window(t, 1 + runs, below=1e-3)
@@ -255,7 +255,7 @@ def test_signal_window():
     assert abs(last - np.log(1 / 0.03) / 8) < 0.15
     assert abs(jk.decay_window(t, runs, below=0.25)[0] - np.log(4) / 8) < 0.02
     with pytest.raises(
-        ValueError, match=r"`values` must stand out of the noise by 3 standard errors, but do not after t = 0"
+        ValueError, match=r"`values` must exceed the noise by 3 standard errors, but do not after t = 0"
     ):
         jk.decay_window(t, 0 * t + 0.01 * np.random.default_rng(4).normal(size=t.size))
 
@@ -437,7 +437,7 @@ def test_series_without_signal():
         (("ab", np.ones(50)), {}, "`times` must be numbers, but is 'ab'"),
         ((T, "ab"), {}, "`values` must be a real array"),
         ((T, np.ones(50)), {"window": 3}, r"`window` must be \(first, last\) or .signal., but is 3"),
-        ((T, np.ones(7)), {}, r"`values` must have 50 columns, one a time, but has shape \(1, 7\)"),
+        ((T, np.ones(7)), {}, r"`values` must have 50 columns, one per time, but has shape \(1, 7\)"),
         ((T, np.ones((1, 50))), {}, "`values` must hold at least 2 runs if it has two axes, but holds 1"),
         ((T[::-1], np.ones(50)), {}, "`times` must increase, but does not"),
         ((T, np.full(50, np.nan)), {}, "`values` must hold finite numbers, but has a NaN or infinity"),

@@ -70,7 +70,7 @@ def test_no_oscillation_and_argument_errors():
     assert jnp.isnan(jk.fit_oscillation(t, jnp.exp(-t)).frequency)
     y = jnp.cos(t)
     for arguments, sentence in (
-        ((t, y[:-1]), "`values` must have 20 entries, one a time, but has shape"),
+        ((t, y[:-1]), "`values` must have 20 entries, one per time, but has shape"),
         ((t**2, y), "`times` must be equidistant and increase"),
         ((t[:8], y[:8]), "`values` must hold at least 12 points, but holds 8"),
         ((t, y.at[3].set(jnp.nan)), "`values` must hold finite numbers"),
