@@ -1,4 +1,4 @@
-"""A ball that holds everybody: from it a bound on the relative speed of every pair, for rates that depend on it."""
+"""A ball that contains all velocities. It bounds the relative speed of every pair, which gives the majorant of the rates."""
 
 from typing import NamedTuple
 
@@ -10,13 +10,14 @@ from ..states import Particles
 
 __all__ = ["Ball", "ball", "in_ball", "largest_speed"]
 
-# Above what velocities are, so that the ball outlives a few events; and above what rounding can do to a bound.
+# Factors above 1: the ball exceeds the fastest particle, so that it stays valid for a few events; bounds exceed rounding
+# errors.
 _SLACK, _ROUNDING = 1.05, 1.0001
 
 
 class Ball(NamedTuple):
-    """Everybody alive is within `radius` of the mean velocity `centre`, and no pair is ever faster than `fastest` = sqrt(2 W),
-    W the energy about the centre, which collisions keep and annihilation lowers."""
+    """The velocities of all particles alive are within `radius` of their mean `centre`. No relative speed ever exceeds
+    `fastest` = sqrt(2 W), W = sum |v - centre|^2, because collisions conserve W and annihilation lowers it."""
 
     centre: tuple[RealScalar, ...]
     radius: RealScalar
@@ -31,14 +32,14 @@ def ball(state: Particles) -> Ball:
     centre = tuple(state.mean(c) for c in state.velocity.T)
     square = jnp.where(state.alive, _square_distance(tuple(state.live_velocity.T), centre), 0)
     whole = _ROUNDING * jnp.sum(square)
-    # What rounding makes of differences of large velocities.
+    # Rounding error of v - centre when the velocities are large compared with their differences.
     blur = 16 * jnp.finfo(whole.dtype).eps * sum((jnp.abs(c) for c in centre[1:]), jnp.abs(centre[0]))
     radius = jnp.minimum(_SLACK * jnp.sqrt(jnp.max(square)), jnp.sqrt(whole))
     return Ball(centre, radius + blur, jnp.sqrt(2 * whole) + blur)
 
 
 def largest_speed(env: Ball) -> RealScalar:
-    """A number that no relative speed exceeds while everybody is inside."""
+    """An upper bound of all relative speeds, valid while all particles are inside the ball."""
     return _ROUNDING * jnp.minimum(2 * env.radius, env.fastest)
 
 
