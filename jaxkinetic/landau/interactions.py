@@ -271,10 +271,13 @@ class AbstractRadial(AbstractInteraction):
     ) -> Float[Array, "N outputs"]:
         """The sum of `terms`: those of b, of the upper triangle of a and of the noise that are requested, in this order."""
         own = ((getattr(type(self), name), getattr(AbstractRadial, name)) for name in ("psi_of", "weight", "_weight"))
+        # `radial_sum` evaluates `_weight` itself: not if a subclass overrides how the weight is computed.
         plain = any(mine is not general for mine, general in own) or not isinstance(noise, PairNormals | None)
         if plain or closes_over_tracers(type(self)._weight, self, state.velocity.dtype):
             return weighted_sum(terms, state, weights=lambda z: (self.weight(z),), noise=noise)
         d = state.dim
+        # Under exchange of i and j, b and the noise are odd and a is even: each pair is evaluated once, unless the noise
+        # differs.
         parity = d * b * (-1,) + d * (d + 1) // 2 * a * (1,) + d * (noise is not None) * (-1,)
         mixed = noise is not None and noise.ordered
         law: Any = self
@@ -369,6 +372,7 @@ class PowerLaw(AbstractRadial):
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         r2 = real_numbers("r2", r2)
         gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))
+        # Bounded below, so that psi of a close pair does not overflow.
         base = jnp.maximum(r2 + delta * delta, _least_base(gamma))
         return strength * positive_power(base, gamma / 2)
 

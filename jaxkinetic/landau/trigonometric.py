@@ -95,6 +95,7 @@ class Trigonometric(AbstractInteraction):
         self.check_form(form, state)
         matrices = self._matrices(state.velocity.dtype)
         total = self._difference_sum(state, matrices, jnp.zeros_like(matrices))
+        # Without the term j = i, which is a(0) = sum_m C_m.
         others = jnp.where(state.alive[:, None], total - jnp.sum(matrices, axis=0)[None, :], jnp.zeros((), total.dtype))
         return others.reshape(-1, self.dim, self.dim)
 
@@ -145,6 +146,7 @@ class Trigonometric(AbstractInteraction):
         matrices, modes = self._concrete_matrices(), np.asarray(self.modes, float)
         noise = 2 * np.linalg.norm(matrices, 2, axis=(1, 2)).sum()
         drift = 2 * np.linalg.norm(np.einsum("mij,mj->mi", matrices, modes), axis=1).sum()
+        # The root x = sqrt(dt) of drift x^2 + sqrt(noise) x = pi, in the form without cancellation.
         largest = (PERIOD / (math.sqrt(noise) + math.sqrt(noise + 4 * math.pi * drift))) ** 2
         step: Any = dt if is_traced(dt) else np.asarray(dt).item()
         require("dt", step < largest, step, f"be below {largest:.4g}, or one step may go around the torus", "lower it")

@@ -107,6 +107,7 @@ def draw(
     """The next candidates: at most `most`, those whose waiting time is below `budget` (the mean number of candidates in the
     time that is left), and at most as many as fit into `longest` waves and one event (see `ExactClock`). Also returns whether
     the time ended before the other two limits."""
+    # Numbers have 64 bits, in two words: an interval may need more than 2^32 candidates.
     offset = jnp.arange(capacity, dtype=jnp.uint32)
     numbers = advance((jnp.broadcast_to(number[0], offset.shape), number[1]), offset)
     wait, first, second, word = candidates(key, numbers, num_items, budget.dtype)
@@ -206,6 +207,7 @@ def _collide(
     # Mask inactive events before `jump`, so that they contribute no gradient.
     v_i, v_j = mask_inactive(active, *(tuple(c[k] for c in velocity) for k in (0, 1)))
     rate = guarded_rate(system, v_i, v_j)
+    # Thinning. A rate above the majorant would be accepted too rarely; `over` reports it.
     happens = active & (uniform(word, dtype) * bound <= rate)
     w_i, w_j, lives_i, lives_j = recomputed_flow(system.jump)(words, v_i, v_j)
     after, lives = pair_columns(w_i, w_j), jnp.stack([lives_i, lives_j])
@@ -274,6 +276,7 @@ def _in_chunks(
         counted = jnp.sum(jnp.stack([together, now.happens]), axis=1, dtype=jnp.int32)
         told = jnp.stack([now.speed, now.excess])
         told = jnp.sum(jnp.where((now.over & (event == first[1]))[None], told, zero), axis=1)
+        # Keep the speed and the excess of the earliest such event.
         told = jnp.where(first[1] < so_far.above, told, jnp.stack([so_far.speed, so_far.excess]))
         return place + counted[0], Outcome(
             now.table,
@@ -286,6 +289,7 @@ def _in_chunks(
         )
 
     init = start, Outcome(table, jnp.ones((), bool), never, never, zero, zero, start)
+    # Full chunks of the window, and at most one incomplete chunk per wave.
     bound = None if max_waves is None else max_waves + -(-window.drawn.shape[1] // window.lanes)
     place, outcome = bounded_loop(bound)(lambda loop: loop[0] < window.planned, chunk, init)
     return outcome._replace(complete=place >= window.planned)
@@ -349,6 +353,7 @@ def compact(
             place, unique_indices=True
         )
 
+    # Moving all columns costs more than thinning a few candidates on dead places.
     many = 5 * (used - num) > used
     table, place = jax.lax.cond(many, sorted_by_life, lambda table, place: (table, place), table, place)
     return table, place, jnp.where(many, num, used)

@@ -43,26 +43,26 @@ class ExactClock(AbstractScheme):
 
     Known in the literature as a null-collision method [Koura1986], majorant-frequency method, or thinning [LewisShedler1979].
 
-    Candidates arrive at the total rate (n(n-1)/2) clock S; each is a uniform pair of n places. S, the majorant, is an upper
-    bound of all rates. A candidate happens if both places are alive and U S <= rate, U uniform. The candidates of a window (n/4
-    of them, at most `capacity`, or those in the rest of dt) are carried out in waves. A wave carries out at once all candidates
-    that come next for both their particles. Everything random about a candidate (time, pair, acceptance, jump) is a function of
-    its number and of the step, so the result is bitwise that of one event at a time. The majorant is computed from the system's
-    envelope at the start of the window. The first event whose outcome leaves the envelope ends the window (its number is a
-    stopping time), and the next window computes a new majorant. Candidates on dead places are thinned too; dead places are
-    removed once they are a fifth of all.
+    Candidates arrive at the total rate (n(n-1)/2) c S, with c the system's factor `clock` (1/volume or 1/N); each is a uniform
+    pair of the n places in use. S, the majorant, is an upper bound of all rates. A candidate happens if both places are alive
+    and U S <= rate, U uniform. The candidates of a window (n/4 of them, at most `capacity`, or those in the rest of dt) are
+    carried out in waves. A wave carries out at once all candidates that come next for both their particles. Everything random
+    about a candidate (time, pair, acceptance, jump) is a function of its number and of the step, so the result is bitwise that
+    of one event at a time. The majorant is computed from the system's envelope at the start of the window. The first event
+    whose outcome leaves the envelope ends the window (its number is a stopping time), and the next window computes a new
+    majorant. Candidates on dead places are thinned too; dead places are removed once they are a fifth of all.
 
     A window has at most 14 waves, and a last one with a single event: it ends **with** the first candidate k that is in none of
     the 14, which is still carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent
     and identically distributed, and the wave of a candidate is a function of the pairs up to its own. So the event {k = m}
     depends only on the pairs 0, ..., m, and k is a stopping time. By the strong Markov property the candidates from k + 1 on
     are independent of everything used before; the next window draws them (with the same numbers) under a new majorant. The
-    pairs beyond k were computed but decided nothing. Nor do their waiting times: if the waves run out the interval does not
-    end, even if candidate k + 1 comes too late under the old majorant. Other cuts are biased. *Before k*: the next pair is
-    known to overlap with the window, so overlapping pairs get the new majorant and others the old one (harmless only if the
-    majorant never changes); if k gets a new pair, overlapping pairs are too rare. *Without the candidates that were not
-    reached*: events are lost. *At the time of the window's last candidate, or of one that depends on waiting times*: the next
-    waiting time is not exponential.
+    pairs beyond k were computed but decided nothing. Their waiting times decide nothing either: if the waves run out the
+    interval does not end, even if candidate k + 1 comes too late under the old majorant. Other cuts are biased. *Before k*: the
+    next pair is known to overlap with the window, so overlapping pairs get the new majorant and others the old one (harmless
+    only if the majorant never changes); if k gets a new pair, overlapping pairs are too rare. *Without the candidates that were
+    not reached*: events are lost. *At the time of the window's last candidate, or of one that depends on waiting times*: the
+    next waiting time is not exponential.
 
     The cut is the same on all platforms. A window of up to 14 candidates is never cut, and one of n/4 candidates with
     probability below n/10^12, so the cut costs nothing. It gives the loop over waves a known length, so that an accelerator
@@ -125,6 +125,7 @@ class ExactClock(AbstractScheme):
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         num = carry["place"].shape[0]
         capacity = max(num // _FRACTION, _LEAST) if self.capacity is None else self.capacity
+        # dt decides which events happen before the end of the interval.
         dt = forbid_rate_gradient(dt)
         zero = Count(jnp.zeros((), jnp.uint32))
         no_fault = Fault(jnp.zeros((), jnp.int32), jnp.zeros(2, dt.dtype))
@@ -168,16 +169,19 @@ class ExactClock(AbstractScheme):
     def _window(self, key: Words, system: AbstractPairJump, capacity: int, at: "_Interval") -> "_Interval":
         table, place, used = compact(at.table, at.place, at.used)
         num, dtype = place.shape[0], at.left.dtype
+        # The envelope is not differentiated: it only provides an upper bound.
         *velocity, life = unpack(jax.lax.stop_gradient(table))
         alive = life > 0
         state = Particles(jnp.stack(velocity, -1), alive=alive)
         env = jax.lax.stop_gradient(system.envelope(state))
         bound = jax.lax.stop_gradient(system.rate_bound(env)).astype(dtype)
+        # Candidates are pairs of places in use, some of which may be dead; those candidates are thinned.
         places = used.astype(dtype)
         pairs = places * (places - 1) / 2
         total = jax.lax.stop_gradient(forbid_rate_gradient(system.clock(state.num_alive))) * bound * pairs
         # With fewer than two particles nothing happens; the envelope, and so the majorant, may then be NaN.
         total = jnp.where(state.num_alive > 1, total, jnp.zeros_like(total))
+        # n/4 candidates need about 8 waves.
         most = jnp.minimum(capacity, jnp.maximum(used // _FRACTION, _LEAST))
         drawn, ended = draw(key, at.number, used, capacity, most, total * at.left, num, self._longest)
 
@@ -190,17 +194,21 @@ class ExactClock(AbstractScheme):
             return outcome.exit, outcome, outcome.exit < done[0]
 
         start = drawn.num_events - 1, nothing, jnp.ones((), bool)
+        # Without an envelope no event can leave it. With one, two attempts suffice: the second repeats the first up to its
+        # exit.
         if not jax.tree.leaves(env):
             outcome = attempt(start)[1]
         else:
             outcome = bounded_loop(None if self.max_waves is None else 2)(lambda done: done[2], attempt, start)[1]
         left_envelope = outcome.exit < NO_EVENT
         consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)
+        # Waiting times are drawn at rate 1 and scaled by the total rate.
         elapsed = drawn.wait[jnp.maximum(consumed - 1, 0)] / jnp.where(total > 0, total, jnp.ones_like(total))
         # Kahan summation, so that many short windows lose no time. Rounding alone must not end an interval: hence `tiny`.
         step = at.lost - elapsed
         lost = step - ((at.left + step) - at.left)
         left = jnp.maximum(at.left + step, jnp.finfo(dtype).tiny)
+        # The interval ends only if its last candidates were carried out under a valid majorant.
         left = jnp.where(ended & ~left_envelope, zero, left)
         fault = at.fault.merge(_fault(outcome.above < NO_EVENT, Result.ABOVE_BOUND, outcome.speed, outcome.excess))
         fault = fault.merge(_fault(~((total >= 0) & (total < jnp.inf)), Result.BAD_CLOCK, total))

@@ -21,7 +21,7 @@ __all__ = ["hard_sphere_density", "hard_sphere_temperature", "initial_rates", "m
 
 
 def mean_relative_speed(dim: int) -> float:
-    """c_d = E|v - v_*| of two Maxwellians of temperature 1: 4/sqrt(pi) in d = 3."""
+    """c_d = E|v - v_*| for two independent Maxwellian velocities of temperature 1: 4/sqrt(pi) in d = 3."""
     dim = check_integer("dim", dim, minimum=1)
     return 2 * gamma((dim + 1) / 2) / gamma(dim / 2)
 

@@ -23,6 +23,7 @@ def coulomb_isotropization_rate(perpendicular: float, parallel: float) -> float:
     """
     perpendicular, parallel = _temperatures(perpendicular, parallel)
     a = perpendicular / parallel - 1
+    # Near A = 0 the bracket, of order A^2, cancels: its power series instead.
     if abs(a) < 0.05:
         bracket = sum((-a) ** k * (3 / (2 * k + 5) - 1 / (2 * k + 3)) for k in range(12))
     else:
@@ -69,7 +70,7 @@ def coulomb_isotropization_rate_microcanonical(perpendicular: float, parallel: f
 
 
 def _by_pairs(perpendicular: float, parallel: float, forgotten: Callable[[np.ndarray], np.ndarray]) -> float:
-    """E[forgotten(r) ((z_1^2 + z_2^2)/2 - z_3^2)]/4 over T_perp - T_par, z the difference of two bi-Maxwellian velocities."""
+    """E[forgotten(r) ((z_1^2 + z_2^2)/2 - z_3^2)]/(4 (T_perp - T_par)), z the difference of two bi-Maxwellian velocities."""
     perpendicular, parallel = _temperatures(perpendicular, parallel)
     if perpendicular == parallel:
         raise argument_error(
@@ -77,6 +78,7 @@ def _by_pairs(perpendicular: float, parallel: float, forgotten: Callable[[np.nda
             "use `coulomb_isotropization_rate`, which includes this limit",
         )  # fmt: skip
     cosine, weight = np.polynomial.legendre.leggauss(64)
+    # Finer at small r, where `forgotten` varies on the scale of the cube root of dt or h.
     r = np.concatenate([np.linspace(0, 0.5, 4001)[1:], np.linspace(0.5, 30, 8001)[1:]])[None, :]
     exponent = (1 - cosine**2) / (2 * perpendicular) + cosine**2 / (2 * parallel)
     law = (

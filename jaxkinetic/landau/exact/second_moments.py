@@ -61,6 +61,7 @@ def second_moments_euler(
     shared = 1.0 if _conservative(noise) else 0.0
     for _ in range(num_steps):
         x = p - c
+        # The step multiplies v_i - mean by 1 - 2 (d - 1) h and adds noise of covariance (2 h/N) E a(z_12) per pair.
         drift = (-4 * (d - 1) * h + 4 * (d - 1) ** 2 * h**2) * x
         noise_pair = 4 * h * (np.trace(x) * np.eye(d) - x)
         p = p + (n - 1) / n * (drift + noise_pair)

@@ -92,6 +92,7 @@ def torus_mode_amplitude_euler(
             c, s = even @ weight, odd @ weight
             spread = (strength * c) @ even + (strength * s) @ odd
             drift = (strength * order * s) @ even - (strength * order * c) @ odd
+            # The Fourier modes of the new law: the node's shift times the characteristic function of its Gaussian noise.
             moved = np.exp(-1j * np.outer(waves, theta + 2 * dt * drift) - dt * waves[:, None] ** 2 * spread)
             weight = np.fft.ifft(moved @ weight).real
         out.append(2 * weight @ np.cos(theta))

@@ -59,7 +59,7 @@ def series(cosine: Array, tau: Array, dim: int) -> tuple[Array, Array]:
 
 @functools.cache
 def _expansion(dim: int) -> np.ndarray:
-    """b[k, j]."""
+    """The coefficients b_{k,j} of the expansion for tau < tau_0, as an array b[k, j]."""
     m = (dim - 2) / 2
     # sin^-2 - theta^-2 = sum_i (2i+1) |c_i| theta^{2i}, from cot = 1/theta - sum c theta^{2i+1}: c = 2 zeta(2i+2)/pi^{2i+2}.
     zeta = [
@@ -155,7 +155,7 @@ def density(theta: Array, tau: Array, dim: int) -> Array:
 
 
 def cumulative(theta: Array, tau: Array, dim: int) -> Array:
-    r"""F(theta) = $\int_0^\theta h\sin^{d-2} / \int_0^\pi \sin^{d-2}$, relative at small theta, by Gauss nodes."""
+    r"""F(theta) = $\int_0^\theta h\sin^{d-2} / \int_0^\pi \sin^{d-2}$ by Gauss nodes; relative precision at small theta."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     nodes, weights = jnp.asarray((nodes + 1) / 2, theta.dtype), jnp.asarray(weights / 2, theta.dtype)
     # The probability beyond `reach` is negligible, so all nodes lie where the density does not vanish.
