@@ -1,4 +1,4 @@
-"""The Boltzmann equation: cross sections, Kac's walk with annihilation, exact laws."""
+"""The spatially homogeneous Boltzmann equation: cross sections, Kac's walk with annihilation, exact laws."""
 
 from . import exact as exact
 from .cross_sections import (

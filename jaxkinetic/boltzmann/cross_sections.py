@@ -1,4 +1,4 @@
-"""How often two particles of relative velocity z = v_i - v_j collide, and where z goes: nondimensional, unit masses."""
+"""Collision frequencies of pairs with relative velocity z = v_i - v_j, and the law of z after a collision. Nondimensional."""
 
 import abc
 from collections.abc import Mapping
@@ -21,17 +21,20 @@ __all__ = ["AbstractCrossSection", "HardSphere", "Maxwell", "VariableHardSphere"
 
 
 class AbstractCrossSection(Printed):
-    r"""Total collision frequency $\Sigma(r) = \int B(z, \omega)\,d\omega$ (LNP 1.8), r = |z|, and the law of the outgoing z'.
+    r"""The collision frequency $\Sigma(r) = \int B(z, \omega)\,d\omega$ of a pair, r = |z|, and the law of the outgoing z'.
 
-    A pair collides at rate Sigma(|z|)/Lambda; z becomes z' with |z'| = |z|, which conserves momentum and energy.
+    Sigma is the Sigma_B of [LodsNotaPezzotti2020, Assumption 1.2]: the total cross section times r. A pair collides at rate
+    Sigma(|z|)/Lambda; z becomes z' with |z'| = |z|, which conserves momentum and energy. z' is uniform on the sphere of radius
+    r. In d = 3 this follows from B = |z.n|/(2 pi) (hard spheres) and B = |z.n|/(2 pi r) (Maxwell molecules); in d != 3 it is
+    the definition of the model.
 
-    For one of your own give `sigma(r2)`, from r^2, and `bound(r_max)`, a number that Sigma does not exceed for r <= r_max
-    (with `bounded = True` one that it never exceeds: faster, no envelope is kept). The law of z' is uniform on the sphere of
-    radius r unless you override `scatter`, with `num_words` and, for `generator`, `outgoing`. Choices in it whose probability
-    depends on a parameter or on z go through `jk.random.bernoulli`; parameters enter `sigma` differentiably, not by a
-    comparison alone. `constant = True` says that Sigma does not depend on r: then a derivative in the velocities passes.
-    `ranges` maps the names of parameters to their ranges; a run checks them. Outside of a run `generator` is NaN where a traced
-    one is out of range; `sigma` and `bound`, of which the steps of a run are made, compute with it unchecked.
+    To define your own, implement `sigma(r2)`, a function of r^2, and `bound(r_max)`, an upper bound of Sigma for r <= r_max
+    (the majorant). With `bounded = True` the bound holds for every r; this is faster, because no envelope of the velocities is
+    kept. For another law of z' override `scatter` with `num_words`, and `outgoing` for `generator`. Random choices whose
+    probability depends on a parameter or on z must use `jk.random.bernoulli`; parameters must enter `sigma` differentiably, not
+    only through comparisons. `constant = True` states that Sigma does not depend on r; then gradients with respect to the
+    velocities are available. `ranges` maps the names of parameters to their ranges, which a run checks. Outside of a run,
+    `generator` is NaN if a traced parameter is out of range; `sigma` and `bound`, which a run calls, do not check it.
     """
 
     bounded: ClassVar[bool] = False
@@ -39,30 +42,30 @@ class AbstractCrossSection(Printed):
 
     @abc.abstractmethod
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
-        """Sigma from r^2, elementwise."""
+        """Sigma as a function of r^2, elementwise."""
 
     @abc.abstractmethod
     def bound(self, r_max: RealScalar) -> RealScalar:
-        """At least the largest Sigma(r) over r <= r_max; a scalar."""
+        """The majorant: an upper bound of Sigma(r) over r <= r_max; a scalar."""
 
     def check(self, dim: int) -> None:
-        """**Raises:** `ValueError` where the law has no meaning."""
+        """**Raises:** `ValueError` if the law is not defined in this dimension."""
         if dim < 2:
             raise argument_error(
-                "state.velocity", "have d >= 2 components", f"has {dim}", "collisions turn a direction"
+                "state.velocity", "have d >= 2 components", f"has {dim}", "collisions rotate a direction"
             )
 
     def num_words(self, dim: int) -> int:
-        """uint32 words that one `scatter` reads."""
+        """Number of uint32 random words that one call of `scatter` uses."""
         return directions.num_words(dim)
 
     def scatter(self, words: PairWords, z: Components) -> Components:
-        """z' from z; symmetric in law under z -> -z. At z = 0, where |z| has no derivative, it counts as 0."""
+        """z' from z; its law is symmetric under z -> -z. At z = 0, where |z| has no derivative, it is set to 0."""
         r = square_root(square(z))
         return tuple(r * e for e in directions.uniform_direction(words, len(z), r.dtype))
 
     def outgoing(self, z: Float[Array, " d"]) -> tuple[Float[Array, "Q d"], Float[np.ndarray, " Q"]]:
-        """The law of z' as nodes (Q, d) and weights (Q,) of sum 1, for `generator`: exact for polynomials of degree 7."""
+        """The law of z' as quadrature nodes (Q, d) and weights (Q,) of sum 1, for `generator`; exact to degree 7."""
         nodes, weights = directions.quadrature(z.shape[0])
         return square_root(jnp.sum(z * z)) * jnp.asarray(nodes, z.dtype), weights
 
@@ -77,8 +80,8 @@ def _positive(name: str, value: Any) -> RealScalar:
 
 
 class Maxwell(AbstractCrossSection):
-    """Sigma = strength, any d: Maxwell molecules; in d = 3 with B = |z.n|/(2 pi r) (LNP, remark 1.3). **Raises:** `ValueError`
-    unless strength > 0."""
+    """Maxwell molecules: Sigma = strength, z' uniform, any d. In d = 3 B = |z.n|/(2 pi r) [LodsNotaPezzotti2020, Remark 1.3];
+    in other d the uniform z' is a definition. **Raises:** `ValueError` unless strength > 0."""
 
     bounded: ClassVar[bool] = True
     constant: ClassVar[bool] = True
@@ -90,7 +93,7 @@ class Maxwell(AbstractCrossSection):
 
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
         r2 = real_numbers("r2", r2)
-        # Free of z: a derivative in the velocities passes.
+        # Does not depend on z, so gradients with respect to the velocities exist.
         return jnp.broadcast_to(self.strength.astype(r2.dtype), r2.shape)
 
     def bound(self, r_max: RealScalar) -> RealScalar:
@@ -98,8 +101,9 @@ class Maxwell(AbstractCrossSection):
 
 
 class HardSphere(AbstractCrossSection):
-    """Sigma = strength r, any d: hard spheres; in d = 3 with B = |z.n|/(2 pi). At r = 0, where r has no derivative, it counts
-    as 0. **Raises:** `ValueError` unless strength > 0."""
+    """Hard spheres: Sigma = strength r, z' uniform, any d. In d = 3 B = |z.n|/(2 pi) [LodsNotaPezzotti2020, Remark 1.3]; in
+    other d the uniform z' is a definition. At r = 0, where r is not differentiable, the derivative is set to 0. **Raises:**
+    `ValueError` unless strength > 0."""
 
     ranges: ClassVar[Mapping[str, Range]] = _STRENGTH
     strength: RealScalar
@@ -117,9 +121,10 @@ class HardSphere(AbstractCrossSection):
 
 
 class VariableHardSphere(AbstractCrossSection):
-    """Sigma = strength r^gamma, 0 <= gamma <= 2: `Maxwell` at 0, `HardSphere` at 1. At r = 0 the derivative in r^2 is that of
-    r^2 for gamma = 2, and counts as 0 for 0 < gamma < 2, where it is infinite. **Raises:** `ValueError` otherwise; below 0 the
-    rate of a pair has no bound."""
+    """Sigma = strength r^gamma, 0 <= gamma <= 2, z' uniform: the VHS model [Bird1994]; `Maxwell` for gamma = 0, `HardSphere`
+    for gamma = 1. At r = 0 the derivative in r^2 is that of r^2 for gamma = 2, and is set to 0 for 0 < gamma < 2, where it is
+    infinite.
+    **Raises:** `ValueError` for another gamma (for gamma < 0 the rate of a pair is unbounded) and unless strength > 0."""
 
     ranges: ClassVar[Mapping[str, Range]] = {"gamma": _EXPONENT, **_STRENGTH}
     gamma: RealScalar
@@ -134,7 +139,7 @@ class VariableHardSphere(AbstractCrossSection):
         positive, tiny = r2 > 0, jnp.finfo(r2.dtype).tiny
         safe = jnp.where(positive, jnp.maximum(r2, tiny), jnp.ones_like(r2))
         power = positive_power(safe, self.gamma.astype(r2.dtype) / 2)
-        # 0^0 = 1; r^2 itself for gamma = 2, which has a derivative.
+        # At r = 0: 1 for gamma = 0, and r^2 itself for gamma = 2, so that its derivative 1 is kept.
         constant, slope = (jnp.asarray(self.gamma == gamma, r2.dtype) for gamma in (0, 2))
         return self.strength.astype(r2.dtype) * jnp.where(positive, power, constant + slope * r2)
 

@@ -1,4 +1,4 @@
-"""Kac's walk: pairs that collide, and annihilate, at rate Sigma(|v_i - v_j|)/Lambda (Lods, Nota and Pezzotti, equation 1.7)."""
+"""Kac's walk: pairs collide or annihilate at rate Sigma(|v_i - v_j|)/Lambda."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -33,26 +33,30 @@ __all__ = ["KacWalk"]
 
 
 class KacWalk(AbstractPairJump):
-    r"""Kac's walk with annihilation (LNP 1.7): every unordered pair {i, j} of the alive meets at rate Sigma(|v_i -
-    v_j|)/Lambda; with probability alpha both vanish, else they collide: v_i, v_j become (v_i + v_j)/2 +- z'/2, z' by the
-    cross section.
+    r"""Kac's walk with annihilation [LodsNotaPezzotti2020, (1.7)]: every unordered pair {i, j} of particles that are alive
+    meets at rate Sigma(|v_i - v_j|)/Lambda. With probability alpha both particles vanish; otherwise they collide: v_i, v_j
+    become (v_i + v_j)/2 +- z'/2, with z' drawn by the cross section. For alpha = 0 this is known as Kac's master equation
+    [Kac1956], or as DSMC in a single cell.
 
     $L\varphi = \sum_{i<j} \frac{\Sigma(z_{ij})}{\Lambda} \big[(1-\alpha)(\langle\varphi\circ T_{ij}\rangle - \varphi) + \alpha
     (\varphi\circ A_{ij} - \varphi)\big]$.
 
-    As Lambda and N go to infinity with N/Lambda = 1 its density solves d_t f = (1 - alpha) Q(f, f) - alpha Q_-(f, f).
+    As Lambda and N tend to infinity with N/Lambda = 1, the density solves d_t f = (1 - alpha) Q(f, f) - alpha Q_-(f, f). This
+    is proved for bounded Sigma [LodsNotaPezzotti2020, Theorem 1.8]; for hard spheres it would follow from their Conjecture 6.1.
 
     **Arguments:** `cross_section`: for example `Maxwell()` or `HardSphere()`. `volume`: Lambda > 0. `annihilation`: alpha in
     [0, 1]. All nondimensional.
 
-    Conserved on every path if alpha = 0: momentum and energy, to round-off; with alpha > 0 neither, but the number of the alive
-    keeps its parity. Schemes: `pairs.ExactClock` (exact in law for every N; default), `pairs.TauLeap`.
+    Conserved on every path if alpha = 0: momentum and energy, to round-off. If alpha > 0 neither is conserved; the number of
+    particles stays even or odd. Schemes: `pairs.ExactClock` (exact in law for every N; default), `pairs.TauLeap`.
 
-    Derivatives: in the initial velocities, if Sigma is constant (`Maxwell`); those in strength, volume, alpha, and in the
-    velocities otherwise, are refused with `ValueError`, for at fixed noise an accepted or rejected event has none.
+    Gradients: with respect to the initial velocities if Sigma is constant (`Maxwell`). Those with respect to strength, volume
+    and alpha, and to the velocities for other cross sections, raise `ValueError`: at fixed noise they would omit the events
+    that are accepted for one value and rejected for another.
 
-    **Raises:** `ValueError` for a volume or alpha out of range, d < 2, no slots, a fresh start without a particle that is
-    alive; one, or nobody left in the course of a run, is an empty run. Traced values out of range end the run with a sentence.
+    **Raises:** `ValueError` for a volume or alpha out of range, d < 2, no slots, and a start at which no particle is alive.
+    With one particle, or after the last pair has vanished, nothing happens. If they are traced, values out of range stop the
+    run with a message.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {"volume": POSITIVE, "annihilation": PROBABILITY}
@@ -106,7 +110,7 @@ class KacWalk(AbstractPairJump):
         return self.cross_section.sigma(square(minus(vi, vj)))
 
     def envelope(self, state: Particles) -> Ball | Everywhere:
-        """The ball that holds everybody, unless the cross section is bounded."""
+        """A ball that contains the velocities of all particles; everywhere for a bounded cross section."""
         return everywhere(state) if self.cross_section.bounded else ball(state)
 
     def rate_bound(self, env: Ball | Everywhere) -> RealScalar:
@@ -130,8 +134,8 @@ class KacWalk(AbstractPairJump):
         return vi, vj, ~dies, ~dies
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
-        """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities. Cost N^2 times the nodes of
-        `outgoing`. Second derivatives of L phi leave out the outgoing velocities of pairs of equal velocities."""
+        """L phi, exact if phi is a polynomial of degree <= 7 in the velocities of each pair. Cost N^2 times the number of nodes
+        of `outgoing`. Second derivatives of L phi leave out the outgoing velocities of pairs of equal velocities."""
 
         def outcomes(z: Array) -> Outcomes:
             nodes, weights = self.cross_section.outgoing(z)

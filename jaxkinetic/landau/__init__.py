@@ -1,4 +1,4 @@
-"""The Landau equation: interactions, particle systems, microcanonical collisions, exact laws."""
+"""The Landau equation: interactions, particle systems, microcanonical binary collisions, exact laws."""
 
 from . import exact as exact
 from .interactions import (

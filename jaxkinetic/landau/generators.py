@@ -1,4 +1,4 @@
-"""Generators of the Landau particle systems, dense: the reference that tests hold every scheme against."""
+"""Generators of the Landau particle systems as dense sums over pairs: the reference against which tests check the schemes."""
 
 from collections.abc import Callable
 
@@ -17,14 +17,14 @@ __all__ = ["particle_generator"]
 def particle_generator(
     interaction: AbstractInteraction, phi: Callable[[Particles], RealScalar], *, shared_noise: bool
 ) -> Callable[[Particles], RealScalar]:
-    r"""L phi for phi: state -> scalar, from a alone; div a is differentiated, so a wrong `b` cannot hide here.
+    r"""L phi for phi: state -> scalar. Uses a only: div a is computed by differentiation, which reveals an error in `b`.
 
-    - independent noise (FW 1.7, 1.8): $L\phi = \frac1N \sum_{i \ne j} [2\,\mathrm{div}\,a(z_{ij}) \cdot D_i\phi
-      + a(z_{ij}) : D_i D_i \phi]$;
-    - shared, anti-symmetric noise (FW 1.6): besides, $-\frac1N \sum_{i \ne j} a(z_{ij}) : D_i D_j \phi$, which makes
-      each pair a function of D_i - D_j.
+    - independent noise, [FengWang2025, (1.7) and (1.8)]: $L\phi = \frac1N \sum_{i \ne j} [2\,\mathrm{div}\,a(z_{ij}) \cdot
+      D_i\phi + a(z_{ij}) : D_i D_i \phi]$;
+    - shared, anti-symmetric noise, [FengWang2025, (1.6)]: in addition $-\frac1N \sum_{i \ne j} a(z_{ij}) : D_i D_j \phi$, so
+      that each pair acts through D_i - D_j.
 
-    N counts the alive. Cost N^2 d^2 plus the Hessian of phi, (N d)^2.
+    N counts the particles that are alive. Cost N^2 d^2, plus the Hessian of phi, (N d)^2.
     """
 
     check_test_function(phi)
@@ -36,6 +36,7 @@ def particle_generator(
         alive = state.alive
         pairs = alive[:, None] & alive[None, :] & ~jnp.eye(state.num_slots, dtype=bool)
         z = state.velocity[:, None, :] - state.velocity[None, :, :]
+        # Any z != 0 for the pairs left out: a singular a has the derivative NaN at 0, which the weight 0 does not remove.
         z = jnp.where(pairs[..., None], z, jnp.ones((), dtype))
 
         def divergence(w: Array) -> Array:

@@ -40,8 +40,8 @@ Noise = Callable[[UInt32[Array, " B"], UInt32[Array, " N"]], Components]
 
 
 class PairNormals(eqx.Module):
-    """The normals of every pair, a function of (ident_i, ident_j), vectors (B,) and (N,), to `dim` arrays (B, N):
-    x_ji = -x_ij, or, if `ordered`, x_ij and x_ji independent."""
+    """The normals x_ij of all pairs, as a function of (ident_i, ident_j): vectors (B,) and (N,) to `dim` arrays (B, N). x_ji =
+    -x_ij; if `ordered`, x_ij and x_ji are independent."""
 
     key: Words
     dim: int = eqx.field(static=True)
@@ -80,8 +80,8 @@ def _moments(law: Any, state: Particles, order: int) -> Any:
 class AbstractInteraction(Printed):
     """A matrix field a(z), even and positive semi-definite, with b = div a and sigma sigma^T = a.
 
-    `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). All are finite at z = 0. The component forms take and
-    return tuples of d arrays, which is how sums over pairs are computed; override them where a cheaper form exists.
+    `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). All are finite at z = 0. Sums over pairs use the component
+    forms, which take and return tuples of d arrays; override them where a cheaper form exists.
     """
 
     sum_forms: ClassVar[tuple[str, ...]] = ("direct",)
@@ -109,25 +109,24 @@ class AbstractInteraction(Printed):
 
     @property
     def by_pairs(self) -> bool:
-        """Whether `sum_b` is a sum over N^2 pairs: unless a subclass overrides it."""
+        """Whether `sum_b` is a sum over N^2 pairs: true unless a subclass overrides it."""
         return type(self).sum_b in (AbstractInteraction.sum_b, AbstractRadial.sum_b)
 
     def check_step(self, dt: RealScalarLike) -> None:
         """Raise `ValueError` if a step of dt leaves the domain; dt may be traced."""
 
     def retract(self, state: Particles) -> Particles:
-        """The state with its velocities put back into the domain: the identity, unless that is a torus."""
+        """The state with its velocities mapped into the domain: unchanged, unless the domain is a torus."""
         return state
 
     def check_form(self, form: str, state: Any = ...) -> None:
-        """Raise `ValueError` unless `form` names a way in which this interaction sums over pairs, and for a `state` that is not
-        `Particles`."""
+        """Raise `ValueError` if `form` is not in `sum_forms`, or if a `state` is given that is not `Particles`."""
         if state is not ...:
             check_particles(state, 1)
         if form not in self.sum_forms:
             names = " or ".join(repr(name) for name in self.sum_forms)
             raise argument_error(
-                "sums", f"be {names} for {type(self).__name__}", f"is {describe(form)}", "pass one that it offers"
+                "sums", f"be {names} for {type(self).__name__}", f"is {describe(form)}", "pass one of `sum_forms`"
             )
 
     def a_components(self, z: Components) -> tuple[Components, ...]:
@@ -142,7 +141,7 @@ class AbstractInteraction(Printed):
         return split(jnp.einsum("...ij,...j->...i", matrix, vector, precision=jax.lax.Precision.HIGHEST))
 
     def sum_a(self, state: Particles, form: str = "direct") -> Float[Array, "N d d"]:
-        """sum_{j != i} a(v_i - v_j) over the alive; 0 for dead i. Override it where the sum costs less than N^2.
+        """sum_{j != i} a(v_i - v_j) over the particles that are alive; 0 for dead i. Override it if it costs less than N^2.
 
         `form`: one of `sum_forms`. Only the entries on and above the diagonal of a are evaluated.
         **Raises:** `ValueError` for a form that this interaction does not have.
@@ -151,12 +150,12 @@ class AbstractInteraction(Printed):
         return compiled_once(_direct_a, self, state)
 
     def sum_b(self, state: Particles, form: str = "direct") -> Float[Array, "N d"]:
-        """sum_{j != i} b(v_i - v_j) over the alive; 0 for dead i. `form` and errors as in `sum_a`."""
+        """sum_{j != i} b(v_i - v_j) over the particles that are alive; 0 for dead i. `form` and errors as in `sum_a`."""
         self.check_form(form, state)
         return compiled_once(_direct_b, self, state)
 
     def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
-        """(`sum_b`, `sum_a`). Override it where one pass over the pairs gives both."""
+        """(`sum_b`, `sum_a`). Override it where one pass over the pairs can compute both."""
         options = {} if form == "direct" else {"form": form}
         return self.sum_b(state, **options), self.sum_a(state, **options)
 
@@ -164,7 +163,7 @@ class AbstractInteraction(Printed):
         self, state: Particles, noise: Noise, form: str = "direct"
     ) -> tuple[Float[Array, "N d"], Float[Array, "N d"]]:
         """(`sum_b`, sum_{j != i} sigma(v_i - v_j) x_ij). `noise(ident_i, ident_j)` maps vectors (B,) and (N,) to d arrays
-        (B, N), the components of the normals x_ij. Override it if one pass over the pairs gives both sums."""
+        (B, N), the components of the normals x_ij. Override it if one pass over the pairs can compute both sums."""
         options = {} if form == "direct" else {"form": form}
         return self.sum_b(state, **options), self.sum_noise(state, noise)
 
@@ -174,20 +173,21 @@ class AbstractInteraction(Printed):
 
 
 class AbstractRadial(AbstractInteraction):
-    r"""$a(z) = \psi(r)(r^2 I - z z^T)$, r = |z|: the general radial law.
+    r"""$a(z) = \psi(r)(r^2 I - z z^T)$, r = |z|: the general radial interaction.
 
-    A subclass gives `psi(r2)`, a function of r^2 that is nowhere negative, elementwise on any shape. Then
+    A subclass defines `psi(r2)`, a nonnegative function of r^2, elementwise on any shape. Then
 
-    $b = -(d-1)\,\psi z$ and $\sigma = \psi^{1/2} r (I - z z^T / r^2)$,
+    $b = -(d-1)\,\psi z$ and $\sigma = \psi^{1/2} r (I - z z^T / r^2)$
 
-    whatever psi is: a projects onto the sphere of radius r, so psi is never differentiated. At z = 0 all three are 0
-    (the sums run over j != i). Derivatives at z = 0: if psi(0) is finite, a and b have those of the constant psi(0), right to
-    second order where they exist; if it is infinite, they count as 0. sigma has a cone there, and counts with derivative 0, as
-    it does where psi = 0 (no derivative in `strength` is available at 0). Source: FW (1.2)-(1.3) and CGJ (1.1) with
-    psi = r^gamma.
+    for every psi: a projects onto the tangent space of the sphere of radius r, so psi is never differentiated. (In d = 3 the
+    factor d - 1 is the 2 of [FengWang2025, (1.2)] and [CarrilloGuoJabin2024], where psi = r^gamma.)
 
-    `sum_a` and `sum_b` have two forms. "direct" adds one term a pair. "product" is a matrix product of psi with
-    [1, v, v v^T] (`products`), 1.3-1.8 times as fast on a CPU; terms of size psi |v|^2 cancel there. Worst relative error of
+    At z = 0 all three are 0 (the sums run over j != i). Derivatives at z = 0: if psi(0) is finite, a and b have those of the
+    constant psi(0), correct to second order where they exist; if it is infinite, they are set to 0. sigma is not differentiable
+    at z = 0 (a cone), nor where psi = 0; its derivative is set to 0 there. So no derivative in `strength` is available at 0.
+
+    `sum_a` and `sum_b` have two forms. "direct" adds one term for each pair. "product" is a matrix product of psi with
+    [1, v, v v^T] (`products`): 1.3-1.8 times as fast on a CPU, but terms of size psi |v|^2 cancel. Worst relative error of
     a row, standard normal v, N = 4096, d = 3, sum_a and sum_b: gamma = -3, float32 7e-4 and 1e-4 (direct 3e-7 and 2e-6),
     float64 2e-12; gamma = -2, float32 7e-6, float64 2e-14; gamma = 1, float32 8e-7. The median stays below 2e-6.
     """
@@ -199,11 +199,11 @@ class AbstractRadial(AbstractInteraction):
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]: ...
 
     def largest_psi(self, least: RealScalar, most: RealScalar) -> RealScalar:
-        """A number that psi does not exceed for least <= r <= most, scalars; infinite if there is none. Asked for only where
-        pairs jump at a rate that is proportional to psi: `Microcanonical` with law "fixed_angle"."""
+        """An upper bound of psi on least <= r <= most, scalars; infinite if psi is unbounded there. Needed only where pairs
+        jump at a rate proportional to psi: by `Microcanonical` with law "fixed_angle"."""
         raise argument_error(
             "interaction", 'have a method `largest_psi(least, most)` for law "fixed_angle"', f"{type(self).__name__} has none",
-            "give one: a number that psi(r^2) does not exceed for least <= r <= most",
+            "define it: an upper bound of psi(r^2) on least <= r <= most",
         )  # fmt: skip
 
     def _weight(self, r2: Array) -> Array:
@@ -213,20 +213,20 @@ class AbstractRadial(AbstractInteraction):
         return jnp.where(positive, psi, self.psi_at_rest(psi.dtype))
 
     def _psi_and_r2(self, z: Components) -> tuple[Array, Array, Array]:
-        """(psi, r^2, whether r > 0); where r = 0 both are those of r = 1, finite with finite derivatives."""
+        """(psi, r^2, whether r > 0). Where r = 0, psi and r^2 are those of r = 1: finite, with finite derivatives."""
         r2 = square(z)
         positive = r2 > 0
         r2 = jnp.where(positive, r2, jnp.ones((), r2.dtype))
         return self.psi(r2), r2, positive
 
     def psi_at_rest(self, dtype: jnp.dtype) -> RealScalar:
-        """psi(0), or 0 if that is infinite: what a pair of equal velocities counts with. It may depend on the parameters."""
+        """psi(0), or 0 if psi(0) is infinite: the value for a pair of equal velocities. It may depend on the parameters."""
         zero, one = jnp.zeros((), dtype), jnp.ones((), dtype)
         finite = jnp.isfinite(self.psi(zero))
         return jnp.where(finite, self.psi(jnp.where(finite, zero, one)), zero)
 
     def psi_of(self, z: Components) -> Float[Array, "*pairs"]:
-        """psi(r) elementwise, and `psi_at_rest` where z = 0: all that a and b need from the interaction."""
+        """psi(r) elementwise, and `psi_at_rest` where z = 0. a and b depend on the interaction through this only."""
         return self._weight(square(z))
 
     weight = psi_of
@@ -252,7 +252,7 @@ class AbstractRadial(AbstractInteraction):
         return self._radial_sum(_terms_of_b, state, b=True)
 
     def sums(self, state: Particles, form: str = "direct") -> tuple[Float[Array, "N d"], Float[Array, "N d d"]]:
-        """(`sum_b`, `sum_a`) in one pass: the weights are evaluated once."""
+        """(`sum_b`, `sum_a`) in one pass over the pairs, with one evaluation of psi for both."""
         self.check_form(form, state)
         dim = state.dim
         if form == "product":
@@ -281,12 +281,15 @@ class AbstractRadial(AbstractInteraction):
     def _radial_sum(
         self, terms: Callable[..., Components], state: Particles, *, b: bool = False, a: bool = False, noise: Any = None
     ) -> Float[Array, "N outputs"]:
-        """The sum of `terms`: of b, of the upper half of a, and of the noise, in this order, where they are asked for."""
+        """The sum of `terms`: those of b, of the upper triangle of a and of the noise that are requested, in this order."""
         own = ((getattr(type(self), name), getattr(AbstractRadial, name)) for name in ("psi_of", "weight", "_weight"))
+        # `radial_sum` evaluates `_weight` itself: not if a subclass overrides how the weight is computed.
         plain = any(mine is not general for mine, general in own) or not isinstance(noise, PairNormals | None)
         if plain or closes_over_tracers(type(self)._weight, self, state.velocity.dtype):
             return compiled_once(_weighted, self, state, noise, terms)
         d = state.dim
+        # Under exchange of i and j, b and the noise are odd and a is even: each pair is evaluated once, unless the noise
+        # differs.
         parity = d * b * (-1,) + d * (d + 1) // 2 * a * (1,) + d * (noise is not None) * (-1,)
         mixed = noise is not None and noise.ordered
         law: Any = self
@@ -315,11 +318,11 @@ class AbstractRadial(AbstractInteraction):
 class Maxwell(AbstractRadial):
     """Maxwell molecules, gamma = 0: a(z) = strength (r^2 I - z z^T).
 
-    `sum_a` and `sum_b` cost O(N), whatever the form: psi is constant, and sum_j z_ij and sum_j z_ij z_ij^T follow from
-    the moments of the velocities about their mean, to round-off (`products`).
+    `sum_a` and `sum_b` cost O(N) in either form: psi is constant, so sum_j z_ij and sum_j z_ij z_ij^T follow to round-off from
+    the moments of the velocities about their mean (`products`).
 
-    **Arguments:** `strength`: not negative. **Raises:** `ValueError` for a negative or non-finite strength; a traced one ends
-    the run with a fault that names it. Outside of a run as `PowerLaw`.
+    **Arguments:** `strength`: not negative. **Raises:** `ValueError` for a negative or non-finite strength; if it is traced,
+    the run stops with a fault that names it. Outside of a run as for `PowerLaw`.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {"strength": NONNEGATIVE}
@@ -353,11 +356,11 @@ class Maxwell(AbstractRadial):
 class PowerLaw(AbstractRadial):
     r"""$a(z) = C (r^2 + \delta^2)^{\gamma/2} (r^2 I - z z^T)$, C = `strength`, delta = `softening`.
 
-    gamma = -3 in d = 3 is Coulomb, gamma = 0 Maxwell, gamma = 1 hard spheres. Differentiable in all three.
+    gamma = -3 in d = 3 is Coulomb, gamma = 0 Maxwell molecules, gamma = 1 hard spheres. Differentiable in gamma, C and delta.
 
-    **Raises:** `ValueError` for a negative strength or softening, and, in a run, for gamma < -d; where they are traced, these
-    end the run with a fault that names the parameter. Outside of a run `a`, `b` and `sigma` are NaN for a traced strength or
-    softening that is negative; `psi` and the sums over pairs, of which the steps of a run are made, compute with it unchecked.
+    **Raises:** `ValueError` for a negative strength or softening, and, in a run, for gamma < -d. If these are traced, the run
+    stops with a fault that names the parameter. Outside of a run, `a`, `b` and `sigma` are NaN for a traced strength or
+    softening that is negative; `psi` and the sums over pairs, which the steps of a run call, do not check it.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {"gamma": FINITE, "strength": NONNEGATIVE, "softening": NONNEGATIVE}
@@ -373,25 +376,28 @@ class PowerLaw(AbstractRadial):
     def check(self, dim: int) -> None:
         super().check(dim)
         check_scalar(
-            "gamma", self.gamma, within=Range(f"be at least -d = {-dim}", "raise it: the law is too singular", low=-dim)
+            "gamma",
+            self.gamma,
+            within=Range(f"be at least -d = {-dim}", "raise it: the interaction is too singular", low=-dim),
         )
 
     def psi(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         r2 = real_numbers("r2", r2)
         gamma, strength, delta = (x.astype(r2.dtype) for x in (self.gamma, self.strength, self.softening))
+        # Bounded below, so that psi of a close pair does not overflow.
         base = jnp.maximum(r2 + delta * delta, _least_base(gamma))
         return strength * positive_power(base, gamma / 2)
 
     def psi_at_rest(self, dtype: jnp.dtype) -> RealScalar:
         gamma, strength, delta = (x.astype(dtype) for x in (self.gamma, self.strength, self.softening))
-        # Unsoftened: 0^gamma; 0 for gamma < 0, where it is infinite.
+        # Unsoftened: 0^gamma, which is 1 for gamma = 0; for gamma < 0 it is infinite and counts as 0.
         zero, one = jnp.zeros((), dtype), jnp.ones((), dtype)
         hard = jnp.where(gamma == 0, one, zero)
         soft = delta * delta > _least_base(gamma)
         return strength * jnp.where(soft, jnp.exp(gamma * jnp.log(jnp.where(soft, delta, one))), hard)
 
     def largest_psi(self, least: RealScalar, most: RealScalar) -> RealScalar:
-        # Monotone in r.
+        # psi is monotone in r, so its maximum is at one of the ends.
         least, most = least * least, most * most
         unbounded = (self.gamma < 0) & (least + self.softening.astype(least.dtype) ** 2 == 0)
         largest = jnp.maximum(self.psi(least), self.psi(most))
@@ -414,7 +420,7 @@ def vectors(argument: str, z: Any, dim: int | None = None) -> Float[Array, "*bat
 
 
 def check_callables(interaction: AbstractInteraction, dim: int, dtype: jnp.dtype) -> None:
-    """**Raises:** `ValueError` if a function of a user's interaction gives another shape or dtype than it must."""
+    """**Raises:** `ValueError` if a function of a user's interaction returns the wrong shape or dtype."""
     z = jax.ShapeDtypeStruct((4, dim), dtype)
     if isinstance(interaction, AbstractRadial):
         check_shape(f"{type(interaction).__name__}.psi", interaction.psi, (4,), jax.ShapeDtypeStruct((4,), dtype))
@@ -423,26 +429,26 @@ def check_callables(interaction: AbstractInteraction, dim: int, dtype: jnp.dtype
 
 
 def parameter(name: str, value: RealScalarLike, *, nonnegative: bool = False) -> RealScalar:
-    """A scalar model parameter as a floating array, so that it is a leaf that gradients see."""
+    """A scalar model parameter as a floating array: a leaf of the pytree, in which gradients can be taken."""
     check_scalar(name, value, nonnegative=nonnegative)
     return concrete_array(value)
 
 
 def _least_base(gamma: Array) -> Array:
-    """The least r^2 at which r^gamma has room to spare below overflow: an infinite psi has no derivative."""
+    """The least r^2 at which r^gamma stays a factor of 2^8 below overflow: an infinite psi has no derivative."""
     limits = jnp.finfo(gamma.dtype)
     largest = (limits.maxexp - 8) * math.log(2)
     return jnp.exp(-largest / jnp.maximum(-jax.lax.stop_gradient(gamma) / 2, 1)).astype(gamma.dtype)
 
 
 def _root(square: Array, positive: Array) -> Array:
-    """sqrt(square), and 0 with derivative 0 where r = 0 or where psi vanishes or underflows."""
+    """sqrt(square); 0, with derivative 0, where r = 0 and where psi vanishes or underflows."""
     positive = positive & (square > 0)
     return square_root(jnp.where(positive, square, jnp.zeros((), square.dtype)))
 
 
 def _a_of_weight(weight: Array, z: Components) -> tuple[Components, ...]:
-    """w (r^2 I - z z^T), with r^2 - z_i^2 as the sum of the other squares: nothing cancels."""
+    """w (r^2 I - z z^T); r^2 - z_i^2 is computed as the sum of the other squares, without cancellation."""
 
     def entry(i: int, j: int) -> Array:
         if i != j:

@@ -1,4 +1,4 @@
-"""Microcanonical binary collisions: conservative jumps of pairs that become Landau's equation as they get small (Du)."""
+"""Microcanonical binary collisions: conservative jumps of pairs, which tend to `Kac`'s diffusion as the angles tend to 0."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -24,17 +24,18 @@ from .interactions import AbstractRadial, Maxwell
 __all__ = ["LAWS", "Microcanonical", "check_angle"]
 
 LAWS = ("fixed_angle", "constant_rate", "heat_kernel")
-# Of phi in a pair's velocities, for `generator`.
+# The degree of phi in a pair's velocities up to which `generator` is exact.
 _DEGREE = 7
-# Above what rounding can do to a rate.
+# A factor above the rounding errors of a rate.
 _ROUNDING = 1.0001
 _PI = math.pi * (1 + 1e-6)
 
 
 class Microcanonical(AbstractPairJump):
-    r"""Every pair jumps at its own rate; its relative velocity z turns by theta about a uniform axis, r = |z| and (v_i + v_j)/2
-    stay. As epsilon -> 0 the process becomes `Kac`'s diffusion (FW 1.6), whose generator for a pair is $\frac4N \psi(r)
-    \Delta_{S^{d-1}}$.
+    r"""Every pair jumps at its own rate: its relative velocity z is rotated by theta about a uniform axis; r = |z| and (v_i +
+    v_j)/2 do not change. As epsilon -> 0 the process tends to the diffusion of `Kac`, whose generator for a pair is $\frac4N
+    \psi(r) \Delta_{S^{d-1}}$. The process is after the microcanonical binary collisions of [Du2025]; the rates and angles of
+    the table are those of this library.
 
     | `law` | rate of a pair | angle | epsilon |
     |---|---|---|---|
@@ -42,32 +43,31 @@ class Microcanonical(AbstractPairJump):
     | "constant_rate" | $1/(N h)$ | $1 - \cos\theta = 4(d-1)\,h\,\psi(r)$, at most 1 | h, the mean free time of a particle |
     | "heat_kernel" | $1/(N h)$ | Brownian motion on the sphere for tau = $4 h \psi(r)$ | h |
 
-    **Error.** A jump by a law of theta multiplies the harmonics of degree l of z/r by E R_l(cos theta), R_l the Gegenbauer
-    polynomial with R_l(1) = 1; `generator` is made from these numbers, `exact.microcanonical_defect` gives the relative
-    error of their rates, of order epsilon^2 for the first law and h for the others.
+    **Error.** A jump multiplies the harmonics of degree l of z/r by E R_l(cos theta), with R_l the Gegenbauer polynomial of
+    R_l(1) = 1. `generator` is computed from these numbers. `exact.microcanonical_defect` gives the relative error of the decay
+    rates of the harmonics: of order epsilon^2 for the first law and of order h for the others.
 
-    **No law of angles is of second order in 1/rate.** With y = 1 - cos theta, R_1 = 1 - y and R_2 = 1 - d (2 y - y^2)/(d - 1):
-    if both harmonics decayed as Landau's do (rates in the ratio 2d/(d - 1)) E y^2 would be 0; and at rate lambda
-    $\lambda E y^2 \ge (\lambda E y)^2/\lambda$. Among the laws that are right for l = 1 that is least where theta is a
-    number, as in "constant_rate" until it is capped.
+    **No law of angles is of second order in 1/rate.** Let y = 1 - cos theta, so that R_1 = 1 - y and R_2 = 1 - d (2 y - y^2)/(d
+    - 1). If both harmonics decayed as for Landau (rates in the ratio 2d/(d - 1)), E y^2 would be 0; but at rate lambda $\lambda
+    E y^2 \ge (\lambda E y)^2/\lambda$. Among the laws that are correct for l = 1, the error is least if theta is not random, as
+    in "constant_rate" (unless it is capped). Derivation: docs/derivations/pair_flow.md.
 
     Conserved on every path: momentum and energy, to round-off. Reversible: the uniform law on the sphere of given momentum and
-    energy is invariant. Cost: that of `pairs.ExactClock` (default; exact in law) at (N-1)/(2h) jumps of pairs in a unit of
-    time; "fixed_angle" thins candidates at the largest rate, which the floor decides. `pairs.TauLeap`: order 1 in dt.
+    energy is invariant. Cost: that of `pairs.ExactClock` (default; exact in law) for (N-1)/(2h) jumps per unit of time;
+    "fixed_angle" thins candidates at the majorant of the rate, which the floor determines. `pairs.TauLeap`: order 1 in dt.
 
-    Derivatives at fixed noise: "constant_rate" and "heat_kernel" in gamma, strength, softening, floor and velocities,
-    forward and reverse (that with `max_windows` and `max_waves`); "fixed_angle" in the velocities, for `Maxwell`. Those that
-    reach the rate (epsilon; everything else of "fixed_angle") are refused.
+    Gradients at fixed noise: for "constant_rate" and "heat_kernel" with respect to gamma, strength, softening, floor and
+    velocities, in forward and reverse mode (reverse mode needs `max_windows` and `max_waves`); for "fixed_angle" with respect
+    to the velocities, for `Maxwell` only. Gradients through the rate (in epsilon, and all others of "fixed_angle") raise
+    `ValueError`.
 
-    **Arguments:** `interaction`: radial, for example `PowerLaw(-3)`. `law`: a name of the table. `epsilon`. `floor`: None, or
-    delta > 0: psi(max(r, delta)) for psi(r). "fixed_angle" needs it where psi is unbounded at 0, for pairs would jump
-    infinitely often; a softened interaction is bounded. All nondimensional.
+    **Arguments:** `interaction`: radial, for example `PowerLaw(-3)`. `law`: a name of the table. `epsilon`: see the table.
+    `floor`: None, or delta > 0, which replaces psi(r) by psi(max(r, delta)). "fixed_angle" needs a floor where psi is unbounded
+    at 0, because pairs would jump infinitely often there; a softened interaction is bounded. All nondimensional.
 
     **Raises:** `ValueError` for an interaction that is not radial, an unknown law, epsilon outside its range, a floor that is
-    not positive, and in a run for N < 2, d < 2, gamma < -d, a law and an interaction that do not go together. Where they are
-    traced, an epsilon or a floor out of range, a negative strength and a rate without bound end the run with a sentence.
-
-    Source: the process is that of K. Du, microcanonical binary collisions.
+    not positive, and in a run for N < 2, d < 2, gamma < -d, and a law whose rate is unbounded for the interaction. If they are
+    traced, an epsilon or a floor out of range, a negative strength and an unbounded rate stop the run with a message.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {"epsilon": POSITIVE, "floor": POSITIVE}
@@ -88,7 +88,7 @@ class Microcanonical(AbstractPairJump):
                 else f"is {describe(interaction)}"
             )
             raise argument_error(
-                "interaction", "be radial, for a jump turns the relative velocity of a pair", was,
+                "interaction", "be radial, because a jump rotates the relative velocity of a pair", was,
                 "pass jk.landau.PowerLaw(-3.0), say",
             )  # fmt: skip
         if law not in LAWS:
@@ -116,7 +116,7 @@ class Microcanonical(AbstractPairJump):
             require(
                 "floor", jnp.isfinite(largest), largest,
                 'bound psi(r) with law="fixed_angle" if psi is unbounded at r = 0', "raise it, or soften the interaction",
-                was="leads to the largest psi",
+                was="gives the largest psi",
             )  # fmt: skip
         elif self.law == "fixed_angle":
             with jax.ensure_compile_time_eval():
@@ -127,7 +127,7 @@ class Microcanonical(AbstractPairJump):
                 was = "is None" if self.floor is None else f"is {float(self.floor):g}, too small to bound it"
                 raise argument_error(
                     "floor", 'be given with law="fixed_angle" where psi(r) is unbounded at r = 0', was,
-                    'pass floor=0.1, say, soften the interaction, or take law="heat_kernel"; else close pairs would jump '
+                    'pass floor=0.1, say, soften the interaction, or use law="heat_kernel", because close pairs would jump '
                     "infinitely often",
                 )  # fmt: skip
 
@@ -149,7 +149,7 @@ class Microcanonical(AbstractPairJump):
         return rate if self.constant_rate else jnp.where(moving, rate, jnp.zeros_like(rate))
 
     def envelope(self, state: Particles) -> Ball | Everywhere:
-        """The ball that holds everybody, unless the rate is constant."""
+        """A ball that contains the velocities of all particles; everywhere if the rate is constant."""
         return everywhere(state) if self.constant_rate else ball(state)
 
     def rate_bound(self, env: Ball | Everywhere) -> RealScalar:
@@ -180,9 +180,8 @@ class Microcanonical(AbstractPairJump):
         return *rotations.turned_pair(turn, vi, vj), lives, lives
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
-        """Exact for phi that is a polynomial of degree <= 7 in each pair's velocities: the harmonics of the direction are
-        multiplied by their E R_l(cos theta). Cost N^2 times 15^(d-1). Derivatives of L phi leave out pairs of equal
-        velocities."""
+        """L phi, exact if phi is a polynomial of degree <= 7 in the velocities of each pair: each harmonic of the direction is
+        multiplied by E R_l(cos theta). Cost N^2 times 15^(d-1). Derivatives of L phi leave out pairs of equal velocities."""
 
         def outcomes(z: Array) -> Outcomes:
             dim = z.shape[0]
@@ -195,7 +194,7 @@ class Microcanonical(AbstractPairJump):
         return jump_generator(self, outcomes, phi)
 
     def _kernel(self, cosine: Array, psi: Array, dim: int) -> Array:
-        """Density of the new direction, cos to the old one, with respect to the uniform law: harmonics up to degree 7."""
+        """Density of the new direction relative to the uniform law, at this cosine of its angle to the old one; to degree 7."""
         cos_theta = 1 - 2 * self._turned(psi, dim)
         total = jnp.ones_like(cosine)
         pairs = zip(*(harmonics(x, dim, _DEGREE) for x in (cosine, cos_theta)), strict=True)
@@ -206,7 +205,7 @@ class Microcanonical(AbstractPairJump):
         return total
 
     def _psi(self, z: Components) -> tuple[Float[Array, "*pairs"], Bool[Array, "*pairs"]]:
-        """(psi(max(r, floor)), whether r > 0); at r = 0 without a floor the interaction's `psi_at_rest`."""
+        """(psi(max(r, floor)), whether r > 0). Without a floor, psi at r = 0 is `interaction.psi_at_rest`."""
         r2 = square(z)
         moving = r2 > 0
         r2 = jnp.maximum(r2, _least(self.floor, r2.dtype) ** 2)
@@ -218,18 +217,18 @@ class Microcanonical(AbstractPairJump):
         return jnp.where(zero, self.interaction.psi_at_rest(psi.dtype), psi), moving
 
     def _constant(self, dtype: jnp.dtype) -> RealScalar:
-        """1/h; NaN unless h is positive. One expression for the rate and its bound."""
+        """1/h; NaN unless h is positive. The rate and its majorant use this one expression, so that they round alike."""
         h = self.epsilon.astype(dtype)
         return 1 / jnp.where(h > 0, h, np.asarray(np.nan, dtype))
 
     def _half_angle(self, dtype: jnp.dtype) -> RealScalar:
-        """sin^2(epsilon/2) of the fixed angle; NaN if that is none."""
+        """sin^2(epsilon/2) of the fixed angle; NaN if epsilon is not in (0, pi]."""
         angle = self.epsilon.astype(dtype)
         fine = (angle > 0) & (angle <= _PI)
         return jnp.where(fine, jnp.sin(angle / 2) ** 2, np.asarray(np.nan, dtype))
 
     def _turned(self, psi: Array, dim: int) -> Array:
-        """sin^2(theta/2) of a law whose angle is a number."""
+        """sin^2(theta/2) of a law whose angle is not random."""
         if self.law == "fixed_angle":
             return jnp.broadcast_to(self._half_angle(psi.dtype), psi.shape)
         return jnp.minimum(2 * (dim - 1) * self.epsilon.astype(psi.dtype) * psi, jnp.asarray(0.5, psi.dtype))
@@ -251,5 +250,5 @@ def _least(floor: RealScalar | None, dtype: jnp.dtype) -> RealScalar:
 
 
 def check_angle(epsilon: RealScalarLike) -> None:
-    """**Raises:** `ValueError` above pi, but for its rounding in float32."""
+    """**Raises:** `ValueError` for an angle above pi, up to the rounding of pi in float32."""
     check_scalar("epsilon", epsilon, within=Range("be an angle in (0, pi]", "lower it", high=_PI))

@@ -1,11 +1,11 @@
-r"""Sums over partners from moments of the weights, with no term for a single pair.
+r"""Sums over the partners of a particle from moments of the weights, without forming the terms of single pairs.
 
 With $u_j = v_j - c$ for any c, and $m_0 = \sum_j w_{ij}$, $m_1 = \sum_j w_{ij} u_j$, $m_2 = \sum_j w_{ij} u_j u_j^T$,
 
 $\sum_j w_{ij} z_{ij} = m_0 u_i - m_1$ and
 $\sum_j w_{ij} z_{ij} z_{ij}^T = m_0 u_i u_i^T - u_i m_1^T - m_1 u_i^T + m_2$, $z_{ij} = v_i - v_j$.
 
-Two numbers of size w |u|^2 leave one of size w |z|^2: close pairs with large weights lose digits. c is the mean velocity.
+Terms of size w |u|^2 cancel to one of size w |z|^2: close pairs with large weights lose digits. c is the mean velocity.
 """
 
 from collections.abc import Callable
@@ -54,9 +54,9 @@ class Moments(NamedTuple):
 def product_moments(
     weight: Callable[[Components], Float[Array, "*pairs"]], state: Particles, order: int, *, area: Area | int = PRODUCTS
 ) -> Moments:
-    """Moments up to `order` (1 or 2) of w_ij = weight(z_ij) over the alive j != i: one matrix product a block of rows.
+    """Moments up to `order` (1 or 2) of w_ij = weight(z_ij) over the j != i that are alive: a matrix product per block of rows.
 
-    (1 + d) or (1 + d)(2 + d)/2 features of j, [1, u, u u^T], times w. Cost N^2, memory O(N) also backwards.
+    w is multiplied by (1 + d) or (1 + d)(2 + d)/2 features of j, [1, u, u u^T]. Cost N^2; memory O(N), also of gradients.
     """
     u = centred(state)
     dim, upper = state.dim, np.triu_indices(state.dim)
@@ -69,7 +69,7 @@ def product_moments(
     def block(rows: Rows) -> Array:
         w = weight(differences(rows, columns))
         w = jnp.where(partners(rows, columns), w, jnp.zeros((), w.dtype))
-        # In this order of the operands; the other one is slower than the direct sum.
+        # Features first: with the operands exchanged the product is slower than the direct sum.
         return jax.lax.dot_general(left, w, (((1,), (1,)), ((), ())), precision=_HIGHEST).T
 
     sums = map_rows(block, rows_of(state), state.num_slots, area=area)
@@ -79,16 +79,16 @@ def product_moments(
 
 
 def uniform_moments(weight: RealScalar, state: Particles) -> Moments:
-    """Moments of the same w for every pair of alive particles, in O(N)."""
+    """Moments for one weight w for all pairs of particles that are alive, in O(N)."""
     u = centred(state)
     alive = state.alive.astype(u.dtype) * weight
-    # A large block: up to it the sums, and so the paths, are bitwise those of one product.
+    # A large block: up to this N the sums, and so the paths of a run, are bitwise those of one product.
     first, second = jnp.sum(u, axis=0), gram(u, block=1 << 16)
     return Moments(u, alive * state.num_alive, alive[:, None] * first[None], alive[:, None, None] * second[None])
 
 
 def centred(state: Particles) -> Float[Array, "N d"]:
-    """v_i - c, 0 in dead slots; c, the mean velocity, is not differentiated: no sum depends on it."""
+    """v_i - c, 0 in dead slots. c, the mean velocity, is not differentiated: the sums do not depend on it."""
     velocity = state.live_velocity
     mean = jax.lax.stop_gradient(jnp.sum(velocity, axis=0) / state.num_alive)
     return jnp.where(state.alive[:, None], velocity - mean[None], jnp.zeros((), velocity.dtype))

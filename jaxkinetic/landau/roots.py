@@ -1,4 +1,4 @@
-"""The symmetric square root of small positive semi-definite matrices, with the derivative that survives degeneracy."""
+"""The symmetric square root of small positive semi-definite matrices, differentiable also at equal eigenvalues."""
 
 from functools import partial, reduce
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["symmetric_root"]
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _Eigen = tuple[Any, Any]
-# Dimensions with rotations in closed form.
+# Dimensions in which Jacobi rotations replace `eigh`.
 _CLOSED = (2, 3)
 _Jacobi = tuple[tuple[Array, ...], tuple[Array, ...], tuple[Any, ...]]
 
@@ -26,19 +26,19 @@ def _product(x: Array, y: Array) -> Array:
 
     if x.shape[-1] > 3:
         return library(x, y)
-    # Elsewhere a product of 3 x 3 matrices would be a kernel of its own.
+    # On an accelerator `matmul` of 3 x 3 matrices is a kernel of its own; sums of products are fused with their neighbours.
     return jax.lax.platform_dependent(x, y, cpu=library, default=elementwise)
 
 
 def symmetric_root(matrix: Float[Array, "*batch d d"]) -> Float[Array, "*batch d d"]:
     r"""S = A^{1/2}, symmetric, S S = A. Eigenvalues below d eps times the largest count as 0.
 
-    Derivative: S dS + dS S = dA, solved in the eigenbasis, dS_ij = dA_ij / (s_i + s_j), finite and right also at equal
-    eigenvalues, to every order. On the null space of A (rank 2 in d = 3: one pair of particles), where the root has a
-    derivative only along positive semi-definite directions, dS_ij = 0 for s_i = s_j = 0, to every order. Cost: 12 to 15
-    rotations a matrix in d = 3, one in d = 2, one `eigh` above.
+    Derivative: S dS + dS S = dA, solved in the eigenbasis by dS_ij = dA_ij / (s_i + s_j); it is finite and correct also at
+    equal eigenvalues, to every order. On the null space of A (for one pair of particles in d = 3 the rank is 2) the root has a
+    derivative only along positive semi-definite directions; there dS_ij is set to 0 for s_i = s_j = 0, to every order. Cost per
+    matrix: 12 to 15 rotations in d = 3, one in d = 2, one `eigh` in d > 3.
     """
-    # Once, for the root and its derivatives.
+    # Computed once, for the root and for its derivatives.
     return _root(matrix, _eigen(jax.lax.stop_gradient(matrix)))
 
 
@@ -56,7 +56,8 @@ def _root(matrix: Array, eigen: _Eigen) -> Array:
 # A program of its own: outside of `jit` its loop would be compiled at every call.
 @jax.jit
 def _eigen(matrix: Array) -> _Eigen:
-    """Roots of the eigenvalues, and eigenvectors: arrays as of `eigh`, in d = 2 and 3 a tuple of roots and one of columns."""
+    """Roots of the eigenvalues, and eigenvectors: arrays as from `eigh`; in d = 2 and 3 a tuple of roots and a tuple of
+    columns."""
     if matrix.shape[-1] in _CLOSED:
         values, columns, scale = _jacobi(matrix)
         return tuple(jnp.sqrt(value) * scale for value in _positive(values)), columns
@@ -66,22 +67,22 @@ def _eigen(matrix: Array) -> _Eigen:
 
 
 def _positive(values: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The eigenvalues above the floor, 0 for the others; NaN stays."""
+    """The eigenvalues, with those below the floor replaced by 0; NaN stays NaN."""
     floor = len(values) * jnp.finfo(values[0].dtype).eps * reduce(jnp.maximum, values)
     return tuple(jnp.where(value <= floor, jnp.zeros_like(value), value) for value in values)
 
 
 def _jacobi(matrix: Array) -> tuple[tuple[Array, ...], tuple[Any, ...], Array]:
-    """Eigenvalues of A / s^2, in any order, eigenvectors, and s, of symmetric A (..., d, d), d = 2 or 3, by Jacobi's rotations.
+    """Eigenvalues of A / s^2, in any order, eigenvectors, and s, of symmetric A (..., d, d), d = 2 or 3, by Jacobi rotations.
 
-    Error: a few eps of the largest eigenvalue, also for repeated, close and zero eigenvalues (Golub and Van Loan, Matrix
-    Computations, section 8.5). Elementwise over the batch: one kernel, where an accelerator's library takes 4 kB a matrix and
-    fails beyond 2 10^6 of them, and a CPU's takes 8 to 20 times as long. Four sweeps in float32, five in float64:
+    Error: a few eps of the largest eigenvalue, also for repeated, close and zero eigenvalues [GolubVanLoan2013, section 8.5].
+    Elementwise over the batch, in one kernel. (An accelerator's library needs 4 kB for each matrix and fails for more than
+    2 10^6 matrices; a CPU's library takes 8 to 20 times as long.) Four sweeps in float32 and five in float64 suffice, because
     convergence is quadratic.
     """
     dim = matrix.shape[-1]
     places = [(i, i) for i in range(dim)] + ([(0, 1)] if dim == 2 else [(0, 1), (1, 2), (2, 0)])
-    # Scaled before sums and squares: neither overflows.
+    # Scaled before sums and squares are taken, so that neither overflows.
     largest = reduce(jnp.maximum, [jnp.abs(matrix[..., i, j]) for i in range(dim) for j in range(dim)])
     scale = jnp.where(largest == 0, jnp.ones_like(largest), largest)
     scaled = [(matrix[..., i, j] / scale + matrix[..., j, i] / scale) / 2 for i, j in places]
@@ -93,7 +94,7 @@ def _jacobi(matrix: Array) -> tuple[tuple[Array, ...], tuple[Any, ...], Array]:
         diagonal, _, columns = _rotated(state)
     else:
         count = 12 if jnp.finfo(matrix.dtype).bits <= 32 else 15
-        # On the CPU the loop compiles in a third of the time.
+        # On the CPU a loop compiles in a third of the time of the unrolled rotations.
         diagonal, _, columns = jax.lax.platform_dependent(
             state, cpu=partial(_looped, count=count), default=partial(_unrolled, count=count)
         )
@@ -113,9 +114,9 @@ def _unrolled(state: _Jacobi, count: int) -> _Jacobi:
 
 
 def _rotated(state: _Jacobi) -> _Jacobi:
-    """The rotation in the plane of the first two directions, which then are the last and the first: the next one turns another
-    plane. `state`: the diagonal; the entries (0, 1), (1, 2), (2, 0); the columns of the rotations so far, each a tuple of
-    components or an array with the components in front."""
+    """One rotation in the plane of the first two directions. Afterwards they are the last and the first direction, so that the
+    next call rotates another plane. `state`: the diagonal; the entries (0, 1), (1, 2), (2, 0); the columns of the product of
+    the rotations so far, each a tuple of components or an array whose first axis is the components."""
     (first, second, *rest), (between, *off), (x, y, *others) = state
     difference, double = second - first, 2 * between
     size = jnp.abs(difference) + jnp.sqrt(difference * difference + double * double)

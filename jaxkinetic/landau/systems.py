@@ -1,7 +1,11 @@
-r"""The Landau particle systems of Feng and Wang (FW 1.6-1.8) and of Carrillo, Guo and Jabin (CGJ).
+r"""Three particle systems that approximate the Landau equation: $dV_i = \frac2N \sum_j b(V_i - V_j)\,dt + dM_i$.
 
-All three: $dV_i = \frac2N \sum_j b(V_i - V_j)\,dt + dM_i$. They differ in the martingales M_i. N counts the particles
-that are alive, and time is that of the Landau equation (FW 1.2) with mass 1.
+They have the same drift and differ in the martingales M_i. `Kac` is (1.6) of [FengWang2025], who prove propagation of chaos for
+this system only, Coulomb interactions included. `IndependentNoise`, (1.7) there, is the system of [FontbonaGuerinMeleard2009].
+`MatrixSqrt`, (1.8) there, is the system of [Fournier2009], and on the torus that of [CarrilloGuoJabin2024].
+
+N counts the particles that are alive. Time is that of the Landau equation $\partial_t f = \nabla \cdot [(a * f) \nabla f - (b *
+f) f]$ for a density f of mass 1. Nondimensional.
 """
 
 import abc
@@ -31,10 +35,10 @@ __all__ = ["AbstractLandau", "AbstractPairNoise", "IndependentNoise", "Kac", "Ma
 
 
 class AbstractLandau(AbstractDiffusion):
-    """Drift, checks and the default scheme that the three systems share.
+    """Base class of the three systems: their drift, their checks and their default scheme.
 
-    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`. `sums`: how its a and b are summed over pairs,
-    one of `interaction.sum_forms`: "direct", or "product" for a radial law, faster and with fewer digits.
+    **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`. `sums`: how a and b are summed over pairs, one of
+    `interaction.sum_forms`: "direct", or "product" for a radial interaction, which is faster and less accurate.
     """
 
     interaction: AbstractInteraction
@@ -76,11 +80,11 @@ class AbstractLandau(AbstractDiffusion):
         return GATHERS_SUMS if self.interaction.by_pairs else ""
 
     def drift(self, t: RealScalarLike, state: Particles) -> Particles:
-        """(2/N) sum_j b(v_i - v_j). Memory O(N); cost N^2, or what the interaction's own sum costs."""
+        """(2/N) sum_j b(v_i - v_j). Memory O(N). Cost N^2, or that of `interaction.sum_b` if the interaction overrides it."""
         return self._drift(state, self.interaction.sum_b(state, **self._form))
 
     def _is_made_of(self, drift: Callable, noise: Callable) -> bool:
-        """Whether no subclass overrides `drift` or `noise`: one pass over the pairs may then give both."""
+        """Whether no subclass overrides `drift` or `noise`. Then one pass over the pairs may compute both."""
         return type(self).drift is drift and type(self).noise is noise
 
     @staticmethod
@@ -89,7 +93,7 @@ class AbstractLandau(AbstractDiffusion):
 
     @property
     def _form(self) -> dict[str, str]:
-        # Only by name, so that an interaction that has but one way to sum need not know of forms.
+        # Passed only if it is not the default: a user's interaction with one form needs no argument `form`.
         return {} if self.sums == "direct" else {"form": self.sums}
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
@@ -97,7 +101,7 @@ class AbstractLandau(AbstractDiffusion):
 
 
 class AbstractPairNoise(AbstractLandau):
-    r"""$dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,x_{ij}$; a subclass gives the normals x_ij of the pairs."""
+    r"""Systems with $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,x_{ij}$. A subclass defines the normals x_ij of the pairs."""
 
     @property
     def gathers(self) -> str:
@@ -105,7 +109,7 @@ class AbstractPairNoise(AbstractLandau):
 
     @abc.abstractmethod
     def normals(self, key: Words, state: Particles) -> Noise:
-        """A function of (ident_i, ident_j), vectors (B,) and (N,), that gives d arrays (B, N)."""
+        """The components of x_ij as a function of (ident_i, ident_j): vectors (B,) and (N,) to d arrays (B, N)."""
 
     def noise(self, key: Words, t: RealScalarLike, dt: RealScalarLike, state: Particles) -> Particles:
         return self._kicks(dt, state, self.interaction.sum_noise(state, self.normals(key, state)))
@@ -124,19 +128,21 @@ class AbstractPairNoise(AbstractLandau):
 
 
 class Kac(AbstractPairNoise, AbstractPairFlow):  # pyright: ignore[reportIncompatibleVariableOverride]
-    r"""Kac's conservative system (FW 1.6): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} = -Z_{ij}$.
+    r"""Kac's conservative system [FengWang2025, (1.6)]: $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dZ_{ij}$, $Z_{ji} =
+    -Z_{ij}$.
 
-    Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2, which for a radial interaction in d >= 2 is
-    $\frac4N\psi(r)\,\Delta_{S^{d-1}}$ on the direction of v_i - v_j: **its pair flow over s = dt/N is Brownian motion on the
-    sphere of radius r, exp(tau Laplace) with tau = 4 psi(r) s**; no softening is needed, at the singularity the law is uniform.
+    Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2. For a radial interaction in d >= 2 each term
+    is $\frac4N\psi(r)\,\Delta_{S^{d-1}}$, acting on the direction of v_i - v_j. **The pair flow over s = dt/N is therefore
+    Brownian motion on the sphere of radius r, exp(tau Laplace) with tau = 4 psi(r) s.** It needs no softening: where psi is
+    singular, the law of the direction becomes uniform as r -> 0. Derivation: docs/derivations/pair_flow.md.
 
-    Conserved on every path by the equation, for radial interactions: momentum and energy (on the torus momentum modulo its
-    period, energy not). By `pairs.Sweep` and `pairs.RandomMatching`: both to round-off at every dt. By `EulerMaruyama` (the
-    default, which takes every interaction): momentum to round-off; energy to order dt in mean and sqrt(dt) on a path.
-    Cost of a step: N/2 pairs in `RandomMatching`, else N^2.
+    Conserved on every path of the equation, for radial interactions: momentum and energy (on the torus: momentum modulo its
+    period, energy not). `pairs.Sweep` and `pairs.RandomMatching` conserve both to round-off at every dt. `EulerMaruyama` (the
+    default, for every interaction) conserves momentum to round-off; its energy error is of order dt in mean, sqrt(dt) on a
+    path. Cost of a step: N/2 pairs with `RandomMatching`, otherwise N^2.
 
     **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`. `sums`: as in `AbstractLandau`, for the drift.
-    **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d, and a form of sums that the interaction lacks.
+    **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d, and for a form of sums that the interaction does not have.
     """
 
     _keeps: ClassVar[str] = "exact"
@@ -157,7 +163,7 @@ class Kac(AbstractPairNoise, AbstractPairFlow):  # pyright: ignore[reportIncompa
     def pair_flow(
         self, words: PairWords, s: Float[Array, "*#pairs"], vi: Components, vj: Components
     ) -> tuple[Components, Components]:
-        """(v_i + v_j)/2 and |v_i - v_j| kept, the direction after Brownian motion for tau = 4 psi(r) s."""
+        """Keeps (v_i + v_j)/2 and |v_i - v_j|; the direction of v_i - v_j moves by Brownian motion for tau = 4 psi(r) s."""
         interaction: Any = self.interaction
         z = minus(vi, vj)
         return rotations.turned_pair(rotations.heat_rotation(words, 4 * interaction.psi_of(z) * s, z), vi, vj)
@@ -167,10 +173,11 @@ class Kac(AbstractPairNoise, AbstractPairFlow):  # pyright: ignore[reportIncompa
 
 
 class IndependentNoise(AbstractPairNoise):
-    r"""Independent increments (FW 1.7): $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dB_{ij}$, all B_ij independent.
+    r"""Independent increments [FontbonaGuerinMeleard2009]: $dM_i = \sqrt{2/N} \sum_j \sigma(V_i - V_j)\,dB_{ij}$, all B_ij
+    independent; (1.7) of [FengWang2025].
 
-    Conserved in mean only: momentum, and energy for radial interactions (on the torus neither).
-    Same law as `MatrixSqrt` for every N, also after one Euler step.
+    Conserved in mean only: momentum, and energy for radial interactions (on the torus neither). Same law as `MatrixSqrt` for
+    every N, also after one Euler-Maruyama step.
     Cost of a step N^2, with N^2 d normals.
     """
 
@@ -181,12 +188,12 @@ class IndependentNoise(AbstractPairNoise):
 
 
 class MatrixSqrt(AbstractLandau):
-    r"""Matrix square root (FW 1.8; CGJ): $dM_i = \big(\frac2N \sum_j a(V_i - V_j)\big)^{1/2} dB_i$, symmetric root.
+    r"""Matrix square root [Fournier2009], [CarrilloGuoJabin2024]: $dM_i = \big(\frac2N \sum_j a(V_i - V_j)\big)^{1/2} dB_i$,
+    the symmetric root; (1.8) of [FengWang2025].
 
     Conserved in mean only: momentum, and energy for radial interactions (on the torus neither). Same law as
-    `IndependentNoise`. Cost of a step N^2, or what the
-    interaction's own sums cost (N M for `Trigonometric`), with N d normals and N roots of d x d matrices; differentiable
-    also where eigenvalues coincide (`roots.symmetric_root`).
+    `IndependentNoise`. Cost of a step N^2, or that of the interaction's own sums (N M for `Trigonometric`), with N d normals
+    and N roots of d x d matrices. Differentiable, also where eigenvalues coincide (`roots.symmetric_root`).
     """
 
     _keeps: ClassVar[str] = "mean"

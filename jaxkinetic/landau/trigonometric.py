@@ -1,4 +1,4 @@
-"""Interactions on the torus: trigonometric polynomials, with sums over partners in N M operations."""
+"""Interactions on the torus: trigonometric polynomials, whose sums over all pairs cost N M operations for M modes."""
 
 import math
 from collections.abc import Sequence
@@ -32,31 +32,31 @@ _TRACED_GRID_POINTS = 1 << 12
 class Trigonometric(AbstractInteraction):
     r"""$a(z) = \sum_m C_m \cos(m \cdot z)$ on the torus $[0, 2\pi)^d$, d = 1, 2, 3.
 
-    $b = \mathrm{div}\,a = -\sum_m C_m m \sin(m \cdot z)$ and $\sigma = a^{1/2}$, the symmetric root. Every even smooth a is
-    approximated by these. In MATH's and CGJ's Fourier form $a = \sum_m a_m e^{i m \cdot z}$: a_0 = C_0, a_{+-m} = C_m / 2.
+    $b = \mathrm{div}\,a = -\sum_m C_m m \sin(m \cdot z)$ and $\sigma = a^{1/2}$, the symmetric root. Every smooth even a can be
+    approximated by such sums. In the Fourier form $a = \sum_m a_m e^{i m \cdot z}$: a_0 = C_0, a_{+-m} = C_m / 2. The equation
+    on the torus is (1.1) of [CarrilloGuoJabin2024].
 
     **Arguments:**
 
-    - `modes`: (M, d) integers, known while tracing. m and -m are the same cosine; a mode that is named twice, in either
-      sign, adds its coefficients. m = 0 is the constant part.
-    - `coefficients`: (M,), times the identity, or (M, d, d), symmetric. Differentiable; of matrices only the symmetric
-      part acts, so the derivative is symmetric.
+    - `modes`: (M, d) integers, known while tracing. m and -m are the same cosine; the coefficients of a mode that occurs twice,
+      with either sign, are added. m = 0 is the constant part.
+    - `coefficients`: (M,), multiples of the identity, or (M, d, d), symmetric. Differentiable; only the symmetric part of a
+      matrix acts, so gradients are symmetric.
 
-    Velocities live on the torus: `simulate` takes any representative and puts every particle that is alive back into
-    [0, 2 pi)^d after each step. The period is 2 pi: a torus of another length L is this one in units of L / 2 pi. Momentum
-    and energy are no invariants here; Kac's noise keeps sum_i v_i modulo 2 pi.
+    Velocities are points of the torus: `simulate` accepts any representative and maps every particle that is alive into
+    [0, 2 pi)^d after each step. The period is 2 pi; for a torus of length L measure velocities in units of L / 2 pi. Momentum
+    and energy are not conserved; Kac's noise conserves sum_i v_i modulo 2 pi.
 
-    `sum_a` and `sum_b` cost N M, by the structure factors sum_j e^{i m.v_j}, in memory O(N): a step of `MatrixSqrt` is
-    linear in N. `Kac` and `IndependentNoise` draw noise for every pair and cost N^2 M.
+    `sum_a` and `sum_b` use the structure factors sum_j e^{i m.v_j}: cost N M, memory O(N), so a step of `MatrixSqrt` is linear
+    in N. `Kac` and `IndependentNoise` draw noise for every pair and cost N^2 M.
 
-    Good values: d = 1 `Trigonometric([[0], [1]], [1.0, 0.5])`, a = 1 + cos(z)/2.
+    Example: d = 1 `Trigonometric([[0], [1]], [1.0, 0.5])`, a = 1 + cos(z)/2.
 
-    **Raises:** `ValueError` for modes that are not integers, shapes that do not fit, matrices that are not symmetric; in a
-    run for another d, for an a(z) that is not positive definite (on a grid of 16 points a period of the highest mode, fewer
-    where that makes more than 2^15 points), and for a dt with which a step goes around the torus (`check_step`). Where they are
-    traced, these two end the run with a fault that names them (a(z) on at most 2^12 points).
-
-    Source: CGJ section 1 and MATH section 5.
+    **Raises:** `ValueError` for modes that are not integers, shapes that do not match, and matrices that are not symmetric. In
+    a run: for velocities of another dimension, for an a(z) that is not positive definite (checked on a grid with 16 points per
+    period of the highest mode, at most about 2^15 points), and for a dt with which a step may wrap around the torus
+    (`check_step`). If coefficients or dt are traced, the last two stop the run with a fault that names them (a(z) is then
+    checked on about 2^12 points).
     """
 
     # The sum of v jumps by the period where a particle goes around; a(z) z is not 0.
@@ -102,6 +102,7 @@ class Trigonometric(AbstractInteraction):
         self.check_form(form, state)
         matrices = self._matrices(state.velocity.dtype)
         total = self._difference_sum(state, matrices, jnp.zeros_like(matrices))
+        # Without the term j = i, which is a(0) = sum_m C_m.
         others = jnp.where(state.alive[:, None], total - jnp.sum(matrices, axis=0)[None, :], jnp.zeros((), total.dtype))
         return others.reshape(-1, self.dim, self.dim)
 
@@ -117,7 +118,10 @@ class Trigonometric(AbstractInteraction):
     def check(self, dim: int) -> None:
         if dim != self.dim:
             raise argument_error(
-                "velocity", f"have shape (N, {self.dim}), as the modes have", f"has d = {dim}", "change one of the two"
+                "velocity",
+                f"have shape (N, {self.dim}), as the modes have",
+                f"has d = {dim}",
+                "pass velocities with as many components as a mode",
             )
         if is_traced(self.coefficients):
             smallest = self._traced_smallest_eigenvalue()
@@ -129,7 +133,7 @@ class Trigonometric(AbstractInteraction):
             return
         matrices = self._concrete_matrices()
         smallest, where = _smallest_eigenvalue(np.asarray(self.modes), matrices)
-        # A zero that round-off lifts is a zero.
+        # Round-off may lift a zero eigenvalue by so much.
         if smallest <= 1e-12 * np.abs(matrices).sum():
             place = ", ".join(f"{x:.4g}" for x in where)
             raise argument_error(
@@ -138,10 +142,10 @@ class Trigonometric(AbstractInteraction):
             )  # fmt: skip
 
     def check_step(self, dt: RealScalarLike) -> None:
-        r"""Raise if $\sqrt{2 A\,dt} + 2 B\,dt \ge \pi$, $A = \sum_m |C_m|$, $B = \sum_m |C_m m|$: a step that may wrap.
+        r"""Raise if $\sqrt{2 A\,dt} + 2 B\,dt \ge \pi$, $A = \sum_m |C_m|$, $B = \sum_m |C_m m|$: such a step may wrap.
 
-        A and B bound a and b, so the two terms bound the noise of one step, one standard deviation, and its drift, whatever
-        the state; pi is half the period. With a traced dt or coefficient the run ends with a fault.
+        A and B bound a and b. So for every state the two terms bound one standard deviation of the noise of a step and its
+        drift; pi is half the period. If dt or a coefficient is traced, the run stops with a fault.
         """
         if is_traced(self.coefficients):
             self._check_traced_step(dt)
@@ -149,6 +153,7 @@ class Trigonometric(AbstractInteraction):
         matrices, modes = self._concrete_matrices(), np.asarray(self.modes, float)
         noise = 2 * np.linalg.norm(matrices, 2, axis=(1, 2)).sum()
         drift = 2 * np.linalg.norm(np.einsum("mij,mj->mi", matrices, modes), axis=1).sum()
+        # The root x = sqrt(dt) of drift x^2 + sqrt(noise) x = pi, in the form without cancellation.
         largest = (PERIOD / (math.sqrt(noise) + math.sqrt(noise + 4 * math.pi * drift))) ** 2
         step: Any = dt if is_traced(dt) else np.asarray(dt).item()
         require("dt", step < largest, step, f"be below {largest:.4g}, or one step may go around the torus", "lower it")
@@ -163,7 +168,8 @@ class Trigonometric(AbstractInteraction):
         require("dt", step < largest, step, "be so small that no step can go around the torus", "lower it")
 
     def _traced_smallest_eigenvalue(self) -> Array:
-        """Of a(z) on a grid of z, with fewer points than where the coefficients are known: it is part of the program."""
+        """The smallest eigenvalue of a(z) on a grid of z. It is part of the program, so the grid has fewer points than for
+        known coefficients."""
         shape = _grid_shape(np.asarray(self.modes), _TRACED_GRID_POINTS)
         axes = [PERIOD / num * jnp.arange(num, dtype=self.coefficients.dtype) for num in shape]
         z = jnp.stack([c.reshape(-1) for c in jnp.meshgrid(*axes, indexing="ij")], -1)
@@ -214,7 +220,7 @@ def _integer_modes(modes: Any) -> tuple[tuple[int, ...], ...]:
         )
     if not np.issubdtype(array.dtype, np.integer):
         raise argument_error(
-            "modes", "be integers", f"has the dtype {array.dtype}", "a torus of period 2 pi has no others"
+            "modes", "be integers", f"has the dtype {array.dtype}", "the torus has the period 2 pi: pass integers"
         )
     return tuple(tuple(int(component) for component in array[i]) for i in range(len(array)))
 
@@ -226,8 +232,8 @@ def _coefficients(coefficients: Any, count: int, dim: int) -> Array:
         array = jnp.zeros(0)
     if array.shape not in ((count,), (count, dim, dim)) or not jnp.issubdtype(array.dtype, jnp.floating):
         raise argument_error(
-            "coefficients", f"be real, of shape ({count},) or ({count}, {dim}, {dim}) as the modes ask",
-            f"is {describe(coefficients)}", "give every mode one number or one matrix",
+            "coefficients", f"be real, of shape ({count},) or ({count}, {dim}, {dim}) as the modes require",
+            f"is {describe(coefficients)}", "pass one number or one matrix for each mode",
         )  # fmt: skip
     check_finite("coefficients", array)
     if array.ndim == 3 and not is_traced(array):
@@ -235,7 +241,7 @@ def _coefficients(coefficients: Any, count: int, dim: int) -> Array:
         skew = np.abs(values - np.swapaxes(values, 1, 2)).max(axis=(1, 2))
         if skew.max() > 4 * np.finfo(values.dtype).eps * np.abs(values).max():
             raise argument_error(
-                "coefficients", "hold symmetric matrices", f"that of mode {int(skew.argmax())} is not",
+                "coefficients", "hold symmetric matrices", f"the matrix of mode {int(skew.argmax())} is not",
                 "pass (C + C^T) / 2",
             )  # fmt: skip
     return array
@@ -247,7 +253,7 @@ def _grid_shape(modes: np.ndarray, points: int) -> tuple[int, ...]:
 
 
 def _smallest_eigenvalue(modes: np.ndarray, matrices: np.ndarray) -> tuple[float, np.ndarray]:
-    """The smallest eigenvalue of a(z) on a grid of z, and that z; where the constant part dominates, a bound below it."""
+    """The smallest eigenvalue of a(z) on a grid of z, and that z; if the constant part dominates, a lower bound of it."""
     constant = ~modes.any(axis=1)
     bound = (
         np.linalg.eigvalsh(matrices[constant].sum(axis=0))[0]

@@ -1,4 +1,4 @@
-"""Schemes over pairs, free of physics, and the rotations that they share."""
+"""Schemes that act on pairs of particles, independent of the physics, and the rotations that they use."""
 
 from .._util.aliases import alias_modules as _alias_modules
 from . import spherical_heat as _spherical_heat

@@ -1,4 +1,4 @@
-"""One pair flow applied to arrays of disjoint pairs, given as component arrays, identities and a mask."""
+"""Applies a pair flow to arrays of disjoint pairs, given as component arrays, identities and a mask."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,15 +24,15 @@ def move_pairs(
     active: Bool[Array, "*pairs"],
     stream: int | UInt32[Array, ""] = 0,
 ) -> tuple[Components, Components]:
-    """Both partners after the pair's time s. Pairs that are not `active` must have the velocities 0; discard what is returned
-    for them, which carries no derivative."""
+    """The velocities of both partners after the flow over s. Pairs that are not `active` must have velocities 0, so that they
+    contribute no gradient; discard the values returned for them."""
     words = materialise_words(pair_words(key, *idents, system.num_words(len(velocities[0])), stream=stream))
     return recomputed_flow(system.pair_flow)(words, jnp.broadcast_to(s, active.shape), *velocities)
 
 
 def turned_share(before: tuple[Components, Components], after: Components, active: Bool[Array, "*pairs"]) -> Array:
-    """sin^2(theta/2) of the angle by which the relative velocity of a pair turns, 0 if it is not active. `before`: of both;
-    `after`: of the first. Not differentiated."""
+    """sin^2(theta/2), theta the angle by which the relative velocity of a pair has rotated; 0 for pairs that are not active.
+    `before`: the velocities of both partners; `after`: those of the first partner. Not differentiated."""
     (v_i, v_j), after = jax.lax.stop_gradient((before, after))
     r2 = sum((p - q) ** 2 for p, q in zip(v_i, v_j, strict=True))
     moved = sum((p - q) ** 2 for p, q in zip(after, v_i, strict=True))
@@ -40,6 +40,7 @@ def turned_share(before: tuple[Components, Components], after: Components, activ
 
 
 def recomputed_flow(flow: Callable[..., Any]) -> Callable[..., Any]:
-    """`flow`, of which the backward pass stores the arguments and the angles; it recomputes a few dozen other arrays."""
+    """`flow`, whose backward pass stores only the arguments and the angles and recomputes a few dozen other arrays."""
+    # The angles are stored because each costs a polynomial of 196 terms (`spherical_heat`).
     policy = jax.checkpoint_policies.save_only_these_names(ANGLE)
     return eqx.filter_checkpoint(flow, prevent_cse=False, policy=policy)

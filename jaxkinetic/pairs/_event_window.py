@@ -1,4 +1,4 @@
-"""One window of the exact clock: candidates drawn, ordered into waves, carried out."""
+"""One window of `ExactClock`: draws the candidates, orders them into waves and carries them out."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -29,31 +29,32 @@ from ._apply_pair_flow import recomputed_flow
 from ._packed_columns import Table, matched, pack, pair_columns, put, unpack
 
 NO_EVENT = 2**31 - 1
-# Up to as many candidates every wave is one chunk.
+# For at most so many candidates every wave is one chunk.
 _FEW = 256
 _RATE = (
-    "A derivative reaches the rate of the jumps (through a velocity it depends on, a strength, a volume, an exponent, dt), and "
-    "at fixed noise it misses that events come and go; differentiate in what the rate does not depend on, for example the "
-    "initial velocities of `boltzmann.KacWalk(Maxwell(), ...)` or gamma of `landau.Microcanonical(..., 'heat_kernel', h)`, or "
-    "use finite differences of averages over many runs."
+    "A gradient reaches the rate of the jumps (through a velocity on which it depends, a strength, a volume, an exponent, dt). "
+    "At fixed noise it would omit the events that appear or disappear, and be biased; differentiate with respect to a quantity "
+    "on which the rate does not depend, for example the initial velocities of `boltzmann.KacWalk(Maxwell(), ...)` or gamma of "
+    "`landau.Microcanonical(..., 'heat_kernel', h)`, or use finite differences of averages over many runs."
 )
 
 
 def forbid_rate_gradient(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """x itself, which decides about events: a derivative in it is refused."""
+    """x itself, for quantities that decide which events happen: a gradient through it raises `ValueError`."""
     return forbid_gradient(_RATE, x)
 
 
 def guarded_rate(system: AbstractPairJump, v_i: Components, v_j: Components) -> Float[Array, "*pairs"]:
-    """The rate, through which no derivative passes: neither in the velocities, also where it is made by comparisons, nor in
-    parameters."""
+    """The rate; a gradient through it raises `ValueError`, with respect to the velocities (also if the rate depends on them
+    only by comparisons) and to parameters."""
     if not system.constant_rate:
         v_i, v_j = (tuple(forbid_rate_gradient(c) for c in v) for v in (v_i, v_j))
     return forbid_rate_gradient(jnp.broadcast_to(system.rate(v_i, v_j), v_i[0].shape))
 
 
 def mask_inactive(active: Bool[Array, "*pairs"], v_i: Components, v_j: Components) -> tuple[Components, Components]:
-    """The velocities where `active`, else a pair at rest and at relative speed 1: finite in value and in every derivative."""
+    """The velocities where `active`; otherwise e_1 and 0, a relative speed of 1, at which all values and derivatives are
+    finite."""
 
     def masked(v: Sequence[Array], first: int) -> tuple[Array, ...]:
         return tuple(jnp.where(active, c, jnp.asarray(first * (k == 0), c.dtype)) for k, c in enumerate(v))
@@ -62,11 +63,12 @@ def mask_inactive(active: Bool[Array, "*pairs"], v_i: Components, v_j: Component
 
 
 class Window(NamedTuple):
-    """`number`: that of its first candidate. `wait`: (K,) cumulative sums of Exp(1) waiting times. `drawn`: (3, K) int32, the
-    two slots of each candidate and the word that decides its acceptance, from `candidates`. `plan`: int32, its last row the
-    wave of each candidate of [0, K), from `assign_waves`; with more rows and lanes, order and wave from `schedule`. `planned`:
-    number of candidates in the plan; `num_events`: of these, in the window. `lanes`: number of events that are carried out at
-    once on the CPU. `longest`: the last wave, in which one event is carried out."""
+    """`number`: the number of the first candidate. `wait`: (K,) cumulative sums of Exp(1) waiting times. `drawn`: (3, K) int32,
+    the two slots of each candidate and the word that decides its acceptance, from `candidates`. `plan`: int32; its last row is
+    the wave of each candidate of [0, K), from `assign_waves`; with two rows and additional lanes, order and wave from
+    `schedule`. `planned`: the number of candidates in the plan; `num_events`: the number of those that belong to the window.
+    `lanes`: the number of events carried out at once on the CPU. `longest`: the number of the last wave, which carries out one
+    event."""
 
     number: tuple[UInt32[Array, ""], UInt32[Array, ""]]
     wait: Float[Array, " K"]
@@ -80,9 +82,9 @@ class Window(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What carrying out a window gives. `complete`: the loop was long enough. `exit`: the first event whose outcome left the
-    envelope, or `NO_EVENT`. `above`: the first event with a rate above the majorant, or `NO_EVENT`; `speed`, `excess`: its
-    relative speed, and its rate over the majorant."""
+    """The result of carrying out a window. `complete`: whether the loop was long enough. `exit`: the first event whose outcome
+    left the envelope, or `NO_EVENT`. `above`: the first event with a rate above the majorant, or `NO_EVENT`; `speed` and
+    `excess`: the relative speed of its pair, and its rate divided by the majorant."""
 
     table: Table
     complete: Bool[Array, ""]
@@ -103,13 +105,15 @@ def draw(
     num_slots: int,
     longest: int,
 ) -> tuple[Window, Bool[Array, ""]]:
-    """The next candidates, at most `most`, that come before `budget`, the mean number of them in the time that is left, and no
-    more than `longest` waves and one event hold (see `ExactClock`); and whether the time ended before these limits."""
+    """The next candidates: at most `most`, those whose waiting time is below `budget` (the mean number of candidates in the
+    time that is left), and at most as many as fit into `longest` waves and one event (see `ExactClock`). Also returns whether
+    the time ended before the other two limits."""
+    # Numbers have 64 bits, in two words: an interval may need more than 2^32 candidates.
     offset = jnp.arange(capacity, dtype=jnp.uint32)
     numbers = advance((jnp.broadcast_to(number[0], offset.shape), number[1]), offset)
     wait, first, second, word = candidates(key, numbers, num_items, budget.dtype)
     wait = jnp.cumsum(wait)
-    # One array, so that a wave needs one gather.
+    # One array, so that a wave needs only one gather.
     drawn = materialise(jnp.stack([first, second, jax.lax.bitcast_convert_type(word, jnp.int32)]))
     index = jnp.arange(capacity, dtype=jnp.int32)
     count = jnp.sum((wait < budget) & (index < most), dtype=jnp.int32)
@@ -131,7 +135,7 @@ def draw(
         plan, num_waves = in_place(drawn, count)
     else:
         plan, num_waves = jax.lax.platform_dependent(drawn, count, cpu=sorted_by_wave, default=in_place_padded)
-    # The first candidate that the waves did not reach; all before it are in them.
+    # The first candidate that is in none of the waves; all before it are in one.
     where = index if lanes == capacity else plan[0, :capacity]
     unreached = jnp.min(jnp.where(plan[-1, :capacity] == longest, where, NO_EVENT))
     cut = unreached < NO_EVENT
@@ -150,10 +154,10 @@ def carry_out(
     last: Int32[Array, ""],
     max_waves: int | None,
 ) -> Outcome:
-    """The events of the window up to index `last`, wave by wave.
+    """Carries out the events of the window up to index `last`, wave by wave.
 
-    On accelerators, and where there are few, all lanes at every wave: a loop of known length. On the CPU chunk by chunk of the
-    events of one wave. With `max_waves` the loops are bounded for reverse mode."""
+    On accelerators, and if there are few candidates, every wave processes all candidates under a mask: a loop of known length.
+    On the CPU a wave processes its own events in chunks. With `max_waves` the loops are bounded, as reverse mode requires."""
     count = system.num_words(len(unpack(table)) - 1)
 
     def words_of(event: Int32[Array, " K"]) -> tuple[UInt32[Array, " K"], ...]:
@@ -175,8 +179,8 @@ def carry_out(
 
 
 class _Events(NamedTuple):
-    """The table after some candidates. Which of them happen, which of these leave the envelope, which have a rate above the
-    bound; the relative speed of their pairs and their rate over the bound."""
+    """The table after some candidates: which of them happen, which of those leave the envelope, which have a rate above the
+    majorant; the relative speeds of their pairs, and their rates divided by the majorant."""
 
     table: Table
     happens: Bool[Array, " K"]
@@ -196,14 +200,15 @@ def _collide(
     words: tuple[UInt32[Array, " K"], ...],
     turn: Bool[Array, " K"],
 ) -> _Events:
-    """Candidates on disjoint pairs, those whose `turn` it is."""
+    """Carries out the candidates whose `turn` it is; their pairs are disjoint."""
     dtype = bound.dtype
     word = jax.lax.bitcast_convert_type(word, jnp.uint32)
     *velocity, alive = matched(table, partners)
     active = turn & jnp.all(alive > 0, axis=0)
-    # What is not to happen shall not reach a derivative either.
+    # Mask inactive events before `jump`, so that they contribute no gradient.
     v_i, v_j = mask_inactive(active, *(tuple(c[k] for c in velocity) for k in (0, 1)))
     rate = guarded_rate(system, v_i, v_j)
+    # Thinning. A rate above the majorant would be accepted too rarely; `over` reports it.
     happens = active & (uniform(word, dtype) * bound <= rate)
     w_i, w_j, lives_i, lives_j = recomputed_flow(system.jump)(words, v_i, v_j)
     after, lives = pair_columns(w_i, w_j), jnp.stack([lives_i, lives_j])
@@ -223,7 +228,7 @@ def _in_waves(
     max_waves: int | None,
     dtype: jnp.dtype,
 ) -> Outcome:
-    """All candidates at every wave, masked; what became of each is kept by candidate and summed up once."""
+    """Every wave processes all candidates under a mask. Results are kept for each candidate and summed once, at the end."""
     capacity = window.drawn.shape[1]
     event = jnp.arange(capacity, dtype=jnp.int32)
     wave = window.plan[-1, :capacity]
@@ -232,7 +237,7 @@ def _in_waves(
     words = words_of(event)
 
     def turn(number: Any, loop: _Events) -> _Events:
-        # Candidates of other waves read their own places, in order, and not those of their pairs.
+        # Candidates of other waves read the slot of their own index, so that these reads are contiguous.
         it_is = wave == number
         partners = jnp.where(it_is, window.drawn[:2], event[None])
         now = collide(loop.table, event, partners, window.drawn[2], words, it_is)
@@ -257,7 +262,7 @@ def _in_chunks(
     max_waves: int | None,
     dtype: jnp.dtype,
 ) -> Outcome:
-    """Chunk by chunk of `lanes` events of one wave, in the order of the plan."""
+    """Processes chunks of at most `lanes` events of one wave, in the order of the plan."""
     zero = jnp.zeros((), dtype)
     start = jnp.zeros((), jnp.int32)
     never = jnp.asarray(NO_EVENT, jnp.int32)
@@ -272,6 +277,7 @@ def _in_chunks(
         counted = jnp.sum(jnp.stack([together, now.happens]), axis=1, dtype=jnp.int32)
         told = jnp.stack([now.speed, now.excess])
         told = jnp.sum(jnp.where((now.over & (event == first[1]))[None], told, zero), axis=1)
+        # Keep the speed and the excess of the earliest such event.
         told = jnp.where(first[1] < so_far.above, told, jnp.stack([so_far.speed, so_far.excess]))
         return place + counted[0], Outcome(
             now.table,
@@ -284,14 +290,15 @@ def _in_chunks(
         )
 
     init = start, Outcome(table, jnp.ones((), bool), never, never, zero, zero, start)
+    # Full chunks of the window, and at most one incomplete chunk per wave.
     bound = None if max_waves is None else max_waves + -(-window.drawn.shape[1] // window.lanes)
     place, outcome = repeat_while(bound)(lambda loop: loop[0] < window.planned, chunk, init)
     return outcome._replace(complete=place >= window.planned)
 
 
 def repeat_while(bound: int | None) -> Callable[..., Any]:
-    """(cond, body, init) -> what `while_loop` gives; with a bound a scan of that many turns, which reverse mode can run
-    through."""
+    """A function (cond, body, init) with the result of `while_loop`. With a bound it is a scan of that length, which supports
+    reverse mode."""
     if bound is None:
         return jax.lax.while_loop
 
@@ -302,14 +309,15 @@ def repeat_while(bound: int | None) -> Callable[..., Any]:
 
 
 def repeated(body: Callable[..., Any], init: Any, count: Int32[Array, ""], length: int, *, bounded: bool) -> Any:
-    """body(k, x) for k = 0 ... min(count, length) - 1. On accelerators for all k below `length`, without a question to the
-    host: `body` must be the identity from `count` on. `bounded`: also on the CPU a loop that reverse mode can run through."""
+    """Applies body(k, x) for k = 0, ..., min(count, length) - 1. On accelerators it runs for all k below `length`, which needs
+    no synchronisation with the host; `body` must therefore be the identity for k >= count. `bounded`: a loop that supports
+    reverse mode, also on the CPU."""
     end = jnp.minimum(count, length)
     if bounded:
-        # One loop to differentiate for all platforms: on accelerators the choice is a constant, and disappears.
+        # One loop is differentiated for all platforms; on accelerators the condition is constant and is removed.
         return bounded_loop(lambda _, k: only_on_cpu(k < end, True), lambda x, k: body(k, x), init, length)
 
-    # Traced once for both loops.
+    # Jitted, so that `body` is traced once for both loops.
     body = jax.jit(body)
 
     def all_turns(init: Any, end: Int32[Array, ""]) -> Any:
@@ -325,7 +333,8 @@ def repeated(body: Callable[..., Any], init: Any, count: Int32[Array, ""], lengt
 def compact(
     table: Table, place: Int32[Array, " N"], used: Int32[Array, ""]
 ) -> tuple[Table, Int32[Array, " N"], Int32[Array, ""]]:
-    """The alive first, in their order, if a fifth of those in use are dead: (table, place, used)."""
+    """(table, place, used) with the particles that are alive moved to the front, in order, if a fifth of the used slots are
+    dead."""
     alive = unpack(table)[-1] > 0
     num = jnp.sum(alive, dtype=jnp.int32)
 
@@ -337,22 +346,23 @@ def compact(
             place, unique_indices=True
         )
 
+    # Moving all columns costs more than thinning a few candidates on dead places.
     many = 5 * (used - num) > used
     table, place = jax.lax.cond(many, sorted_by_life, lambda table, place: (table, place), table, place)
     return table, place, jnp.where(many, num, used)
 
 
 def as_table(velocity: Float[Array, "N d"], alive: Bool[Array, " N"]) -> Table:
-    """Velocities and, as a number, life."""
+    """The velocities and, as the numbers 1 and 0, whether a slot is alive."""
     return pack((*velocity.T, alive.astype(velocity.dtype)))
 
 
 def without_table(state: Particles) -> Particles:
-    """What jumps leave alone."""
+    """The parts of the state that jumps do not change."""
     return eqx.tree_at(lambda p: (p.velocity, p.alive), state, (None, None))
 
 
 def from_columns(columns: Sequence[Float[Array, " N"]], rest: Particles) -> Particles:
-    """The state again, from the columns of `as_table` and `without_table`."""
+    """The state, from the columns of `as_table` and from `without_table`."""
     values = jnp.stack(columns[:-1], -1), columns[-1] > 0
     return eqx.tree_at(lambda p: (p.velocity, p.alive), rest, values, is_leaf=lambda x: x is None)

@@ -1,4 +1,4 @@
-"""Particles as a list of columns, two real ones in one complex array, that pairs are gathered from and scattered to."""
+"""Particles as a list of columns, packed two by two into complex arrays, for gathering pairs and scattering them back."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ def at(x: Shaped[Array, " N"], index: Integer[Array, "*places"]) -> Shaped[Array
 
 
 def pack(columns: Columns) -> Table:
-    """Two real columns as one complex one: half the gathers and scatters, and pairs of results that are computed together."""
+    """Packs two real columns into one complex column: half as many gathers and scatters, and two results from one kernel."""
     pairs = [jax.lax.complex(a, b) for a, b in zip(columns[::2], columns[1::2], strict=False)]
     return pairs + [columns[-1]] * (len(columns) % 2)
 
@@ -26,15 +26,15 @@ def unpack(table: Table) -> Columns:
 
 
 def stored(components: Columns) -> Columns:
-    """The components, computed once and kept in memory for every kernel that reads them, two components in one loop."""
+    """The components, computed once and stored for all kernels that read them; two components are computed in one loop."""
     return unpack([materialise_both(x) for x in pack(components)])
 
 
 def put(table: Table, partners: Array, columns: tuple[Array, ...], active: Array) -> Table:
-    """The table with `columns`, (2, K) each, written at the slots `partners`, (2, K), of the `active` pairs, (K,). No two
-    active pairs may name the same slot."""
+    """The table with `columns`, (2, K) each, written to the slots `partners`, (2, K), of the `active` pairs, (K,). No slot may
+    belong to two active pairs."""
     num = table[0].shape[0]
-    # Out of range, who does not move: nothing is written. Still no index twice.
+    # Inactive pairs get indices out of range, so that nothing is written; all different, as `unique_indices` requires.
     nowhere = num + jnp.arange(partners.size, dtype=partners.dtype).reshape(partners.shape)
     index = jnp.where(active[None], partners, nowhere).reshape(-1)
     packed = pack(tuple(c.reshape(-1) for c in columns))
@@ -42,13 +42,13 @@ def put(table: Table, partners: Array, columns: tuple[Array, ...], active: Array
 
 
 def matched(table: Table, partners: Integer[Array, "2 K"]) -> tuple[Float[Array, "2 K"], ...]:
-    """The columns at `partners`, (2, K) each: both partners of a pair by one gather. A partner beyond the last slot (it pads an
-    odd number) reads the last one."""
+    """The columns at `partners`, (2, K) each: one gather for both partners of a pair. An index beyond the last slot (the
+    padding of an odd number of slots) reads the last slot."""
     return unpack([materialise_both(at(x, partners)) for x in table])
 
 
 def spread(columns: tuple[Float[Array, "2 K"], ...], partners: Integer[Array, "2 K"], num: int) -> Table:
-    """A table of `num` slots from the columns at `partners`, (2, K), which name every slot once; inverse of `matched`."""
+    """The table of `num` slots from its columns at `partners`, (2, K), which contain every slot once. Inverse of `matched`."""
     index = partners.reshape(-1)
     packed = pack(tuple(c.reshape(-1) for c in columns))
     return [jnp.zeros(num, x.dtype).at[index].set(x, mode="drop", unique_indices=True) for x in packed]

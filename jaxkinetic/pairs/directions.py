@@ -1,4 +1,4 @@
-"""Uniform directions on the sphere S^{d-1}: from words, and as a quadrature."""
+"""Uniform directions on the sphere S^{d-1}: random, from uint32 words, and as nodes of a quadrature."""
 
 import functools
 import math
@@ -18,11 +18,11 @@ def num_words(dim: int) -> int:
 
 
 def uniform_direction(words: PairWords, dim: int, dtype: jnp.dtype) -> Components:
-    """d components of a uniform unit vector."""
+    """The d components of a uniformly distributed unit vector."""
     if dim == 2:
         return cos_sin_turns(words[0], dtype)
     if dim == 3:
-        # cos = 1 - 2u and sin = 2 sqrt(u(1 - u)): their squares add up to 1 without a renormalisation.
+        # cos = 1 - 2u and sin = 2 sqrt(u(1 - u)): the squares add up to 1 without a renormalisation.
         u = uniform(words[0], dtype)
         cosine, sine = cos_sin_turns(words[1], dtype)
         across = 2 * jnp.sqrt(u * (1 - u))
@@ -34,8 +34,8 @@ def uniform_direction(words: PairWords, dim: int, dtype: jnp.dtype) -> Component
 
 @functools.cache
 def quadrature(dim: int, degree: int = 7) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes (Q, d) on the sphere and weights (Q,) of sum 1, exact for polynomials up to `degree`: a circle of equal steps, and
-    Gauss's nodes for each further coordinate."""
+    """Nodes (Q, d) on the sphere and weights (Q,) of sum 1, exact for polynomials up to `degree`: equidistant nodes on the
+    circle, and Gauss-Gegenbauer nodes for each further coordinate."""
     num = degree + 1
     angle = 2 * math.pi * np.arange(num) / num
     nodes, weights = np.stack([np.cos(angle), np.sin(angle)], -1), np.full(num, 1 / num)

@@ -1,4 +1,5 @@
-"""Where velocities may be while the bound on a rate holds: a ball that holds everybody, or everywhere."""
+"""Envelopes of velocities: a ball that contains them all, which bounds every relative speed and so gives the majorant of the
+rates, or everywhere, if the rates have a majorant of their own."""
 
 from typing import NamedTuple
 
@@ -13,15 +14,15 @@ from .components import minus, square
 
 __all__ = ["Ball", "Everywhere", "ball", "everywhere", "inside", "largest_speed"]
 
-# Above what velocities are, so that the ball outlives a few events.
+# The ball exceeds the fastest particle, so that it stays valid for a few events.
 _SLACK = 1.05
-# Above what rounding can do to a bound.
+# A factor above the rounding errors of a bound.
 _ROUNDING = 1.0001
 
 
 class Ball(NamedTuple):
-    """Everybody alive is within `radius` of the mean velocity `centre`, and no pair is ever faster than `fastest` = sqrt(2 W),
-    W the energy about the centre, which collisions keep and annihilation lowers."""
+    """The velocities of all particles alive are within `radius` of their mean `centre`. No relative speed ever exceeds
+    `fastest` = sqrt(2 W), W = sum |v - centre|^2, because collisions conserve W and annihilation lowers it."""
 
     centre: tuple[RealScalar, ...]
     radius: RealScalar
@@ -43,7 +44,7 @@ def ball(state: Particles) -> Ball:
     centre = tuple(state.mean(c) for c in state.velocity.T)
     squares = jnp.where(state.alive, square(minus(tuple(state.live_velocity.T), centre)), 0)
     whole = _ROUNDING * jnp.sum(squares)
-    # What rounding makes of differences of large velocities.
+    # Rounding error of v - centre when the velocities are large compared with their differences.
     blur = 16 * jnp.finfo(whole.dtype).eps * sum((jnp.abs(c) for c in centre[1:]), jnp.abs(centre[0]))
     radius = jnp.minimum(_SLACK * jnp.sqrt(jnp.max(squares)), jnp.sqrt(whole))
     return Ball(centre, radius + blur, jnp.sqrt(2 * whole) + blur)
@@ -54,7 +55,7 @@ def everywhere(state: Particles) -> Everywhere:
 
 
 def largest_speed(env: Ball | Everywhere) -> RealScalar:
-    """A number that no relative speed exceeds while everybody is inside."""
+    """An upper bound of all relative speeds, valid while all particles are inside the envelope."""
     if isinstance(env, Everywhere):
         return jnp.asarray(np.asarray(np.inf, env.dtype))
     return _ROUNDING * jnp.minimum(2 * env.radius, env.fastest)

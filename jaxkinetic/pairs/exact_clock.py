@@ -1,4 +1,5 @@
-"""The continuous-time jump process of N particles, exact in law: one dominating Poisson clock, thinning, events in waves."""
+"""The jump process of N particles in continuous time, exact in law: candidates at a majorant rate, thinning, events in
+waves."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -40,47 +41,53 @@ _LEAST = 16
 
 
 class ExactClock(AbstractScheme):
-    r"""Pairs jump at their own rates, exactly: no time-step error, for every N. **dt is the interval between saves**, not a
-    step.
+    r"""Pairs jump at their own rates: exact in law for every N, without time-step error. **dt is the interval between saves**,
+    not a time step.
 
-    Candidates come by a Poisson clock of rate (n(n-1)/2) clock S, uniform pairs of n places, S a bound on every rate; one
-    happens if both are alive and U S <= rate. The candidates of a window (a quarter of n of them, at most `capacity`, or
-    what is left of dt) are carried out in waves: all those at once that are the earliest open ones of both their particles.
-    Everything random about a candidate (time, pair, acceptance, jump) is a function of its number and the step, so what
-    comes out is bitwise what one event at a time gives. The bound comes from the system's envelope at the start of the
-    window; the first event whose outcome leaves the envelope ends the window (its number is a stopping time) and a new bound
-    is made. Dead places are thinned too, and left out once they are a fifth.
+    Known in the literature as a null-collision method [Koura1986], majorant-frequency method, or thinning [LewisShedler1979].
 
-    A window has at most 14 waves, and a last one of a single event: it ends **with** the first candidate k that is in none of
-    the 14, which is then carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent
-    and identically distributed, and the wave of a candidate is a function of the pairs up to its own. So {k = m} depends on the
-    pairs 0 ... m alone, k is a stopping time, and by the strong Markov property the candidates from k + 1 on are independent of
-    all that was used; the next window draws them (the same numbers) with a new bound. Pairs beyond k were looked at, but
-    decided nothing. Their waiting times decide as little: where the waves run out the interval does not end, even if
-    candidate k + 1 comes too late at the old bound. Other cuts are biased. *Before k*: the next pair is known to overlap with
-    the window's, so that overlapping pairs get the new bound and others the old one (harmless only where the bound never
-    changes); with a new pair for k, overlapping pairs are too rare. *Without the events that were not reached*: events
-    are lost. *At the time of the window's last candidate, or of one that depends on waits*: the next wait is not exponential.
+    Candidates arrive at the total rate (n(n-1)/2) c S, with c the system's factor `clock` (1/volume or 1/N); each is a uniform
+    pair of the n places in use. S, the majorant, is an upper bound of all rates. A candidate happens if both places are alive
+    and U S <= rate, U uniform. The candidates of a window (n/4 of them, at most `capacity`, or those in the rest of dt) are
+    carried out in waves. A wave carries out at once all candidates that come next for both their particles. Everything random
+    about a candidate (time, pair, acceptance, jump) is a function of its number and of the step, so the result is bitwise that
+    of one event at a time. The majorant is computed from the system's envelope at the start of the window. The first event
+    whose outcome leaves the envelope ends the window (its number is a stopping time), and the next window computes a new
+    majorant. Candidates on dead places are thinned too; dead places are removed once they are a fifth of all.
 
-    The cut is the same on all platforms. Windows of up to 14 candidates have none, and a window of n/4 candidates is cut with
-    probability below n/10^12, so that the cut costs nothing; it makes the waves of an accelerator a loop of known length, which
-    does not wait for the host. There all candidates are masked at every wave; on the CPU a window of more than 256 is sorted.
+    A window has at most 14 waves, and a last one with a single event: it ends **with** the first candidate k that is in none of
+    the 14, which is still carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent
+    and identically distributed, and the wave of a candidate is a function of the pairs up to its own. So the event {k = m}
+    depends only on the pairs 0, ..., m, and k is a stopping time. By the strong Markov property the candidates from k + 1 on
+    are independent of everything used before; the next window draws them (with the same numbers) under a new majorant. The
+    pairs beyond k were computed but decided nothing. Their waiting times decide nothing either: if the waves run out the
+    interval does not end, even if candidate k + 1 comes too late under the old majorant. Other cuts are biased. *Before k*: the
+    next pair is known to overlap with the window, so overlapping pairs get the new majorant and others the old one (harmless
+    only if the majorant never changes); if k gets a new pair, overlapping pairs are too rare. *Without the candidates that were
+    not reached*: events are lost. *At the time of the window's last candidate, or of one that depends on waiting times*: the
+    next waiting time is not exponential.
 
-    **Arguments:** `capacity`: the most candidates a window holds, an integer; None is a quarter of the slots, at least 16.
-    The law does not depend on it, and where rates are constant and nobody dies neither does the path. `max_windows` (of an
-    interval), `max_waves` (of a window): None, or integers, which reverse mode needs; running out ends the run with a sentence.
+    The cut is the same on all platforms. A window of up to 14 candidates is never cut, and one of n/4 candidates with
+    probability below n/10^12, so the cut costs nothing. It gives the loop over waves a known length, so that an accelerator
+    need not wait for the host. There every wave processes all candidates under a mask; on the CPU a window of more than 256
+    candidates is sorted.
+
+    **Arguments:** `capacity`: the largest number of candidates in a window, an integer; None means a quarter of the slots, at
+    least 16. The law does not depend on it; if rates are constant and no particle dies, neither does the path. `max_windows`
+    (per interval) and `max_waves` (per window): None, or integers, which reverse mode requires. If one of them is too small,
+    the run stops with a message.
 
     `stats`: `windows`, `waves`, `candidates`, `collisions` (all events that happened), `acceptance` (collisions/candidates,
     0 without candidates).
 
-    Cost of a window: a few passes over its capacity, one a wave of a memory fill over N, and, unless rates are bounded, one
-    over the particles; an interval has at least one window. Memory O(N + capacity). Derivatives in what rates do not depend
-    on, at fixed noise: forward mode always, reverse mode with `max_windows` and `max_waves`; one that reaches a rate, or dt,
-    is refused with `ValueError`. A window that needs `max_waves` waves or fewer never runs out of them; how many more are
-    tolerated depends on the platform. A permuted state has the same law, not the same path.
+    Cost of a window: a few passes over its capacity, a memory fill over N per wave, and one pass over the particles unless
+    rates are bounded. An interval has at least one window. Memory O(N + capacity). Gradients at fixed noise, with respect to
+    quantities on which no rate depends: forward mode always, reverse mode with `max_windows` and `max_waves`. A gradient
+    through a rate or dt raises `ValueError`. `max_waves` is sufficient for every window that needs at most so many waves;
+    whether it is for longer windows depends on the platform. A permuted state has the same law but another path.
 
-    A rate above its bound is a failed run (`Result.ABOVE_BOUND`, raised at its end), with relative speed and excess; it is
-    never clipped. Reverse mode without both bounds ends in JAX's sentence about `while_loop`.
+    If a rate exceeds the majorant, the run fails (`Result.ABOVE_BOUND`, raised at its end) and reports the pair's relative
+    speed and the excess; rates are never clipped. Reverse mode without both limits fails with JAX's error about `while_loop`.
     **Raises:** `ValueError` unless the three numbers are positive integers or None.
     """
 
@@ -93,7 +100,7 @@ class ExactClock(AbstractScheme):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
 
-    # The waves of a window before the last one. The mean number of chains of 15 events is (n/4)/15!, 2e-7 for n = 10^6.
+    # Number of waves before the last one. The mean number of chains of 15 events is (n/4)/15!, 2e-7 for n = 10^6.
     _longest: ClassVar[int] = 14
 
     requires: ClassVar[type] = AbstractPairJump
@@ -121,6 +128,7 @@ class ExactClock(AbstractScheme):
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         num = carry["place"].shape[0]
         capacity = max(num // _FRACTION, _LEAST) if self.capacity is None else self.capacity
+        # dt decides which events happen before the end of the interval.
         dt = forbid_rate_gradient(dt)
         zero = Count(jnp.zeros((), jnp.uint32))
         no_fault = Fault(jnp.zeros((), jnp.int32), jnp.zeros(2, dt.dtype))
@@ -145,7 +153,7 @@ class ExactClock(AbstractScheme):
             return self._window(key, system, capacity, at)
 
         if self.max_windows is not None:
-            # A backward pass keeps the particles at the start of every window, not what moved them.
+            # The backward pass stores the particles at the start of every window and recomputes the rest.
             window = recomputed(window, carry)
         end = repeat_while(self.max_windows)(goes_on, window, start)
         fault = end.fault
@@ -164,16 +172,19 @@ class ExactClock(AbstractScheme):
     def _window(self, key: Words, system: AbstractPairJump, capacity: int, at: "_Interval") -> "_Interval":
         table, place, used = compact(at.table, at.place, at.used)
         num, dtype = place.shape[0], at.left.dtype
+        # The envelope is not differentiated: it only provides an upper bound.
         *velocity, life = unpack(jax.lax.stop_gradient(table))
         alive = life > 0
         state = Particles(jnp.stack(velocity, -1), alive=alive)
         env = jax.lax.stop_gradient(system.envelope(state))
         bound = jax.lax.stop_gradient(system.rate_bound(env)).astype(dtype)
+        # Candidates are pairs of places in use, some of which may be dead; those candidates are thinned.
         places = used.astype(dtype)
         pairs = places * (places - 1) / 2
         total = jax.lax.stop_gradient(forbid_rate_gradient(system.clock(state.num_alive))) * bound * pairs
-        # Fewer than two: an empty run, whatever the envelope of nobody is.
+        # With fewer than two particles nothing happens; the envelope, and so the majorant, may then be NaN.
         total = jnp.where(state.num_alive > 1, total, jnp.zeros_like(total))
+        # n/4 candidates need about 8 waves.
         most = jnp.minimum(capacity, jnp.maximum(used // _FRACTION, _LEAST))
         drawn, ended = draw(key, at.number, used, capacity, most, total * at.left, num, self._longest)
 
@@ -182,21 +193,25 @@ class ExactClock(AbstractScheme):
 
         def attempt(done: tuple[Array, Outcome, Array]) -> tuple[Array, Outcome, Array]:
             outcome = carry_out(key, system, env, bound, drawn, table, done[0], self.max_waves)
-            # Again, up to the event that left the envelope: those after it had no bound.
+            # Repeated up to the event that left the envelope: the majorant does not hold for those after it.
             return outcome.exit, outcome, outcome.exit < done[0]
 
         start = drawn.num_events - 1, nothing, jnp.ones((), bool)
+        # Without an envelope no event can leave it. With one, two attempts suffice: the second repeats the first up to its
+        # exit.
         if not jax.tree.leaves(env):
             outcome = attempt(start)[1]
         else:
             outcome = repeat_while(None if self.max_waves is None else 2)(lambda done: done[2], attempt, start)[1]
         left_envelope = outcome.exit < NO_EVENT
         consumed = jnp.where(left_envelope, outcome.exit + 1, drawn.num_events)
+        # Waiting times are drawn at rate 1 and scaled by the total rate.
         elapsed = drawn.wait[jnp.maximum(consumed - 1, 0)] / jnp.where(total > 0, total, jnp.ones_like(total))
-        # Kahan's sum: many short windows do not lose their times. Rounding does not end an interval.
+        # Kahan summation, so that many short windows lose no time. Rounding alone must not end an interval: hence `tiny`.
         step = at.lost - elapsed
         lost = step - ((at.left + step) - at.left)
         left = jnp.maximum(at.left + step, jnp.finfo(dtype).tiny)
+        # The interval ends only if its last candidates were carried out under a valid majorant.
         left = jnp.where(ended & ~left_envelope, zero, left)
         fault = at.fault.merge(_fault(outcome.above < NO_EVENT, Result.ABOVE_BOUND, outcome.speed, outcome.excess))
         fault = fault.merge(_fault(~((total >= 0) & (total < jnp.inf)), Result.BAD_CLOCK, total))
@@ -210,7 +225,7 @@ class ExactClock(AbstractScheme):
 
 
 class _Interval(NamedTuple):
-    """What goes from window to window: the particles, the time that is left, the number of the next candidate, totals."""
+    """The state of the loop over windows: the particles, the time that is left, the number of the next candidate, totals."""
 
     table: Table
     place: Int32[Array, " N"]

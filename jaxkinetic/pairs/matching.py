@@ -1,4 +1,4 @@
-"""Random matching: every particle meets one other in a step."""
+"""Random matching: in each step every particle interacts with one other."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -20,28 +20,32 @@ from ._packed_columns import Table, at, matched, pack, pair_columns, spread, unp
 from .spherical_heat import ANGLE
 
 __all__ = ["RandomMatching"]
-# Pairs of a step whose angle is measured.
+# Number of pairs per step whose angle is measured.
 _SAMPLE = 8192
 
 
 class RandomMatching(AbstractScheme):
-    r"""One random perfect matching a step; a pair that meets flows for q dt times its share of time.
+    r"""Each step draws a random perfect matching; the flow of a matched pair acts for q dt times the system's time factor.
 
-    q = N - 1 for an even number of slots, N for an odd one (one sits out): a pair meets with probability 1/q, so that its
-    mean time is right. Weak order 1, once dt is so small that few pairs turn by more than a radian in a step: see `turn`
-    (singular laws: those closer than (4 q C dt/N)^{1/|gamma|} have turned as far as they can). What a pair flow keeps
-    (momentum, energy) is kept to round-off at every dt.
+    The pairing is that of the binary collision model of [TakizukaAbe1977]; for `landau.Kac` the scattering angle has the exact
+    law of Brownian motion on the sphere, where theirs and those of [Nanbu1997] and [BobylevNanbu2000] approximate it.
 
-    `stats`: `turn`, the largest over the steps of the root mean square over pairs of 2 sin(theta/2), theta the angle by which
-    the relative velocity of a pair turns (of the first 8192 pairs of the matching). It must be well below 1; above, the run
+    q = N - 1 for an even number of slots, N for an odd one (one slot has no partner). A given pair is matched with probability
+    1/q, so its mean time is dt times the time factor. Weak order 1, once dt is so small that few pairs rotate by more than a
+    radian in a step: see `turn`. (At a singular interaction, pairs closer than (4 q C dt/N)^{1/|gamma|} have a uniform
+    direction after one step.) What a pair flow conserves (momentum, energy) is conserved to round-off at every dt.
+
+    `stats`: `turn`, the largest value over the steps of the root mean square of 2 sin(theta/2), theta the angle by which the
+    relative velocity of a pair rotates (over the first 8192 pairs of the matching). It must be well below 1; above 1 the run
     warns.
 
-    Cost of a step: N/2 pair flows, no sort; memory O(N). A dead slot takes part in the matching and does nothing.
-    Gradients are pathwise: at fixed noise, matchings included. Which pairs meet depends on the place in the array, so a
-    permuted state has the same law, not the same path.
+    Cost of a step: N/2 pair flows, no sort; memory O(N). Dead slots are matched but do not move. Gradients are pathwise: at
+    fixed noise, including the matchings. The matching refers to places in the array, so a permuted state has the same law but
+    another path.
 
-    Exact for centred Maxwell molecules (gamma = 0): one step multiplies the mean deviator of the pressure tensor by
-    $1 - \frac{N}{2(N-1)}(1 - e^{-8 d\,dt (N-1)/N})$, N even, $(1 + e^{-8 d\,dt})/2$, N odd, instead of e^{-4 d dt}.
+    For centred Maxwell molecules (gamma = 0) the error is known: one step multiplies the mean deviator of the pressure tensor
+    by $1 - \frac{N}{2(N-1)}(1 - e^{-8 d\,dt (N-1)/N})$, N even, $(1 + e^{-8 d\,dt})/2$, N odd, instead of e^{-4 d dt}
+    (derivation: docs/derivations/pair_flow.md).
     """
 
     requires: ClassVar[type] = AbstractPairFlow
@@ -53,8 +57,8 @@ class RandomMatching(AbstractScheme):
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "turn": (
             1.0,
-            "The step is too long for RandomMatching: pairs turn by {0:.3g} in a step, in the root mean "
-            "square (`stats['turn']`), and must turn by well below 1; lower `dt`.",
+            "The step is too long for RandomMatching: the relative velocities of pairs rotate by {0:.3g} in a step in the root "
+            "mean square (`stats['turn']`), and must rotate by well below 1; lower `dt`.",
         )
     }
 
@@ -69,7 +73,7 @@ class RandomMatching(AbstractScheme):
     def step(
         self, key: Words, system: AbstractPairFlow, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
-        # The backward pass stores the states and the angles, which cost a polynomial each, and recomputes the rest.
+        # The backward pass stores the states and the angles, each of which costs a polynomial, and recomputes the rest.
         keep = jax.checkpoint_policies.save_only_these_names(ANGLE)
         table, turn = recomputed(self._matched, carry, policy=keep)(key, system, dt, *carry)
         return (table, carry[1]), aux, {"turn": Max(turn)}

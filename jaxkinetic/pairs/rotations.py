@@ -1,4 +1,4 @@
-"""Rotating a vector z by an angle or by the spherical heat flow, as an increment, so that a small angle loses no digit."""
+"""Rotations of a vector z by an angle or by the spherical heat flow, as increments z' - z: small angles keep all digits."""
 
 import math
 from typing import Any
@@ -21,23 +21,24 @@ __all__ = ["axis_words", "heat_rotation", "num_words", "rotation", "turned_pair"
 
 
 def num_words(dim: int) -> int:
-    """uint32 words one rotation by the heat flow takes: angle and axis."""
+    """Number of uint32 words for one rotation by the heat flow: angle and axis."""
     return 2 if dim == 2 else 1 + axis_words(dim)
 
 
 def axis_words(dim: int) -> int:
-    """uint32 words of an axis alone."""
+    """Number of uint32 words for an axis."""
     return 1 if dim <= 3 else dim + dim % 2
 
 
 def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components) -> Components:
-    r"""z' - z for z' = exp(tau Laplace) on the sphere of radius |z|: $-2xz + 2\sqrt{x(1-x)}\,r\,e$, x = sin^2(theta/2).
+    r"""z' - z, where z' is z after Brownian motion, exp(tau Laplace), on the sphere of radius |z|: $-2xz +
+    2\sqrt{x(1-x)}\,r\,e$.
 
-    e is uniform on the unit sphere orthogonal to z, theta has the law of `spherical_heat_quantile`; for d = 2 z turns by
-    N(0, 2 tau). |z'| = |z| to round-off, without bias; z = 0 stays. **Arguments:** `words`: `num_words(d)` uint32 arrays;
-    `tau`: not negative (else the result is NaN); `z`: d component arrays. Differentiable in tau and z at fixed words. Where
-    there is no derivative, z' - z counts as constant: in tau at tau = 0 (a square root), in z at z = 0 for d > 2 (a cone; for
-    d = 2 a rotation is linear in z).
+    x = sin^2(theta/2), theta has the law of `spherical_heat_quantile`, e is uniform on the unit sphere orthogonal to z. In d =
+    2 z is rotated by N(0, 2 tau). |z'| = |z| to round-off, without bias; z = 0 does not move. **Arguments:** `words`:
+    `num_words(d)` uint32 arrays; `tau`: not negative (otherwise the result is NaN); `z`: d component arrays. Differentiable in
+    tau and z at fixed words. Where z' - z is not differentiable its derivative is set to 0: in tau at tau = 0 (a square root),
+    in z at z = 0 for d > 2 (a cone; in d = 2 a rotation is linear in z).
     """
     check_rotation(words, z)
     dtype = z[0].dtype
@@ -45,7 +46,7 @@ def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components)
     moving = _turns_something(z) & (tau != 0)
     z = _away_from_zero(moving, z)
     tau = jnp.where(moving, tau, jnp.ones((), dtype))
-    # Not below the least normal number: an underflow has no square root to differentiate.
+    # tau above the least normal number: the square root of an underflow has an infinite derivative.
     wrong = ~(tau >= 0)
     # Materialised: otherwise every kernel that reads tau evaluates psi again.
     tau = materialise(jnp.clip(tau, jnp.asarray(1e-30, dtype), jnp.asarray(LATEST, dtype)))
@@ -55,11 +56,11 @@ def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components)
 
 
 def check_rotation(words: Any, z: Any) -> None:
-    """**Raises:** `ValueError` for what are not the words and the components of one rotation."""
+    """**Raises:** `ValueError` if `words` or `z` does not hold the arrays of a rotation."""
     components = isinstance(z, (tuple, list)) and len(z) > 1 and all(eqx.is_inexact_array(c) for c in z)
     if not components:
         raise argument_error(
-            "z", "be a tuple of d >= 2 floating arrays", f"is {describe(z)}", "pass one array a component"
+            "z", "be a tuple of d >= 2 floating arrays", f"is {describe(z)}", "pass one array for each component"
         )
     wanted = num_words(len(z))
     if not isinstance(words, (tuple, list)) or len(words) < wanted:
@@ -69,12 +70,12 @@ def check_rotation(words: Any, z: Any) -> None:
 
 
 def rotation(words: PairWords, x: Float[Array, "*#pairs"], z: Components) -> Components:
-    r"""z' - z for z turned by theta about a uniform axis: $-2xz + 2\sqrt{x(1-x)}\,r\,e$, x = sin^2(theta/2) in [0, 1].
+    r"""z' - z for z rotated by theta about a uniform axis: $-2xz + 2\sqrt{x(1-x)}\,r\,e$, x = sin^2(theta/2) in [0, 1].
 
-    e is uniform on the unit sphere orthogonal to z, for d = 2 a fair sign. |z'| = |z| to round-off; z = 0 stays.
-    **Arguments:** `words`: `axis_words(d)` uint32 arrays; `x`: outside [0, 1] the result is NaN; `z`: d component arrays.
-    Differentiable in x, inside (0, 1), and z at fixed words. Where there is no derivative, in x at 0 and 1 and in z at z = 0
-    for d > 2, the term with e counts as constant, at x = 0 and z = 0 all of z' - z.
+    e is uniform on the unit sphere orthogonal to z; in d = 2 it is one of the two directions with probability 1/2 each. |z'| =
+    |z| to round-off; z = 0 does not move. **Arguments:** `words`: `axis_words(d)` uint32 arrays; `x`: outside [0, 1] the result
+    is NaN; `z`: d component arrays. Differentiable in x inside (0, 1) and in z, at fixed words. Where there is no derivative
+    (in x at 0 and 1, in z at z = 0 for d > 2) that of the term with e is set to 0, and at x = 0 or z = 0 that of all of z' - z.
     """
     dtype = z[0].dtype
     moving = _turns_something(z) & (x != 0)
@@ -87,7 +88,7 @@ def rotation(words: PairWords, x: Float[Array, "*#pairs"], z: Components) -> Com
 
 
 def turned_pair(turn: Components, vi: Components, vj: Components) -> tuple[Components, Components]:
-    """(vi, vj) when their relative velocity moves by `turn`: (vi + vj)/2 stays."""
+    """(vi, vj) after their relative velocity changes by `turn`; (vi + vj)/2 does not change."""
     return (
         tuple(p + c / 2 for p, c in zip(vi, turn, strict=True)),
         tuple(q - c / 2 for q, c in zip(vj, turn, strict=True)),
@@ -95,7 +96,7 @@ def turned_pair(turn: Components, vi: Components, vj: Components) -> tuple[Compo
 
 
 def _turns_something(z: Components) -> Bool[Array, "*pairs"]:
-    """Whether the increment has a derivative in z: for d = 2 it is linear."""
+    """Whether the increment is differentiable in z: in d = 2 it is linear."""
     if len(z) == 2:
         return jnp.ones(z[0].shape, bool)
     return square(z) > 0
@@ -115,7 +116,7 @@ def _in_the_plane(words: tuple[Array, ...], tau: Array, z: Components) -> Compon
 def _about_an_axis(words: tuple[Array, ...], tau: Array, z: Components) -> Components:
     dtype = z[0].dtype
     u = jnp.clip(uniform(words[0], dtype), 0, 1 - jnp.finfo(dtype).epsneg)
-    # Inside (0, 1): at either end a root has no derivative.
+    # Inside (0, 1): sqrt(x) and sqrt(1 - x) are not differentiable at the ends.
     x = jnp.clip(quantile(u, tau, len(z)), jnp.finfo(dtype).tiny, 1 - jnp.finfo(dtype).epsneg)
     return _turned(words[1:], x, z)
 
@@ -136,7 +137,7 @@ def _turned(words: tuple[Array, ...], x: Array, z: Components) -> Components:
 
 
 def _frame(turns: Array, z: Components) -> Components:
-    """r e in d = 3: a point at the azimuth 2 pi `turns` in the frame of Duff et al. (J. Comput. Graph. Tech. 6, 1, 2017)."""
+    """r e in d = 3: the point at the azimuth 2 pi `turns` in the orthonormal frame of [Duff2017]."""
     z1, z2, z3 = z
     r = jnp.sqrt(z1 * z1 + z2 * z2 + z3 * z3)
     sign = jnp.where(z3 < 0, -jnp.ones_like(z3), jnp.ones_like(z3))
@@ -151,7 +152,7 @@ def _frame(turns: Array, z: Components) -> Components:
 
 
 def _projected(words: tuple[Array, ...], z: Components) -> Components:
-    """r e in any d: a normal vector without its part along z, brought to the length r."""
+    """r e in any d: a Gaussian vector, projected orthogonally to z and scaled to the length r."""
     g = normals(words, z[0].dtype)[: len(z)]
     r2, along = sum(c * c for c in z), sum(p * q for p, q in zip(g, z, strict=True))
     g = tuple(p - along / r2 * q for p, q in zip(g, z, strict=True))

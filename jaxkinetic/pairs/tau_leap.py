@@ -1,5 +1,5 @@
-"""Tau leaping over a random matching: every particle may jump once in a step. Of first order in dt; `ExactClock` has no
-error."""
+"""Tau leaping over a random matching: every particle may jump at most once in a step. First order in dt; `ExactClock` has no
+time-step error."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -24,19 +24,22 @@ __all__ = ["TauLeap"]
 
 
 class TauLeap(AbstractScheme):
-    r"""One random perfect matching a step; a matched pair jumps with probability $1 -
+    r"""Each step draws a random perfect matching; a matched pair jumps with probability $1 -
     e^{-q\,\mathrm{clock}\,\mathrm{rate}\,dt}$.
 
-    q = N - 1 for an even number of slots, N for an odd one (one sits out): a pair is matched with probability 1/q, so that its
-    mean rate is right. **Approximate**: weak order 1, and no particle jumps twice in a step, so dt has to be well below the
-    mean time between the jumps of one: see `largest_mean_jumps`. Conservation is that of the jump, to round-off.
+    Known in the literature as a Nanbu-Babovsky scheme [Nanbu1980], [Babovsky1986] for the simulation of the Boltzmann equation.
 
-    Cost of a step: N/2 pairs, no sort, one gather and one scatter; memory O(N). A dead slot takes part in the matching and does
-    nothing. No bound on the rate is needed. `stats`: `collisions`; `largest_mean_jumps`, over matched pairs and steps the mean
-    number of jumps of a particle in a step, q clock rate dt. It must be well below 1; above, the run warns.
+    q = N - 1 for an even number of slots, N for an odd one (one slot has no partner). A given pair is matched with probability
+    1/q, so its mean rate is correct to first order in dt. **Approximate**: weak order 1. No particle jumps twice in a step, so
+    dt must be well below the mean time between the jumps of a particle: see `largest_mean_jumps`. What a jump conserves is
+    conserved to round-off.
 
-    Derivatives in what rates do not depend on, at fixed noise; one that reaches a rate or dt is refused with `ValueError`. A
-    permuted state has the same law, not the same path.
+    Cost of a step: N/2 pairs, no sort, one gather and one scatter; memory O(N). Dead slots are matched but do not jump. No
+    majorant of the rate is needed. `stats`: `collisions`; `largest_mean_jumps`, the largest value over matched pairs and steps
+    of the mean number of jumps of a particle in a step, q clock rate dt. It must be well below 1; above 1 the run warns.
+
+    Gradients at fixed noise, with respect to quantities on which no rate depends; a gradient through a rate or dt raises
+    `ValueError`. A permuted state has the same law but another path.
     """
 
     requires: ClassVar[type] = AbstractPairJump
@@ -48,8 +51,8 @@ class TauLeap(AbstractScheme):
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "largest_mean_jumps": (
             1.0,
-            "The step is too long for TauLeap: a particle would jump {0:.3g} times in a step in the mean "
-            "(`stats['largest_mean_jumps']`), and can jump once; lower `dt`, or use ExactClock.",
+            "The step is too long for TauLeap: a particle would jump {0:.3g} times in a step on average "
+            "(`stats['largest_mean_jumps']`), but it can jump only once; lower `dt`, or use ExactClock.",
         )
     }
 
@@ -62,7 +65,7 @@ class TauLeap(AbstractScheme):
     def step(
         self, key: Words, system: AbstractPairJump, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
-        # A backward pass keeps the state alone of every step, not what moved it.
+        # The backward pass stores only the state of every step and recomputes the rest.
         table, collisions, fault, most = recomputed(self._matched, carry)(key, system, dt, carry, aux.ident)
         return table, aux, {"collisions": Count(collisions), "fault": fault, "largest_mean_jumps": Max(most)}
 

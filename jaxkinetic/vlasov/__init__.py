@@ -1,4 +1,4 @@
-"""Vlasov dynamics: potentials, the equation for f, Hamilton-Vlasov and Hamilton-Hartree."""
+"""Vlasov dynamics: potentials, the Vlasov, Hamilton-Vlasov and Hamilton-Hartree equations, N bodies, counting."""
 
 from .._util.aliases import alias_modules as _alias_modules
 from . import _streaming_phase, equilibria as _equilibria, exact as exact

@@ -1,4 +1,4 @@
-"""What does not fit is refused before it is allocated."""
+"""Raises an error for arrays that do not fit into memory, before they are allocated."""
 
 import os
 
@@ -8,7 +8,7 @@ from .._util.checks import argument_error
 
 
 def check_memory(argument: str, nbytes: int, what: str, do: str) -> None:
-    """**Raises:** `ValueError` if the first device (a CPU: this machine) has fewer bytes in all."""
+    """**Raises:** `ValueError` if the total memory of the first device (for a CPU: of this machine) is below `nbytes`."""
     have = _device_bytes()
     if have is not None and nbytes > have:
         gib = 2**30

@@ -1,4 +1,4 @@
-"""The kinetic phase of one direction, made once for a run."""
+"""The phase by which free streaming multiplies one direction, computed once for a run."""
 
 from functools import partial
 
@@ -15,10 +15,10 @@ __all__ = ["KineticPhase"]
 
 
 class KineticPhase(eqx.Module):
-    """e^{-i tau k v} at (v, k), k of a real transform or of a complex one: `values`, and the short tables that they are
-    products of.
+    """e^{-i tau k v} at (v, k), with k of a real or of a complex transform: `values`, and two short tables whose products they
+    are.
 
-    A run multiplies by the values; its derivative keeps the tables alone, from which it makes them again."""
+    A run multiplies by the values. Its backward pass stores only the tables and recomputes the values from them."""
 
     values: Complex[Array, "num_v num_k"]
     low: Complex[Array, "num_v low"]
@@ -32,16 +32,16 @@ class KineticPhase(eqx.Module):
         return KineticPhase(powers_of(low, up, num=x.num, real=real), low, up, x.num, real)
 
     def backwards(self) -> "KineticPhase":
-        """Over -tau."""
+        """The phase for -tau."""
         return jax.tree.map(jnp.conj, self)
 
     def turned_over(self) -> "KineticPhase":
-        """At (k, v), v in the order in which a plain transform of a plain transform has it: 0, num - 1, ..., 1."""
+        """At (k, v), with v in the order 0, num - 1, ..., 1, which results from two forward transforms."""
         turned = jax.tree.map(lambda table: jnp.roll(jnp.flip(table, 0), 1, 0), self)
         return eqx.tree_at(lambda phase: phase.values, turned, turned.values.T)
 
     def times(self, hat: Complex[Array, "*grid"], shape: tuple[int, ...] | None) -> Complex[Array, "*grid"]:
-        """`hat` times this as an array of `shape`; None: one that was turned over."""
+        """`hat` times the phase, reshaped to `shape`; `shape` None for a phase from `turned_over`."""
         return _times(self.num, self.real, shape, hat, self.values, self.low, self.up)
 
 
@@ -65,7 +65,7 @@ def _times_jvp(num, real, shape, primals, tangents):
     hat, values, low, up = primals
     moved, _, moved_low, moved_up = tangents
 
-    # Recomputed where it is used: what is known would be stored at every step.
+    # Recomputed where it is used; otherwise the values would be stored at every step.
     @partial(jax.checkpoint, prevent_cse=False)
     def along(moved: Array, hat: Array, low: Array, up: Array, moved_low: Array, moved_up: Array) -> Array:
         made = partial(powers_of, num=num, real=real)

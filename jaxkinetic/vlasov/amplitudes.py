@@ -1,4 +1,4 @@
-r"""Amplitudes alpha_0(x, v), d = 1, that can be evaluated anywhere and sampled: where Monte Carlo for waves begins."""
+r"""Amplitudes alpha_0(x, v), d = 1, that can be evaluated at any point and sampled: initial data for Monte Carlo of waves."""
 
 import abc
 import math
@@ -32,7 +32,7 @@ _AMPLITUDE = Range("lie in (-1, 1)", "lower it: the density vanishes", low=-1.0,
 
 
 class AbstractAmplitude(Printed):
-    """alpha_0 with int |alpha_0|^2 = 1. A subclass gives `log` and `sample`."""
+    """alpha_0 with int |alpha_0|^2 = 1. A subclass implements `log` and `sample`."""
 
     @abc.abstractmethod
     def log(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
@@ -42,13 +42,13 @@ class AbstractAmplitude(Printed):
     def sample(
         self, key: Key, num: int, dtype: DTypeLike | None = None
     ) -> tuple[Float[Array, " num"], Float[Array, " num"]]:
-        """(x, v), (num,) each, distributed as |alpha_0|^2."""
+        """Independent samples (x, v), (num,) each, of |alpha_0|^2."""
 
     def __call__(self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
         return jnp.exp(self.log(x, v))
 
     def wave(self, grid: Grid) -> Wave:
-        """On a grid of one axis of position and one of velocity."""
+        """The values on a grid with one axis of position and one of velocity, as a `Wave`."""
         if not isinstance(grid, Grid) or len(grid.axes) != 2:
             raise argument_error(
                 "grid", "have one axis of position and one of velocity", f"is {describe(grid)}", "pass jk.Grid(x, v)"
@@ -57,7 +57,7 @@ class AbstractAmplitude(Printed):
 
 
 def check_amplitude(amplitude: object) -> None:
-    """**Raises:** `ValueError` for anything else."""
+    """**Raises:** `ValueError` unless `amplitude` is an `AbstractAmplitude`."""
     if not isinstance(amplitude, AbstractAmplitude):
         raise argument_error(
             "amplitude", "be an amplitude", f"is {describe(amplitude)}", "pass jk.vlasov.GaussianAmplitude(...), say"
@@ -67,9 +67,10 @@ def check_amplitude(amplitude: object) -> None:
 class GaussianAmplitude(AbstractAmplitude):
     r"""$\alpha_0 \sim \exp(-z^T\Sigma^{-1}z/4 + i z^T B z/2)$, z = (x, v): |alpha_0|^2 is centred, with covariance Sigma.
 
-    **Arguments:** `covariance`: Sigma, (2, 2), positive. `chirp`: B, (2, 2), symmetric. Both differentiable; `sample` too.
+    **Arguments:** `covariance`: Sigma, (2, 2), positive definite. `chirp`: B, (2, 2), symmetric. `log` and `sample` are
+    differentiable in both.
 
-    **Raises:** `ValueError` for other matrices; a traced covariance that is not positive and symmetric gives NaN."""
+    **Raises:** `ValueError` for other matrices; a traced covariance that is not positive definite and symmetric gives NaN."""
 
     covariance: Float[Array, "2 2"]
     chirp: Float[Array, "2 2"]
@@ -81,12 +82,12 @@ class GaussianAmplitude(AbstractAmplitude):
             if np.shape(matrix) != (2, 2):
                 raise argument_error(name, "be a (2, 2) matrix", f"has shape {np.shape(matrix)}", "order it as (x, v)")
             if jnp.iscomplexobj(matrix):
-                raise argument_error(name, "be real", f"is {describe(matrix)}", "the factor i is there already")
+                raise argument_error(name, "be real", f"is {describe(matrix)}", "pass B without the factor i")
             known = None if is_traced(matrix) else np.asarray(matrix, float)
             if known is not None and not (np.isfinite(known).all() and np.allclose(known, known.T)):
                 raise argument_error(name, "be symmetric and finite", f"is {known.tolist()}", "symmetrise it")
             if known is not None and name == "covariance" and np.linalg.eigvalsh(known).min() <= 0:
-                raise argument_error(name, "be positive", f"is {known.tolist()}", "it is that of |alpha_0|^2")
+                raise argument_error(name, "be positive definite", f"is {known.tolist()}", "pass that of |alpha_0|^2")
         self.covariance = concrete_array(jnp.asarray(covariance, jnp.result_type(float)))
         if is_traced(covariance):
             self.covariance = jnp.where(_positive_definite(self.covariance), self.covariance, jnp.nan)
@@ -118,10 +119,11 @@ def _positive_definite(matrix: Float[Array, "2 2"]) -> Array:
 
 
 class PerturbedAmplitude(AbstractAmplitude):
-    r"""$\alpha_0 = \sqrt{f_0(v)(1 + A\cos kx)}\;e^{i b v \sin kx}$, k = 2 pi/length of `f0`, on a torus. b = `twist` leaves
-    f as it is and makes K of (HVl) act. x is the coordinate itself, wherever an axis begins.
+    r"""$\alpha_0 = \sqrt{f_0(v)(1 + A\cos kx)}\;e^{i b v \sin kx}$, k = 2 pi/length of `f0`, on a torus. b = `twist` does not
+    change f, but makes the term K of (HVl) different from 0. x is the coordinate itself, not the distance from the start of an
+    axis.
 
-    **Raises:** `ValueError` for |A| >= 1 (a traced one gives NaN), and for an `f0` without a length."""
+    **Raises:** `ValueError` for |A| >= 1 (a traced A gives NaN), and for an `f0` without a length."""
 
     f0: Maxwellian | TwoStream
     amplitude: RealScalar
@@ -130,7 +132,7 @@ class PerturbedAmplitude(AbstractAmplitude):
     def __init__(self, f0: Maxwellian | TwoStream, amplitude: RealScalarLike = 0.0, twist: RealScalarLike = 0.0):
         if not hasattr(f0, "length") or f0.length is None:
             raise argument_error(
-                "f0", "have a length", "has none", "pass that of the torus, Maxwellian(length=2 * math.pi), say"
+                "f0", "have a length", "has none", "pass the length of the torus, Maxwellian(length=2 * math.pi), say"
             )
         amplitude = scalar_or_nan("amplitude", amplitude, within=_AMPLITUDE)
         check_scalar("twist", twist)

@@ -1,6 +1,6 @@
-r"""(HVl) and (HLv^N) by characteristics, d = 1: amplitudes at any points, without a grid of their own.
+r"""(HVl) and (HLv^N) of [NeissPickl2018] by characteristics, d = 1: amplitudes at arbitrary points instead of on a grid.
 
-In logarithms, log alpha = log |alpha| + i phase: at N = 100 a product of amplitudes is far below the smallest number.
+All amplitudes are logarithms, log alpha = log |alpha| + i phase: at N = 100 a product of amplitudes underflows.
 """
 
 from functools import partial
@@ -28,11 +28,11 @@ __all__ = ["MeanFieldFlow", "hamilton_liouville", "mean_field_flow", "nbody_char
 
 
 class MeanFieldFlow(Printed):
-    r"""The characteristics of (HVl) over a time T = num_steps dt, from a run on a grid whose sources are kept: rho and $M =
-    \int \xi |\hat\alpha|^2 d\xi$ at every step.
+    r"""The characteristics of (HVl) over a time T = num_steps dt, in the field of a run on a grid, from which rho and $M =
+    \int \xi |\hat\alpha|^2 d\xi$ are stored at every step.
 
-    Half a kick, a drift, half a kick: those of `Leapfrog` on that grid, interpolated in x by Fourier's sum (moments for
-    `Harmonic`). Of order 2 in dt."""
+    Half a kick, a drift, half a kick, as in `Leapfrog` on that grid. The field is interpolated in x by its Fourier sum (for
+    `Harmonic` by moments). Order 2 in dt."""
 
     potential: AbstractPotential
     amplitude: AbstractAmplitude
@@ -46,13 +46,13 @@ class MeanFieldFlow(Printed):
     def forward(
         self, x: Float[Array, " S"], v: Float[Array, " S"]
     ) -> tuple[Float[Array, " S"], Float[Array, " S"], Float[Array, " S"]]:
-        """(x, v, phase) at T for points (S,) at 0: alpha(T, x, v) = e^{i phase} alpha_0."""
+        """(x, v, phase) at T for points (S,) at time 0: alpha(T, x, v) = e^{i phase} alpha_0 at the given points."""
         return self._along(x, v, 1)
 
     def backward(
         self, x: Float[Array, " S"], v: Float[Array, " S"]
     ) -> tuple[Float[Array, " S"], Float[Array, " S"], Float[Array, " S"]]:
-        """(x, v, phase) at 0 for points (S,) at T: alpha(T, .) there is e^{i phase} alpha_0(x, v)."""
+        """(x, v, phase) at time 0 for points (S,) at T: alpha(T, .) at the given points is e^{i phase} alpha_0(x, v)."""
         return self._along(x, v, -1)
 
     def _along(self, x: Array, v: Array, sign: int) -> tuple[Array, Array, Array]:
@@ -60,6 +60,7 @@ class MeanFieldFlow(Printed):
             x, v, phase = self._kicked(*z, ends[::sign][0], sign)
             return self._kicked(x + sign * self.dt * v, v, phase, ends[::sign][1], sign), None
 
+        # The sources at the start and at the end of every step; backwards in time they exchange their roles.
         sources = self.density, self.current
         ends = tuple(s[:-1] for s in sources), tuple(s[1:] for s in sources)
         return jax.lax.scan(step, (x, v, jnp.zeros_like(x)), ends, reverse=sign < 0)[0]
@@ -75,9 +76,10 @@ class MeanFieldFlow(Printed):
 def mean_field_flow(
     potential: AbstractPotential, amplitude: AbstractAmplitude, grid: Grid, *, dt: float, num_steps: int
 ) -> MeanFieldFlow:
-    """Runs (HHt) from `amplitude` on `grid` and keeps what its characteristics need. Differentiable in both arguments.
+    """Runs (HHt) from `amplitude` on `grid` and stores the density and current that `MeanFieldFlow` needs. Differentiable in
+    `potential` and `amplitude`.
 
-    **Raises:** `ValueError` for data that do not fit on the grid."""
+    **Raises:** `ValueError` for data that do not decay at the ends of the grid."""
     check_amplitude(amplitude)
     num_steps = check_integer("num_steps", num_steps, minimum=1)
     wave = amplitude.wave(grid)
@@ -92,6 +94,7 @@ def mean_field_flow(
 def _sources(wave: Wave) -> Float[Array, "2 num_x"]:
     wave = wave.fourier_picture()
     v = wave.grid.axes[1]
+    # 2 pi/length is the spacing of xi.
     square = square_modulus(wave.alpha) * (2 * jnp.pi / v.length)
     return jnp.stack([jnp.sum(square, 1), jnp.sum(square * along(wavenumbers(v), 1, 2), 1)])
 
@@ -105,11 +108,12 @@ def nbody_characteristics(
     num_steps: int,
     backward: bool = False,
 ) -> tuple[Float[Array, "S N"], Float[Array, "S N"]]:
-    """Where N-body systems (S, N) are after num_steps of dt, or before, by `Yoshida` of order 4."""
+    """(x, v) of S systems of N bodies, (S, N) each, after num_steps steps of dt (`backward`: before them), by `Yoshida(4)`."""
 
     sign = -1 if check_bool("backward", backward) else 1
 
     def one(x: Array, v: Array) -> tuple[Array, Array]:
+        # Newton's equations are reversed in time by reversing the velocities.
         run = partial(simulate, NBody(potential), scheme=Yoshida(4), dt=dt, num_steps=num_steps, adjoint=Direct())
         end = run(Particles(sign * v[:, None], x[:, None]), throw=False).final
         return end.position[:, 0], sign * end.velocity[:, 0]
@@ -126,10 +130,11 @@ def hamilton_liouville(
     dt: RealScalarLike,
     num_steps: int,
 ) -> Complex[Array, " S"]:
-    r"""log alpha_N(T, Z) of (HLv^N) from a product: $\alpha_N(T, Z) = \prod_m \alpha_0(Z_m(0; T, Z))$, at configurations x,
-    v of shape (S, N): the N-body equations backwards from each. T = num_steps dt; order 4 in dt. (S,), complex.
+    r"""log alpha_N(T, Z) of (HLv^N) from product data: $\alpha_N(T, Z) = \prod_m \alpha_0(Z_m(0; T, Z))$ at configurations x, v
+    of shape (S, N), by solving the N-body equations backwards from each. T = num_steps dt; order 4 in dt. **Returns:** (S,),
+    complex.
 
-    **Raises:** `ValueError` for x and v that are not of one shape (S, N), N >= 2, and for dt <= 0 (a traced one gives NaN)."""
+    **Raises:** `ValueError` unless x and v have the same shape (S, N), N >= 2, and for dt <= 0 (a traced dt gives NaN)."""
     dt = scalar_or_nan("dt", dt, positive=True)
     check_amplitude(amplitude)
     x, v = real_array("x", x, "S N"), real_array("v", v, "S N")

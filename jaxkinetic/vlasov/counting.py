@@ -1,8 +1,10 @@
-r"""How many of N particles are outside the mean-field state (NP, definition 4.1 to theorem 4.8).
+r"""How many of N particles are outside of the mean-field state: the counting functional of [NeissPickl2018, Definition 4.1].
 
-p_j projects particle j on alpha, q_j = 1 - p_j, P_k is the projection on states with exactly k particles outside. By
-symmetry all follows from the overlaps $\pi_m = \langle p_1 \cdots p_m\rangle$: $\langle P_k\rangle = \binom{N}{k} \sum_i
-(-1)^i \binom{k}{i} \pi_{N-k+i}$, $\langle n^2\rangle = \sum_k (k/N) \langle P_k\rangle = 1 - \pi_1$.
+p_j projects particle j on alpha, q_j = 1 - p_j, and P_k is the projection on states with exactly k particles outside. By
+symmetry all expectations follow from the overlaps $\pi_m = \langle p_1 \cdots p_m\rangle$: $\langle P_k\rangle = \binom{N}{k}
+\sum_i (-1)^i \binom{k}{i} \pi_{N-k+i}$, $\langle n^2\rangle = \sum_k (k/N) \langle P_k\rangle = 1 - \pi_1$. Derivation:
+docs/derivations/counting.md. Their Theorem 4.8 bounds the functional on R^d for regular potentials; the formulas here also hold
+on a torus, to which the theorem does not apply.
 """
 
 import math
@@ -27,10 +29,10 @@ __all__ = ["Counting", "counting", "counting_functional", "sampled_counting"]
 
 
 class Counting(Printed):
-    r"""The distribution of the number of particles outside the mean-field state, or as much of it as was asked for.
+    r"""The distribution of the number k of particles outside of the mean-field state, or a part of its overlaps.
 
-    - `overlaps`: pi_0 = 1, ..., pi_M, (M + 1,). `covariance`: of their estimates, (M + 1, M + 1); 0 from a grid.
-    - `num_particles`: N. The k-distribution needs M = N.
+    - `overlaps`: pi_0 = 1, ..., pi_M, (M + 1,). `covariance`: of their estimates, (M + 1, M + 1); 0 if computed on a grid.
+    - `num_particles`: N. The distribution of k needs M = N.
     """
 
     overlaps: Float[Array, " M1"]
@@ -39,7 +41,7 @@ class Counting(Printed):
 
     @property
     def outside(self) -> RealScalar:
-        r"""$\langle n^2\rangle = 1 - \langle p_1\rangle$: the share of particles outside."""
+        r"""$\langle n^2\rangle = 1 - \langle p_1\rangle$: the mean fraction of particles outside."""
         return 1 - self.overlaps[1]
 
     @property
@@ -48,8 +50,8 @@ class Counting(Printed):
 
     @property
     def distribution(self) -> Float[Array, "{self.num_particles}+1"]:
-        r"""$\langle P_k\rangle$, k = 0 .. N. From samples its errors are at most of the
-        order $\binom{N}{k} 2^k$ times those of the overlaps: for small N."""
+        r"""$\langle P_k\rangle$, k = 0, ..., N. If sampled, its errors may be $\binom{N}{k} 2^k$ times those of the overlaps:
+        use it for small N."""
         return self._transform() @ self.overlaps
 
     @property
@@ -66,8 +68,8 @@ class Counting(Printed):
         return square_root(jnp.maximum(row @ self.covariance @ row, 0))
 
     def bounds(self, exponent: float) -> tuple[RealScalar, RealScalar]:
-        r"""$\langle n^2\rangle \le \langle \mathfrak{m}_\lambda\rangle \le \min(1, N^{1-\lambda}\langle n^2\rangle)$, at any
-        N."""
+        r"""$\langle n^2\rangle \le \langle \mathfrak{m}_\lambda\rangle \le \min(1, N^{1-\lambda}\langle n^2\rangle)$, for
+        every N."""
         _check_exponent(exponent)
         return self.outside, jnp.minimum(1, self.num_particles ** (1 - exponent) * self.outside)
 
@@ -76,7 +78,7 @@ class Counting(Printed):
         if self.overlaps.shape[0] <= num:
             raise argument_error(
                 "swaps", f"be N = {num} for the k-distribution", f"was {self.overlaps.shape[0] - 1}",
-                "ask for all swaps, or take `outside` and `bounds`",
+                "pass `swaps=N`, or use `outside` and `bounds`",
             )  # fmt: skip
         out = np.zeros((num + 1, num + 1))
         for k in range(num + 1):
@@ -86,17 +88,18 @@ class Counting(Printed):
 
 
 def counting(wave_n: Wave, wave: Wave) -> Counting:
-    r"""From an N-particle wave on its grid and the mean field's on the grid of one particle, in one picture:
-    $\pi_m = \|\langle\alpha^{\otimes m}, \alpha_N\rangle\|^2$. Exact on the grid; cost that of reading the wave twice.
-    Differentiable.
+    r"""The overlaps $\pi_m = \|\langle\alpha^{\otimes m}, \alpha_N\rangle\|^2$ of an N-particle wave on its grid with the
+    mean-field wave on the grid of one particle, in the same picture. Exact on the grid; costs as much as reading the wave
+    twice. Differentiable.
 
-    **Raises:** `ValueError` for waves whose grids or pictures do not fit, that are not normalised, or (`wave_n`) not
+    **Raises:** `ValueError` for waves whose grids or pictures differ, that are not normalised, or (`wave_n`) not
     symmetric."""
     _check_waves(wave_n, wave)
     num = wave_n.dim
     x, v = wave.grid.axes
     cell = x.spacing * (v.spacing if wave.picture == "velocity" else 2 * math.pi / v.length)
     bra = jnp.conj(wave.alpha) * cell.astype(wave.alpha.dtype)
+    # After m contractions `rest` is <alpha^m, alpha_N>, whose square norm is pi_m.
     rest, norms = wave_n.alpha, [wave_n.mass]
     for m in range(num):
         left = num - m
@@ -107,8 +110,8 @@ def counting(wave_n: Wave, wave: Wave) -> Counting:
 
 
 def counting_functional(wave_n: Wave, wave: Wave, exponent: float) -> RealScalar:
-    r"""$\langle\alpha_N, \mathfrak{m}_\lambda^\alpha \alpha_N\rangle$, lambda = `exponent`, on a grid: `counting` in one
-    number."""
+    r"""The counting functional $\langle\alpha_N, \mathfrak{m}_\lambda^\alpha \alpha_N\rangle$, lambda = `exponent`, on a grid,
+    from `counting`."""
     return counting(wave_n, wave).functional(exponent)
 
 
@@ -121,26 +124,27 @@ def sampled_counting(
     swaps: int = 1,
     batch: int | None = None,
 ) -> Counting:
-    r"""At any N, from the product state at time 0, by Monte Carlo at the end T of `flow`.
+    r"""The overlaps for every N, from the product state at time 0, by Monte Carlo at the end T of `flow`.
 
-    Z is drawn from |alpha_N(T)|^2 (|alpha_0|^2 pushed forward by the N-body equations), z_1 .. z_m from |alpha(T)|^2 (by the
-    mean field's), and with $\psi_a = \prod_i \alpha(z_i)\,\alpha_N(Z)$, $\psi_b$ the same with z_1 .. z_m and Z_1 .. Z_m
-    exchanged, $r = \psi_b/\psi_a$: $\pi_m = E[2 \mathrm{Re}\, r/(1 + |r|^2)] = E[\cos b/\cosh a]$, log r = a + ib. Bounded
-    by 1, unlike $E\,r$; for complex amplitudes too. Standard errors are those of the mean over `samples`.
+    Z is drawn from |alpha_N(T)|^2 (|alpha_0|^2 transported by the N-body equations) and z_1 .. z_m from |alpha(T)|^2
+    (transported by the mean-field flow). Let $\psi_a = \prod_i \alpha(z_i)\,\alpha_N(Z)$, $\psi_b$ the same with z_1 .. z_m and
+    Z_1 .. Z_m exchanged, and $r = \psi_b/\psi_a$. Then $\pi_m = E[2 \mathrm{Re}\, r/(1 + |r|^2)] = E[\cos b/\cosh a]$, log r =
+    a + ib. The integrand is bounded by 1, unlike r; it is valid for complex amplitudes. Standard errors are those of the mean
+    over `samples`.
 
-    **Arguments:** `flow`: of `mean_field_flow`, which holds the potential, the amplitude, and the dt of all characteristics.
-    `swaps`: the largest m; N gives the k-distribution. `batch`: samples at once, by default so many that 2^20 particles, or
-    pairs, are. Cost: samples x (1 + swaps) runs of N particles. Differentiable through the flow, pathwise: make it, too,
-    inside the function that is differentiated.
+    **Arguments:** `flow`: from `mean_field_flow`; it holds the potential, the amplitude, and the dt of all characteristics.
+    `swaps`: the largest m; N gives the distribution of k. `batch`: number of samples computed at once, by default as many as
+    have 2^20 particles, or pairs. Cost: samples x (1 + swaps) runs of N particles. Pathwise differentiable through the flow:
+    compute the flow inside the function that is differentiated.
 
     **Raises:** `ValueError` for N < 2, swaps > N, fewer than two samples, and on a torus for a potential that is not periodic:
-    particles see Gamma(x_i - x_j), the grid all images."""
+    particles interact by Gamma(x_i - x_j), the grid by Gamma summed over all images."""
     num = check_integer("num_particles", num_particles, minimum=2)
     samples = check_integer("samples", samples, minimum=2)
     check_one_key(key)
     if not isinstance(flow, MeanFieldFlow):
         raise argument_error(
-            "flow", "be a MeanFieldFlow", f"is {describe(flow)}", "make one by jk.vlasov.mean_field_flow"
+            "flow", "be a MeanFieldFlow", f"is {describe(flow)}", "make one with jk.vlasov.mean_field_flow"
         )
     _check_torus(flow)
     if check_integer("swaps", swaps, minimum=1) > num:
@@ -157,6 +161,7 @@ def sampled_counting(
             "flow", "keep the particles finite", "led to NaN or infinity", "soften the potential, or lower dt"
         )
     mean = jnp.mean(cosines, 0)
+    # The unbiased covariance of the mean.
     centred = cosines - mean[None]
     covariance = centred.T @ centred / (samples * (samples - 1))
     one, zeros = jnp.ones(1, mean.dtype), jnp.zeros((swaps + 1, swaps + 1), mean.dtype)
@@ -165,7 +170,7 @@ def sampled_counting(
 
 @eqx.filter_jit
 def _cosines(key: Key, flow: MeanFieldFlow, num: int, samples: int, swaps: int) -> Array:
-    """cos b/cosh a, (samples, swaps)."""
+    """The integrand cos b/cosh a, (samples, swaps)."""
     potential, amplitude = flow.potential, flow.amplitude
     dtype, steps = flow.density.dtype, flow.density.shape[0] - 1
     many_key, one_key = jax.random.split(key)
@@ -203,7 +208,7 @@ def _check_torus(flow: MeanFieldFlow) -> None:
         name = type(flow.potential).__name__
         raise argument_error(
             "flow", f"have a potential of period {length:g} on a torus", f"has {name}, which is not periodic",
-            "take Cosine, Poisson, or a periodic Custom",
+            "use Cosine, Poisson, or a periodic Custom",
         )  # fmt: skip
 
 
@@ -221,7 +226,7 @@ def _check_exponent(exponent: float) -> None:
     if is_traced(exponent):
         raise argument_error("exponent", "be known while tracing", "is traced", "pass a float")
     if not 0 <= exponent <= 1:
-        raise argument_error("exponent", "lie in [0, 1]", f"is {exponent:g}", "it is NP's lambda")
+        raise argument_error("exponent", "lie in [0, 1]", f"is {exponent:g}", "it is the exponent lambda of m_lambda")
 
 
 def _check_waves(wave_n: Wave, wave: Wave) -> None:
@@ -229,7 +234,7 @@ def _check_waves(wave_n: Wave, wave: Wave) -> None:
         if not isinstance(one, Wave):
             raise argument_error(name, "be a Wave", f"is a {type(one).__name__}", "pass jk.Wave(alpha, grid)")
     if wave.dim != 1:
-        raise argument_error("wave", "be of one particle, d = 1", f"has {wave.dim} of them", "pass the mean field's")
+        raise argument_error("wave", "be of one particle, d = 1", f"has {wave.dim} of them", "pass the mean-field wave")
     if wave_n.dim < 2:
         raise argument_error(
             "wave_n", "be of two particles or more", "is of one", "pass the solution of PseudoSchrodinger"
@@ -243,7 +248,7 @@ def _check_waves(wave_n: Wave, wave: Wave) -> None:
     if many != [axes] * wave_n.dim or wave.picture != wave_n.picture or _differ(wave_n, wave):
         raise argument_error(
             "wave", "have the axes and the picture of `wave_n`", f"has {wave.grid.shape}, {wave.picture}",
-            f"that has {wave_n.grid.shape}, {wave_n.picture}",
+            f"pass one with {wave_n.grid.shape}, {wave_n.picture}",
         )  # fmt: skip
     if is_traced(wave_n, wave):
         return
@@ -261,7 +266,7 @@ def _of(wave_n: Wave, m: int) -> tuple[Axis, Axis]:
 
 
 def _differ(wave_n: Wave, wave: Wave) -> bool:
-    """Whether known starts or lengths do."""
+    """Whether the starts or lengths of the axes differ; False if they are traced."""
     ends = [
         [(a.start, a.length) for a in axes] for axes in (wave.grid.axes, *(_of(wave_n, m) for m in range(wave_n.dim)))
     ]

@@ -1,4 +1,4 @@
-r"""Roots of the dispersion relation of Vlasov's equation about a homogeneous state."""
+r"""Roots of the dispersion relation of the Vlasov equation, linearised about a homogeneous state."""
 
 import math
 from collections.abc import Callable
@@ -18,15 +18,16 @@ from .potentials import AbstractPotential, Poisson
 
 __all__ = ["dispersion_root"]
 
-# Where velocities may be, in scales.
+# The range of velocities, in units of `scale`.
 _REACH = 14.0
-# Of the trapezoidal rule on these velocities.
+# Nodes of the trapezoidal rule in it.
 _NODES = 2048
-# How far the path of integration may be below the root, in scales: the furthest at which f0 has not grown beyond
+# Distances at which the path of integration may lie below the root: the largest at which |f0| stays below `_GROWN` times its
+# maximum is used.
 _GAPS = (1.0, 0.5, 0.25, 0.125, 0.0625)
-# so many times its largest value, which would cancel.
+# Larger values of f0 on the path would cancel.
 _GROWN = 1e3
-# What f0 may be at the ends of the velocities, of its largest value: the rule cuts it off there.
+# The largest |f0| allowed at the ends of the range, relative to its maximum: the rule cuts it off there.
 _DECAYED = 1e-13
 
 
@@ -41,23 +42,23 @@ def dispersion_root(
 
     $1 = \hat\Gamma(k) \int f_0'(v)/(v - \omega/k)\,dv$
 
-    with the largest Im omega and Re omega >= 0, continued to Im omega <= 0 along Landau's path, which passes below the pole.
+    with the largest Im omega and Re omega >= 0. For Im omega <= 0 the integral is continued along Landau's contour, which
+    passes below the pole [Landau1946].
 
-    **Arguments:** `potential`: of a torus of length 2 pi/k (one wavelength); `Poisson` keeps its strength, whatever its length.
-    `f0`: the homogeneous state per unit length of position, an entire function of a complex velocity that decays along the real
-    axis within 14 times `scale`, written with `jnp`. `k` > 0.
-    **Returns:** a complex scalar; to 1e-9 in float64 unless f0 is much narrower than `scale`. NaN if no root was found near
-    k scale or near the plasma frequency, and for a traced k that is not positive.
-    Differentiable in k and in what `potential` and `f0` hold, in every mode and order
-    (implicit function theorem).
-    **Raises:** `ValueError` for another k, a potential that has no such mode, an f0 that is no such function.
+    **Arguments:** `potential`: on a torus of length 2 pi/k (one wavelength); `Poisson` keeps its strength, whatever its length.
+    `f0`: the homogeneous state per unit length of position, an entire function of a complex velocity, written with `jnp`, that
+    decays along the real axis within 14 times `scale`. `k` > 0.
+    **Returns:** a complex scalar, accurate to 1e-9 in float64 unless f0 is much narrower than `scale`. NaN if no root was found
+    near k scale or near the plasma frequency, and for a traced k that is not positive. Differentiable in k and in the
+    parameters of `potential` and `f0`, in forward and reverse mode, to every order (implicit function theorem).
+    **Raises:** `ValueError` for k <= 0, a potential that is not defined on this torus, and an f0 that is not such a function.
     """
     check_scalar("k", k, positive=True)
     check_scalar("scale", scale, positive=True)
     _check(potential, f0, k, scale)
     k = concrete_array(scalar_or_nan("k", k, positive=True)).astype(jnp.result_type(float))
     if any(callable(leaf) for leaf in jax.tree.leaves((potential, f0))):
-        # What a function reads from outside may change from call to call: a program of its own.
+        # A function may read variables that change between calls, so the program is not cached.
         return jax.jit(lambda k: _root(potential, f0, k, scale))(k)
     return _known_root(potential, f0, k, scale)
 
@@ -73,6 +74,7 @@ def _root(potential: AbstractPotential, f0: Callable[[Array], Array], k: Array, 
     sizes = _sizes(*cast(tuple[AbstractPotential, Callable, Array], eqx.combine(still, static)), scale)
     start = jax.lax.stop_gradient(_scan(lambda w: residual(w, still), *sizes))
 
+    # `implicit_root` differentiates real roots: omega as a pair of real numbers.
     def real_residual(pair: Array) -> Array:
         value = residual(jax.lax.complex(*pair), parameters)
         return jnp.stack([value.real, value.imag])
@@ -115,7 +117,9 @@ def _check(potential: Any, f0: Any, k: RealScalarLike, scale: float) -> None:
 def _dielectric(potential: AbstractPotential, f0: Callable, k: Array, omega: Array, scale: float) -> Array:
     """1 - hat Gamma(k) int f0'(v)/(v - omega/k) dv, by the trapezoidal rule on a line below the pole."""
     phase_velocity = omega / k.astype(omega.dtype)
+    # A horizontal line below the root and below the real axis: Landau's contour for every sign of Im omega.
     depth = jnp.minimum(jax.lax.stop_gradient(phase_velocity.imag), 0) - _gap(f0, k, scale)
+    # The trapezoidal rule converges exponentially: the integrand is analytic and decays.
     step = 2 * _REACH * scale / _NODES
     v = jnp.arange(_NODES, dtype=k.dtype) * step - _REACH * scale
     v = jax.lax.complex(v, jnp.broadcast_to(depth, v.shape))
@@ -142,14 +146,14 @@ def _coefficient(potential: AbstractPotential, k: Array) -> Array:
 
 
 def _sizes(potential: AbstractPotential, f0: Callable, k: Array, scale: float) -> tuple[Array, Array]:
-    """k scale, and the plasma frequency |hat Gamma(k) int f0 dv|^(1/2) k."""
+    """The sizes of the rectangles that are searched: k scale, and the plasma frequency |hat Gamma(k) int f0 dv|^(1/2) k."""
     v = jnp.linspace(-_REACH, _REACH, 400).astype(k.dtype) * scale
     number = jnp.sum(f0(jax.lax.complex(v, jnp.zeros_like(v))).real) * (v[1] - v[0])
     return k * scale, jnp.sqrt(jnp.abs(_coefficient(potential, k) * number)) * k
 
 
 def _scan(residual: Callable[[Array], Array], *sizes: Array) -> Array:
-    """The best root from Newton's method started all over rectangles of these sizes."""
+    """The root with the largest Im omega, from Newton's method started on grids over rectangles of these sizes."""
     k = sizes[0]
     real, imaginary = jnp.linspace(0.0, 4.0, 17), jnp.linspace(-2.0, 1.5, 15)
     corners = [x.reshape(-1).astype(k.dtype) for x in jnp.meshgrid(real, imaginary)]
@@ -161,6 +165,7 @@ def _scan(residual: Callable[[Array], Array], *sizes: Array) -> Array:
             value, slope = jax.jvp(residual, (w,), (jnp.ones_like(w),))
             move = value / jnp.where(slope == 0, 1, slope)
             size = jnp.abs(move)
+            # Steps are limited, so that a start finds a root in its neighbourhood.
             return w - move * jnp.minimum(1, 0.5 * largest / jnp.maximum(size, 1e-30)).astype(w.dtype)
 
         w = jax.lax.fori_loop(0, 40, step, omega)

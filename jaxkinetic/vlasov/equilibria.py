@@ -1,4 +1,4 @@
-r"""Homogeneous states f_0(v) per unit length of position, d = 1, analytic in v: for `dispersion_root`, and for the grid."""
+r"""Homogeneous states f_0(v) per unit length of position, d = 1, analytic in v: for `dispersion_root` and as data on a grid."""
 
 import math
 from typing import Any
@@ -32,10 +32,10 @@ __all__ = ["Maxwellian", "TwoStream", "perturbed"]
 
 
 class Maxwellian(Printed):
-    r"""$f_0(v) = (2\pi T)^{-1/2} e^{-v^2/(2T)}/\mathrm{length}$, mass 1 on the whole length, that of the torus. Both parameters
-    are differentiable. `length` None: `perturbed` takes that of its grid; calling f_0 raises.
+    r"""$f_0(v) = (2\pi T)^{-1/2} e^{-v^2/(2T)}/\mathrm{length}$: mass 1 on a torus of this length. Differentiable in both
+    parameters. If `length` is None, `perturbed` uses the length of its grid, and calling f_0 raises.
 
-    **Raises:** `ValueError` for a temperature or a length that is not positive; a traced one gives NaN."""
+    **Raises:** `ValueError` for a temperature or length that is not positive; a traced one gives NaN."""
 
     temperature: RealScalar
     length: RealScalar | None
@@ -49,8 +49,8 @@ class Maxwellian(Printed):
         return jnp.exp(-v * v / (2 * t)) / jnp.sqrt(2 * math.pi * t) / length
 
     def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Distributed as f_0, for uniform u in [0, 1], whose ends are rounded to the nearest finite velocity: derivative 0 in u
-        there, where it is infinite."""
+        """Velocities distributed as f_0, for uniform u in [0, 1]. u = 0 and 1 give the nearest finite velocities, with
+        derivative 0 in u, where the true derivative is infinite."""
         u = real_numbers("u", u)
         eps = float(jnp.finfo(u.dtype).eps)
         u = jnp.clip(u, eps / 4, 1 - eps / 2)
@@ -58,7 +58,8 @@ class Maxwellian(Printed):
 
 
 class TwoStream(Printed):
-    r"""Half of the mass at `drift`, half at -`drift`, both of one temperature; `length` and errors as of `Maxwellian`."""
+    r"""Two Maxwellians of equal mass and temperature with mean velocities `drift` and -`drift`; `length` and errors as in
+    `Maxwellian`."""
 
     drift: RealScalar
     temperature: RealScalar
@@ -75,7 +76,7 @@ class TwoStream(Printed):
         return (one(v - drift) + one(v + drift)) / 2
 
     def velocities(self, u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Distributed as f_0, for uniform u in [0, 1]: the lower half of it is one stream."""
+        """Velocities distributed as f_0, for uniform u in [0, 1]; u < 1/2 gives the stream at -`drift`."""
         u = real_numbers("u", u)
         below = u < 0.5
         thermal = Maxwellian(self.temperature, self.length).velocities(jnp.where(below, 2 * u, 2 * u - 1))
@@ -100,14 +101,14 @@ def _length(value: RealScalarLike | None) -> RealScalar | None:
 def _known(length: RealScalar | None) -> RealScalar:
     if length is None:
         raise argument_error(
-            "length", "be given, for f_0 is a density per unit length", "is None",
-            "pass that of the torus, length=2 * math.pi, say",
+            "length", "be given, because f_0 is a density per unit length", "is None",
+            "pass the length of the torus, length=2 * math.pi, say",
         )  # fmt: skip
     return length
 
 
 def _on_length(f0: Any, length: RealScalar) -> Any:
-    """f_0 on a torus of this length. **Raises:** `ValueError` if it is of another one: its mass there would not be 1."""
+    """f_0 on a torus of this length. **Raises:** `ValueError` if f_0 has another length: its mass would not be 1."""
     if not hasattr(f0, "length"):
         return f0
     if f0.length is None:
@@ -120,17 +121,18 @@ def _on_length(f0: Any, length: RealScalar) -> Any:
     known = "" if is_traced(length) else f", {float(length):g}"
     require(
         "f0", same, f0.length, f"have the length of the grid{known}, or its mass there is not 1",
-        "pass `length=grid.axes[0].length` to it, or leave the length out", was="has length",
+        "pass it `length=grid.axes[0].length`, or omit the length", was="has length",
     )  # fmt: skip
     return f0
 
 
 def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike, *, number: int = 1) -> Density:
-    r"""$f = f_0(v)\,(1 + A\cos kx)$, k = 2 pi number/length of the grid; d = 1. `f0`: any function of v, per unit length.
-    One that has a `length`, as `Maxwellian`, must have that of the grid; if its length is None, it gets it.
+    r"""$f = f_0(v)\,(1 + A\cos kx)$, k = 2 pi number/length of the grid; d = 1. x is measured from the start of its axis.
 
-    **Raises:** `ValueError` unless the grid has one axis of position and one of velocity and resolves the wave, for
-    |A| > 1, for a negative f0, and for an f0 of another length (a traced amplitude or length out of range makes f NaN)."""
+    **Arguments:** `f0`: a function of v, a density per unit length. If it has a `length`, as `Maxwellian` does, this must be
+    the length of the grid, or None, which is replaced by the length of the grid. **Raises:** `ValueError` unless the grid has
+    one axis of position and one of velocity and resolves the wave, for |A| > 1, for a negative f0, and for an f0 of another
+    length (a traced amplitude or length out of range makes f NaN)."""
     amplitude = scalar_or_nan("amplitude", amplitude, within=AMPLITUDE)
     check_integer("number", number, minimum=1)
     if not isinstance(grid, Grid) or len(grid.axes) != 2:

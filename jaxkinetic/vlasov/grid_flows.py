@@ -1,7 +1,7 @@
-r"""The two flows of the mean-field systems as a run uses them: constant kinetic phases, and no transform that is not needed.
+r"""The two flows of the mean-field systems as a run applies them: with precomputed phases and the least number of transforms.
 
-A step streams, e^{-i tau k.v} in (k, v), and turns, e^{i tau (xi.E - kappa)} in (x, xi): 4 d transforms along one axis. The
-kinetic phase is a product over the directions of tables (v_i, k_i), made once for a run.
+A step multiplies by the kinetic phase e^{-i tau k.v} in (k, v) and by the potential phase e^{i tau (xi.E - kappa)} in (x, xi):
+4 d transforms along one axis. The kinetic phase is a product over the directions of tables (v_i, k_i), computed once for a run.
 """
 
 import functools
@@ -31,14 +31,14 @@ __all__ = ["Amplitude", "DensityPlan", "Info", "Phases", "WavePlan"]
 
 Phases = tuple[KineticPhase, ...]
 Info = dict[str, Any]
-# Of eps: a perturbation of this size relative to the whole is rounding, as far as tails are concerned.
+# In units of eps: perturbations below this size, relative to the total, count as rounding errors in the tails.
 _ROUNDING = 100
 
 
 class _Parts(NamedTuple):
-    """Parts of a norm that the moves of a step report: (name, the norm, vector whose sum is the part).
+    """Parts of a norm that the moves of a step report: (name, the norm, a vector whose sum is the part).
 
-    Moves sum over rows alone. All vectors of a step are summed at once at its end: an accelerator needs one kernel for that."""
+    A move sums over rows only. All vectors of a step are summed together at its end, which is one kernel on an accelerator."""
 
     entries: tuple[tuple[str, RealScalar, Array], ...]
 
@@ -46,7 +46,7 @@ class _Parts(NamedTuple):
         return _Parts(self.entries + other.entries)
 
     def shares(self) -> dict[str, RealScalar]:
-        """The largest of each name."""
+        """The largest fraction part/norm for each name."""
         names, norms, vectors = zip(*self.entries, strict=True)
         longest = max(vector.size for vector in vectors)
         sums = jnp.sum(jnp.stack([jnp.pad(vector, (0, longest - vector.size)) for vector in vectors]), 1)
@@ -58,10 +58,11 @@ class _Parts(NamedTuple):
 
 
 class _GridPlan(SplitPlan):
-    """`norm`: the square norm of what is moved, in its own sums; every flow keeps it. `mass`: the same of f.
+    """`norm`: the square norm of the array that is moved, as a plain sum; every flow conserves it. `mass`: the same for f.
 
-    Moves report parts of the norm: "waves", of k_x != 0, the perturbation; the tails, of the same in the upper thirds of the
-    wavenumbers. `finished` relates these to that: the norm of a small perturbation is small, all of it may be lost unseen."""
+    Moves report parts of the norm: "waves", the perturbation (k_x != 0), and the tails, the part of the perturbation in the
+    upper thirds of the wavenumbers. `finished` divides the tails by "waves" and not by the norm: otherwise a small perturbation
+    could be entirely unresolved without notice."""
 
     norm: RealScalar
     mass: RealScalar
@@ -69,25 +70,28 @@ class _GridPlan(SplitPlan):
     shares: tuple[float, ...] = eqx.field(static=True)
 
     def _kinetic(self, share: float) -> Phases:
-        """For every direction, tau = share dt."""
+        """The kinetic phases of all directions, for tau = share dt."""
+        # Tables exist for |share| only; a step backwards in time uses their conjugates.
         phases = self.phases[self.shares.index(abs(share))]
         return phases if share > 0 else tuple(phase.backwards() for phase in phases)
 
     def _spectral(self, name: str, high: tuple[Array, ...], transformed: float) -> list[tuple[str, RealScalar, Array]]:
-        """Parts of the square norm, one for each axis; plain transforms of so many values multiply it by their number."""
+        """Parts of the square norm, one for each axis. `transformed`: the number of values per transform, by which an
+        unnormalised transform multiplies the square norm."""
         return [(name, self.norm * transformed, part) for part in high]
 
     def finished(self, info: Info) -> Info:
         shares = info.pop("parts").shares()
         waves, finite = shares.pop("waves"), Finite(shares.pop("lost") == 0)
-        # Of nothing but rounding there is no tail.
+        # If the perturbation is only rounding, report no tail.
         waves = jnp.maximum(waves, (_ROUNDING * jnp.finfo(waves.dtype).eps) ** 2)
         for name in ("spectral_tail_x", "spectral_tail_v"):
             shares[name] = shares[name] / waves
         return info | {name: Max(share) for name, share in shares.items()} | {"finite": finite}
 
     def _boundary(self, values: Array, grid: Grid, size: Callable[[Array], Array], whole: RealScalar) -> list[Any]:
-        """Of size(values), over x and v or xi, what lies in the outer sixteenths of the open axes of position."""
+        """The part of size(values), over x and v or xi, in the outer sixteenths of the axes of position that are not
+        periodic."""
         open_axes = tuple(i for i, axis in enumerate(grid.axes[: grid.half]) if not axis.periodic)
         return [("boundary_mass_x", whole, _edge(_still(values), open_axes, size))] if open_axes else []
 
@@ -97,12 +101,12 @@ class _GridPlan(SplitPlan):
 
 
 class DensityPlan(_GridPlan):
-    """Of Vlasov's equation, for f (x, v): real transforms, and a transposition on either side of those over x."""
+    """The plan of `Vlasov`, for f (x, v): real transforms, with a transposition before and after those over x."""
 
     def __init__(self, system: Any, like: Density, dt: RealScalar, moves: frozenset[tuple[int, float]]):
         self.system, self.dt, self.shares = system, dt, _streamings(moves)
         f, grid = _still(like.f), like.grid
-        # Nothing at all has no share of itself in the tails, rather than NaN.
+        # Avoid 0/0 for a zero state.
         self.norm, self.mass = (jnp.where(total > 0, total, 1) for total in (jnp.sum(f * f), jnp.abs(jnp.sum(f))))
         self.phases = tuple(_phases(grid, share * dt, real=True) for share in self.shares)
 
@@ -120,11 +124,12 @@ class DensityPlan(_GridPlan):
             turned = _times(hat, (first, *phases[1:]))
             return jnp.fft.irfftn(turned, s=state.grid.shape[:d], axes=over_x), _high_and_waves(hat, d, real=True)
 
+        # Transposed, so that the transforms over x run along contiguous axes.
         f, (high, waves) = in_blocks(streamed, _swapped(state.f), phases[0])
         f = _swapped(f)
         num = math.prod(state.grid.shape[:d])
         parts = self._spectral("spectral_tail_x", high, num) + self._spectral("waves", (waves,), num)
-        # Whatever is not finite has by now been spread over all x by a transform.
+        # By now a transform has spread every value that is not finite over all x, so one x suffices.
         return f, {"parts": _Parts((*parts, _lost(f[(0,) * d])))}
 
     def _accelerate(self, share: float, state: Density) -> tuple[Array, Info]:
@@ -135,7 +140,7 @@ class DensityPlan(_GridPlan):
         field = self._potential.field(rho, axes[:d])
         tau = share * self.dt
 
-        # The phases are made again in a backward pass, which would store them.
+        # The backward pass recomputes the phases instead of storing them.
         @partial(jax.checkpoint, prevent_cse=False)
         def accelerated(f: Array, *field: Array) -> tuple[Array, tuple[tuple[Array, ...], tuple[Array, ...]]]:
             hat = jnp.fft.rfftn(f, axes=over_v)
@@ -154,7 +159,7 @@ class DensityPlan(_GridPlan):
 
 
 class Amplitude(eqx.Module):
-    """What is carried for a `Wave`: the plain transform over v of alpha, at (x, xi), and the picture that came in."""
+    """The carry of a run of a `Wave`: the unnormalised transform of alpha over v, at (x, xi), and the picture of the start."""
 
     hat: Complex[Array, "*grid"]
     grid: Grid
@@ -163,8 +168,9 @@ class Amplitude(eqx.Module):
 
 
 class WavePlan(_GridPlan):
-    """Of (HVl) and (HHt), for the transform over v: density and current are sums, the potential part is a phase. In d = 1 one
-    transform over both axes and its inverse stream, without a transposition: it turns v over, and so are the tables."""
+    """The plan of (HVl) and (HHt), for the transform over v: density and current are sums, the potential part is a phase. In d
+    = 1 a step streams by one transform over both axes and its inverse, without a transposition. The second forward transform
+    over v reverses the order of v, so the tables are reversed too."""
 
     at_once: bool = eqx.field(static=True)
 
@@ -172,6 +178,7 @@ class WavePlan(_GridPlan):
         self.system, self.dt, self.shares = system, dt, _streamings(moves)
         hat, grid = like.spectrum() if isinstance(like, Wave) else like.hat, like.grid
         self.norm = self.mass = jnp.sum(square_modulus(_still(hat)))
+        # Otherwise blocks of rows are transformed one after another, which needs separate transforms over x and over v.
         self.at_once = grid.half == 1 and fits(hat.size * hat.dtype.itemsize)
         phases = tuple(_phases(grid, share * dt, real=False) for share in self.shares)
         self.phases = tuple((only.turned_over(),) for (only,) in phases) if self.at_once else phases
@@ -195,7 +202,7 @@ class WavePlan(_GridPlan):
         hat = jnp.fft.fft2(state.hat)
         (n, m), still = hat.shape, _still(hat)
         lines = _rows(square_modulus(still))
-        # v runs the other way: v_0, v_{m-1}, ..., v_1.
+        # v is in reverse order: v_0, v_{m-1}, ..., v_1.
         width = max(m // 16, 1)
         edge = _lines(
             still, 1, ((0, width + 1), (m - width + 1, m)) if width > 1 else ((0, width + 1),), square_modulus
@@ -230,11 +237,12 @@ class WavePlan(_GridPlan):
         axes, d = state.grid.axes, state.grid.half
         tau = share * self.dt
 
-        # A backward pass stores the argument alone, and makes the phases again.
+        # The backward pass stores only the argument and recomputes the phases.
         @partial(jax.checkpoint, prevent_cse=False)
         def turned(hat: Array) -> Array:
             field, kappa = self._forces(hat, state.grid)
             for i, axis in enumerate(axes[d:]):
+                # kappa does not depend on xi: it enters once, with the first direction.
                 turn = None if kappa is None or i > 0 else -tau * kappa
                 hat = hat * _placed(powers(tau * unit_wavenumber(axis) * field[i], axis, turn), d, i)
             return hat
@@ -248,10 +256,10 @@ class WavePlan(_GridPlan):
         return turned(hat), {"parts": _Parts((*parts, *boundary))}
 
     def _forces(self, hat: Array, grid: Grid) -> tuple[tuple[Array, ...], Array | None]:
-        """E, d components, and kappa, over x."""
+        """E (d components) and kappa, as functions of x."""
         axes, d = grid.axes, grid.half
         square = square_modulus(hat)
-        # The plain transform's norm: int |alpha|^2 dv = sum |hat|^2 dv/num.
+        # The transform is not normalised: int |alpha|^2 dv = sum |hat|^2 dv/num.
         cell = volume_element(axes[d:]) / math.prod(axis.num for axis in axes[d:])
         field = self._potential.field(jnp.sum(square, _last(d)) * cell, axes[:d])
         xi = [along(wavenumbers(axis), d + i, 2 * d) for i, axis in enumerate(axes[d:])]
@@ -264,7 +272,7 @@ def _streamings(moves: frozenset[tuple[int, float]]) -> tuple[float, ...]:
 
 
 def _phases(grid: Grid, tau: RealScalar, *, real: bool) -> Phases:
-    """For every direction; of a real transform for the last."""
+    """The kinetic phases of all directions; if `real`, that of the last direction is for a real transform."""
     d = grid.half
     pairs = zip(grid.axes[:d], grid.axes[d:], strict=True)
     return tuple(KineticPhase.over(tau, x, v, real=real and i == d - 1) for i, (x, v) in enumerate(pairs))
@@ -281,7 +289,7 @@ def _times(hat: Array, phases: Phases) -> Array:
 
 
 def _placed(factor: Array, d: int, i: int) -> Array:
-    """(x_1 .. x_d, xi_i) as an array over (x, xi)."""
+    """A function of (x_1 .. x_d, xi_i), reshaped so that it broadcasts over (x, xi)."""
     return factor.reshape(*factor.shape[:d], *[1] * i, factor.shape[-1], *[1] * (d - 1 - i))
 
 
@@ -290,7 +298,7 @@ def _last(d: int) -> tuple[int, ...]:
 
 
 def _swapped(f: Array) -> Array:
-    """(x, v) to (v, x), or back."""
+    """Transposes (x, v) to (v, x), or back."""
     d = f.ndim // 2
     return jnp.transpose(f, (*range(d, 2 * d), *range(d)))
 
@@ -305,7 +313,7 @@ def _still(x: Array) -> Array:
 
 
 def _lost(values: Array) -> tuple[str, RealScalar, Array]:
-    """How many are not finite, as a part of 1."""
+    """The number of values that are not finite, as a part of a norm 1."""
     lost = ~jnp.isfinite(_still(values).reshape(-1))
     dtype = values.real.dtype
     return "lost", jnp.ones((), dtype), lost.astype(dtype)
@@ -317,20 +325,20 @@ def _rows(x: Array) -> Array:
 
 
 def _upper(num: int, *, whole: bool) -> tuple[int, int]:
-    """From where to where the upper third of the wavenumbers lies: of a whole spectrum, or of half of one."""
+    """The range of indices of the upper third of the wavenumbers, in a full spectrum (`whole`) or in half of one."""
     return (num // 3 + 1, num - num // 3) if whole else (2 * (num - 1) // 3 + 1, num)
 
 
 def _counts(lines: np.ndarray, num: int, like: Array) -> Array:
-    """For how many lines of a whole spectrum those of half of one stand, which has `num`: along the last axis of `like`."""
+    """The number of lines of the full spectrum that each line of a half spectrum of `num` lines represents, 1 or 2."""
     return along(jnp.asarray(np.where(np.isin(lines, (0, num - 1)), 1, 2), like.dtype), like.ndim - 1, like.ndim)
 
 
 def _lines(
     x: Array, axis: int, ranges: tuple[tuple[int, int], ...], size: Callable[[Array], Array], *, half: bool = False
 ) -> Array:
-    """The sums over all axes but the first of size(x), on some lines of one of those axes. `half`: x is half of a spectrum; all
-    its lines but those at 0 and at Nyquist's frequency, on the last axis, stand for two.
+    """The sums over all axes but the first of size(x), over some lines of one of these axes. `half`: x is half of a spectrum,
+    in which all lines of the last axis, except those at 0 and at the Nyquist frequency, represent two.
 
     On a CPU only these lines are read. Accelerators read all of x, in one kernel for all its sums over rows."""
     num, last = x.shape[-1], x.ndim - 1
@@ -354,7 +362,7 @@ def _lines(
 
 
 def _high(hat: Array, d: int, *, real: bool) -> tuple[Array, ...]:
-    """Of a transform over the last d axes: the square norm in the upper third of each of them, by rows."""
+    """For a transform over the last d axes: the square norm in the upper third of each axis, by rows."""
     hat, last, out = _still(hat), hat.ndim - 1, []
     for axis in _last(d):
         upper = _upper(hat.shape[axis], whole=not (real and axis == last))
@@ -363,7 +371,7 @@ def _high(hat: Array, d: int, *, real: bool) -> tuple[Array, ...]:
 
 
 def _high_and_waves(hat: Array, d: int, *, real: bool) -> tuple[tuple[Array, ...], Array]:
-    """Of a transform over x, the last d axes: `_high`, and the square norm of k != 0, by rows."""
+    """For a transform over x, the last d axes: `_high`, and the square norm of all modes k != 0, by rows."""
     high, hat = _high(hat, d, real=real), _still(hat)
     if d == 1:  # a CPU reads every line once
         start, stop = _upper(hat.shape[1], whole=not real)
@@ -371,14 +379,14 @@ def _high_and_waves(hat: Array, d: int, *, real: bool) -> tuple[tuple[Array, ...
         return high, high[0] + _lines(hat, 1, others, square_modulus, half=real)
     waves = jnp.zeros(hat.shape[0], hat.real.dtype)
     for axis in _last(d):
-        # Wavenumber 0 along the axes before it, not along it.
+        # The modes with wavenumber 0 along the previous axes and not along this one: each k != 0 counts once.
         waves = waves + _lines(hat, axis, ((1, hat.shape[axis]),), square_modulus, half=real)
         hat = jax.lax.slice_in_dim(hat, 0, 1, axis=axis)
     return high, waves
 
 
 def _high_means(hat: Array, d: int, *, real: bool) -> tuple[Array, ...]:
-    """Of a transform over v, (x, xi), the sums over x in the upper third of every axis, (1, ...) each: of k_x = 0."""
+    """For a transform over v, (x, xi): the sums over x in the upper third of every axis, (1, ...) each; these are k_x = 0."""
     hat, last, means = _still(hat), hat.ndim - 1, []
     for axis in _last(d):
         start, stop = _upper(hat.shape[axis], whole=not (real and axis == last))
@@ -389,13 +397,13 @@ def _high_means(hat: Array, d: int, *, real: bool) -> tuple[Array, ...]:
 def _without_mean(
     high: tuple[Array, ...], means: tuple[Array, ...], shape: tuple[int, ...], *, real: bool
 ) -> tuple[Array, ...]:
-    """`_high` of a transform over v less what k_x = 0 has of it."""
+    """`_high` of a transform over v, without the part of k_x = 0."""
     d, out = len(means), []
     for part, mean in zip(high, means, strict=True):
         mean = jnp.sum(mean, 0)
         own = square_modulus(mean) / math.prod(shape[:d])
         if real:
-            # The upper lines of half a spectrum end with that of Nyquist's frequency, unless another axis was cut.
+            # The upper lines of a half spectrum end with the Nyquist frequency, unless another axis was cut.
             num = shape[-1] // 2 + 1
             own = own * _counts(np.arange(num - mean.shape[-1], num), num, own)
         out.append(jnp.concatenate([part, -own.reshape(-1)]))
@@ -403,7 +411,7 @@ def _without_mean(
 
 
 def _edge(values: Array, axes: tuple[int, ...], size: Callable[[Array], Array]) -> Array:
-    """What of size(values) lies in the outer sixteenths of some axes, by rows."""
+    """The part of size(values) in the outer sixteenths of some axes, by rows."""
     out = []
     for axis in axes:
         num = values.shape[axis]

@@ -1,4 +1,4 @@
-r"""N particles under the potential of the others: the classical system behind all of the diagram (NP, figure 1)."""
+r"""N classical particles with pair interactions: the particle system behind all equations of [NeissPickl2018, Figure 1]."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -18,17 +18,17 @@ __all__ = ["NBody"]
 
 class NBody(AbstractSplit):
     r"""$\dot x_i = v_i,\ \dot v_i = -\frac{1}{N-1}\sum_{j\ne i}\nabla\Gamma(x_i - x_j)$ for `Particles` with positions (N, d);
-    unit masses, nondimensional. N counts those that are alive; the others neither move nor act.
+    unit masses, nondimensional. N counts the particles that are alive; dead slots do not move and exert no force.
 
-    Two flows, both exact: a drift at constant velocities, a kick at constant positions. Conserved by every step: the momentum,
-    to round-off; the energy $\frac12\sum_i |v_i|^2 + \frac{1}{2(N-1)}\sum_{i\ne j}\Gamma(x_i - x_j)$ to the order of the
-    scheme, without drift over long times, where Gamma is smooth. Positions are not folded back onto a torus: `Cosine` and
-    `Poisson` are periodic, the others act on the whole space.
+    Two flows, both exact: a drift at constant velocities and a kick at constant positions. Conserved by every step: the
+    momentum, to round-off; the energy $\frac12\sum_i |v_i|^2 + \frac{1}{2(N-1)}\sum_{i\ne j}\Gamma(x_i - x_j)$ to the order of
+    the scheme, without drift over long times if Gamma is smooth. Positions are not mapped back onto a torus: `Cosine` and
+    `Poisson` are periodic, the other potentials act on R^d.
 
-    Cost of a kick: N M where the potential is a sum of M cosines (`Cosine`: M = d), N for `Harmonic`, N log N for
-    `Poisson` (sheets, d = 1), else N^2 by blocks; memory O(N), also backwards. Schemes: `Leapfrog`, `Yoshida`, `Strang`,
-    all differentiable by `Reversible`. Derivatives of a run are those of its paths: they ask for a continuous grad Gamma, and
-    those of sheets are refused.
+    Cost of a kick: N M if the potential is a sum of M cosines (`Cosine`: M = d), N for `Harmonic`, N log N for `Poisson`
+    (sheets, d = 1), otherwise N^2 by blocks. Memory O(N), also for gradients. Schemes: `Leapfrog`, `Yoshida`, `Strang`, all
+    differentiable with `Reversible`. Gradients are pathwise and require a continuous grad Gamma; for the sheets of `Poisson`
+    they raise `ValueError`.
 
     **Raises:** `ValueError` for a state without positions and for fewer than two particles.
     """
@@ -54,7 +54,7 @@ class NBody(AbstractSplit):
         check_particles(state, 2)
         if state.position is None:
             raise argument_error(
-                "state", "have positions", "has velocities alone", "pass jk.Particles(velocity, position), say"
+                "state", "have positions", "has only velocities", "pass jk.Particles(velocity, position), say"
             )
         self.potential.check_particles(state.dim)
 

@@ -1,11 +1,11 @@
-r"""Functions of a state: of `Density` or `Wave`, for |alpha|^2 = f, in either picture; means over `Particles`, which tend to
-the same as N grows where the mass is 1. Differentiable.
+r"""Functions of a state: of a `Density`, or of a `Wave` with f = |alpha|^2 in either picture; of `Particles` their means, which
+tend to the same values as N grows if the mass is 1. Differentiable.
 
-Of the `Wave` of N particles in d = 1 (`num_particles` N, as `PseudoSchrodinger` gives it) f is f_N, its energies are those of
-all N particles, and `momentum` has one component for each particle.
+For the `Wave` of N particles in d = 1 (`num_particles` N, from `PseudoSchrodinger`) f is f_N, energies are those of all N
+particles, and `momentum` has one component for each particle.
 
-**Raises:** all, `ValueError` for a state of another kind, for values that do not have the shape of their grid, and for
-a potential that a run from this state would refuse; a traced parameter of it that is out of range gives NaN."""
+**Raises:** every function raises `ValueError` for a state of another type, for values that do not have the shape of their grid,
+and for a potential that a run from this state would not accept; a traced parameter of it that is out of range gives NaN."""
 
 import math
 from collections.abc import Callable
@@ -34,7 +34,7 @@ AnyState = Density | Wave | Particles
 
 @on_any_mesh
 def phase_space_density(state: State) -> Float[Array, "*grid"]:
-    """f(x, v), on the grid."""
+    """f(x, v) on the grid."""
     _check_grid(state)
     if isinstance(state, Density):
         return state.f
@@ -86,8 +86,8 @@ def density_mode(state: State, *, number: int = 1) -> Complex[Array, ""]:
 
 @on_any_mesh
 def magnetisation(state: AnyState) -> Complex[Array, ""]:
-    r"""$M = \int \rho\,e^{ix_1} dx$, of particles their mean of $e^{ix_1}$: the order parameter of the HMF model, whose
-    field energy is -strength |M|^2/2 (of N particles, -strength (N |M|^2 - 1)/(2 (N - 1)))."""
+    r"""$M = \int \rho\,e^{ix_1} dx$, for particles the mean of $e^{ix_1}$: the order parameter of the HMF model, whose field
+    energy is -strength |M|^2/2 (for N particles -strength (N |M|^2 - 1)/(2 (N - 1)))."""
     if isinstance(state, Particles):
         x = _positions(state)[:, 0]
         return jax.lax.complex(state.mean(jnp.cos(x)), state.mean(jnp.sin(x)))
@@ -105,15 +105,15 @@ def _grid_magnetisation(state: State) -> Array:
 
 @on_any_mesh
 def momentum(state: AnyState) -> Float[Array, " d"]:
-    """int v f, d components; of particles the mean of v. Kept by the dynamics, and by every step of it, on a torus, while f is
-    resolved in v and does not reach the ends of its axes: see `systems`."""
+    """int v f, d components; for particles the mean of v. On a torus it is conserved by the dynamics and by every step, as long
+    as f is resolved in v and vanishes at the ends of the velocity axes: see `systems`."""
     if isinstance(state, Particles):
         return state.mean(state.velocity)
     _check_grid(state)
     return _momentum(state)
 
 
-# One program a call outside of `jit`, not one for each operation: so are the two below.
+# Jitted, as are the two below: outside of `jit` a call then is one program and not one for each operation.
 @jax.jit
 def _momentum(state: State) -> Array:
     f, grid = phase_space_density(state), state.grid
@@ -122,7 +122,7 @@ def _momentum(state: State) -> Array:
 
 @on_any_mesh
 def kinetic_energy(state: AnyState) -> RealScalar:
-    """int |v|^2 f/2; of particles the mean of |v|^2/2. Of the wave of N particles that of all of them."""
+    """int |v|^2 f/2; for particles the mean of |v|^2/2. For the wave of N particles that of all N."""
     if isinstance(state, Particles):
         return state.mean(jnp.sum(state.velocity**2, -1)) / 2
     _check_grid(state)
@@ -137,9 +137,9 @@ def _kinetic_energy(state: State) -> Array:
 
 @on_any_mesh
 def potential_energy(state: AnyState, potential: AbstractPotential) -> RealScalar:
-    r"""(1/2) int rho Gamma * rho: the energy of the field. That of a cosine perturbation of rho goes as its square. Of N
-    particles the mean over ordered pairs of Gamma/2: their energy divided by N. Of the wave of N particles
-    $\frac{1}{2(N-1)}\sum_{m\ne n}\int\Gamma(x_m - x_n)\,|\alpha_N|^2$, not divided by N."""
+    r"""(1/2) int rho Gamma * rho: the energy of the field, quadratic in a cosine perturbation of rho. For N particles the mean
+    of Gamma/2 over ordered pairs, which is their energy divided by N. For the wave of N particles $\frac{1}{2(N-1)}\sum_{m\ne
+    n}\int\Gamma(x_m - x_n)\,|\alpha_N|^2$, not divided by N."""
     check_potential(potential)
     if isinstance(state, Particles):
         _check_bodies(state, potential)
@@ -156,24 +156,25 @@ def potential_energy(state: AnyState, potential: AbstractPotential) -> RealScala
 
 @on_any_mesh
 def energy(state: AnyState, potential: AbstractPotential) -> RealScalar:
-    r"""H(f), or H_N/N of particles: kinetic and potential. Of the wave of N particles $\mathcal{H}_N = \int H_N
-    |\alpha_N|^2$, $H_N = \sum_m |v_m|^2/2 + \frac{1}{2(N-1)}\sum_{m\ne n}\Gamma(x_m - x_n)$ (NP, section 2): N times that of
-    one of them. Kept by the dynamics; by a scheme to its order."""
+    r"""Kinetic plus potential energy: H(f), for particles H_N/N. For the wave of N particles $\mathcal{H}_N = \int H_N
+    |\alpha_N|^2$, $H_N = \sum_m |v_m|^2/2 + \frac{1}{2(N-1)}\sum_{m\ne n}\Gamma(x_m - x_n)$ [NeissPickl2018, section 2], not
+    divided by N. Conserved by the dynamics, and by a scheme to its order."""
     return kinetic_energy(state) + potential_energy(state, potential)
 
 
 def _positions(state: Particles) -> Array:
     if state.position is None:
         raise argument_error(
-            "state", "have positions", "has velocities alone", "pass jk.Particles(velocity, position), say"
+            "state", "have positions", "has only velocities", "pass jk.Particles(velocity, position), say"
         )
     return state.position
 
 
 @on_any_mesh
 def casimir(state: State, fn: Callable[[Float[Array, "*grid"]], Float[Array, "*grid"]]) -> RealScalar:
-    """int fn(f) over phase space. Kept by the dynamics for every fn; of a `Density` int f^2 by every step on the grid too.
-    **Raises:** `ValueError` for an fn that does not give one number for each point."""
+    """int fn(f) over phase space. Conserved by the dynamics for every fn; int f^2 of a `Density` also by every step on the
+    grid.
+    **Raises:** `ValueError` for an fn that does not return one number for each point."""
     if not callable(fn):
         raise argument_error("fn", "be a function of f", f"is {describe(fn)}", "pass jnp.square, say")
     f = phase_space_density(state)
@@ -189,10 +190,10 @@ def casimir(state: State, fn: Callable[[Float[Array, "*grid"]], Float[Array, "*g
 def hamiltonian(wave: Wave, potential: AbstractPotential) -> RealScalar:
     r"""$H_{Vl} = H_{Ht} = \frac{1}{2i}\int (\tfrac{v^2}{2} + \Gamma*|\alpha|^2)[\bar\alpha, \alpha]
     = \frac12\Big(\int k\cdot v\,|\alpha_k(v)|^2 - \int E\cdot M\Big)$, E = grad Gamma * rho, $M = \int \xi |\hat\alpha|^2 d\xi$
-    (NP, section 2). Of the wave of N particles $H_{N,Vl} = \frac{1}{2i}\int H_N\,[\bar\alpha_N, \alpha_N]$, with the force of
-    the others for E.
+    [NeissPickl2018, section 2]. For the wave of N particles $H_{N,Vl} = \frac{1}{2i}\int H_N\,[\bar\alpha_N, \alpha_N]$, where
+    the gradient of the interaction with the other particles replaces E.
 
-    The generator of the dynamics of alpha, kept by it; 0 for real alpha. It is not the energy."""
+    It generates the dynamics of alpha, is conserved by it, and is 0 for real alpha. It is not the energy."""
     if not isinstance(wave, Wave):
         raise argument_error("wave", "be a Wave", f"is a {type(wave).__name__}", "pass jk.Wave(alpha, grid)")
     check_potential(potential)
@@ -201,6 +202,7 @@ def hamiltonian(wave: Wave, potential: AbstractPotential) -> RealScalar:
     potential.check(wave.grid.axes[: 1 if many else wave.dim])
     d, axes = wave.dim, wave.grid.axes
     alpha, hat = wave.velocity_picture().alpha, wave.fourier_picture().alpha
+    # The brackets by Parseval's formula: k.v |alpha_k(v)|^2 over (k, v), E.M from alpha-hat over (x, xi).
     over_x = tuple(range(d))
     modes = square_modulus(jnp.fft.fftn(alpha, axes=over_x)) * wave.grid.cell / math.prod(alpha.shape[:d])
     cell = math.prod((2 * math.pi / v.length for v in axes[d + 1 :]), start=2 * math.pi / axes[d].length)

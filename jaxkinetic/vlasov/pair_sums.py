@@ -1,5 +1,5 @@
-r"""Sums over all partners of a particle, $\sum_{j\ne i} \nabla\Gamma(x_i - x_j)$ and $\sum_{i\ne j}\Gamma(x_i - x_j)$: over
-pairs by blocks of rows, or in O(N M) where Gamma is a sum of M cosines."""
+r"""The sums $\sum_{j\ne i} \nabla\Gamma(x_i - x_j)$ and $\sum_{i\ne j}\Gamma(x_i - x_j)$: over pairs, by blocks of rows, or in
+O(N M) if Gamma is a sum of M cosines."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from ..states import Particles
 
 __all__ = ["Series", "series_gradient", "series_sum", "tiled_gradient", "tiled_sum"]
 
-# So few modes are summed one by one, by polynomials.
+# At most so many modes are summed one by one, with sines and cosines from polynomials.
 _FEW = 8
 
 Series = tuple[Float[Array, "M d"], Float[Array, " M"]]
@@ -28,8 +28,8 @@ def tiled_gradient(
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"],
 ) -> Float[Array, "N d"]:
-    """(N, d), every pair: N^2 evaluations, memory O(N), also backwards. At z = 0 the gradient of an even function is 0; its
-    derivative there is that of `grad`, or 0 where `grad` or its derivative is not finite at 0."""
+    """The gradient sums (N, d) over all pairs: N^2 evaluations, memory O(N), also for gradients. At z = 0 the gradient of an
+    even function is 0; its derivative there is that of `grad`, or 0 if `grad` or its derivative is not finite at 0."""
     smooth = _smooth_at_rest(grad, x)
 
     def terms(z: tuple[Array, ...], *_: Array) -> tuple[Array, ...]:
@@ -47,7 +47,7 @@ def _smooth_at_rest(
 ) -> Bool[Array, ""]:
     """Whether `grad` and its derivative are finite at 0."""
 
-    # A program of its own, so that no NaN leaves it.
+    # A program of its own, whose result is a bool: `jax_debug_nans` does not see the NaN inside of it.
     @jax.jit
     def finite() -> Array:
         zero = jnp.zeros(x.shape[1], x.dtype)
@@ -62,19 +62,19 @@ def tiled_sum(
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"],
 ) -> RealScalar:
-    """Scalar, over ordered pairs. Two particles at one place count with gamma(0) and its derivatives, as JAX has them: give
-    those a meaning in `gamma` where it is singular or not smooth at 0."""
+    """The sum over ordered pairs, a scalar. Two particles at the same place contribute gamma(0) and its derivatives as JAX
+    computes them: if `gamma` is singular or not smooth at 0, it must define them."""
 
     def terms(z: tuple[Array, ...], ident: Array, other: Array) -> tuple[Array, ...]:
-        # What a particle would be to itself is masked, and may be singular.
+        # The term of a particle with itself is masked afterwards; at 0 it could be singular.
         return (gamma(jnp.stack([jnp.where(ident == other, 1, c) for c in z], -1)),)
 
     return jnp.sum(direct_sum(terms, Particles(x, alive=mask)))
 
 
 def series_gradient(series: Series, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> Float[Array, "N d"]:
-    r"""Of $\Gamma = \sum_m c_m \cos m\cdot x$: $-\sum_m c_m m\,(C_m \sin m\cdot x_i - S_m \cos m\cdot x_i)$, (N, d), where
-    $C_m + i S_m = \sum_j e^{i m \cdot x_j}$, by the addition theorem; the term j = i vanishes."""
+    r"""The gradient sums for $\Gamma = \sum_m c_m \cos m\cdot x$: $-\sum_m c_m m\,(C_m \sin m\cdot x_i - S_m \cos m\cdot x_i)$,
+    (N, d), where $C_m + i S_m = \sum_j e^{i m \cdot x_j}$, by the addition theorem; the term j = i vanishes."""
     modes, coefficients = (part.astype(x.dtype) for part in series)
     if modes.shape[0] > _FEW:
         cosines, sines = structure_factors(x, mask, modes)
@@ -85,13 +85,13 @@ def series_gradient(series: Series, x: Float[Array, "N d"], mask: Bool[Array, " 
     for m, c in zip(modes, coefficients, strict=True):
         cosine, sine = _waves(x, mask, m)
         strength = c * (sine * row_sums(cosine[None])[0] - cosine * row_sums(sine[None])[0])
-        # Masked as a vector: the loop over (N, 1) is not vectorised otherwise, and takes four times as long.
+        # Masked as a vector (N,): the loop over (N, 1) is not vectorised and takes four times as long.
         out = out - jnp.where(mask, strength, 0)[:, None] * m[None, :]
     return out
 
 
 def series_sum(series: Series, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> RealScalar:
-    """Scalar, over ordered pairs: sum_m c_m (C_m^2 + S_m^2 - N)."""
+    """The sum over ordered pairs, a scalar: sum_m c_m (C_m^2 + S_m^2 - N)."""
     modes, coefficients = (part.astype(x.dtype) for part in series)
     if modes.shape[0] > _FEW:
         cosines, sines = structure_factors(x, mask, modes)
@@ -102,7 +102,7 @@ def series_sum(series: Series, x: Float[Array, "N d"], mask: Bool[Array, " N"]) 
 
 
 def _waves(x: Array, mask: Array, m: Array) -> tuple[Array, Array]:
-    """cos m.x and sin m.x, 0 outside the mask, once in memory."""
+    """cos m.x and sin m.x, 0 outside of the mask, computed once and stored."""
 
     def waves(x: Array, m: Array) -> tuple[Array, Array]:
         angle = sum((x[:, i] * m[i] for i in range(1, x.shape[1])), start=x[:, 0] * m[0])

@@ -1,4 +1,4 @@
-"""Functions of the positions of N particles in d = 1 that are sums over pairs, on the grid (x_1, ..., x_N)."""
+"""Sums over pairs of N particles in d = 1, as functions of (x_1, ..., x_N) on the grid of their positions."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +22,7 @@ def pair_field(potential: AbstractPotential, axes: tuple[Axis, ...]) -> tuple[Fl
     else:
         x = axis.points
         table = potential.grad((x[:, None] - x[None, :])[..., None])[..., 0]
-    # At 0 the derivative of an even function, which may be singular; a sum of waves leaves round-off.
+    # The derivative of an even function is 0 at 0, where `grad` may be singular and a Fourier sum leaves round-off.
     table = jnp.where(np.eye(axis.num, dtype=bool), 0, table)
     out = []
     for m in range(num):
@@ -51,13 +51,13 @@ def _point_mass(axis: Axis) -> Float[Array, " num"]:
 
 
 def _on_circle(values: Float[Array, " num"], axis: Axis) -> Float[Array, "num num"]:
-    """A function of the displacement x - y, from its values at the points less the start."""
+    """A function of the displacement x - y as a table over (x, y), from its values at the displacements of the grid."""
     places = np.arange(axis.num)
     return values[(places[:, None] - places[None, :]) % axis.num]
 
 
 def _of_pair(table: Float[Array, "num num"], m: int, n: int, num: int) -> Array:
-    """A function of (x_m, x_n) over (x_1, ..., x_N); the smaller of m and n is the first axis of the table."""
+    """A function of (x_m, x_n), broadcast over (x_1, ..., x_N); the smaller of m and n is the first axis of the table."""
     shape = [1] * num
     shape[m] = shape[n] = table.shape[0]
     return table.reshape(shape)

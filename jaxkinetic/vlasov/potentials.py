@@ -1,8 +1,8 @@
-r"""Interaction potentials Gamma, even functions of the distance of two particles: nondimensional.
+r"""Interaction potentials Gamma, even functions of the displacement of two particles. Nondimensional.
 
-On a torus, of length L_i in direction i, only $\hat\Gamma(k) = \int \Gamma e^{-ik\cdot x} dx$ counts:
-$\Gamma * \rho = \prod L_i^{-1} \sum_k \hat\Gamma(k) \hat\rho(k) e^{ik\cdot x}$. NP call a potential regular, (Pot), if its
-derivatives of order 1, 2, 3 are bounded, by C_Gamma.
+On a torus of length L_i in direction i the field depends on $\hat\Gamma(k) = \int \Gamma e^{-ik\cdot x} dx$ only:
+$\Gamma * \rho = \prod L_i^{-1} \sum_k \hat\Gamma(k) \hat\rho(k) e^{ik\cdot x}$. A potential is regular, assumption (Pot) of
+[NeissPickl2018, section 3], if its derivatives of order 1, 2 and 3 are bounded (by C_Gamma).
 """
 
 import abc
@@ -46,12 +46,12 @@ Axes = tuple[Axis, ...]
 
 
 class AbstractPotential(Printed):
-    """Gamma, with what systems ask of it. A subclass gives `gamma` and `coefficients`, and `series` if it is a sum of few
-    cosines; or it overrides the convolutions (`gradient_at` is one of them) and the sums over pairs. N particles: Gamma is
-    evaluated at x_i - x_j as they are, not at the nearest image; singular only at 0.
+    """Base class of the potentials. A subclass implements `gamma` and `coefficients`, and `series` if Gamma is a sum of few
+    cosines; or it overrides the convolutions (`gradient_at` is one of them) and the sums over pairs. For N particles Gamma is
+    evaluated at x_i - x_j, not at the nearest image. It may be singular at 0 only.
 
-    Two particles at one place exert no force on each other. The derivative of that force is the second derivative of Gamma at
-    0, or 0 if Gamma has none there."""
+    Two particles at the same place exert no force on each other. The derivative of this force is the second derivative of Gamma
+    at 0, or 0 if Gamma has none there."""
 
     @abc.abstractmethod
     def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
@@ -59,7 +59,7 @@ class AbstractPotential(Printed):
 
     @abc.abstractmethod
     def coefficients(self, axes: Axes) -> Float[Array, "*places"]:
-        """hat Gamma on the wavenumbers of the axes of position, (n_1, ..., n_d), real."""
+        """hat Gamma at the wavenumbers of the axes of position, (n_1, ..., n_d), real."""
 
     @property
     def regular(self) -> bool:
@@ -67,8 +67,8 @@ class AbstractPotential(Printed):
         return False
 
     def bound(self, dim: int) -> RealScalar:
-        """C_Gamma, the largest of the suprema of the derivatives of order 1, 2 and 3 (operator norms); infinite if there is
-        none, or if it is not known. Optional, for theorems that name C_Gamma: the default is infinite."""
+        """C_Gamma, the largest of the suprema of the derivatives of order 1, 2 and 3 (operator norms); infinite if they are
+        unbounded or not known. Optional, for theorems that use C_Gamma: the default is infinite."""
         return jnp.asarray(math.inf)
 
     def grad(self, x: Float[Array, "*points d"]) -> Float[Array, "*points d"]:
@@ -77,10 +77,10 @@ class AbstractPotential(Printed):
         return jax.vmap(jax.grad(self.gamma))(flat).reshape(x.shape)
 
     def check(self, axes: Axes) -> None:
-        """**Raises:** `ValueError` where the axes of position do not fit."""
+        """**Raises:** `ValueError` if the potential is not defined on these axes of position."""
 
     def check_finite(self, axes: Axes) -> None:
-        """**Raises:** `ValueError` where the field of a point mass is not finite."""
+        """**Raises:** `ValueError` if the field of a point mass on this grid is not finite."""
         if is_traced(self, axes):
             return
         with jax.ensure_compile_time_eval():
@@ -90,11 +90,11 @@ class AbstractPotential(Printed):
         # A function may close over a tracer, which no leaf shows.
         if not is_traced(field) and not all(np.isfinite(part).all() for part in field):
             raise argument_error(
-                "potential", "have a finite field", "has NaN or infinity", "soften it, or look at its parameters"
+                "potential", "have a finite field", "has NaN or infinity", "soften it, or check its parameters"
             )
 
     def check_particles(self, dim: int) -> None:
-        """**Raises:** `ValueError` where particles in d dimensions cannot be moved by it."""
+        """**Raises:** `ValueError` if it defines no forces between particles in d dimensions."""
 
     @property
     def by_pairs(self) -> bool:
@@ -102,8 +102,8 @@ class AbstractPotential(Printed):
         return type(self).pair_gradient is AbstractPotential.pair_gradient and self.series(1) is None
 
     def series(self, dim: int) -> tuple[Float[Array, "M {dim}"], Float[Array, " M"]] | None:
-        """Modes m (M, d) and coefficients c (M,) of Gamma = sum_m c_m cos(m . x), if it is a sum of few cosines: forces on N
-        particles then cost N M. None: `pair_gradient` and `pair_sum` say how."""
+        """Modes m (M, d) and coefficients c (M,) of Gamma = sum_m c_m cos(m . x), if Gamma is a sum of few cosines; forces on N
+        particles then cost N M. None: the forces are computed by `pair_gradient` and `pair_sum`."""
         return None
 
     def pair_gradient(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> Float[Array, "N d"]:
@@ -117,7 +117,7 @@ class AbstractPotential(Printed):
         return tiled_sum(self.gamma, x, mask) if series is None else series_sum(series, x, mask)
 
     def gradient_at(self, x: Float[Array, " S"], rho: Float[Array, " {axis.num}"], axis: Axis) -> Float[Array, " S"]:
-        """Gamma' * rho at points x (S,), d = 1, rho being given on a grid: `field` between its points."""
+        """Gamma' * rho at points x (S,), d = 1, with rho given on a grid: the interpolation of `field`."""
         weights = rho * axis.spacing
         series = self.series(1)
         if series is not None:
@@ -150,7 +150,7 @@ class AbstractPotential(Printed):
 
 
 def check_potential(potential: Any) -> None:
-    """**Raises:** `ValueError` for anything else."""
+    """**Raises:** `ValueError` unless `potential` is an `AbstractPotential`."""
     if not isinstance(potential, AbstractPotential):
         raise argument_error("potential", "be a potential", f"is {describe(potential)}", "pass jk.vlasov.Cosine(), say")
 
@@ -160,7 +160,7 @@ def _derivative(axes: Axes, i: int) -> Array:
 
 
 def _square(axes: Axes) -> Array:
-    """|k|^2, Nyquist's frequencies in full."""
+    """|k|^2, including the Nyquist frequencies (which `wavenumbers` sets to 0)."""
     parts = []
     for i, axis in enumerate(axes):
         whole = jnp.asarray([min(j, axis.num - j) for j in range(axis.num)], axis.length.dtype)
@@ -173,14 +173,15 @@ def _volume(axes: Axes) -> Array:
 
 
 def _centred(x: Array, mask: Array) -> tuple[Array, Array]:
-    """x_i less the mean, 0 outside the mask; the number inside it."""
+    """x_i minus their mean, 0 outside of the mask; the number of particles in the mask."""
     num = count_true(mask, x.dtype)
     x = jnp.where(mask[:, None], x, 0)
     return jnp.where(mask[:, None], x - jnp.sum(x, 0, keepdims=True) / num, 0), num
 
 
 class Cosine(AbstractPotential):
-    """Gamma = -strength sum_i cos x_i, on a torus of lengths 2 pi: the HMF model in d = 1, attracting for strength > 0."""
+    """Gamma = -strength sum_i cos x_i on a torus of lengths 2 pi, attractive for strength > 0. In d = 1 it is the HMF model
+    [AntoniRuffo1995]."""
 
     ranges: ClassVar[Mapping[str, Range]] = {"strength": FINITE}
     strength: RealScalar
@@ -211,7 +212,7 @@ class Cosine(AbstractPotential):
         for axis in axes:
             require(
                 "grid", same_length(axis.length, 2 * math.pi), axis.length,
-                "have positions on a circle of length 2 pi for Cosine", "set it so, or take Custom", was="has length",
+                "have positions on a circle of length 2 pi for Cosine", "set it so, or use Custom", was="has length",
             )  # fmt: skip
 
     @property
@@ -224,7 +225,7 @@ class Cosine(AbstractPotential):
 
 
 class Gaussian(AbstractPotential):
-    """Gamma = strength exp(-|x|^2/(2 width^2)); on a torus with all its images."""
+    """Gamma = strength exp(-|x|^2/(2 width^2)); on a torus the sum over all images."""
 
     ranges: ClassVar[Mapping[str, Range]] = {"strength": FINITE, "width": POSITIVE}
     strength: RealScalar
@@ -254,13 +255,14 @@ class Gaussian(AbstractPotential):
 
 
 class Poisson(AbstractPotential):
-    """Repelling Coulomb's law on a torus with a neutralising background: -Laplace Gamma = strength (delta - 1/volume), hat
-    Gamma = strength/|k|^2 and 0 at k = 0. `strength = length` in d = 1 makes the plasma frequency 1 at mass 1.
+    """The repulsive Coulomb interaction on a torus with a neutralising background: -Laplace Gamma = strength (delta -
+    1/volume), hat Gamma = strength/|k|^2 and 0 at k = 0. In d = 1 `strength = length` gives plasma frequency 1 at mass 1.
 
-    N particles, d = 1: charged sheets, forces in O(N log N) by sorting. A force jumps by strength/(N - 1) where two cross: a
-    path errs by O(dt) there, and the energy wanders by as much, whatever the scheme; means over many sheets keep the order of
-    the scheme until that noise shows. Derivatives through these forces raise: they would miss the jumps. Those of the energy
-    are right; where two sheets coincide it has a kink, and the mean of both sides is returned."""
+    N particles in d = 1 are charged sheets [Dawson1962], with forces in O(N log N) by sorting. The force jumps by strength/(N -
+    1) where two sheets cross. There a path has an error of O(dt), and the energy fluctuates by as much, for every scheme; means
+    over many sheets keep the order of the scheme down to that noise. Gradients through these forces raise `ValueError`, because
+    they would omit the jumps. Gradients of the energy are correct; where two sheets coincide the energy has a kink, and the
+    mean of the two one-sided derivatives is returned."""
 
     ranges: ClassVar[Mapping[str, Range]] = {"length": POSITIVE, "strength": FINITE}
     length: RealScalar
@@ -273,8 +275,8 @@ class Poisson(AbstractPotential):
         self.length, self.strength = concrete_array(length), concrete_array(strength)
 
     def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
-        """d = 1 alone: the parabola of Bernoulli's polynomial. At multiples of the length it has a kink: its derivatives count
-        as 0 there, the first being the mean of both sides."""
+        """d = 1 only: a Bernoulli polynomial of degree 2. At multiples of the length Gamma has a kink; its derivatives are set
+        to 0 there (for the first one this is the mean of both sides)."""
         if x.shape[-1] != 1:
             raise argument_error(
                 "x", "have one component for Poisson in real space", f"has {x.shape[-1]}", "use `coefficients`"
@@ -288,7 +290,7 @@ class Poisson(AbstractPotential):
     def check_particles(self, dim: int) -> None:
         if dim > 1:
             raise argument_error(
-                "potential", "have forces between particles", f"is Poisson in d = {dim}", "take d = 1, or Custom"
+                "potential", "have forces between particles", f"is Poisson in d = {dim}", "use d = 1, or Custom"
             )
 
     def pair_gradient(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> Float[Array, "N d"]:
@@ -315,8 +317,8 @@ class Poisson(AbstractPotential):
 
 
 class Harmonic(AbstractPotential):
-    """Gamma = stiffness |x|^2/2, on the whole space: the box of positions must hold the data. Its derivatives of order 1
-    grow, so (Pot) fails."""
+    """Gamma = stiffness |x|^2/2 on R^d: the axes of position must contain the data. Its first derivatives are unbounded, so
+    (Pot) does not hold."""
 
     ranges: ClassVar[Mapping[str, Range]] = {"stiffness": FINITE}
     stiffness: RealScalar
@@ -351,7 +353,7 @@ class Harmonic(AbstractPotential):
             )  # fmt: skip
 
     def coefficients(self, axes: Axes) -> Float[Array, "*places"]:
-        raise argument_error("potential", "be periodic", "is Harmonic", "it acts through moments; use `field`")
+        raise argument_error("potential", "be periodic", "is Harmonic", "use `field`, which it computes from moments")
 
     def convolve(self, rho: Float[Array, "*places"], axes: Axes) -> Float[Array, "*places"]:
         cell = volume_element(axes)
@@ -378,10 +380,11 @@ class Harmonic(AbstractPotential):
 
 
 class Custom(AbstractPotential):
-    """Gamma = fn(x), your own even function of displacements x (..., d), evaluated on a grid at the nearest image of the
-    torus: it should be smooth there; between particles at x_i - x_j as they are: make it periodic for a torus.
-    `regular_bound`: its C_Gamma if you know that (Pot) holds. Parameters are differentiable if `fn` is an `eqx.Module` or a
-    `jax.tree_util.Partial`, or closes over them (by `Direct` and `Checkpointed`)."""
+    """Gamma = fn(x), your own even function of displacements x (..., d). On a grid it is evaluated at the nearest image of the
+    torus and should be smooth across the boundary; between particles it is evaluated at x_i - x_j, so it must be periodic for
+    particles on a torus. `regular_bound`: C_Gamma, if you know that (Pot) holds. Gradients with respect to parameters of `fn`
+    exist if it is an `eqx.Module` or a `jax.tree_util.Partial`, or (with `Direct` and `Checkpointed`) if it closes over
+    them."""
 
     fn: Callable[[Float[Array, "*points d"]], Float[Array, "*points"]]
     regular_bound: float | None = eqx.field(static=True)
@@ -397,7 +400,7 @@ class Custom(AbstractPotential):
             )
         if not takes_one(fn):
             raise argument_error(
-                "fn", "take displacements (..., d) alone", f"{printed(fn)} does not", "drop its other arguments"
+                "fn", "take displacements (..., d) as its only argument", f"{printed(fn)} does not", "drop the others"
             )
         # A plain function is no leaf that a loop can carry.
         known = isinstance(fn, (eqx.Module, jax.tree_util.Partial))
@@ -460,7 +463,7 @@ class Custom(AbstractPotential):
         scale = np.abs(here).max()
         if np.abs(here - there).max() > 1e-5 * scale:
             raise argument_error(
-                "fn", "be even", f"differs from its mirror by {np.abs(here - there).max():.2g}", "symmetrise it"
+                "fn", "be even", f"fn(x) and fn(-x) differ by {np.abs(here - there).max():.2g}", "symmetrise it"
             )
 
     @property

@@ -1,4 +1,4 @@
-r"""(PsQM^N): the whole N-particle amplitude on a grid, d = 1, N = 2 or 3 (NP, section 2)."""
+r"""(PsQM^N) of [NeissPickl2018, section 2]: the complete N-particle amplitude on a grid, d = 1, N = 2 or 3."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -21,17 +21,17 @@ from .systems import AbstractMeanField, in_picture, stream, turned
 
 __all__ = ["PseudoPlan", "PseudoSchrodinger", "check_symmetric", "first_marginal", "pair_field", "product_wave"]
 
-# A run holds so many arrays of the size of the wave, data and checks included (measured at 24^6: 6.1).
+# Number of arrays of the size of the wave that a run holds, including its data and checks (measured at 24^6: 6.1).
 _ARRAYS = 6
 _SYMMETRY = 1e-5
 
 
 class PseudoPlan(WavePlan):
-    """Streaming as for one particle in N dimensions; the field on particle m is that of the others, and there is no kappa."""
+    """Streaming as for one particle in N dimensions; the field on particle m is that of the other particles, and kappa = 0."""
 
     @staticmethod
     def _particles(state: Wave) -> int:
-        # A wave that does not say so is one of N particles from here on.
+        # From here on the wave counts as one of N particles, also if its `num_particles` was left at 1.
         return state.dim
 
     def _forces(self, hat: Array, grid: Grid) -> tuple[tuple[Array, ...], Array | None]:
@@ -42,16 +42,16 @@ class PseudoSchrodinger(AbstractMeanField):
     r"""$i\,\partial_t\hat\alpha_N = \Big(\sum_m \partial_{x_m}\partial_{\xi_m} - \frac{1}{N-1}\sum_m \xi_m \sum_{n\ne m}
     \Gamma'(x_m - x_n)\Big)\hat\alpha_N$ for a `Wave` on a grid of 2 N axes (x_1, ..., x_N, v_1, ..., v_N), N = 2 or 3, d = 1.
 
-    The velocity Fourier transform of (HLv^N), $\partial_t\alpha_N = [H_N, \alpha_N]$: a transport, so that $|\alpha_N|^2$
-    solves Liouville's equation of `NBody`, and linear: there is no self-consistent phase. States are symmetric under the
-    exchange of particles, and stay so to round-off. A solution has
-    `num_particles` N, whatever the start says. On a torus Gamma is the one the grid sees (`field` of a point mass).
+    The velocity Fourier transform of (HLv^N), $\partial_t\alpha_N = [H_N, \alpha_N]$. This is a transport equation, so
+    $|\alpha_N|^2$ solves the Liouville equation of `NBody`; it is linear and has no self-consistent phase. States must be
+    symmetric under the exchange of particles, and remain so to round-off. A solution has `num_particles` N, whatever that of
+    the start. On a torus Gamma is represented on the grid (it is the `field` of a point mass).
 
-    Conserved by every step: the norm, to round-off; on a torus the momentum too. Cost of a step: 4 N transforms along one axis
-    of all num_x^N num_v^N numbers; memory about 6 times the wave's: 8.7 GiB for 24^6 numbers of 8 bytes (1.4 GiB).
+    Conserved by every step: the norm, to round-off; on a torus also the momentum. Cost of a step: 4 N transforms along one axis
+    of num_x^N num_v^N numbers. Memory about 6 times that of the wave: 8.7 GiB for 24^6 numbers of 8 bytes (1.4 GiB).
 
     **Raises:** `ValueError` for another N, axes that differ between the particles, data that are not symmetric or not
-    normalised, and a grid whose run would not fit into memory (the bytes are named).
+    normalised, and a grid whose run would not fit into memory (the message states the bytes).
     """
 
     num_particles: int = eqx.field(static=True)
@@ -66,7 +66,7 @@ class PseudoSchrodinger(AbstractMeanField):
         if check_integer("num_particles", num_particles, minimum=2) > 3:
             raise argument_error(
                 "num_particles", "be 2 or 3: the grid has 2 N axes", f"is {num_particles}",
-                "take jk.vlasov.NBody, or `sampled_counting`",
+                "use jk.vlasov.NBody, or `sampled_counting`",
             )  # fmt: skip
 
     @property
@@ -77,7 +77,7 @@ class PseudoSchrodinger(AbstractMeanField):
         num, axes = self.num_particles, grid.axes
         if len(axes) != 2 * num:
             raise argument_error(
-                "grid", f"have {2 * num} axes, x_1.. and v_1..", f"has {len(axes)}", "build it by `product_wave`"
+                "grid", f"have {2 * num} axes, x_1.. and v_1..", f"has {len(axes)}", "build it with `product_wave`"
             )
         for kind, some in (("position", axes[:num]), ("velocity", axes[num:])):
             if len({(axis.num, axis.periodic) for axis in some}) > 1 or _apart(some):
@@ -106,7 +106,7 @@ class PseudoSchrodinger(AbstractMeanField):
 
 
 def check_symmetric(name: str, wave: Wave) -> None:
-    """**Raises:** `ValueError` for a known N-particle wave that is not symmetric."""
+    """**Raises:** `ValueError` for an N-particle wave, not traced, that is not symmetric under the exchange of particles."""
     alpha, num = np.asarray(wave.alpha), wave.dim
     for m in range(1, num):
         other = alpha.swapaxes(0, m).swapaxes(num, num + m)
@@ -127,9 +127,10 @@ def _apart(axes: tuple[Axis, ...]) -> bool:
 
 
 def product_wave(wave: Wave, num_particles: int) -> Wave:
-    """alpha(z_1) ... alpha(z_N) on the grid of N particles, from one wave in d = 1, in its picture.
+    """alpha(z_1) ... alpha(z_N) on the grid of N particles, from the wave alpha of one particle in d = 1, in its picture.
 
-    **Raises:** `ValueError` for a wave in more dimensions and for a product that does not fit (the bytes are named)."""
+    **Raises:** `ValueError` for a wave with d > 1, and for a product that does not fit into memory (the message states the
+    bytes)."""
     num = check_integer("num_particles", num_particles, minimum=2)
     if not isinstance(wave, Wave) or wave.dim != 1:
         was = f"has d = {wave.dim}" if isinstance(wave, Wave) else f"is {describe(wave)}"

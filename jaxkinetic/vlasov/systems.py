@@ -1,25 +1,28 @@
-r"""The mean-field column of Neiss and Pickl (NP, figure 1): Vlasov's equation for f, and its two Hamiltonian forms for an
+r"""The mean-field equations of [NeissPickl2018, Figure 1]: the Vlasov equation for f, and its two Hamiltonian forms for an
 amplitude alpha with |alpha|^2 = f, in the velocity picture (HVl) and in its Fourier dual (HHt).
 
-Every system is a sum of two flows that are exact on the grid: A, free streaming; B, acceleration in a field that B itself
-leaves alone. [F, G] = F_x G_v - F_v G_x; unit masses; nondimensional.
+Every system is the sum of two flows that are exact on the grid: A, free streaming; B, acceleration in a field that B does not
+change. The splitting is that of [ChengKnorr1976], with Fourier transforms for the shifts. [F, G] = F_x G_v - F_v G_x; unit
+masses; nondimensional.
 
-`Solution.stats` of a run hold the largest values over its steps of
+`Solution.stats` of a run contain, as the largest values over its steps,
 
-- `spectral_tail_x`, `spectral_tail_v`: of the square norm of the perturbation (all waves with k_x != 0, of f or alpha) the
-  share in the upper third of the wavenumbers, for the worst direction: filamentation; small for resolved data. The mean over
-  x is left out: a small perturbation may be lost while its share of the whole is small (of waves in d > 1 `spectral_tail_v`
-  counts it);
-- `boundary_mass`: the share of the mass in the outer sixteenths of the velocity axes; `boundary_mass_x`: the same of the axes
-  of position that are not periodic, over whose ends mass comes back on the other side. Above 1e-2 a run warns.
+- `spectral_tail_x`, `spectral_tail_v`: the fraction of the square norm of the perturbation (all modes with k_x != 0, of f or
+  alpha) in the upper third of the wavenumbers, for the worst direction. It measures filamentation and is small for resolved
+  data. The mean over x is left out, because a small perturbation can be unresolved while it is a small fraction of the total
+  (for waves in d > 1 `spectral_tail_v` includes the mean);
+- `boundary_mass`: the fraction of the mass in the outer sixteenths of the velocity axes; `boundary_mass_x`: the same for the
+  axes of position that are not periodic; mass that crosses an end of an axis reappears at the other end. Above 1e-2 a run
+  warns.
 
-`recurrence`: t - t0 at the end over the recurrence time T_R = length/dv = 2 pi/(k dv), k = 2 pi/length, on periodic axes of
-position. Then free streaming on the grid has brought the first mode back (mode m at T_R/m): what a run shows of a damped wave
-from then on is the grid's. Above .9 a run warns. They have no derivative.
+`recurrence`: t - t0 at the end of the run divided by the recurrence time T_R = length/dv = 2 pi/(k dv), k = 2 pi/length, for
+periodic axes of position. At T_R free streaming on the grid has restored the first mode (mode m at T_R/m); from then on a
+damped wave shows an artefact of the grid. Above .9 a run warns. These numbers are not differentiated.
 
-Momentum is kept to round-off while f is resolved in v and vanishes at the ends of its axes. What a shift carries over an end
-comes back at the other one, with another v. Where filaments have reached the finest waves (`spectral_tail_v`), f no longer
-vanishes at the ends, and the momentum drifts: by 2e-4 at t = 40 on 64 velocities, 1e-6 on 512 (HMF model, perturbation .3).
+Momentum is conserved to round-off as long as f is resolved in v and vanishes at the ends of the velocity axes. What a shift
+carries over one end reappears at the other, at another v. Once filaments have reached the finest scale (`spectral_tail_v`), f
+no longer vanishes at the ends and the momentum drifts: by 2e-4 at t = 40 on 64 velocities, by 1e-6 on 512 (HMF model,
+perturbation .3).
 """
 
 import functools
@@ -54,21 +57,21 @@ __all__ = [
     "turned",
 ]
 
-# What f may be at the ends of an axis on which it decays, of its largest value.
+# The largest |f| allowed at the ends of an axis on which f must decay, relative to its maximum.
 _DECAYED = 1e-3
-# How near the norm of a wave is to 1.
+# The largest |norm - 1| of a wave.
 NORM = 1e-2
 
 
 class AbstractMeanField(AbstractSplit):
-    """What systems on a grid of phase space share."""
+    """Base class of the systems on a grid of phase space: their checks, statistics and default scheme."""
 
     potential: AbstractPotential
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "recurrence": (
             0.9,
             "The grid is too coarse in v: the run ends at {0:.3g} times the recurrence time length/dv "
-            "(`stats['recurrence']`), at which damped waves come back; take more velocities, or an earlier end.",
+            "(`stats['recurrence']`), at which damped waves reappear; use more velocities, or an earlier end.",
         ),
         "boundary_mass": (
             1e-2,
@@ -86,7 +89,7 @@ class AbstractMeanField(AbstractSplit):
 
     @property
     def _particle_numbers(self) -> tuple[int, ...]:
-        """Of the waves that it moves."""
+        """The values of `Wave.num_particles` that the system accepts."""
         return (1,)
 
     def __check_init__(self) -> None:
@@ -119,11 +122,11 @@ class AbstractMeanField(AbstractSplit):
         if isinstance(state, Wave) and state.num_particles not in self._particle_numbers:
             raise argument_error(
                 "state", "be the wave of one particle" if self._particle_numbers == (1,) else "have the N of its system",
-                f"is that of {state.num_particles} particles", "take jk.vlasov.PseudoSchrodinger with this N",
+                f"is that of {state.num_particles} particles", "use jk.vlasov.PseudoSchrodinger with this N",
             )  # fmt: skip
 
     def check_axes(self, grid: Grid) -> None:
-        """**Raises:** `ValueError` where the grid does not fit."""
+        """**Raises:** `ValueError` if the grid does not fit the system."""
         self.potential.check(grid.axes[: grid.half])
         self.potential.check_finite(grid.axes[: grid.half])
 
@@ -132,7 +135,7 @@ class AbstractMeanField(AbstractSplit):
         pairs = [(x, v) for x, v in zip(axes[:d], axes[d:], strict=True) if x.periodic]
         if not pairs:
             return {}
-        # By NumPy where all is known: nothing is compiled.
+        # With NumPy if nothing is traced, so that nothing is compiled.
         ends = [(x.length, v.length) for x, v in pairs]
         make = jnp if is_traced(elapsed, ends) else np
         rates = [make.asarray(b) / (v.num * make.asarray(a)) for (a, b), (_, v) in zip(ends, pairs, strict=True)]
@@ -140,11 +143,11 @@ class AbstractMeanField(AbstractSplit):
         return {"recurrence": jnp.asarray(make.abs(make.asarray(elapsed) * largest))}
 
     def check_memory(self, state: Any) -> None:
-        """**Raises:** `ValueError` if a run would not fit."""
+        """**Raises:** `ValueError` if a run would not fit into memory."""
 
     def check_start(self, state: Any) -> None:
-        """**Raises:** `ValueError` for data that do not decay where an axis says so, or a wave whose norm is not 1. Traced ones
-        are left to the run; of a wave only the norm."""
+        """**Raises:** `ValueError` for data that do not decay at the ends of the axes that are not periodic, and for a wave
+        whose norm is not 1. If the data are traced, the run checks them instead; of a wave it checks only the norm."""
         self.check_memory(state)
         if is_traced(state):
             self._check_traced(state)
@@ -154,9 +157,9 @@ class AbstractMeanField(AbstractSplit):
 
     @staticmethod
     def _check_traced(state: Any) -> None:
-        # NaN passes: another check names the place.
+        # NaN passes here, because another check reports where it is.
         if isinstance(state, Wave):
-            do = "divide alpha by the root of `state.mass` (a factor belongs into the strength of the potential)"
+            do = "divide alpha by the root of `state.mass` (put a factor into the strength of the potential)"
             holds = ~(jnp.abs(state.mass - 1) > NORM)
             require("state", holds, state.mass, "have unit norm, int |alpha|^2 = 1", do, was="has")
             return
@@ -173,11 +176,11 @@ class AbstractMeanField(AbstractSplit):
 
     def _check_data(self, state: Any) -> None:
         if not np.isfinite(np.asarray(phase_space_density(state))).all():
-            return  # another check names the place
+            return  # another check reports where the data are not finite
         if isinstance(state, Wave) and abs(float(state.mass) - 1) > NORM:
             raise argument_error(
                 "state", "have unit norm, int |alpha|^2 = 1", f"has {float(state.mass):.4g}",
-                "divide alpha by the root of `state.mass` (a factor belongs into the strength of the potential)",
+                "divide alpha by the root of `state.mass` (put a factor into the strength of the potential)",
             )  # fmt: skip
         f = np.abs(np.asarray(phase_space_density(state)))
         for i, axis in enumerate(state.grid.axes):
@@ -199,12 +202,11 @@ MeanField = AbstractMeanField
 
 class Vlasov(AbstractMeanField):
     r"""$\partial_t f = -v \cdot \nabla_x f + (\nabla\Gamma * \rho) \cdot \nabla_v f$, rho = int f dv, for real f on a grid
-    of phase space (`Density`), periodic in x, decaying in v.
+    of phase space (`Density`), periodic in x and decaying in v.
 
-    Conserved by every step: mass, to round-off; momentum (potentials on a torus), to round-off while f is resolved and vanishes
-    at the ends in v; the energy int |v|^2 f/2 + (1/2) int
-    rho Gamma * rho to the order of the scheme. Both flows are shifts, by Fourier transforms along one axis at a time: cost
-    of a step 4 d real passes over the grid.
+    Conserved by every step: mass, to round-off; momentum (for potentials on a torus), to round-off as long as f is resolved in
+    v and vanishes at the ends; the energy int |v|^2 f/2 + (1/2) int rho Gamma * rho, to the order of the scheme. Both flows are
+    shifts, computed by Fourier transforms along one axis at a time. Cost of a step: 4 d real passes over the grid.
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
@@ -238,9 +240,9 @@ class HamiltonVlasov(AbstractMeanField):
     r"""(HVl): $\partial_t\alpha = [v^2/2 + \Gamma*|\alpha|^2, \alpha] - K\alpha$, $K = \Gamma * [\bar\alpha, \alpha]$, for a
     `Wave`.
 
-    |alpha|^2 solves Vlasov's equation. K is imaginary; it vanishes for real alpha, and alpha = sqrt(f) for alpha >= 0, at
-    all times. Conserved by every step: the norm, to round-off; the momentum, as by `Vlasov`; $H_{Vl}$ and the energy to the
-    order of the scheme. Cost of a step: two complex transforms over x and two over v.
+    f = |alpha|^2 solves the Vlasov equation [NeissPickl2018, section 2]. K is imaginary. For real data K = 0 at all times; for
+    alpha_0 >= 0 alpha = sqrt(f) at all times. Conserved by every step: the norm, to round-off; the momentum, as for `Vlasov`;
+    $H_{Vl}$ and the energy, to the order of the scheme. Cost of a step: two complex transforms over x and two over v.
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
@@ -266,8 +268,8 @@ class HamiltonHartree(AbstractMeanField):
     r"""(HHt): $i\,\partial_t\hat\alpha = (\nabla_x\cdot\nabla_\xi + \hat V * |\hat\alpha|^2)\,\hat\alpha$, $\hat V(x, \xi) =
     -\nabla\Gamma(x)\cdot\xi$: (HVl) in the Fourier picture of the velocities, a Hartree equation.
 
-    Density and current are sums over xi, so that the potential part is a phase and needs no transform. The same conservation
-    laws as `HamiltonVlasov`, and the same solution.
+    Density and current are sums over xi, so the potential part is a multiplication by a phase and needs no transform. It has
+    the same conservation laws and the same solution as `HamiltonVlasov`.
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
@@ -286,7 +288,7 @@ class HamiltonHartree(AbstractMeanField):
 
 
 def stream(tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
-    """alpha(x - tau v, v), e^{-i tau k.v} in (k, v); in the Fourier picture alpha-hat_k(xi + tau k)."""
+    """alpha(x - tau v, v), a multiplication by e^{-i tau k.v} in (k, v); in the Fourier picture alpha-hat_k(xi + tau k)."""
     wave = state.velocity_picture()
     alpha, d, axes = wave.alpha, wave.dim, wave.grid.axes
     over_x = tuple(range(d))
@@ -298,7 +300,7 @@ def stream(tau: RealScalar, t: RealScalar, state: Wave) -> Wave:
 
 
 def _accelerated(hat: Array, cells: Any, tau: RealScalar, wave: Wave, potential: AbstractPotential) -> Array:
-    """hat times exp(i tau (xi . E - kappa)), hat on the wavenumbers xi of v, |hat|^2 cells being a density in xi."""
+    """hat times exp(i tau (xi . E - kappa)), with hat on the wavenumbers xi of v and |hat|^2 cells a density in xi."""
     d, axes = wave.dim, wave.grid.axes
     over = tuple(range(d, 2 * d))
     square = square_modulus(hat) * cells
@@ -315,7 +317,7 @@ def turned(
     field: tuple[Float[Array, "*places"], ...],
     kappa: Float[Array, "*places"] | None,
 ) -> Complex[Array, "*grid"]:
-    """hat times exp(i tau (xi . E - kappa)), kappa and the components of E over x."""
+    """hat times exp(i tau (xi . E - kappa)), with kappa and the components of E as functions of x."""
     d, axes = wave.dim, wave.grid.axes
 
     def over_phase_space(x: Array) -> Array:

@@ -104,7 +104,7 @@ BAD = {
     ),
     "odd": (
         lambda: attempt(potential=V.Custom(lambda x: jnp.sin(x[..., 0]))),
-        "`fn` must be even, but differs .* by 2",
+        r"`fn` must be even, but fn\(x\) and fn\(-x\) differ by 2",
     ),
     "not finite": (lambda: attempt(potential=V.Custom(lambda x: 1 / jnp.abs(x[..., 0]))), "`fn` must be finite"),
     "not scalar": (lambda: attempt(potential=V.Custom(jnp.cos)), r"`fn` must map \(.*but gives shape \(16, 1\)"),

@@ -38,7 +38,7 @@ def test_velocity_gradients(scheme, alpha):
     np.testing.assert_allclose(forward, expected, rtol=1e-6)
 
 
-RATE = "A derivative reaches the rate of the jumps"
+RATE = "A gradient reaches the rate of the jumps"
 CHANCE = "The outcome of `jk.random.bernoulli` depends on a parameter through its probability"
 
 

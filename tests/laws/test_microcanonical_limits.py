@@ -67,13 +67,13 @@ def test_biased_gradients_raise(scheme):
         return run(system, velocity).final.velocity[0, 0]
 
     for law in LAWS:
-        with pytest.raises(ValueError, match="A derivative reaches the rate"):
+        with pytest.raises(ValueError, match="A gradient reaches the rate"):
             jax.jvp(lambda e, law=law: value(MBC(L.Maxwell(), law, e)), (0.1,), (1.0,))
     for strength in (lambda c: L.Maxwell(c), lambda c: POWER(1.0, c)):
-        with pytest.raises(ValueError, match="A derivative reaches the rate"):
+        with pytest.raises(ValueError, match="A gradient reaches the rate"):
             jax.jvp(lambda c, make=strength: value(MBC(make(c), "fixed_angle", 0.5)), (1.0,), (1.0,))
     tangent = jnp.ones_like(state.velocity)
-    with pytest.raises(ValueError, match="A derivative reaches the rate"):
+    with pytest.raises(ValueError, match="A gradient reaches the rate"):
         jax.jvp(lambda v: value(MBC(POWER(1.0), "fixed_angle", 0.5), v), (state.velocity,), (tangent,))
 
 

@@ -428,7 +428,7 @@ def test_argument_errors():
     with pytest.raises(ValueError, match="must be a potential"):
         jk.simulate(V.NBody(lambda x: x), particles(), dt=0.1, num_steps=1)
     odd = V.Custom(lambda x: jnp.sum(jnp.sin(x), -1))
-    with pytest.raises(ValueError, match="must be even, but differs"):
+    with pytest.raises(ValueError, match=r"must be even, but fn\(x\) and fn\(-x\) differ"):
         run(particles(), odd)
     with pytest.raises(ValueError, match=r"but is Poisson in d = 2"):
         run(particles(4, 2), "poisson")

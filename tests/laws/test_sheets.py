@@ -63,7 +63,7 @@ def test_gradients_of_sheets_raise(what, adjoint):
         potential = V.Poisson(given["length"], given["strength"])
         return jnp.mean(run(start, potential, jk.Leapfrog(), 0.1, 2, throw=False, adjoint=adjoint).final.position ** 2)
 
-    with pytest.raises(ValueError, match=r"jump where two cross: .* `vlasov.Vlasov` on a grid"):
+    with pytest.raises(ValueError, match=r"jump where two sheets cross: .* `vlasov.Vlasov` on a grid"):
         jax.grad(value)(1.0)
 
 

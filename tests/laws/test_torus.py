@@ -321,13 +321,13 @@ BAD = {
     ),
     "count": (
         lambda: Trigonometric([[0], [1]], [1.0]),
-        "`coefficients` must be real, of shape (2,) or (2, 1, 1) as the modes ask, but is [1.0]",
+        "`coefficients` must be real, of shape (2,) or (2, 1, 1) as the modes require, but is [1.0]",
     ),
     "ragged": (lambda: Trigonometric([[0], [1]], [[1.0], [1.0, 2.0]]), "`coefficients` must be real, of shape (2,)"),
     "infinite": (lambda: Trigonometric([[0]], [np.inf]), "`coefficients` must hold finite numbers"),
     "skew": (
         lambda: Trigonometric([[0, 0], [1, 0]], np.stack([np.eye(2), MATRIX])),
-        "`coefficients` must hold symmetric matrices, but that of mode 1 is not; pass (C + C^T) / 2.",
+        "`coefficients` must hold symmetric matrices, but the matrix of mode 1 is not; pass (C + C^T) / 2.",
     ),
     "degenerate": (
         lambda: simulated(Trigonometric([[0], [3]], [1.0, 1.0])),

@@ -255,7 +255,7 @@ def start(**changes):
         (lambda: run(V.Vlasov(V.Cosine()), start(grid=grid(length=6.0))), "circle of length 2 pi for Cosine, but has length 6"),
         (lambda: run(V.Vlasov(V.Poisson(3.0)), start()), "torus of length 3, that of Poisson, but has length 6.28319"),
         (lambda: run(V.Vlasov(V.Harmonic()), start()), "axis that is not periodic, for Harmonic"),
-        (lambda: run(V.Vlasov(V.Custom(lambda x: jnp.sin(x[..., 0]))), start()), "`fn` must be even, but differs"),
+        (lambda: run(V.Vlasov(V.Custom(lambda x: jnp.sin(x[..., 0]))), start()), r"`fn` must be even, but fn\(x\) and"),
         (lambda: run(V.Vlasov(V.Custom(lambda x: jnp.log(x[..., 0]))), start()), "`fn` must be finite, but gives a NaN"),
         (lambda: run(V.Vlasov(V.Custom(lambda x: x)), start()), r"`fn` must map .*, but gives shape \(24, 1\)"),
         (lambda: V.Cosine(jnp.nan), "`strength` must be finite, but is nan"),

@@ -1,7 +1,7 @@
 """Exact laws of the Boltzmann equation with annihilation (N_0 = Lambda, cross sections of strength 1, T = 1) and of Kac's walk.
 
-Of strength C read every time as C t. Everything is numpy in float64, but that `pressure_rate` asks the cross section for
-Sigma in the precision of the state.
+For a strength C replace t by C t. All functions compute with NumPy in float64; `pressure_rate` evaluates Sigma in the
+precision of the state.
 """
 
 from ..._util.aliases import alias_modules as _alias_modules

@@ -1,7 +1,8 @@
 r"""The Bobylev-Krook-Wu solution for Maxwell molecules with annihilation: $f = n(t)\,g_{K(t)}$, any d >= 2, T = 1, mean 0,
 
 $n = 1/(1 + \alpha t)$, $K = 1 - \beta (1 + \alpha t)^{-(1-\alpha)(d-1)/(4 d \alpha)}$; alpha = 0: n = 1,
-$K = 1 - \beta e^{-(d-1)t/(4d)}$. The temperature stays 1. Source: MATH section 3.
+$K = 1 - \beta e^{-(d-1)t/(4d)}$. The temperature stays 1. Without annihilation, in d = 3: [KrookWu1977]. Derivation:
+docs/derivations/annihilation.md.
 """
 
 import numpy as np
@@ -28,7 +29,7 @@ def maxwell_density(t: ValuesLike, alpha: float) -> Values:
 
 def _width(t: ValuesLike, dim: int, beta: float, alpha: float) -> Values:
     t, alpha, dim = known_times(t), checked_alpha(alpha), check_integer("dim", dim, minimum=1)
-    # log(1 + alpha t)/alpha, the mean number of meetings of a particle, by its limit t at 0.
+    # log(1 + alpha t)/alpha, the integral of n over time; at alpha = 0 its limit t.
     meetings = t if alpha == 0 else np.log1p(alpha * t) / alpha
     return _bkw.width(np.exp(-(1 - alpha) * (dim - 1) / (4 * dim) * meetings), dim, beta)
 
@@ -44,5 +45,5 @@ def bkw_moment(t: ValuesLike, order: int, dim: int, beta: float, alpha: float = 
 
 
 def bkw_entropy(t: ValuesLike, dim: int, beta: float, alpha: float = 0.0) -> Values:
-    """int g log g of g = f/n, by quadrature to 1e-12; it falls."""
+    """int g log g for g = f/n, by quadrature to 1e-12. It decreases in t."""
     return _bkw.entropy(_width(t, dim, beta, alpha), dim)

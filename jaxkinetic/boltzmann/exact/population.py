@@ -1,4 +1,4 @@
-r"""The number of the alive under Maxwell molecules, a Markov chain by itself: N -> N - 2 at rate alpha N(N-1)/(2 Lambda)."""
+r"""The number of particles alive, for Maxwell molecules: a Markov chain, N -> N - 2 at rate alpha N(N-1)/(2 Lambda)."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,16 +14,16 @@ _MOST = 2000
 
 
 def death_moments(t: ValuesLike, num: int, volume: float, alpha: float) -> tuple[Values, Values]:
-    r"""(E N(t), Var N(t)) from N(0) = `num`, for every num, volume and alpha; shapes of `t`.
+    r"""(E N(t), Var N(t)) from N(0) = `num`, for every num, volume and alpha, each of the shape of `t`.
 
     $E N = N_0 \sum_l c_l e^{-l(l+1)\alpha t/2\Lambda}$, $E N(N-1) = N_0 \sum_l c_l \frac{l(l+1)}2 e^{..}$ over l of the
-    parity of m = N_0 - 1, $c_l = (2l+1)\, m! / (2^{(m-l)/2} ((m-l)/2)!\,(l+m+1)!!)$. All terms are positive. Source: MATH
-    section 3.
+    parity of m = N_0 - 1, $c_l = (2l+1)\, m! / (2^{(m-l)/2} ((m-l)/2)!\,(l+m+1)!!)$. All terms are positive. Derivation:
+    docs/derivations/annihilation.md.
     """
     num, rate = check_integer("num", num, minimum=1), _rate(volume, alpha)
     t, m = known_times(t)[..., None], num - 1
     l = np.arange(m % 2, m + 1, 2)
-    # From their ratios and their sum, which is 1: log m! would cost the digits that the variance needs.
+    # From the ratios c_{l+2}/c_l and the sum 1 of all c_l: with log m! too few digits remain for the variance.
     below = l[:-1]
     ratio = (2 * below + 5) / (2 * below + 1) * (m - below) / (below + m + 3)
     log_c = np.concatenate([[0.0], np.cumsum(np.log(ratio))])
@@ -35,13 +35,15 @@ def death_moments(t: ValuesLike, num: int, volume: float, alpha: float) -> tuple
 
 
 def death_law(t: float, num: int, volume: float, alpha: float) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """(numbers, probabilities): N(t) from N(0) = `num` <= 2000, by the exponential of the chain's matrix; numbers fall from
-    `num` in steps of 2 to 0 or 1."""
+    """(numbers, probabilities): the law of N(t) from N(0) = `num` <= 2000, by the exponential of the matrix of rates. The
+    numbers decrease from `num` in steps of 2 to 0 or 1."""
     from scipy.linalg import expm
 
     num, rate = check_integer("num", num, minimum=1), _rate(volume, alpha)
     if num > _MOST:
-        raise argument_error("num", f"be at most {_MOST}", f"is {num}", "use `death_moments`, or a normal law")
+        raise argument_error(
+            "num", f"be at most {_MOST}", f"is {num}", "use `death_moments`, or a normal approximation"
+        )
     check_known_scalar("t", t, nonnegative=True)
     numbers = np.arange(num, -1, -2)
     rates = rate * numbers * (numbers - 1.0) / 2

@@ -1,7 +1,7 @@
 """Exact laws of the Landau equation and of its particle systems: Maxwell molecules (gamma = 0), strength 1; Coulomb; the torus.
 
-Of Maxwell molecules of strength C read every time as C t. Everything here is numpy in float64, whatever JAX computes in,
-but for `ornstein_uhlenbeck`, which moves a JAX state.
+For Maxwell molecules of strength C replace t by C t. All functions compute with NumPy in float64, whatever the precision of
+JAX; the exception is `ornstein_uhlenbeck`, which moves a JAX state.
 """
 
 from .bkw import (

@@ -1,7 +1,8 @@
 r"""The Bobylev-Krook-Wu solution of the Landau equation for Maxwell molecules, any d, T = 1, mean 0.
 
 $f = (2\pi K)^{-d/2} e^{-|v|^2/2K} \big[\frac{(d+2)K - d}{2K} + \frac{(1-K)|v|^2}{2K^2}\big]$,
-$K = 1 - \beta e^{-2(d-1)t}$, with $0 \le \beta \le 2/(d+2)$. Source: MATH section 6.
+$K = 1 - \beta e^{-2(d-1)t}$, with $0 \le \beta \le 2/(d+2)$. It has the form of the solution of the Boltzmann equation in
+[KrookWu1977]. Derivation: docs/derivations/landau_maxwell.md.
 """
 
 import math
@@ -40,7 +41,7 @@ def bkw_moment(t: ValuesLike, order: int, dim: int, beta: float) -> Values:
 
 
 def bkw_entropy(t: ValuesLike, dim: int, beta: float) -> Values:
-    """H(t) = int f log f, by Gauss-Legendre quadrature in |v| (600 nodes on [0, 16]; error below 1e-12)."""
+    """H(t) = int f log f, by Gauss-Legendre quadrature in |v| (600 nodes on [0, 16]; error below 1e-12). It decreases in t."""
     return _bkw.entropy(_width(t, dim, beta), dim)
 
 
@@ -51,13 +52,13 @@ def maxwellian_entropy(dim: int, temperature: ValuesLike = 1.0) -> Values:
 
 
 def ornstein_uhlenbeck(key: Key, state: Particles, t: RealScalarLike) -> Particles:
-    r"""An i.i.d. sample of the exact solution at time t from one of the isotropic datum f_0 (T = 1, mean 0).
+    r"""An i.i.d. sample of the exact solution at time t, from an i.i.d. sample of the isotropic datum f_0 (T = 1, mean 0).
 
-    $v_t = e^{-(d-1)t} v_0 + \sqrt{1 - e^{-2(d-1)t}}\,\xi$, xi standard normal: for Maxwell molecules the collision
-    operator acts on isotropic f of temperature 1 as that of an Ornstein-Uhlenbeck process. Differentiable in t > 0: at 0 the
-    derivative of a path is infinite.
+    $v_t = e^{-(d-1)t} v_0 + \sqrt{1 - e^{-2(d-1)t}}\,\xi$, xi standard normal: for Maxwell molecules the collision operator
+    acts on isotropic f of temperature 1 as the generator of an Ornstein-Uhlenbeck process does [Villani1998]. Differentiable in
+    t > 0; at t = 0 the derivative of a path is infinite.
 
-    **Raises:** `ValueError` for t < 0; a traced one gives NaN.
+    **Raises:** `ValueError` for t < 0; a traced negative t gives NaN.
     """
     t = scalar_or_nan("t", t, nonnegative=True)
     check_key("key", key)
@@ -75,15 +76,18 @@ def isotropic_moments_euler(
 
     **Arguments:** `moments`: the three at step 0 of an isotropic, centred law. **Returns:** (num_steps + 1, 3).
 
-    One step of a particle of velocity v in a bath of <|v|^2> = e: it shrinks to c v, c = 1 - 2 (d-1) dt, and gets
-    Gaussian noise of variance 2 dt k along v and 2 dt (|v|^2 + k) across, k = e (d-1)/d. The law stays isotropic.
+    One step of a particle of velocity v, where <|v|^2> = e: v is multiplied by c = 1 - 2 (d-1) dt and receives Gaussian noise
+    of variance 2 dt k along v and 2 dt (|v|^2 + k) across v, k = e (d-1)/d. The law stays isotropic.
     """
     num_steps, dim = check_integer("num_steps", num_steps, minimum=0), check_integer("dim", dim, minimum=1)
     check_known_scalar("dt", dt, positive=True)
     m2, m4, m6 = start = known_numbers("moments", moments, shape=(3,), nonnegative=True)
     if m4 < m2**2 * (1 - 1e-9) or m2 * m6 < m4**2 * (1 - 1e-9):
         raise argument_error(
-            "moments", "be those of a law", f"is {start.tolist()}", "<|v|^4> is at least <|v|^2>^2, and so on"
+            "moments",
+            "be moments of a probability law",
+            f"is {start.tolist()}",
+            "<|v|^4> is at least <|v|^2>^2, and so on",
         )
     out = [start]
     c, q = 1 - 2 * (dim - 1) * dt, Polynomial([0.0, 1.0])
@@ -91,6 +95,7 @@ def isotropic_moments_euler(
         bath = out[-1][0] * (dim - 1) / dim
         s2 = 2 * dt * bath
         across = 2 * dt * (q + bath)
+        # Even moments of the components of the new velocity along v (x) and across it (y), as polynomials in q = |v|^2.
         x = [1, c**2 * q + s2, c**4 * q**2 + 6 * c**2 * s2 * q + 3 * s2**2]
         x.append(c**6 * q**3 + 15 * c**4 * s2 * q**2 + 45 * c**2 * s2**2 * q + 15 * s2**3)
         y = [1]

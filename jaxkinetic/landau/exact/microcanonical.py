@@ -1,4 +1,4 @@
-"""How far the harmonics of a pair's direction under `Microcanonical` are from Landau's."""
+"""The relative error of the decay rates of a pair's harmonics under `Microcanonical`, compared with the Landau equation."""
 
 import math
 
@@ -12,8 +12,8 @@ __all__ = ["microcanonical_defect"]
 def microcanonical_defect(
     law: str, l: int, epsilon: float, dim: int, *, psi: float = 1.0, exact: bool = False
 ) -> float:
-    r"""delta_l: a harmonic of degree l of z/r decays at $\frac4N \psi \Lambda (1 + \delta_l)$, Lambda = l (l + d - 2), under
-    `landau.Microcanonical`; under Landau's law (`landau.Kac`) delta = 0.
+    r"""delta_l: under `landau.Microcanonical` a harmonic of degree l of z/r decays at the rate $\frac4N \psi \Lambda (1 +
+    \delta_l)$, Lambda = l (l + d - 2); under `landau.Kac` delta_l = 0.
 
     To leading order in epsilon:
 
@@ -23,13 +23,12 @@ def microcanonical_defect(
 
     `exact=True`: $(1 - m_l)/(4h\psi\Lambda) - 1$, m_l = E R_l(cos theta) = R_l(max(1 - 4(d-1) h psi, 0)) for "constant_rate"
     and $e^{-4h\psi\Lambda}$ for "heat_kernel"; $(d-1)(1 - R_l(\cos\epsilon))/((1 - \cos\epsilon)\Lambda) - 1$ for
-    "fixed_angle". R_l: Gegenbauer's polynomial, R_l(1) = 1.
+    "fixed_angle". R_l is the Gegenbauer polynomial with R_l(1) = 1.
 
-    For psi constant (Maxwell molecules) the deviator of the pressure tensor of N particles with fixed mean decays at
-    4 d psi (1 + delta_2), every N.
+    For constant psi (Maxwell molecules) and every N, the deviator of the pressure tensor about the mean velocity decays at the
+    rate 4 d psi (1 + delta_2).
 
-    **Arguments:** `law`, `epsilon`: as of `Microcanonical`. `l` >= 1. `dim`: d. `psi`: psi(r), which "fixed_angle" does not
-    need.
+    **Arguments:** `law`, `epsilon`: as in `Microcanonical`. `l` >= 1. `dim`: d. `psi`: psi(r), not used by "fixed_angle".
     **Raises:** `ValueError` for values out of range.
     """
     if law not in LAWS:
@@ -53,7 +52,7 @@ def microcanonical_defect(
     if law == "fixed_angle":
         return _turned(l, 2 * math.sin(epsilon / 2) ** 2, dim)
     wanted, turned = 4 * (dim - 1) * step, min(4 * (dim - 1) * step, 1.0)
-    # Capped: less than what Landau's rate asks for.
+    # If the angle is capped, `turned` is less than Landau's rate requires.
     return (1 + _turned(l, turned, dim)) * (turned / wanted) - 1 if turned < wanted else _turned(l, turned, dim)
 
 
@@ -66,7 +65,7 @@ def _mean_defect(x: float) -> float:
 
 def _turned(l: int, y: float, dim: int) -> float:
     r"""(d-1)(1 - R_l(1 - y))/(y Lambda) - 1, by the terms k >= 2 of
-    $R_l(1-y) = \sum_k \frac{(-l)_k (l+d-2)_k}{((d-1)/2)_k\,k!} (y/2)^k$: nothing cancels at small y."""
+    $R_l(1-y) = \sum_k \frac{(-l)_k (l+d-2)_k}{((d-1)/2)_k\,k!} (y/2)^k$, without cancellation at small y."""
     eigenvalue = l * (l + dim - 2)
     if y * eigenvalue > 1:
         return (dim - 1) * (1 - _harmonic(l, 1 - y, dim)) / (y * eigenvalue) - 1
@@ -79,7 +78,7 @@ def _turned(l: int, y: float, dim: int) -> float:
 
 
 def _harmonic(l: int, cosine: float, dim: int) -> float:
-    """R_l."""
+    """R_l, the Gegenbauer polynomial with R_l(1) = 1."""
     if dim == 2:
         return math.cos(l * math.acos(cosine))
     from scipy.special import eval_gegenbauer

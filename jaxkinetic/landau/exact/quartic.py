@@ -1,5 +1,6 @@
-r"""Kac's system at gamma = 0, centred: the closed quartic moments Q4 = <|v|^4>, e^2, T2 = tr S^2, with S = <v v^T>,
-e = tr S, all over the N particles of one run. Source: MATH section 6 and the derivation in `_euler_matrix`.
+r"""Kac's system at gamma = 0, centred: Q4 = <|v|^4>, e^2 and T2 = tr S^2, whose equations are closed. S = <v v^T>, e = tr S;
+<.> is the mean over the N particles of one run. Derivation: docs/derivations/landau_maxwell.md, and for the discrete scheme in
+`_euler_matrix`.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,8 @@ def quartic_start(
 ) -> Float[np.ndarray, "3"]:
     """E (Q4, e^2, T2) of i.i.d. data, centred by their sample mean.
 
-    **Arguments:** `covariance`: (d, d) of a Gaussian. `fourth_moment`: E|v|^4, if the law is isotropic and not Gaussian:
-    then the fourth cumulant it leaves enters through the diagonal of the centring projection alone.
+    **Arguments:** `covariance`: (d, d), of a Gaussian. `fourth_moment`: E|v|^4, if the law is isotropic but not Gaussian. Its
+    fourth cumulant then enters only through the diagonal of the projection v_i -> v_i - <v>.
     """
     sigma, num_particles = known_matrix("covariance", covariance, positive=True), _number(num_particles)
     n, big = num_particles - 1, num_particles
@@ -72,9 +73,9 @@ def _number(num_particles: int) -> int:
 
 
 def _euler_matrix(h: float, big: int, dim: int) -> Float[np.ndarray, "3 3"]:
-    """One step on (Q4, e^2, T2). A step is v_i -> c v_i + xi_i, c = 1 - 2 D h, xi Gaussian with covariances
-    Cov(xi_i, xi_j) = delta_ij A_i - (2h/N) a(v_i - v_j), A_i = 2h [(|v_i|^2 + e) I - v_i v_i^T - S]; Isserlis' theorem
-    and sum_i v_i = 0 leave only Q4, e^2, T2."""
+    """The matrix of one step on E (Q4, e^2, T2). A step is v_i -> c v_i + xi_i, c = 1 - 2 D h, with xi Gaussian of covariances
+    Cov(xi_i, xi_j) = delta_ij A_i - (2h/N) a(v_i - v_j), A_i = 2h [(|v_i|^2 + e) I - v_i v_i^T - S]. By Isserlis' theorem and
+    sum_i v_i = 0 the new moments depend on Q4, e^2 and T2 only."""
     d = dim - 1
     c = 1 - 2 * d * h
     q4, e2, t2 = np.eye(3)

@@ -1,7 +1,7 @@
-"""P = E[v_1 v_1^T] and C = E[v_1 v_2^T] at every N, gamma = 0, for the three systems; and Euler-Maruyama's heating.
+"""P = E[v_1 v_1^T] and C = E[v_1 v_2^T] for every N, gamma = 0, for the three systems; the heating by Euler-Maruyama steps.
 
-Source: MATH section 6; the discrete recursions follow from one step's conditional mean and covariance,
-(2/N) sum_j b = -2 (d-1) (v_i - mean) and E a(z_12) = 2 tr(X) I - 2 X, with X = P - C.
+Derivation: docs/derivations/landau_maxwell.md. The discrete recursions follow from the conditional mean and covariance of one
+step: (2/N) sum_j b = -2 (d-1) (v_i - mean) and E a(z_12) = 2 tr(X) I - 2 X, with X = P - C.
 """
 
 import numpy as np
@@ -24,10 +24,10 @@ def _conservative(noise: str) -> bool:
 def second_moments(
     t: float, p0: Real[ArrayLike, "d d"], c0: Real[ArrayLike, "d d"], num_particles: int, noise: str = "kac"
 ) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d d"]]:
-    """(P, C) at time t, each (d, d), from their values at 0, by the stochastic differential equation.
+    """(P, C) at time t, each (d, d), from their values at 0, for the stochastic differential equations.
 
-    **Arguments:** `noise`: "kac" (FW 1.6), "independent" (FW 1.7) or "matrix_sqrt" (FW 1.8), the last two alike.
-    i.i.d. data of mean m and covariance A: p0 = A + m m^T, c0 = m m^T.
+    **Arguments:** `noise`: "kac", "independent" or "matrix_sqrt": (1.6), (1.7) or (1.8) of [FengWang2025]. The last two have
+    the same law. For i.i.d. data of mean m and covariance A: p0 = A + m m^T, c0 = m m^T.
     """
     check_known_scalar("t", t, nonnegative=True)
     t = float(t)
@@ -61,6 +61,7 @@ def second_moments_euler(
     shared = 1.0 if _conservative(noise) else 0.0
     for _ in range(num_steps):
         x = p - c
+        # The step multiplies v_i - mean by 1 - 2 (d - 1) h and adds noise of covariance (2 h/N) E a(z_12) per pair.
         drift = (-4 * (d - 1) * h + 4 * (d - 1) ** 2 * h**2) * x
         noise_pair = 4 * h * (np.trace(x) * np.eye(d) - x)
         p = p + (n - 1) / n * (drift + noise_pair)
@@ -69,9 +70,10 @@ def second_moments_euler(
 
 
 def euler_heating(dt: float, dim: int, num_particles: int, noise: str = "kac") -> float:
-    """The factor by which one Euler-Maruyama step multiplies the centred energy in mean, conditional on the state.
+    """The factor by which one Euler-Maruyama step multiplies the mean of the energy about the mean velocity, given the state.
 
-    Kac: 1 + 4 (d-1)^2 dt^2. Independent and matrix square root: that less 4 (d-1) dt / N, which the mean velocity gains.
+    Kac: 1 + 4 (d-1)^2 dt^2. Independent noise and matrix square root: less by 4 (d-1) dt / N, the energy that the mean velocity
+    gains.
     """
     dt, dim = _step(dt), check_integer("dim", dim, minimum=1)
     num_particles = check_integer("num_particles", num_particles, minimum=2)

@@ -1,7 +1,8 @@
 r"""One mode on the torus: $f = (2\pi)^{-d} (1 + A e^{-\lambda t} \cos(m \cdot v + \varphi))$ solves the Landau equation there.
 
-Not linearised: in the Galerkin form $\partial_t f_k = -(2\pi)^d \sum_m k^T a_m (k - 2m) f_m f_{k-m}$ the product of f_m with
-itself meets k - 2m = 0. Source: MATH section 5, after CGJ.
+This is a solution of the nonlinear equation [CarrilloGuoJabin2024, (1.1)]: in the Fourier form $\partial_t f_k = -(2\pi)^d
+\sum_m k^T a_m (k - 2m) f_m f_{k-m}$ the product of f_m with itself has the factor k - 2m = 0. Derivation:
+docs/derivations/torus_mode.md.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ _NODES = 64
 def torus_mode_rate(interaction: Trigonometric, mode: Integer[ArrayLike, " d"] | Sequence[int]) -> float:
     r"""$\lambda_k = k^T (a_0 - a_k) k$, with a_0 = C_0 and a_{+-m} = C_m / 2; k = `mode`, (d,) integers.
 
-    **Raises:** `ValueError` for a traced interaction and for a mode that is no integer vector or 0.
+    **Raises:** `ValueError` for a traced interaction, and for a mode that is 0 or not a vector of integers.
     """
     k = _wavevector(interaction, mode)
     coefficients, modes = _matrices(interaction), np.asarray(interaction.modes)
@@ -41,9 +42,9 @@ def torus_mode_amplitude(
     mode: Integer[ArrayLike, " d"] | Sequence[int],
     amplitude: ValuesLike = 1.0,
 ) -> Values:
-    r"""$A e^{-\lambda_m t}$; the mode of f itself is $\mathbb E\,e^{-i m \cdot v} = \frac12 A e^{-\lambda_m t + i \varphi}$.
+    r"""$A e^{-\lambda_m t}$; the Fourier mode of f is $\mathbb E\,e^{-i m \cdot v} = \frac12 A e^{-\lambda_m t + i \varphi}$.
 
-    **Raises:** `ValueError` for |A| > 1 at 0 or at t, here and below.
+    **Raises:** `ValueError` if |A| > 1 at time 0 or at t, as do the functions below.
     """
     rate, t, amplitude = (
         torus_mode_rate(interaction, mode),
@@ -69,9 +70,9 @@ def torus_mode_amplitude_euler(
     mode: Integer[ArrayLike, " d"] | Sequence[int],
     amplitude: float,
 ) -> Float[np.ndarray, "{num_steps}+1"]:
-    r"""A after each of 0..`num_steps` Euler-Maruyama steps of size dt, as N -> infinity: the law of the discrete scheme.
+    r"""A after 0, ..., `num_steps` Euler-Maruyama steps of size dt, as N -> infinity: the law of the discrete scheme.
 
-    A density that depends on $\theta = m \cdot v$ alone keeps doing so, because a * f sees only the multiples of m; one step
+    A density that is a function of $\theta = m \cdot v$ remains one, because a * f then contains multiples of m only. One step
     is $\theta' = \theta + 2 dt\, m \cdot (b * f) + (2 dt\, m^T (a * f) m)^{1/2} \xi$. Quadrature on 64 nodes of theta.
     """
     num_steps = check_integer("num_steps", num_steps, minimum=0)
@@ -91,6 +92,7 @@ def torus_mode_amplitude_euler(
             c, s = even @ weight, odd @ weight
             spread = (strength * c) @ even + (strength * s) @ odd
             drift = (strength * order * s) @ even - (strength * order * c) @ odd
+            # The Fourier modes of the new law: the node's shift times the characteristic function of its Gaussian noise.
             moved = np.exp(-1j * np.outer(waves, theta + 2 * dt * drift) - dt * waves[:, None] ** 2 * spread)
             weight = np.fft.ifft(moved @ weight).real
         out.append(2 * weight @ np.cos(theta))
@@ -136,7 +138,7 @@ def torus_mode_fisher_information(
 def _deficit(
     t: ValuesLike, interaction: Trigonometric, mode: Integer[ArrayLike, " d"] | Sequence[int], amplitude: ValuesLike
 ) -> Values:
-    """1 - s, without the cancellation at small amplitudes."""
+    """1 - s, without cancellation at small amplitudes."""
     square = torus_mode_amplitude(t, interaction, mode, amplitude) ** 2
     return square / (1 + np.sqrt(1 - square))
 

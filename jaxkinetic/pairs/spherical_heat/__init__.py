@@ -1,7 +1,7 @@
-r"""Brownian motion on the sphere S^{d-1}: the law of the angle theta turned in time tau, exp(tau Laplace).
+r"""Brownian motion on the sphere S^{d-1}, exp(tau Laplace): the law of the angle theta between start and end after time tau.
 
-$E\,R_l(\cos\theta) = e^{-l(l+d-2)\tau}$ for all l, R_l the Gegenbauer polynomial with R_l(1) = 1. Angles are handed on as
-x = sin^2(theta/2) = (1 - cos theta)/2, which keeps every digit of a small one.
+$E\,R_l(\cos\theta) = e^{-l(l+d-2)\tau}$ for all l, with R_l the Gegenbauer polynomial of R_l(1) = 1. Angles are passed as
+x = sin^2(theta/2) = (1 - cos theta)/2, which keeps the relative precision of small angles.
 """
 
 import math
@@ -24,9 +24,9 @@ __all__ = [
     "ANGLE", "LATEST", "angle", "quantile", "spherical_heat_cdf", "spherical_heat_kernel", "spherical_heat_quantile",
 ]  # fmt: skip
 
-# Beyond it the law is uniform to e^{-40}; infinite times (a Coulomb pair at small distance) are this one.
+# At later times the law is uniform to e^{-40}. Larger and infinite times (a close pair under Coulomb's law) are replaced by it.
 LATEST = 40.0
-# The name by which `jax.checkpoint` stores the angles and their derivatives.
+# The name under which `jax.checkpoint` policies store the angles and their derivatives.
 ANGLE = "spherical_heat_angle"
 
 
@@ -35,16 +35,17 @@ def spherical_heat_quantile(
 ) -> Float[Array, "*shape"]:
     r"""x = sin^2(theta/2) with $P(\sin^2(\theta/2) \le x) = u$ after time tau on S^{d-1}, for every tau.
 
-    **Arguments:** `u` in (0, 1) and `tau` >= 0 (infinity too), real, of shapes that broadcast; `dim`: d >= 2, of the space
-    around the sphere. **Returns:** x in [0, 1], with the relative precision of the dtype at small angles.
+    **Arguments:** `u` in (0, 1) and `tau` >= 0 (infinity included), real, of shapes that broadcast; `dim`: d >= 2, the
+    dimension of the space that contains the sphere. **Returns:** x in [0, 1], with the relative precision of the dtype at small
+    angles.
 
-    Differentiable, also at the ends: dx/du = 1/p and dx/dtau = -(d_tau F)/p = -x (1 - x) d_x log h, h the density with respect
-    to the uniform law. A second derivative in tau loses eps/tau to cancellation: none is available at tau = 0. F(x) = u to 1e-9
-    in float64, to 1e-5 in float32, and to the rounding of x near 1 (d = 2, float32: P(x > 1 - eps/2) is up to 1e-4; the sampler
-    below turns by an angle instead). Cost: d = 3 in float32 one polynomial of 196 terms; d = 3 in float64 and d = 2 some
-    hundred operations more; d > 3 an integral for each of 24 Newton steps (microseconds).
+    Differentiable, also at the ends: dx/du = 1/p and dx/dtau = -(d_tau F)/p = -x (1 - x) d_x log h, with h the density relative
+    to the uniform law. A second derivative in tau loses eps/tau to cancellation; none is available at tau = 0. F(x) = u to 1e-9
+    in float64, to 1e-5 in float32, and to the rounding of x near 1 (d = 2, float32: P(x > 1 - eps/2) is up to 1e-4; therefore
+    `spherical_heat_kernel` samples the angle instead). Cost: d = 3 in float32 a polynomial of 196 terms; d = 3 in float64 and d
+    = 2 some hundred operations more; d > 3 an integral for each of 24 Newton steps (microseconds).
 
-    **Raises:** `ValueError` for a negative or NaN tau, a u outside [0, 1], d < 2. A traced tau or u out of range gives NaN.
+    **Raises:** `ValueError` for a negative or NaN tau, a u outside [0, 1], and d < 2. A traced tau or u out of range gives NaN.
     """
     dim = check_integer("dim", dim, minimum=2)
     u, tau = _in_unit("u", u), _time(tau)
@@ -53,8 +54,8 @@ def spherical_heat_quantile(
 
 
 def spherical_heat_kernel(key: Key, tau: Real[ArrayLike, "*shape"], dim: int) -> Float[Array, "*shape"]:
-    """A draw of x = sin^2(theta/2) for every entry of `tau`: `spherical_heat_quantile` at uniform u, for d = 2 the rotation
-    by N(0, 2 tau). Pathwise differentiable in tau. **Raises:** as the quantile."""
+    """A sample of x = sin^2(theta/2) for every entry of `tau`: `spherical_heat_quantile` at uniform u; in d = 2 from the angle
+    N(0, 2 tau). Pathwise differentiable in tau. **Raises:** as `spherical_heat_quantile`."""
     dim, tau = check_integer("dim", dim, minimum=2), _time(tau)
     check_key("key", key)
     shape = jnp.shape(tau)
@@ -67,8 +68,8 @@ def spherical_heat_kernel(key: Key, tau: Real[ArrayLike, "*shape"], dim: int) ->
 def spherical_heat_cdf(
     x: Real[ArrayLike, "*#shape"], tau: Real[ArrayLike, "*#shape"], dim: int
 ) -> Float[Array, "*shape"]:
-    """F(x) = P(sin^2(theta/2) <= x) after time tau > 0 on S^{d-1}; relative precision at small x. Elementwise; d = 2, 3 in
-    closed form, else by quadrature. **Raises:** as the quantile, for x outside [0, 1]."""
+    """F(x) = P(sin^2(theta/2) <= x) after time tau > 0 on S^{d-1}, with relative precision at small x. Elementwise; in closed
+    form for d = 2 and 3, otherwise by quadrature. **Raises:** as `spherical_heat_quantile`, and for x outside [0, 1]."""
     dim = check_integer("dim", dim, minimum=2)
     x, tau = _in_unit("x", x), _time(tau)
     x, tau, _ = _broadcast("x", x, tau)
@@ -81,12 +82,12 @@ def quantile(u: Float[Array, "*shape"], tau: Float[Array, "*shape"], dim: int) -
     return _solved(u, tau, dim)
 
 
-# Jitted: traced once for given shapes, however often it is differentiated.
+# Jitted, so that it is traced once for given shapes, also if it is differentiated repeatedly.
 @partial(jax.jit, static_argnums=2)
 def _solved(u: Array, tau: Array, dim: int) -> Array:
     if dim == 3:
         return two_sphere.quantile(u, tau)
-    # x goes as tau where it is small; the density, as tau^{-(d-1)/2}, overflows.
+    # For tiny tau the density, of order tau^{-(d-1)/2}, overflows; x is proportional to tau there.
     least = float(jnp.finfo(tau.dtype).max) ** (-1.6 / (dim - 1))
     solvable = jnp.maximum(tau, jnp.asarray(least, tau.dtype))
     return jnp.sin(_solve(u, solvable, dim) / 2) ** 2 * (tau / solvable)
@@ -142,7 +143,7 @@ _jitted_cdf = jax.jit(_cdf, static_argnums=2)
 
 
 def _slope(theta: Array, tau: Array, dim: int) -> Array:
-    """dF/dx, in which no factor vanishes at either end for d = 3."""
+    """dF/dx. For d = 3 no factor of it vanishes at the ends."""
     if dim == 2:
         return 2 * circle.density(theta, tau) / jnp.sin(theta)
     return 2 * _uniform(dim) * jnp.sin(theta) ** (dim - 3) * general.density(theta, tau, dim)
@@ -155,7 +156,8 @@ def _inside(u: Array) -> Array:
 
 
 def _later(tau: Array) -> Array:
-    """tau moved to where every formula is finite, with derivative 1 also at 0; beyond `LATEST` the law is constant."""
+    """tau clipped to the range in which all formulas are finite, with derivative 1 also at 0. Beyond `LATEST` the law is
+    constant."""
     least = jnp.asarray(1e-30, tau.dtype)
     return jnp.minimum(jnp.where(tau < least, least + _nothing(tau), tau), jnp.asarray(LATEST, tau.dtype))
 
@@ -172,7 +174,7 @@ def angle(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def _positive_angle(x: Array) -> Array:
-    """The same, but for an x that underflows: its root has no derivative."""
+    """The same, with x moved above 0: the square root has no derivative at an x that underflows."""
     return angle(x + jnp.finfo(x.dtype).tiny)
 
 
@@ -188,14 +190,14 @@ def _density(theta: Array, tau: Array, dim: int) -> Array:
 
 
 def _uniform(dim: int) -> float:
-    """The uniform law of the angle is this times sin^{d-2}."""
+    """The constant c with which c sin^{d-2}(theta) is the density of the angle under the uniform law."""
     return math.gamma(dim / 2) / (math.sqrt(math.pi) * math.gamma((dim - 1) / 2))
 
 
 def _solve(u: Array, tau: Array, dim: int) -> Array:
-    """theta with F(theta) = u: Newton for log(F/(1-F)) in log tan(theta/2), nearly a straight line, inside a bracket."""
+    """theta with F(theta) = u, by Newton steps inside a bracket for log(F/(1-F)), nearly linear in log tan(theta/2)."""
     log_odds = jnp.log(u) - jnp.log1p(-u)
-    # A converged step may leave the bracket by round-off.
+    # Round-off may put a converged step slightly outside of the bracket.
     slack = float(jnp.finfo(u.dtype).eps) ** 0.5
 
     def step(_, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -212,7 +214,7 @@ def _solve(u: Array, tau: Array, dim: int) -> Array:
         return jnp.where(fine, newton, (low + high) / 2), low, high
 
     start = jnp.log(jnp.tan(jnp.minimum(jnp.sqrt(2 * (dim - 1) * tau), math.pi / 2) / 2))
-    # F falls as theta^(d-1): below it by log u, and once more.
+    # F is of order theta^(d-1) at small theta, so the lower end of the bracket grows with log u.
     low, high = start - (90 - 2 * jnp.log(u)) / (dim - 1), jnp.full_like(start, 20.0)
     turns = 16 if jnp.finfo(u.dtype).bits <= 32 else 24
     place, _, _ = jax.lax.fori_loop(0, turns, step, (start, low, high))
@@ -247,7 +249,7 @@ def _unit(array: Array) -> Array:
 
 
 def _or_nan(values: Array, *conditions: tuple[Array, Callable[[Array], Array]]) -> Array:
-    """`values`, and NaN where a traced array does not fulfil its condition."""
+    """`values`, with NaN where a traced array does not satisfy its condition."""
     for array, fulfilled in conditions:
         if is_traced(array):
             values = nan_unless(fulfilled(array), values)
@@ -255,7 +257,7 @@ def _or_nan(values: Array, *conditions: tuple[Array, Callable[[Array], Array]]) 
 
 
 def _real(name: str, value: ArrayLike, fulfilled: Callable[[Array], Array], must: str) -> Array:
-    """A real array all of whose values, where they are known, fulfil the condition."""
+    """`value` as a real array. **Raises:** `ValueError` if a known value does not satisfy the condition."""
     try:
         array = concrete_array(value)
     except (TypeError, ValueError):

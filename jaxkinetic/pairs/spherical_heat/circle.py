@@ -15,9 +15,9 @@ _HARMONICS = 12
 
 
 def cumulative(theta: Array, tau: Array) -> Array:
-    r"""F(theta) = P(|angle| <= theta), the angle being N(0, 2 tau) on the circle; relative precision at small theta.
+    r"""F(theta) = P(|angle| <= theta) for the angle N(0, 2 tau) on the circle; relative precision at small theta.
 
-    $\theta/\pi + (2/\pi)\sum_l e^{-l^2\tau}\sin(l\theta)/l$, or, for tau < 1/4, error functions of the angle and its images.
+    $\theta/\pi + (2/\pi)\sum_l e^{-l^2\tau}\sin(l\theta)/l$; for tau < 1/4 error functions of the angle and its images.
     """
     edge = jnp.asarray(_EDGE, theta.dtype)
     late, early = jnp.maximum(tau, edge), jnp.minimum(tau, edge)

@@ -1,16 +1,17 @@
 r"""The law of Brownian motion on the sphere S^{d-1}, exp(tau Laplace), in every dimension d >= 2.
 
-With theta the angle turned, h(theta, tau) its density with respect to the uniform law, m = (d-2)/2:
+theta is the angle between start and end, h(theta, tau) its density relative to the uniform law, m = (d-2)/2:
 
 - tau >= tau_0: $h = \sum_l N_l\,e^{-l(l+d-2)\tau} R_l(\cos\theta)$, R_l the Gegenbauer polynomial with R_l(1) = 1, N_l the
   number of harmonics of degree l;
 - tau < tau_0: $h = |S^{d-1}|\,(4\pi\tau)^{-(d-1)/2} (\theta/\sin\theta)^m e^{m^2\tau - \theta^2/4\tau}
   \sum_k b_k(\theta^2)\tau^k$, where $(k + 2j)\,b_{k,j} = (j+1)(4j + 2 + 4m)\,b_{k-1,j+1} - m(m-1)\sum_i W_i b_{k-1,j-i}$,
-  b_k = sum_j b_{k,j} theta^{2j}, $\sum_i W_i\theta^{2i} = \sin^{-2}\theta - \theta^{-2}$: the heat equation for what is
-  left after the leading factor.
-  Exact for d = 2 and 4, but for turns beyond the antipode, of probability e^{-pi^2/4 tau}.
+  b_k = sum_j b_{k,j} theta^{2j}, $\sum_i W_i\theta^{2i} = \sin^{-2}\theta - \theta^{-2}$: the heat equation, order by order in
+  tau, for the factor that multiplies the leading one.
+  Exact for d = 2 and 4, except for paths around the sphere, of probability e^{-pi^2/4 tau}.
 
-Dense in theta, so slow: the reference in every d, and what d = 2 and 3 have closed forms beside.
+Used for d >= 4, for `log_slope` in every d, and as the reference for the closed forms of d = 2 and 3. Slow: many terms per
+point.
 """
 
 import functools
@@ -35,7 +36,7 @@ _NODES = 40
 
 
 def crossover(dtype: jnp.dtype) -> float:
-    """tau_0: the series needs l up to 6/sqrt(tau_0), the expansion an e^{-pi^2/4 tau_0} that is nothing."""
+    """tau_0: the series needs l up to 6/sqrt(tau_0), the expansion a negligible e^{-pi^2/4 tau_0}."""
     return 0.1 if jnp.finfo(dtype).bits <= 32 else 0.05
 
 
@@ -70,7 +71,7 @@ def series(cosine: Array, tau: Array, dim: int) -> tuple[Array, Array]:
 
 @functools.cache
 def _expansion(dim: int) -> np.ndarray:
-    """b[k, j]."""
+    """The coefficients b_{k,j} of the expansion for tau < tau_0, as an array b[k, j]."""
     m = (dim - 2) / 2
     # sin^-2 - theta^-2 = sum_i (2i+1) |c_i| theta^{2i}, from cot = 1/theta - sum c theta^{2i+1}: c = 2 zeta(2i+2)/pi^{2i+2}.
     zeta = [
@@ -90,7 +91,7 @@ def _expansion(dim: int) -> np.ndarray:
 
 @functools.cache
 def _significant(dim: int, single: bool) -> tuple[tuple[float, ...], ...]:
-    """Row j: b[0, j], b[1, j], ... as far as they count for tau <= tau_0 and theta^2 <= 6."""
+    """Row j: b[0, j], b[1, j], ..., up to the last coefficient that matters for tau <= tau_0 and theta^2 <= 6."""
     b = _expansion(dim)
     tau, least = (0.1, 1e-8) if single else (0.05, 1e-14)
     size = np.abs(b) * tau ** np.arange(_ORDERS)[:, None] * 6.0 ** np.arange(_TERMS)[None, :]
@@ -118,7 +119,7 @@ def _remainder(theta: Array, tau: Array, dim: int) -> tuple[Array, Array]:
         for row in reversed(rows):
             sums, _ = add(sums, row)
         return sums
-    # Twice as many terms: a loop, so that they do not fill the program.
+    # float64 needs twice as many terms: a loop, which keeps the program short.
     table = jnp.asarray([row + (0.0,) * (_ORDERS - len(row)) for row in reversed(rows)], theta.dtype)
     return jax.lax.scan(lambda sums, row: add(sums, tuple(row)), (zero, zero), table)[0]
 
@@ -153,12 +154,12 @@ def log_slope(theta: Array, tau: Array, dim: int) -> Array:
     tiny = jnp.finfo(theta.dtype).tiny
     by_series = jnp.sin(theta) * slope / jnp.maximum(value, jnp.asarray(tiny, theta.dtype))
     by_expansion = -expansion(theta, jnp.minimum(tau, edge), dim)[1]
-    # In the far tail, of probability below round-off, the series holds nothing but round-off.
+    # In the far tail, where h is below round-off, the series is only round-off: hence the clip to the exact range.
     return jnp.clip(jnp.where(tau < edge, by_expansion, by_series), 0, theta / (2 * tau))
 
 
 def density(theta: Array, tau: Array, dim: int) -> Array:
-    """h(theta, tau), elementwise, not negative."""
+    """h(theta, tau), elementwise, clipped at 0."""
     edge = jnp.asarray(crossover(theta.dtype), theta.dtype)
     by_series = series(jnp.cos(theta), jnp.maximum(tau, edge), dim)[0]
     by_expansion = jnp.exp(expansion(theta, jnp.minimum(tau, edge), dim)[0])
@@ -166,10 +167,10 @@ def density(theta: Array, tau: Array, dim: int) -> Array:
 
 
 def cumulative(theta: Array, tau: Array, dim: int) -> Array:
-    r"""F(theta) = $\int_0^\theta h\sin^{d-2} / \int_0^\pi \sin^{d-2}$, relative at small theta, by Gauss nodes."""
+    r"""F(theta) = $\int_0^\theta h\sin^{d-2} / \int_0^\pi \sin^{d-2}$ by Gauss nodes; relative precision at small theta."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     nodes, weights = jnp.asarray((nodes + 1) / 2, theta.dtype), jnp.asarray(weights / 2, theta.dtype)
-    # Nothing lies beyond; the nodes go where the law is.
+    # The probability beyond `reach` is negligible, so all nodes lie where the density does not vanish.
     reach = jnp.minimum(theta, jnp.sqrt(4 * tau * (45 + 6 * dim)))
     norm = math.sqrt(math.pi) * math.gamma((dim - 1) / 2) / math.gamma(dim / 2)
 

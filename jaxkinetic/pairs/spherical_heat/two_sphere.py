@@ -1,11 +1,11 @@
 r"""d = 3: the heat kernel on S^2 in closed form, with x = sin^2(theta/2) and y = theta^2/4.
 
 Late (tau >= tau_0): $F = x + 2x(1-x)\sum_{l \ge 1} \frac{2l+1}{l(l+1)} e^{-l(l+1)\tau} P_l'(1-2x)$.
-Early: the integral over the angles beyond theta of the S^2 kernel, integrated by parts, is
+Early (tau < tau_0): integrating the S^2 kernel over the angles beyond theta by parts gives
 
 $\log(1-F) = \tau/4 - y/\tau + \log E\big[\sqrt{D(\theta^2, \theta^2 + 4\tau s)}\big]$, s ~ Gamma(3/2),
 
-D(p, q) = 2 (cos sqrt(p) - cos sqrt(q))/(q - p), with Gauss and Laguerre's nodes for s; its error is e^{-pi^2/4 tau}.
+D(p, q) = 2 (cos sqrt(p) - cos sqrt(q))/(q - p); Gauss-Laguerre nodes for s; the error is e^{-pi^2/4 tau}.
 """
 
 import functools
@@ -34,13 +34,13 @@ def cumulative(x: Array, tau: Array) -> Array:
     late = _late(x, jnp.maximum(tau, edge))[0]
     y, early = _half_angle_square(x), jnp.minimum(tau, edge)
     whole = _log_survival(y, early)
-    # The slope is smooth on the scale y ~ 1: near 0 its middle value times y loses no digit, as the whole does.
+    # Near 0 log(1 - F) is round-off, but its slope is smooth on the scale y ~ 1: the slope at y/2 times y keeps all digits.
     near = _log_survival_and_slope(y / 2, early)[1] * y
     return jnp.where(tau < edge, -jnp.expm1(jnp.where(near > -_NEAR, near, whole)), late)
 
 
 def quantile(u: Array, tau: Array) -> Array:
-    """x with F(x) = u: `guess`, and in float64 a Newton step, which squares its error."""
+    """x with F(x) = u: `guess`, followed in float64 by a Newton step, which squares the error."""
     x = guess(u, tau)
     if jnp.finfo(x.dtype).bits <= 32:
         return x
@@ -49,7 +49,7 @@ def quantile(u: Array, tau: Array) -> Array:
     y, target = _half_angle_square(x), jnp.log1p(-u)
     near = target > -_NEAR
     value, density = _late(x, late)
-    # Where the density is that of round-off, so is the step.
+    # In the far tail the density is round-off, and so would be the step: bounded below.
     step = (value - u) / jnp.maximum(density, 1e-12)
     x = jnp.clip(x - jnp.clip(step, -1 / 64, x / 8), 0, 1)
     whole, slope = _log_survival_and_slope(jnp.where(near, y / 2, y), early)
@@ -59,13 +59,13 @@ def quantile(u: Array, tau: Array) -> Array:
 
 
 def guess(u: Array, tau: Array) -> Array:
-    r"""x = v C(v, q), error in F below 5e-6 for every tau: the whole of it in float32.
+    r"""x = v C(v, q), with an error in F below 5e-6 for every tau: final in float32, a first guess in float64.
 
-    q = e^{-2 tau}; v is the quantile of the law proportional to e^{-kappa v} on [0, 1], with
-    $\kappa = (\pi^2/2)\,q/(1-q) + (6 - \pi^2/2)\,q$: both ends of the range of tau are then right to first order.
+    q = e^{-2 tau}; v is the quantile of the density proportional to e^{-kappa v} on [0, 1], with
+    $\kappa = (\pi^2/2)\,q/(1-q) + (6 - \pi^2/2)\,q$, which makes it correct to first order at both ends of the range of tau.
     """
     q, one_minus_q = jnp.exp(-2 * tau), -jnp.expm1(-2 * tau)
-    # Never so small that u kappa underflows.
+    # Bounded below, so that u kappa does not underflow.
     kappa = jnp.maximum(np.pi**2 / 2 * q / one_minus_q + (6 - np.pi**2 / 2) * q, 1e-10)
     v = -jnp.log1p(u * jnp.expm1(-kappa)) / kappa
     rows = [_clenshaw(4 * q - 2, row) for row in CHEBYSHEV]
@@ -106,7 +106,7 @@ def _log_survival(y: Array, tau: Array) -> Array:
     for node, weight in zip(*_laguerre(), strict=True):
         phi = jnp.sqrt(4 * y + 4 * node * tau)
         difference = jnp.sinc((phi + theta) / (2 * np.pi)) * jnp.sinc((phi - theta) / (2 * np.pi))
-        # Beyond the antipode there is nothing.
+        # Angles beyond the antipode do not contribute.
         mean = mean + weight * square_root(jnp.where(difference > 0, difference, 0))
     return tau / 4 - y / tau + jnp.log(mean)
 

@@ -1,4 +1,4 @@
-"""Exact solutions of the mean-field systems: functions of phase space, to be put on a grid."""
+"""Exact solutions of the mean-field systems, as functions on phase space, and exact overlaps of N particles."""
 
 from .counting import harmonic_overlap as harmonic_overlap
 from .flows import free_streaming as free_streaming, harmonic as harmonic

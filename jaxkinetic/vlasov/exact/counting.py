@@ -1,4 +1,4 @@
-r"""The overlaps of N particles bound by springs with their mean field: Gaussian integrals."""
+r"""The overlaps of N particles in a harmonic potential with their mean field: Gaussian integrals."""
 
 import math
 from typing import Any
@@ -25,13 +25,13 @@ def harmonic_overlap(
     r"""$\pi_m = \langle p_1 \cdots p_m\rangle$, m = `swaps`, for `Harmonic(stiffness)`, d = 1, and all particles in
     $\alpha_0 \sim \exp(-z^T\Sigma^{-1}z/4 + i z^T B z/2)$ at time 0; $\langle n^2\rangle = 1 - \pi_1$.
 
-    Both evolutions are linear maps of phase space: the mean moves freely, relative modes turn at $\sqrt{\kappa N/(N-1)}$, those
-    of the mean field at $\sqrt\kappa$. With $A = \Sigma^{-1}/2 - iB$, $a = R^T A R$, $b = F^T A F - a$ the N-particle
-    exponent is $-\frac12 Z^T(a \otimes 1 + b \otimes J/N)Z$, and $\pi_m = \det\Sigma^{-(N+m)/2} \det W^{-1/2}$, W being the
-    matrix of the integral's N + m points. Cost (N + m)^3.
+    Both evolutions are linear maps of phase space: the mean moves freely, relative modes rotate with the frequency
+    $\sqrt{\kappa N/(N-1)}$, those of the mean field with $\sqrt\kappa$. With $A = \Sigma^{-1}/2 - iB$, $a = R^T A R$, $b = F^T
+    A F - a$ the N-particle exponent is $-\frac12 Z^T(a \otimes 1 + b \otimes J/N)Z$, and $\pi_m = \det\Sigma^{-(N+m)/2} \det
+    W^{-1/2}$, where W is the matrix of the quadratic form of the integral over N + m points. Cost (N + m)^3.
 
     **Arguments:** `covariance`: Sigma of |alpha_0|^2, (2, 2). `chirp`: B, real and symmetric. **Raises:** `ValueError` for
-    N < 2, m > N, and matrices that are not symmetric (Sigma: positive)."""
+    N < 2, m > N, matrices that are not symmetric, and a Sigma that is not positive definite."""
     num = check_integer("num_particles", num_particles, minimum=2)
     m = check_integer("swaps", swaps, minimum=0)
     if m > num:
@@ -40,12 +40,12 @@ def harmonic_overlap(
     check_known_scalar("stiffness", stiffness, positive=True)
     sigma, phase = _symmetric("covariance", covariance), _symmetric("chirp", chirp)
     if np.linalg.eigvalsh(sigma).min() <= 0:
-        raise argument_error("covariance", "be positive", f"is {sigma.tolist()}", "it is that of |alpha_0|^2")
+        raise argument_error("covariance", "be positive definite", f"is {sigma.tolist()}", "pass that of |alpha_0|^2")
     form = np.linalg.inv(sigma) / 2 - 1j * phase
     free = np.array([[1.0, -time], [0.0, 1.0]])
 
     def turned(omega: float) -> Complex[np.ndarray, "2 2"]:
-        """Back to time 0."""
+        """The quadratic form transported back to time 0 under a rotation of frequency omega."""
         c, s = math.cos(omega * time), math.sin(omega * time)
         back = np.array([[c, -s / omega], [omega * s, c]])
         return back.T @ form @ back
@@ -64,7 +64,7 @@ def harmonic_overlap(
             [cross.T, cross.conj().T, outer + outer.conj()],
         ]
     )
-    # Re W > 0: its eigenvalues lie in the right half plane, where principal roots are continuous.
+    # Re W > 0, so the eigenvalues lie in the right half plane, where the principal root is continuous.
     logarithm = -np.sum(np.log(np.linalg.eigvals(form))) / 2 - (num + m) * np.log(np.linalg.det(sigma)) / 2
     return float(np.exp(logarithm).real)
 

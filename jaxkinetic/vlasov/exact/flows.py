@@ -1,5 +1,5 @@
-r"""Two cases in which the characteristics are known: alpha(t, z) = alpha_0(Z(0, t, z)) for f, and for a real amplitude
-alike."""
+r"""Two cases in which the characteristics Z are known in closed form: f(t, z) = f_0(Z(0, t, z)), and the same for a real
+amplitude."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,8 @@ Function = Callable[[Coordinates, Coordinates], Inexact[Array, "*shape"]]
 
 
 def free_streaming(initial: Function, t: RealScalarLike) -> Function:
-    """f(t, x, v) = f_0(x - t v, v): no potential. `initial`: (x components, v components) -> values; so is what is returned."""
+    """f(t, x, v) = f_0(x - t v, v): no potential. `initial` and the function returned map (x components, v components) to
+    values."""
     _check_initial(initial)
 
     def at(x: Coordinates, v: Coordinates) -> Inexact[Array, "*shape"]:
@@ -34,8 +35,9 @@ def harmonic(
     position: tuple[float, ...],
     velocity: tuple[float, ...],
 ) -> Function:
-    r"""Gamma = stiffness |x|^2/2 at mass 1: phase space turns at the frequency sqrt(stiffness) about its mean, (`position`,
-    `velocity`) at time 0, which moves freely. Every sign of the stiffness; at 0 it is free streaming, smoothly."""
+    r"""Gamma = stiffness |x|^2/2 at mass 1: phase space rotates with the frequency sqrt(stiffness) about the mean, which is
+    (`position`, `velocity`) at time 0 and moves freely. The stiffness may have either sign; at 0 it is free streaming, and the
+    function is smooth there."""
     _check_initial(initial)
     stiffness = jnp.asarray(stiffness)
     cosine, sine = _oscillator(stiffness, t)
@@ -58,7 +60,7 @@ def _check_initial(initial: Any) -> None:
 
 
 def _oscillator(stiffness: Array, t: RealScalarLike) -> tuple[Array, Array]:
-    """cos(omega t) and sin(omega t)/omega, omega^2 = stiffness: entire functions of it, by their series near 0."""
+    """cos(omega t) and sin(omega t)/omega, omega^2 = stiffness: entire functions of the stiffness, near 0 by their series."""
     square = stiffness * t * t
     small = jnp.abs(square) < 0.5
     series = [
