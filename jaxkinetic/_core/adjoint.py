@@ -63,6 +63,7 @@ class AbstractAdjoint(Printed):
         shapes = eqx.filter_eval_shape(problem.take, given, loop)
 
         def interval(loop: PyTree, xs: tuple[Array, Array]) -> tuple[PyTree, PyTree]:
+            # An interval without a save fills its row with zeros, which the caller cuts off.
             count, wanted = xs
             loop = self._moved(partial(problem.step, given), loop, count, problem.lengths)
             return loop, jax.lax.cond(wanted, partial(problem.take, given), lambda _: zeros_like_shapes(shapes), loop)
@@ -75,6 +76,7 @@ class AbstractAdjoint(Printed):
         def moved(loop: PyTree) -> PyTree:
             return self.repeat(body, loop, count, lengths)
 
+        # One condition per interval instead of one per step. On the CPU `repeat` itself skips the steps.
         if not lengths.empty:
             return moved(loop)
         return jax.lax.cond(only_on_cpu(count > 0, False), moved, unchanged, loop)
@@ -104,6 +106,7 @@ class Checkpointed(AbstractAdjoint):
     """
 
     def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
+        # If the states of all intervals together are small, both levels store everything.
         if is_small(loop, counts.shape[0] * problem.lengths.longest):
             return Direct().run(problem, given, loop, counts, wanted)
         return super().run(problem, given, loop, counts, wanted)
@@ -130,6 +133,7 @@ class Checkpointed(AbstractAdjoint):
         surplus = num_blocks * size - num
         if num == 1:
             return single_iteration(body, loop, xs)
+        # Shapes of one save, for the zeros in the places of surplus iterations.
         _, shapes = eqx.filter_eval_shape(body, loop, jax.tree.map(lambda x: x[0], xs))
 
         def turn(loop: PyTree, index_and_x: tuple[Array, PyTree]) -> tuple[PyTree, PyTree]:

@@ -131,6 +131,7 @@ def _merged(a: _Total, b: _Total) -> _Total:
     count = a.count + b.count
     real = a.square.dtype
     n, m, both = (jnp.maximum(x, 0).astype(real) for x in (a.count, b.count, jnp.maximum(count, 1)))
+    # [ChanGolubLeVeque1983]: mean = a.mean + gap m/(n + m), square = a.square + b.square + |gap|^2 n m/(n + m).
     gap = (b.mean - a.mean) + (b.mean_low - a.mean_low)
     mean, mean_low = compensated(a.mean, a.mean_low, gap * (m / both).astype(gap.dtype))
     square, square_low = compensated(a.square, a.square_low, b.square + b.square_low + _square(gap) * (n * m / both))

@@ -74,6 +74,7 @@ class Reversible(Direct):
         def run_forward(moving: PyTree, arrays: PyTree, counts: Array, wanted: Array) -> tuple[Any, Any]:
             # Calls `computed`, not `run`: a derivative rule that calls its own function cannot be differentiated forward.
             end, saved = computed(moving, arrays, counts, wanted)
+            # The initial state is kept only for the comparison with the rebuilt one.
             start = problem.moving(eqx.combine(moving, arrays, static)[1])
             return (end, saved), (moving[0], arrays[0], eqx.filter(start, eqx.is_inexact_array), end, counts, wanted)
 
@@ -97,6 +98,7 @@ class Reversible(Direct):
             def undo(state: Any) -> Any:
                 # Rebuild the state before the step, then pull the cotangent back through the step from there.
                 loop, cotangent, total = state
+                # Without a gradient of its own: only `step`, from the rebuilt state, is differentiated.
                 before = problem.back(eqx.combine(given_moving, given_still), eqx.combine(loop, static[1]))
                 before = eqx.filter(before, eqx.is_array)
                 more, cotangent = pulled(problem.step, before, cotangent)
@@ -114,6 +116,7 @@ class Reversible(Direct):
                 state = jax.lax.cond(wanted, save, lambda same: same, state)
                 return self._moved(undo, state, count, problem.lengths), None
 
+            # Integers (step numbers, counts) have no cotangent.
             of_end, of_saved = cotangents
             of_end = eqx.filter(of_end, jax.tree.map(eqx.is_inexact_array, end))
             of_saved = jax.tree.map(lambda c: c if jnp.issubdtype(c.dtype, jnp.inexact) else None, of_saved)

@@ -104,6 +104,7 @@ class Result(Printed):
         )
         if self.parameter is None and before.parameter is None:
             return Result(code, step, detail)
+        # The sentences of both parts are joined, so the index of this part's check moves up by the number of the earlier ones.
         none = jnp.full(before.code.shape, -1, jnp.int32)
         own, earlier = (none if r.parameter is None else r.parameter for r in (self, before))
         own = jnp.where(own < 0, own, own + len(before.checks))

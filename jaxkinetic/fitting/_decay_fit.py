@@ -178,6 +178,7 @@ def least_squares(
         growth = jnp.exp(jnp.minimum(rate * before, _largest_exponent(t.dtype)))
         return jnp.stack([rate, size * amplitude * growth, size * floor, own_shape])
 
+    # A global search on a grid finds the basin; Newton steps in orthonormal coordinates then reach round-off.
     search = partial(_search_shape, clock) if fitted_shape else partial(_search, clock(shape))
     start = jax.lax.stop_gradient(search(y, counts, fitted_floor))
     back, told_apart = _orthonormal_coordinates(predict, start)
@@ -211,6 +212,7 @@ def least_squares(
     errors = jnp.where(jnp.asarray(fitted), errors, jnp.zeros_like(errors))
     rate, amplitude, floor, own_shape = parameters(theta)
     before = origin if model == "exponential" else _before(model, origin, own_shape)
+    # If the series begins late, the amplitude at u = 0 may be too large for the dtype, unlike `first_value`.
     overflows = rate * before > _largest_exponent(t.dtype)
     amplitude = jnp.where(overflows, jnp.sign(theta[1]) * jnp.inf, amplitude)
     errors = errors.at[1].set(jnp.where(overflows, jnp.inf, errors[1]))
@@ -291,6 +293,7 @@ def _search(s: Array, y: Array, counts: Array, fitted_floor: bool) -> Array:
     grid = jnp.maximum(jnp.sinh(spread * jnp.arcsinh(20 * fastest)) / 20, -40)
     batch = min(_RATES, max(1, _AT_ONCE // s.shape[0]))
     rests = jax.vmap(rest)(grid) if batch == _RATES else jax.lax.map(rest, grid, batch_size=batch)
+    # The minimum lies between the neighbours of the best node; at the ends of the grid, beside the last inner node.
     best = jnp.clip(jnp.argmin(rests), 1, _RATES - 2)
     rate = _golden(rest, grid[best - 1], grid[best + 1])
     return jnp.concatenate([rate[None], _linear_parameters(rate, s, y, counts, fitted_floor)[0]])
@@ -346,6 +349,7 @@ def _least(
     def solved(matrix: Array, target: Array) -> tuple[Array, Array]:
         """(matrix^{-1} target, whether the matrix is positive definite); for a singular matrix (target, False)."""
         curvatures = jnp.linalg.eigvalsh(jax.lax.stop_gradient(jnp.where(jnp.isfinite(matrix).all(), matrix, 0)))
+        # For an ill-conditioned matrix the solution would be noise: `target` stands in for it, and the fit is not `settled`.
         regular = jnp.min(jnp.abs(curvatures)) > 10 * eps * jnp.max(jnp.abs(curvatures))
         safe = jnp.where(regular, matrix, jnp.eye(target.shape[0], dtype=target.dtype))
         return jnp.linalg.solve(safe, target), regular & (curvatures[0] > 0)

@@ -162,6 +162,7 @@ def _fitted(series: Any, replicated: bool) -> dict[str, Array]:
     mean, span = jnp.sum(runs, axis=0) / num_runs, t[-1]
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(mean)))
     size = jnp.where(size > 0, size, jnp.ones_like(size))
+    # Unit time and unit values, so that float32 is as accurate in any units.
     data = _Data(t / span, mean / size, counts)
     still = jax.lax.stop_gradient(data)
     start, oscillates = _predicted(still)
@@ -180,6 +181,7 @@ def _fitted(series: Any, replicated: bool) -> dict[str, Array]:
     else:
         covariance = total(rest**2) / (jnp.sum(counts) - 4) * jnp.linalg.inv(normal / outer) / outer
     errors = jnp.sqrt(jnp.maximum(jnp.diag(covariance), jnp.finfo(t.dtype).tiny))
+    # (w, b) and (-w, -b) are the same oscillation: report the positive frequency.
     growth, frequency, a, b = p
     sign = jnp.where(frequency < 0, -1, 1).astype(t.dtype)
     squares = total(data.y**2)

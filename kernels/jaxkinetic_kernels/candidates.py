@@ -36,6 +36,7 @@ def candidates(
     time_word, i_word, j_word, word = materialise_words(philox_4x32(counter, key))
     count = jnp.maximum(num_items, 2).astype(jnp.uint32)
     i, j = _below(count, i_word, word), _below(count - 1, j_word, word)
+    # j is uniform over n - 1 numbers; skipping i makes the pair uniform over different items.
     return -jnp.log(uniform(time_word, dtype)), i, j + (j >= i).astype(jnp.int32), word
 
 

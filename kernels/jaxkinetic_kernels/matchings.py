@@ -19,6 +19,7 @@ def circle_round(round_number: jax.Array | int, num: int) -> tuple[jax.Array, ja
     modulus = jnp.uint32(num - 1)
     r = jnp.asarray(round_number, jnp.uint32)
     k = jnp.arange(num // 2, dtype=jnp.uint32)
+    # r + k and r - k modulo n - 1; for k = 0 both are r, whose partner is item n - 1.
     i, j = r + k, r + modulus - k
     i, j = jnp.where(i >= modulus, i - modulus, i), jnp.where(j >= modulus, j - modulus, j)
     return i, jnp.where(k == 0, modulus, j)

@@ -44,6 +44,7 @@ def kth_nearest(
     def block(rows: tuple[tuple[jax.Array, ...], jax.Array]) -> jax.Array:
         coordinates, here = rows
         shape = (here.shape[0], lanes)
+        # Each lane keeps its own k minima; the lanes of a row are merged by one short sort at the end.
         far = jnp.full(shape, jnp.inf, points.dtype)
         registers = ((far,) * k, (jnp.zeros(shape, jnp.int32),) * k)
 

@@ -70,5 +70,6 @@ def difference_series(
     zero = jnp.zeros((), points.dtype)
     points = jnp.where(mask[:, None], points, zero)
     c, s = (x[:, None] for x in structure_factors(points, mask, modes, area=area))
+    # cos(m.(x_i - x_j)) = cos cos + sin sin, sin(m.(x_i - x_j)) = sin cos - cos sin, summed over j.
     series = trigonometric_series(points, modes, c * cosine - s * sine, s * cosine + c * sine, area=area)
     return jnp.where(mask[:, None], series, zero)

@@ -48,6 +48,7 @@ def cos_sin(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _reduced(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
     turns = jax.lax.round(angle * (2 / math.pi), jax.lax.RoundingMethod.TO_NEAREST_EVEN)
     quadrant = turns.astype(jnp.int32).astype(jnp.uint32) & WORD(3)
+    # pi/2 in two parts (Cody and Waite): `high` has few bits, so that turns * high is exact and nothing cancels.
     high, low = 1.5703125, math.pi / 2 - 1.5703125
     rest = (angle - turns * high) - turns * low
     return _cos_sin(quadrant, rest)
@@ -68,6 +69,7 @@ def _cos_sin(quadrant: jax.Array, angle: jax.Array) -> tuple[jax.Array, jax.Arra
     even_terms = [Fraction((-1) ** n, math.factorial(2 * n)) for n in range(terms + 1)]
     sine = angle * horner(square, _representable(odd_terms, angle.dtype))
     cosine = horner(square, _representable(even_terms, angle.dtype))
+    # In odd quadrants sine and cosine change places; the signs follow from the quadrant.
     odd = (quadrant & WORD(1)) == WORD(1)
     c, s = jax.lax.select(odd, sine, cosine), jax.lax.select(odd, cosine, sine)
     c = jax.lax.select((quadrant == WORD(1)) | (quadrant == WORD(2)), -c, c)

@@ -310,7 +310,7 @@ def test_chunked_run_continues(tmp_path, capfd):
     jk.iterate(KAC, middle, chunk=5, path=tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == names
     stranger = jk.simulate(KAC, state, key=jax.random.key(2), dt=0.01, num_steps=15).checkpoint
-    with pytest.raises(ValueError, match=r"`path` must name the folder of this run, but '.*' holds another one, of"):
+    with pytest.raises(ValueError, match=r"`path` must name the folder of this run, but '.*' holds a run with another"):
         jk.iterate(KAC, stranger, chunk=5, path=tmp_path)
     gap = jk.simulate(KAC, end, num_steps=2).checkpoint
     with pytest.raises(ValueError, match="`path` must name a folder whose chunks end at the checkpoint's step, 17"):
