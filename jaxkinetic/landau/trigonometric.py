@@ -264,6 +264,7 @@ def _smallest_eigenvalue(modes: np.ndarray, matrices: np.ndarray) -> tuple[float
         return float(bound), np.zeros(dim)
     shape = _grid_shape(modes, _GRID_POINTS)
     spectrum = np.zeros((*shape, dim, dim), complex)
+    # The Fourier form of a: C_m/2 at m and at -m.
     for sign in (1, -1):
         np.add.at(spectrum, tuple((sign * modes).T), matrices / 2)
     grid = np.fft.ifftn(spectrum, axes=range(dim), norm="forward").real

@@ -98,6 +98,7 @@ class GaussianAmplitude(AbstractAmplitude):
         (bxx, bxv), (_, bvv) = self.chirp.astype(x.dtype)
         det = xx * vv - xv * xv
         square = (vv * x * x - 2 * xv * x * v + xx * v * v) / det
+        # log |alpha_0| is half of the log density of N(0, Sigma).
         size = -square / 4 - jnp.log(2 * math.pi * jnp.sqrt(det)) / 2
         return jax.lax.complex(size, (bxx * x * x + 2 * bxv * x * v + bvv * v * v) / 2)
 
@@ -109,6 +110,7 @@ class GaussianAmplitude(AbstractAmplitude):
         covariance = self.covariance.astype(dtype or self.covariance.dtype)
         (xx, xv), (_, vv) = covariance
         a, b = jax.random.normal(key, (2, num), covariance.dtype)
+        # By the Cholesky factor of Sigma.
         x = jnp.sqrt(xx) * a
         return x, xv / xx * x + jnp.sqrt(vv - xv * xv / xx) * b
 

@@ -55,6 +55,7 @@ def quiet_start(
     half = num // 2
     u = (np.arange(half) + 0.5) / half
     v, x = _mapped(f0, jnp.asarray(u, dtype), jnp.asarray(_bit_reversed(half), dtype), amplitude, number)
+    # The mirror images cancel the momentum and the sine modes of the density.
     length = jnp.asarray(f0.length, dtype)
     return Particles(jnp.concatenate([v, -v]), jnp.concatenate([x, length - x]))
 

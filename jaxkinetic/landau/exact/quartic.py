@@ -79,10 +79,12 @@ def _euler_matrix(h: float, big: int, dim: int) -> Float[np.ndarray, "3 3"]:
     d = dim - 1
     c = 1 - 2 * d * h
     q4, e2, t2 = np.eye(3)
+    # <(tr A)^2>, <tr A^2> and the mean of |v_i - v_j|^4 over all i and j, in terms of Q4, e^2 and T2.
     trace_a_squared = 4 * h**2 * d**2 * (q4 + 3 * e2)
     square_a = 4 * h**2 * (dim * (q4 + 3 * e2) - q4 - 6 * e2 + 3 * t2)
     r4 = 2 * q4 + 2 * e2 + 4 * t2
     new_q4 = c**4 * q4 + 4 * c**2 * h * d * (q4 + e2) + 8 * c**2 * h * (e2 - t2) + trace_a_squared + 2 * square_a
+    # Given the state: the square of the mean of e, plus the variance of e.
     new_e2 = (1 + 4 * d**2 * h**2) ** 2 * e2 + 2 / big * (square_a + 4 * h**2 / big * d * r4)
     k = c**2 - 4 * h
     new_t2 = (

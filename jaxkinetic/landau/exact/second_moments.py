@@ -36,6 +36,7 @@ def second_moments(
     x0 = p0 - c0
     sphere = np.trace(x0) / d * np.eye(d)
     deviator = x0 - sphere
+    # X_dev decays exponentially; P and C follow by integration, and for Kac tr X is constant.
     if _conservative(noise):
         loss = deviator * -np.expm1(-4 * d * t)
         return p0 - (n - 1) / n * loss, c0 + loss / n
