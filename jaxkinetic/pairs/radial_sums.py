@@ -1,8 +1,9 @@
-r"""Sums over pairs of a radial law, with derivatives that are sums over pairs again: one pass, one evaluation of the noise.
+r"""Sums over pairs for radial interactions. Their derivatives are again sums over pairs, in one pass with one evaluation of the
+noise.
 
 For $S_i = \sum_j T(z_{ij}, w(r_{ij}), x_{ij})$ with T(-z, w, x_ji) = +-T(z, w, x_ij), the cotangent of v_k is
-$\sum_j J(z_{kj})^T (g_k \pm g_j)$, J = dT/dz in total: a row sum. No sum over columns, no scatter, the same bits in every
-run on an accelerator.
+$\sum_j J(z_{kj})^T (g_k \pm g_j)$, J the total derivative dT/dz. This is a row sum: it needs no sum over columns and no
+scatter, and gives the same bits in every run on an accelerator.
 """
 
 import functools
@@ -42,15 +43,15 @@ def radial_sum(
 ) -> Float[Array, "N outputs"]:
     """sum_{j != i} terms(z_ij, (weight(law, |z_ij|^2),), noise(ident_i, ident_j)) over the alive j; 0 for dead i.
 
-    The value is that of `weighted_sum`. Derivatives in the velocities and in scalar leaves of `law` have a rule of their own;
-    derivatives in other leaves take the general path. Forward and reverse mode, to every order.
+    The value is that of `weighted_sum`. Gradients with respect to the velocities and to scalar leaves of `law` use a custom
+    rule; those with respect to other leaves use JAX's. Forward and reverse mode, to every order.
 
     **Arguments:** `terms` and `weight`: functions that use no traced value but their arguments; `terms` as in `weighted_sum`.
     The same functions with the same law are compiled once, so they must be pure, as for `jax.jit`.
-    `parity`: for each output its factor +1 or -1 if i and j are exchanged, or None if there is none, as for independent noise.
-    `noise`: a pytree, called with (B,) and (N,) idents, without derivative; without a parity also with `exchanged=True`, for
-    x_ji. Cost of a gradient besides the value: noise and weights of every pair once more, on a CPU of every unordered pair;
-    memory O(N).
+    `parity`: the factor +1 or -1 of each output when i and j are exchanged; None if there is none, as for independent noise.
+    `noise`: a pytree that is called with (B,) and (N,) idents and is not differentiated; without a parity also with
+    `exchanged=True`, for x_ji. Cost of a gradient besides the value: noise and weights of every pair once more, on a CPU of
+    every unordered pair; memory O(N).
     """
     moving, still = eqx.partition(law, eqx.is_inexact_array)
     arrays, static = eqx.partition(still, eqx.is_array)

@@ -1,4 +1,4 @@
-"""Sums over all partners j of particle i, by blocks of rows: N^2 evaluations, and never N^2 numbers in memory."""
+"""Sums over all partners j of particle i, in blocks of rows: N^2 evaluations in memory O(N)."""
 
 import functools
 from collections.abc import Callable
@@ -21,7 +21,7 @@ __all__ = [
     "rows_of", "slots", "symmetric", "weighted_rows", "weighted_sum",
 ]  # fmt: skip
 
-# What the sums do where the particles are divided among devices (`AbstractScheme.gathers`): every device has some columns.
+# What the sums do if the particles are divided among devices (`AbstractScheme.gathers`): each device holds some columns.
 GATHERS_SUMS = "adds up numbers of all devices after every block of rows of its sums over pairs"
 
 
@@ -51,10 +51,10 @@ def direct_sum(
     *,
     area: Area | int = PAIRS,
 ) -> Float[Array, "N outputs"]:
-    """sum_{j != i} terms(v_i - v_j, ident_i, ident_j) over the alive j, one value a component; 0 for dead i.
+    """sum_{j != i} terms(v_i - v_j, ident_i, ident_j) over the alive j, one value per component; 0 for dead i.
 
-    `terms`: d arrays (B, N) and the idents as (B, 1) and (1, N), to a tuple of arrays (B, N); any function finite at
-    z = 0. Direct, by blocks of rows of `area` pairs: N^2 evaluations, memory O(N) also backwards.
+    `terms`: maps d arrays (B, N) and the idents as (B, 1) and (1, N) to a tuple of arrays (B, N); it must be finite at z = 0.
+    Direct evaluation in blocks of rows of `area` pairs: N^2 evaluations, memory O(N), for reverse mode too.
     """
 
     def block(rows: Rows, columns: Slots) -> Components:

@@ -1,4 +1,4 @@
-"""Sweep: every pair once (or twice) in a step, as rounds of disjoint pairs."""
+"""Splitting over all pairs: each pair flow once or twice in a step, in rounds of disjoint pairs."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -23,17 +23,19 @@ Columns = tuple[Array, ...]
 
 
 class Sweep(AbstractScheme):
-    r"""All N(N-1)/2 pair flows one after the other, in the rounds of the circle method (odd N: one particle rests a round).
+    r"""Strang splitting [Strang1968] over the round-robin 1-factorisation of the N(N-1)/2 pairs: one pair flow after the other,
+    in rounds of disjoint pairs (the circle method; for odd N one particle has no partner in each round).
 
-    `symmetric` (default): forward, then backward through the rounds with fresh noise, each pair for half its time in each:
-    weak order 2. Otherwise one pass: order 1. What a pair flow keeps (momentum, energy) is kept to round-off at every dt.
+    `symmetric` (default): a pass through the rounds forward and one backward with fresh noise, each pair for half of its time
+    in each pass; weak order 2. Otherwise one pass; order 1. What every pair flow conserves (momentum, energy) is conserved to
+    round-off at every dt.
 
-    `stats`: `turn`, the largest over the steps of the root mean square over particles of 2 sin(theta/2), its squares summed
-    over the pair flows of a particle in a step. It must be well below 1; above, the run warns.
+    `stats`: `turn`, the largest value over the steps of the root mean square over particles of 2 sin(theta/2), where the
+    squares are summed over the pair flows of a particle in a step. It must be well below 1; above 1 the run warns.
 
-    Cost of a step: N^2 pair flows, half of it if not symmetric; memory O(N), O(N^{3/2}) backwards. Gradients are pathwise. The
-    order of the pairs follows the place in the array: a permuted state has the same law to the scheme's order, not the same
-    path.
+    Cost of a step: N^2 pair flows, half of that if not symmetric. Memory O(N), for reverse mode O(N^{3/2}). Gradients are
+    pathwise. The order of the pairs follows their places in the array: a permuted state gives the same law up to the order of
+    the scheme, but not the same path.
     """
 
     symmetric: bool = eqx.field(default=True, static=True)
@@ -49,8 +51,8 @@ class Sweep(AbstractScheme):
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "turn": (
             1.0,
-            "The step is too long for Sweep: the pairs of a particle turn by {0:.3g} in a step, in the root mean "
-            "square (`stats['turn']`), and must turn by well below 1; lower `dt`.",
+            "The step is too long for Sweep: the pairs of a particle rotate by {0:.3g} in a step, in the root "
+            "mean square (`stats['turn']`), which must be well below 1; lower `dt`.",
         )
     }
 
