@@ -11,9 +11,9 @@ import numpy as np
 
 from .._util.types import Array, PyTree
 
-# Bytes of all states of a run up to which every step is stored: recomputing would make the program three times as large.
+# Up to so many bytes of all states every step is stored: recomputing would make the program three times as large.
 _FEW_BYTES = 1 << 18
-# Bytes of one state up to which the intermediate arrays of a step are stored.
+# Up to so many bytes of one state the intermediate arrays of a step are stored.
 _SMALL_STATE = 1 << 14
 
 # With at least this many steps between saves, accelerators run without a condition per step.
@@ -97,7 +97,8 @@ def unconditional_loop(body: Callable[[PyTree, Array], PyTree], loop: PyTree, tu
     `body` must change nothing. The backward pass stores about 2 sqrt(turns) states, or all if they are small."""
     size = turns if is_small(loop, turns) else math.isqrt(turns - 1) + 1
 
-    # The index is counted, not read from an array: XLA runs a loop over small arrays faster, and 200 indices are not small.
+    # The index is counted, not read from an array: XLA runs a loop over small arrays faster, and an array of 200 indices is not
+    # small.
     def turn(state: tuple[PyTree, Array], _: None) -> tuple[tuple[PyTree, Array], None]:
         loop, index = state
         return (body(loop, index), index + 1), None

@@ -61,8 +61,8 @@ class Save(Printed):
     each call. An object with `__call__` that is no module is used with the content that it had when first observed.
 
     An accelerator waits for the host at a save. It also waits at every step of an interval whose number of steps is below 10,
-    or more than 3 % below the next number that is n^2, n (n + 1), a multiple of 10 up to 300, or a multiple of 100. So save,
-    for example, every 10, 50 or 1000 steps.
+    or more than 3 % below the next number of the form n^2 or n (n + 1), or (up to 300) the next multiple of 10; multiples of
+    100 are exempt. So save, for example, every 10, 50 or 1000 steps.
     """
 
     every: int | None = eqx.field(static=True)

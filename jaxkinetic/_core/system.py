@@ -172,7 +172,7 @@ class AbstractPairJump(AbstractSystem):
 
     @abc.abstractmethod
     def clock(self, num_alive: RealScalar) -> RealScalar:
-        """The factor that multiplies the rate of every pair: 1/volume for Kac's walk, 1/N for grazing collisions. If particles
+        """The factor that multiplies the rate of every pair: 1/volume for Kac's walk, 1/N for `Microcanonical`. If particles
         can die it must not depend on their number, because it is held fixed over a window of events."""
 
     @abc.abstractmethod
@@ -201,7 +201,7 @@ class AbstractPairJump(AbstractSystem):
 
 
 class AbstractField(AbstractSystem):
-    """dX/dt = vector_field. For `RungeKutta`, `RKC`."""
+    """dX/dt = vector_field. No scheme of this library uses it yet."""
 
     @abc.abstractmethod
     def vector_field(self, t: RealScalar, state: State) -> PyTree:
@@ -225,7 +225,7 @@ class SplitPlan(Printed):
         return carry
 
     def move(self, part: int, share: float, t: RealScalar, carry: PyTree) -> tuple[PyTree, dict[str, Any]]:
-        """(carry after the flow `system.flows[part]` over the time share dt, info)."""
+        """(carry after the flow `system.flows[part]` over the time share * dt, info)."""
         return self.system.flows[part](share * self.dt, t, carry), {}
 
     def finished(self, info: dict[str, Any]) -> dict[str, Any]:
@@ -262,5 +262,5 @@ class AbstractSplit(AbstractSystem):
         return generated
 
     def plan(self, like: PyTree, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> SplitPlan:
-        """A plan that can move by |share| dt for every (part, share) in `moves`. `like`: a state, or a carry of such a plan."""
+        """A plan that can move by +-share dt for every (part, share) in `moves`. `like`: a state, or a carry of such a plan."""
         return SplitPlan(self, dt)

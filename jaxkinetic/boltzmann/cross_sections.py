@@ -60,7 +60,8 @@ class AbstractCrossSection(Printed):
         return directions.num_words(dim)
 
     def scatter(self, words: PairWords, z: Components) -> Components:
-        """z' from z; its law is symmetric under z -> -z. At z = 0, where |z| has no derivative, it is set to 0."""
+        """z' from z; its law must be symmetric under z -> -z. At z = 0, where |z| has no derivative, its derivative is set to
+        0."""
         r = square_root(square(z))
         return tuple(r * e for e in directions.uniform_direction(words, len(z), r.dtype))
 

@@ -41,8 +41,9 @@ class KacWalk(AbstractPairJump):
     $L\varphi = \sum_{i<j} \frac{\Sigma(z_{ij})}{\Lambda} \big[(1-\alpha)(\langle\varphi\circ T_{ij}\rangle - \varphi) + \alpha
     (\varphi\circ A_{ij} - \varphi)\big]$.
 
-    As Lambda and N tend to infinity with N/Lambda = 1, the density solves d_t f = (1 - alpha) Q(f, f) - alpha Q_-(f, f). This
-    is proved for bounded Sigma [LodsNotaPezzotti2020, Theorem 1.8]; for hard spheres it would follow from their Conjecture 6.1.
+    As Lambda tends to infinity with N_0/Lambda = 1, N_0 the initial number, the density solves d_t f = (1 - alpha) Q(f, f) -
+    alpha Q_-(f, f). This is proved for bounded Sigma [LodsNotaPezzotti2020, Theorem 1.8]; for hard spheres it would follow from
+    their Conjecture 6.1.
 
     **Arguments:** `cross_section`: for example `Maxwell()` or `HardSphere()`. `volume`: Lambda > 0. `annihilation`: alpha in
     [0, 1]. All nondimensional.

@@ -38,9 +38,9 @@ def knn_entropy(state: Particles, *, k: int = 5, bias: RealScalarLike = 0.0) -> 
 
     **Returns:** a scalar. At practical N the bias does not yet follow its asymptotic power of N. On a Maxwellian with k = 5 it
     is +.0485, +.0178, +.0054 (d = 3) and +.0202, +.0039, +.0008 (d = 2) at N = 1e3, 1e4, 1e5. So correct it by the bias on a
-    Maxwellian of the same N, and do not extrapolate in N. This works for smooth densities; at a jump of f the bias is of order
-    (k/N)^{1/d}: after the correction -.29, -.18, -.11 on a uniform ball in d = 3 at N = 250, 1000, 4000. One run scatters by
-    about 1.3/sqrt(N).
+    Maxwellian of the same N, and do not extrapolate in N. The correction works for smooth densities; at a jump of f the bias is
+    of order (k/N)^{1/d}: after the correction -.29, -.18, -.11 on a uniform ball in d = 3 at N = 250, 1000, 4000. One run
+    scatters by about 1.3/sqrt(N).
 
     Neighbours are found outside the derivative, on a CPU by a k-d tree on the host in O(N log N), elsewhere on the device in
     O(N^2). Distances are recomputed in JAX, so the gradient is that of the estimator wherever neighbours do not change rank.

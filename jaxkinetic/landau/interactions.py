@@ -78,14 +78,14 @@ def _moments(law: Any, state: Particles, order: int) -> Any:
 
 
 class AbstractInteraction(Printed):
-    """A matrix field a(z), even and positive semi-definite, with b = div a and sigma sigma^T = a.
+    """A matrix field a(z), even and positive semi-definite, with b = div a, and an even sigma with sigma sigma^T = a.
 
     `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). All are finite at z = 0. Sums over pairs use the component
     forms, which take and return tuples of d arrays; override them where a cheaper form exists.
     """
 
     sum_forms: ClassVar[tuple[str, ...]] = ("direct",)
-    # What a pair keeps: b is odd. Add "energy" if a(z) z = 0; take both away if velocities live on a torus.
+    # What a pair keeps: b is odd and sigma is even. Add "energy" if a(z) z = 0; take both away if velocities live on a torus.
     invariants: ClassVar[tuple[str, ...]] = ("momentum",)
 
     @abc.abstractmethod

@@ -33,9 +33,9 @@ _PI = math.pi * (1 + 1e-6)
 
 class Microcanonical(AbstractPairJump):
     r"""Every pair jumps at its own rate: its relative velocity z is rotated by theta about a uniform axis; r = |z| and (v_i +
-    v_j)/2 do not change. As epsilon -> 0 the process tends to the diffusion of `Kac`, whose generator for a pair is $\frac4N
-    \psi(r) \Delta_{S^{d-1}}$. The process is after the microcanonical binary collisions of [Du2025]; the rates and angles of
-    the table are those of this library.
+    v_j)/2 do not change. As epsilon -> 0 the process tends to the diffusion of `Kac` (with a floor: of psi(max(r, floor))),
+    whose generator for a pair is $\frac4N \psi(r) \Delta_{S^{d-1}}$. The process is after the microcanonical binary collisions
+    of [Du2025]; the rates and angles of the table are those of this library.
 
     | `law` | rate of a pair | angle | epsilon |
     |---|---|---|---|
@@ -43,31 +43,34 @@ class Microcanonical(AbstractPairJump):
     | "constant_rate" | $1/(N h)$ | $1 - \cos\theta = 4(d-1)\,h\,\psi(r)$, at most 1 | h, the mean free time of a particle |
     | "heat_kernel" | $1/(N h)$ | Brownian motion on the sphere for tau = $4 h \psi(r)$ | h |
 
-    **Error.** A jump multiplies the harmonics of degree l of z/r by E R_l(cos theta), with R_l the Gegenbauer polynomial of
+    The mean free time of a particle is h N/(N - 1), which tends to h.
+
+    **Error.** A jump multiplies the harmonics of degree l of z/r by E R_l(cos theta), with R_l the Gegenbauer polynomial with
     R_l(1) = 1. `generator` is computed from these numbers. `exact.microcanonical_defect` gives the relative error of the decay
     rates of the harmonics: of order epsilon^2 for the first law and of order h for the others.
 
     **No law of angles is of second order in 1/rate.** Let y = 1 - cos theta, so that R_1 = 1 - y and R_2 = 1 - d (2 y - y^2)/(d
     - 1). If both harmonics decayed as for Landau (rates in the ratio 2d/(d - 1)), E y^2 would be 0; but at rate lambda $\lambda
-    E y^2 \ge (\lambda E y)^2/\lambda$. Among the laws that are correct for l = 1, the error is least if theta is not random, as
-    in "constant_rate" (unless it is capped). Derivation: docs/derivations/pair_flow.md.
+    E y^2 \ge (\lambda E y)^2/\lambda$. Among the laws that are correct for l = 1, the error for l = 2 is least if theta is not
+    random: in the first two laws (unless theta is capped). Derivation: docs/derivations/pair_flow.md.
 
-    Conserved on every path: momentum and energy, to round-off. Reversible: the uniform law on the sphere of given momentum and
-    energy is invariant. Cost: that of `pairs.ExactClock` (default; exact in law) for (N-1)/(2h) jumps per unit of time;
-    "fixed_angle" thins candidates at the majorant of the rate, which the floor determines. `pairs.TauLeap`: order 1 in dt.
+    Conserved on every path: momentum and energy, to round-off. Reversible with respect to the uniform law on the sphere of
+    given momentum and energy. Cost: that of `pairs.ExactClock` (default; exact in law) for (N-1)/(2h) jumps per unit of time;
+    "fixed_angle" thins candidates at the majorant of the rate: that of psi at the floor, or at the largest r. `pairs.TauLeap`:
+    order 1 in dt.
 
     Gradients at fixed noise: for "constant_rate" and "heat_kernel" with respect to gamma, strength, softening, floor and
     velocities, in forward and reverse mode (reverse mode needs `max_windows` and `max_waves`); for "fixed_angle" with respect
-    to the velocities, for `Maxwell` only. Gradients through the rate (in epsilon, and all others of "fixed_angle") raise
-    `ValueError`.
+    to the velocities, for `Maxwell` only. Gradients through the rate (in epsilon; for "fixed_angle" in every other
+    quantity) raise `ValueError`.
 
     **Arguments:** `interaction`: radial, for example `PowerLaw(-3)`. `law`: a name of the table. `epsilon`: see the table.
     `floor`: None, or delta > 0, which replaces psi(r) by psi(max(r, delta)). "fixed_angle" needs a floor where psi is unbounded
-    at 0, because pairs would jump infinitely often there; a softened interaction is bounded. All nondimensional.
+    at 0, because the rate would have no majorant there; a softened interaction is bounded. All nondimensional.
 
     **Raises:** `ValueError` for an interaction that is not radial, an unknown law, epsilon outside its range, a floor that is
-    not positive, and in a run for N < 2, d < 2, gamma < -d, and a law whose rate is unbounded for the interaction. If they are
-    traced, an epsilon or a floor out of range, a negative strength and an unbounded rate stop the run with a message.
+    not positive, and in a run for N < 2, d < 2, gamma < -d, and a law whose rate is unbounded for the interaction. Traced, an
+    epsilon or a floor out of range, a negative strength and an unbounded rate stop the run with a message.
     """
 
     ranges: ClassVar[Mapping[str, Range]] = {"epsilon": POSITIVE, "floor": POSITIVE}

@@ -133,13 +133,13 @@ class Kac(AbstractPairNoise, AbstractPairFlow):  # pyright: ignore[reportIncompa
 
     Generator: the sum over pairs of (2/N) b.(D_i - D_j) + (1/N) a:(D_i - D_j)^2. For a radial interaction in d >= 2 each term
     is $\frac4N\psi(r)\,\Delta_{S^{d-1}}$, acting on the direction of v_i - v_j. **The pair flow over s = dt/N is therefore
-    Brownian motion on the sphere of radius r, exp(tau Laplace) with tau = 4 psi(r) s.** It needs no softening: where psi is
+    exp(tau Laplace) on the unit sphere of directions, with tau = 4 psi(r) s.** It needs no softening: where psi is
     singular, the law of the direction becomes uniform as r -> 0. Derivation: docs/derivations/pair_flow.md.
 
     Conserved on every path of the equation, for radial interactions: momentum and energy (on the torus: momentum modulo its
     period, energy not). `pairs.Sweep` and `pairs.RandomMatching` conserve both to round-off at every dt. `EulerMaruyama` (the
-    default, for every interaction) conserves momentum to round-off; its energy error is of order dt in mean, sqrt(dt) on a
-    path. Cost of a step: N/2 pairs with `RandomMatching`, otherwise N^2.
+    default, for every interaction) conserves momentum to round-off; its energy error is of order dt in mean (infinite
+    for unsoftened gamma <= -(d+2)/2), sqrt(dt) on a path. Cost of a step: N/2 pairs with `RandomMatching`, otherwise N^2.
 
     **Arguments:** `interaction`: for example `Maxwell()` or `PowerLaw(-3)`. `sums`: as in `AbstractLandau`, for the drift.
     **Raises:** `ValueError` in a run for N < 2, d < 2, gamma < -d, and for a form of sums that the interaction does not have.

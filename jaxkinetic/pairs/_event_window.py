@@ -135,7 +135,7 @@ def draw(
         plan, num_waves = in_place(drawn, count)
     else:
         plan, num_waves = jax.lax.platform_dependent(drawn, count, cpu=sorted_by_wave, default=in_place_padded)
-    # The first candidate that is in none of the waves; all before it are in one.
+    # The first candidate that is in none of the waves; all before it are in some wave.
     where = index if lanes == capacity else plan[0, :capacity]
     unreached = jnp.min(jnp.where(plan[-1, :capacity] == longest, where, NO_EVENT))
     cut = unreached < NO_EVENT

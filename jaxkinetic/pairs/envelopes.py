@@ -1,5 +1,5 @@
 """Envelopes of velocities: a ball that contains them all, which bounds every relative speed and so gives the majorant of the
-rates, or everywhere, if the rates have a majorant of their own."""
+rates, or `Everywhere`, for rates with a majorant of their own."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from .components import minus, square
 
 __all__ = ["Ball", "Everywhere", "ball", "everywhere", "inside", "largest_speed"]
 
-# The ball exceeds the fastest particle, so that it stays valid for a few events.
+# The ball exceeds the fastest particle, so that outcomes seldom leave it.
 _SLACK = 1.05
 # A factor above the rounding errors of a bound.
 _ROUNDING = 1.0001

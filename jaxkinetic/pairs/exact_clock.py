@@ -48,18 +48,19 @@ class ExactClock(AbstractScheme):
 
     Candidates arrive at the total rate (n(n-1)/2) c S, with c the system's factor `clock` (1/volume or 1/N); each is a uniform
     pair of the n places in use. S, the majorant, is an upper bound of all rates. A candidate happens if both places are alive
-    and U S <= rate, U uniform. The candidates of a window (n/4 of them, at most `capacity`, or those in the rest of dt) are
-    carried out in waves. A wave carries out at once all candidates that come next for both their particles. Everything random
-    about a candidate (time, pair, acceptance, jump) is a function of its number and of the step, so the result is bitwise that
-    of one event at a time. The majorant is computed from the system's envelope at the start of the window. The first event
-    whose outcome leaves the envelope ends the window (its number is a stopping time), and the next window computes a new
-    majorant. Candidates on dead places are thinned too; dead places are removed once they are a fifth of all.
+    and U S <= rate, U uniform. The candidates of a window (n/4 of them, at least 16, at most `capacity`, or those in the rest
+    of dt) are carried out in waves. A wave carries out at once all candidates that come next for both their particles.
+    Everything random about a candidate (time, pair, acceptance, jump) is a function of its number and of the step, so the
+    result is bitwise that of one event at a time. The majorant is computed from the system's envelope at the start of the
+    window. The first event whose outcome leaves the envelope ends the window (its number is a stopping time), and the next
+    window computes a new majorant. Candidates on dead places are thinned too; dead places are removed once they are a fifth of
+    all.
 
     A window has at most 14 waves, and a last one with a single event: it ends **with** the first candidate k that is in none of
     the 14, which is still carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent
     and identically distributed, and the wave of a candidate is a function of the pairs up to its own. So the event {k = m}
     depends only on the pairs 0, ..., m, and k is a stopping time. By the strong Markov property the candidates from k + 1 on
-    are independent of everything used before; the next window draws them (with the same numbers) under a new majorant. The
+    are independent of everything used before; the next window draws them (with the same random words) under a new majorant. The
     pairs beyond k were computed but decided nothing. Their waiting times decide nothing either: if the waves run out the
     interval does not end, even if candidate k + 1 comes too late under the old majorant. Other cuts are biased. *Before k*: the
     next pair is known to overlap with the window, so overlapping pairs get the new majorant and others the old one (harmless

@@ -30,10 +30,11 @@ class RandomMatching(AbstractScheme):
     The pairing is that of the binary collision model of [TakizukaAbe1977]; for `landau.Kac` the scattering angle has the exact
     law of Brownian motion on the sphere, where theirs and those of [Nanbu1997] and [BobylevNanbu2000] approximate it.
 
-    q = N - 1 for an even number of slots, N for an odd one (one slot has no partner). A given pair is matched with probability
-    1/q, so its mean time is dt times the time factor. Weak order 1, once dt is so small that few pairs rotate by more than a
-    radian in a step: see `turn`. (At a singular interaction, pairs closer than (4 q C dt/N)^{1/|gamma|} have a uniform
-    direction after one step.) What a pair flow conserves (momentum, energy) is conserved to round-off at every dt.
+    q = n - 1 for an even number n of slots, n for an odd one (one slot has no partner). A given pair is matched with
+    probability 1/q, so its mean time is dt times the time factor. Weak order 1, once dt is so small that few pairs rotate by
+    more than a radian in a step: see `turn`. (At a singular interaction, pairs closer than (4 q C dt/N)^{1/|gamma|} have a
+    nearly uniform direction after one step.) What a pair flow conserves (momentum, energy) is conserved to round-off at every
+    dt.
 
     `stats`: `turn`, the largest value over the steps of the root mean square of 2 sin(theta/2), theta the angle by which the
     relative velocity of a pair rotates (over the first 8192 pairs of the matching). It must be well below 1; above 1 the run
@@ -57,8 +58,8 @@ class RandomMatching(AbstractScheme):
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "turn": (
             1.0,
-            "The step is too long for RandomMatching: the relative velocities of pairs rotate by {0:.3g} in a step in the root "
-            "mean square (`stats['turn']`), and must rotate by well below 1; lower `dt`.",
+            "The step is too long for RandomMatching: the relative velocities of pairs rotate by {0:.3g} in a step (root mean "
+            "square, `stats['turn']`), which must be well below 1; lower `dt`.",
         )
     }
 

@@ -29,10 +29,10 @@ class TauLeap(AbstractScheme):
 
     Known in the literature as a Nanbu-Babovsky scheme [Nanbu1980], [Babovsky1986] for the simulation of the Boltzmann equation.
 
-    q = N - 1 for an even number of slots, N for an odd one (one slot has no partner). A given pair is matched with probability
-    1/q, so its mean rate is correct to first order in dt. **Approximate**: weak order 1. No particle jumps twice in a step, so
-    dt must be well below the mean time between the jumps of a particle: see `largest_mean_jumps`. What a jump conserves is
-    conserved to round-off.
+    q = n - 1 for an even number n of slots, n for an odd one (one slot has no partner). A given pair is matched with
+    probability 1/q, so its mean rate is correct to first order in dt. **Approximate**: weak order 1. No particle jumps twice in
+    a step, so dt must be well below the mean time between the jumps of a particle: see `largest_mean_jumps`. What a jump
+    conserves is conserved to round-off.
 
     Cost of a step: N/2 pairs, no sort, one gather and one scatter; memory O(N). Dead slots are matched but do not jump. No
     majorant of the rate is needed. `stats`: `collisions`; `largest_mean_jumps`, the largest value over matched pairs and steps

@@ -76,8 +76,8 @@ class MeanFieldFlow(Printed):
 def mean_field_flow(
     potential: AbstractPotential, amplitude: AbstractAmplitude, grid: Grid, *, dt: float, num_steps: int
 ) -> MeanFieldFlow:
-    """Runs (HHt) from `amplitude` on `grid` and stores the density and current that `MeanFieldFlow` needs. Differentiable in
-    `potential` and `amplitude`.
+    """Runs (HHt) from `amplitude` on `grid` and stores the density and the mean xi (`current`) that `MeanFieldFlow` needs.
+    Differentiable in `potential` and `amplitude`.
 
     **Raises:** `ValueError` for data that do not decay at the ends of the grid."""
     check_amplitude(amplitude)

@@ -124,7 +124,7 @@ def sampled_counting(
     swaps: int = 1,
     batch: int | None = None,
 ) -> Counting:
-    r"""The overlaps for every N, from the product state at time 0, by Monte Carlo at the end T of `flow`.
+    r"""The overlaps for any N, from the product state at time 0, by Monte Carlo at the end T of `flow`.
 
     Z is drawn from |alpha_N(T)|^2 (|alpha_0|^2 transported by the N-body equations) and z_1 .. z_m from |alpha(T)|^2
     (transported by the mean-field flow). Let $\psi_a = \prod_i \alpha(z_i)\,\alpha_N(Z)$, $\psi_b$ the same with z_1 .. z_m and

@@ -168,7 +168,7 @@ class Amplitude(eqx.Module):
 
 
 class WavePlan(_GridPlan):
-    """The plan of (HVl) and (HHt), for the transform over v: density and current are sums, the potential part is a phase. In d
+    """The plan of (HVl) and (HHt), for the transform over v: density and mean xi are sums, the potential part is a phase. In d
     = 1 a step streams by one transform over both axes and its inverse, without a transposition. The second forward transform
     over v reverses the order of v, so the tables are reversed too."""
 

@@ -23,7 +23,7 @@ class NBody(AbstractSplit):
     Two flows, both exact: a drift at constant velocities and a kick at constant positions. Conserved by every step: the
     momentum, to round-off; the energy $\frac12\sum_i |v_i|^2 + \frac{1}{2(N-1)}\sum_{i\ne j}\Gamma(x_i - x_j)$ to the order of
     the scheme, without drift over long times if Gamma is smooth. Positions are not mapped back onto a torus: `Cosine` and
-    `Poisson` are periodic, the other potentials act on R^d.
+    `Poisson` are periodic, `Gaussian` and `Harmonic` act on R^d.
 
     Cost of a kick: N M if the potential is a sum of M cosines (`Cosine`: M = d), N for `Harmonic`, N log N for `Poisson`
     (sheets, d = 1), otherwise N^2 by blocks. Memory O(N), also for gradients. Schemes: `Leapfrog`, `Yoshida`, `Strang`, all

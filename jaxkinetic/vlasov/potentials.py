@@ -50,8 +50,8 @@ class AbstractPotential(Printed):
     cosines; or it overrides the convolutions (`gradient_at` is one of them) and the sums over pairs. For N particles Gamma is
     evaluated at x_i - x_j, not at the nearest image. It may be singular at 0 only.
 
-    Two particles at the same place exert no force on each other. The derivative of this force is the second derivative of Gamma
-    at 0, or 0 if Gamma has none there."""
+    Two particles at the same place exert no force on each other: grad Gamma counts as 0 there, and its derivative is the second
+    derivative of Gamma at 0, or 0 if Gamma has none."""
 
     @abc.abstractmethod
     def gamma(self, x: Float[Array, "*points d"]) -> Float[Array, "*points"]:
@@ -67,8 +67,8 @@ class AbstractPotential(Printed):
         return False
 
     def bound(self, dim: int) -> RealScalar:
-        """C_Gamma, the largest of the suprema of the derivatives of order 1, 2 and 3 (operator norms); infinite if they are
-        unbounded or not known. Optional, for theorems that use C_Gamma: the default is infinite."""
+        """C_Gamma on R^d, the largest of the suprema of the derivatives of order 1, 2 and 3 (operator norms); infinite if they
+        are unbounded or not known. Optional, for theorems that use C_Gamma: the default is infinite."""
         return jnp.asarray(math.inf)
 
     def grad(self, x: Float[Array, "*points d"]) -> Float[Array, "*points d"]:
@@ -248,7 +248,8 @@ class Gaussian(AbstractPotential):
         return True
 
     def bound(self, dim: int) -> RealScalar:
-        # In units of the width: sup |s| e^{-s^2/2}, of |1 - s^2| and 1, of |3s - s^3|, along one direction.
+        # Of one Gaussian on R^d, in units of the width: sup |s| e^{-s^2/2}, of |1 - s^2| and 1, of |3s - s^3|, along one
+        # direction.
         first, second, third = math.exp(-0.5), 1.0, 1.3801175
         w = self.width
         return jnp.abs(self.strength) * jnp.max(jnp.stack([first / w, second / w**2, third / w**3]))

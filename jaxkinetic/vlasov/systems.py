@@ -16,8 +16,8 @@ masses; nondimensional.
   warns.
 
 `recurrence`: t - t0 at the end of the run divided by the recurrence time T_R = length/dv = 2 pi/(k dv), k = 2 pi/length, for
-periodic axes of position. At T_R free streaming on the grid has restored the first mode (mode m at T_R/m); from then on a
-damped wave shows an artefact of the grid. Above .9 a run warns. These numbers are not differentiated.
+periodic axes of position. At T_R free streaming on the grid has restored the first mode (mode m at T_R/m); from then on it
+shows an artefact of the grid. Above .9 a run warns. These numbers are not differentiated.
 
 Momentum is conserved to round-off as long as f is resolved in v and vanishes at the ends of the velocity axes. What a shift
 carries over one end reappears at the other, at another v. Once filaments have reached the finest scale (`spectral_tail_v`), f
@@ -268,7 +268,7 @@ class HamiltonHartree(AbstractMeanField):
     r"""(HHt): $i\,\partial_t\hat\alpha = (\nabla_x\cdot\nabla_\xi + \hat V * |\hat\alpha|^2)\,\hat\alpha$, $\hat V(x, \xi) =
     -\nabla\Gamma(x)\cdot\xi$: (HVl) in the Fourier picture of the velocities, a Hartree equation.
 
-    Density and current are sums over xi, so the potential part is a multiplication by a phase and needs no transform. It has
+    Density and mean xi are sums over xi, so the potential part is a multiplication by a phase and needs no transform. It has
     the same conservation laws and the same solution as `HamiltonVlasov`.
     """
 
