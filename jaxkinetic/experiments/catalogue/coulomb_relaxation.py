@@ -68,7 +68,8 @@ def run(options: Options, watch: Watch) -> Report:
         f"At t = 0 the Landau equation has H - H_M = {start:.5f} exactly; estimated here {h['value'][0]:.5f}."
         + (f" Its exact derivative there is {slope:.4f}, a relative rate of {-slope / start:.2f}." if coulomb else ""),
         f"I/I_M - 1 compares Fisher's information of {subset} particles of each run with that of the Maxwellian of their "
-        "temperature, by the same kernel estimator, which does not resolve structure finer than its kernel, most at t = 0.",
+        "temperature, by the same kernel estimator. Structure finer than its kernel is not resolved, above all at t = 0. I "
+        "falls, as H does.",
         "The true value is at least 0. A value below 0 is an error of the estimator: its kernel widens thin tails, and the "
         "subtracted bias is that of a Maxwellian. With 8192 particles and M4/15T^2 = .93 it gives -.012 instead of +.018.",
         f"Largest drift of momentum per particle: {drift_p.max():.1e}; of energy, relative: {drift_e.max():.1e}. Both are "
