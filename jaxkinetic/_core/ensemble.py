@@ -115,6 +115,7 @@ def ensemble(
     example = Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
     layout.warn(system, check_start(system, example, scheme, key, dt, t0))
     if batch is None:
+        # Two plans: on which platform the program runs may be known only when it is lowered.
         areas = REPLICAS.cpu, REPLICAS.on_accelerator(_rows(example))
         plans = tuple(even_batches(replicas // devices, area // max(_rows(example), 1) ** 2) for area in areas)
     else:

@@ -66,6 +66,7 @@ def _in_parts(
     progress: bool,
 ) -> tuple[Solution, PyTree]:  # fmt: skip
     num_batches = -(-replicas // batches[0])
+    # All parts have this length, so that one program computes them; the last part may have idle places.
     size = batches[0] * -(-num_batches // min(_PARTS, num_batches))
     plans = tuple(dict.fromkeys(even_batches(size, batch) for batch in batches))
     total = None if reduce is None else empty_total(run, reduce)
@@ -84,6 +85,7 @@ def _in_parts(
                 _raise_if_failed(found[0], wanted, throw)
                 files.save(f"part-{number:05d}", arrays_of(found))
             if reduce is not None:
+                # The next part adds to this total: the same sums, in the same order, as without interruption.
                 total = jax.tree.map(lambda x: x[0], found[1]), found[0].times
             pieces.append(_first_rows(found[0], wanted))
             bar.advance(wanted)

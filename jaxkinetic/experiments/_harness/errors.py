@@ -33,6 +33,7 @@ def energy_drift(energies: np.ndarray) -> np.ndarray:
 
 def interval(value: float, stderr: float, degrees_of_freedom: float) -> list[float]:
     """95 % confidence interval [low, high] from Student's t distribution."""
+    # Below 1 degree of freedom the quantile is infinite, and its product with a zero error would be NaN.
     reach = stderr * float(student_quantile(0.95, degrees_of_freedom)) if stderr > 0 else stderr
     return [value - reach, value + reach]
 

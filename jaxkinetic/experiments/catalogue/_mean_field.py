@@ -64,6 +64,7 @@ def evolve(
     grid = Grid(Axis(0.0, float(f0.length), options.nx), Axis(-reach, 2 * reach, options.nv, periodic=False))
     dtype = jnp.result_type(float)
     density = perturbed(f0, grid, jnp.asarray(sign * options.amplitude, dtype))
+    # The Hamiltonian systems evolve an amplitude alpha with |alpha|^2 = f.
     state = density if options.system == "vlasov" else Wave(jnp.sqrt(density.f), grid)
     every = max(1, options.steps // _SAVES)
     # A multiple of the interval between saves: all chunks but the last then share one program.

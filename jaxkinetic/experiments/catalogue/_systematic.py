@@ -38,6 +38,7 @@ def systematic_errors(
     # Run one step beyond the end of the window, so that rounding does not lose its last save.
     steps = max(2, math.ceil(window[1] / (2 * options.dt)) + 1)
     coarse = fit(again(dataclasses.replace(options, dt=2 * options.dt, steps=steps)), window)
+    # With an error of order dt^p, doubling dt changes the result by 2^p - 1 times the error at dt.
     order = options.make_scheme().weak_order or 2
     return {
         name: Systematic(

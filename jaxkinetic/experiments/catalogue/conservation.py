@@ -99,7 +99,9 @@ def _row(title: str, system: Any, s: dict[str, np.ndarray], eps: float) -> list[
     dp2, de = s["momentum"][:, -1] ** 2, s["energy"][:, -1]
     count = len(de)
     rms = math.sqrt(dp2.mean())
+    # The error of the root by the delta method.
     stderr_p = dp2.std(ddof=1) / math.sqrt(count) / (2 * rms) if count > 1 and rms > 0 else math.nan
+    # Where momentum is conserved on every path, the drift is round-off and no statistical error applies.
     if s["momentum_exact"][-1] < eps:
         stderr_p = float(eps)
     stderr_e = de.std(ddof=1) / math.sqrt(count) if count > 1 else math.nan

@@ -108,6 +108,7 @@ def _closure(times: np.ndarray) -> np.ndarray:
 def _initial_rates(times: np.ndarray, differences: np.ndarray) -> np.ndarray:
     """-d log(T_perp - T_par)/dt at t = 0 of every run: a parabola fitted to the logarithm above half of the first value."""
     early = max(4, int(np.argmax(differences.mean(0) < differences.mean(0)[0] / 2)) or len(times))
+    # Noise can make a difference negative: avoid the logarithm of it.
     ratio = np.log(np.maximum(differences[:, :early] / differences[:, :1], 1e-3))
     design = np.stack([times[:early], times[:early] ** 2], -1)
     return -np.linalg.lstsq(design, ratio.T, rcond=None)[0][0]

@@ -33,6 +33,7 @@ def run(options: GridOptions, watch: Watch) -> Report:
     period, end = 2 * np.pi / root.real, options.dt * options.steps
     evolution = evolve(options, Poisson(length), f0, _REACH, "landau-damping", watch)
     times, mode = evolution.times, evolution.mode
+    # At this time the phases k v t of all grid velocities agree again [ChengKnorr1976].
     recurrence = 2 * np.pi / (k * (evolution.v[1] - evolution.v[0]))
     # End the fit before the recurrence of the wave, and before round-off dominates.
     window = _TRANSIENT * period, min(end, 0.8 * recurrence, np.log(_LOST) / root.imag)
@@ -49,6 +50,7 @@ def run(options: GridOptions, watch: Watch) -> Report:
     chosen = rows(evolution)
     lines = [[f"{times[i]:.4g}", f"{mode[i]:+.4e}", f"{evolution.field_energy[i]:.4e}"] for i in chosen]
     damping, frequency = (np.nan,) * 2 if fit is None else (-float(fit.growth), float(fit.frequency))
+    # sqrt(k E), with the field E = A/k of the density perturbation A cos kx.
     bounce = np.sqrt(options.amplitude)
     if fit is None:
         found = (

@@ -28,6 +28,7 @@ centred_fourth = functools.partial(moment, order=4, centred=True)
 
 
 def run(options: Options, watch: Watch) -> Report:
+    # The BKW density is not negative for beta <= 2/(d + 2).
     dim, beta = options.dim, min(0.4, 2 / (options.dim + 2))
     solution = run_replicas(
         Kac(Maxwell()),
