@@ -30,11 +30,11 @@ from ._harness.sweep import parse_over, sweep
 __all__ = ["main"]
 
 _HELP = {
-    "particles": "N, at least 2",
-    "dim": "dimension d of velocity, at least 2 (on the torus 1 to 3)",
+    "particles": "number of particles N, at least 2",
+    "dim": "dimension d of velocity, at least 2 (on the torus 1 to 3, on a grid 1)",
     "dt": "time step",
     "steps": "number of steps",
-    "replicas": "independent runs",
+    "replicas": "number of independent runs",
     "seed": "seed of the random numbers",
     "scheme": "time-stepping scheme",
     "gamma": "exponent of the interaction, in experiments that leave it free",

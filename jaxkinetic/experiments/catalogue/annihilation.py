@@ -125,8 +125,8 @@ def _profile(state: Particles) -> Array:
 
 
 def _late(times: np.ndarray, density: np.ndarray, alive: np.ndarray) -> tuple[float, float] | None:
-    """Window of the fit: from the time at which half of the particles are gone (if that leaves six saves, else from a quarter)
-    to the last save at which every run has 8 particles. None for fewer than six saves."""
+    """Window of the fit. It ends at the last save before a run has fewer than 8 particles. It begins when half of the particles
+    are gone, or after a quarter of these saves if that leaves fewer than six. None for fewer than six saves."""
     few = np.flatnonzero((alive < _ENOUGH).any(axis=0))
     end = few[0] if few.size else len(times)
     gone = np.flatnonzero(density.mean(0)[:end] < 0.5 * density.mean(0)[0])

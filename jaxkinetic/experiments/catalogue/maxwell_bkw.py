@@ -153,7 +153,7 @@ def _fourth(solution: Any, times: np.ndarray, steps: np.ndarray, options: Option
 
 
 def _energy(solution: Any, steps: np.ndarray, options: Options) -> dict[str, Any]:
-    """Relative drift of the centred energy, which has the exact factor; the energy of the mean velocity is conserved."""
+    """Relative drift of the centred energy: only this part is heated, by an exact factor. That of the mean is conserved."""
     values = np.asarray(solution.observed["temperature"], float)
     drift = energy_drift(values)
     heating = exact.euler_heating(options.dt, options.dim, options.particles) if _is_euler(options) else 1.0
