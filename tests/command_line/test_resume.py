@@ -139,7 +139,7 @@ def test_sweep_over_the_exponent(tmp_path, capsys):
     assert whole["parameters_of_values"]["dt"] == [m["parameters"]["dt"] for m in manifests]
     assert summary["found"] == [m["results"]["entropy_decay_rate"] for m in manifests]
     assert cli.main([*arguments, "--over", "gamma=-3,0", "--seed", "1"]) == 2
-    assert "differs: its `seed` is 0, not 1; pass another folder" in capsys.readouterr().err
+    assert "must be a new folder, or one of the same sweep, but" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,8 @@ def run(options: AmplitudeOptions, watch: Watch) -> Report:
         f"It decays as N^b, b = {rate:.3f} +- {rate_error:.3f}, from N = {_FIRST} to {options.particles}: the mean-field limit."
         if np.isfinite(rate) else "Too few values of N to fit an exponent: raise --particles.",
         f"It bounds the classical distance: int |f_N^(1) - f| = {marginal:.4f} at N = 2; the bound is "
-        f"2 sqrt(<n^2>) = {2 * math.sqrt(float(exact.outside)):.4f}. At N = {options.particles} the means of cos x, sin x, v^2, v^2 cos x "
-        f"differ from those of the mean field by at most {np.abs(test[worst]):.1e} +- {test_error[worst]:.1e}.",
+        f"2 sqrt(<n^2>) = {2 * math.sqrt(float(exact.outside)):.4f}. At N = {options.particles} the means of cos x, sin x, "
+        f"v^2, v^2 cos x differ from those of the mean field by at most {np.abs(test[worst]):.1e} +- {test_error[worst]:.1e}.",
         "+- is one standard error.",
     )  # fmt: skip
     numbers = {
