@@ -1,4 +1,4 @@
-"""Replicas of a run: independent draws, in batches that fit in memory, kept or reduced."""
+"""Ensembles: independent replicas of a run, in batches that fit in memory, kept or reduced."""
 
 import dataclasses
 import os
@@ -53,33 +53,34 @@ def ensemble(
 
     **Arguments:**
 
-    - `init`: key -> state, drawn anew for every replica, or one state that all start from. Name it with a module-level
-      function, `jax.tree_util.Partial` or a module: a fresh lambda compiles anew at each call.
-    - `key`: replica r uses `jax.random.fold_in(key, r)`, split once for its initial state and its noise: its path does not
-      depend on `replicas`, `batch` or `mesh` (beyond a few ulp, by which vectorised programs differ). A key of another kind
-      than JAX's default ("rbg", "unsafe_rbg") draws the initial states one after another: JAX's draws for many such keys at
-      once depend on how many there are.
-    - `batch`: replicas that advance together; None is as many as 2^18/N^2 on the CPU, 2^24/N^2 on accelerators, at least one.
-      Batches follow one another, so memory is that of one batch and of what is kept.
-    - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps a total of the observed
-      (and, with `save.state`, of the states) alone, batch by batch: memory does not grow with `replicas`.
-    - `mesh`: replicas are shared out over the devices of a mesh with one axis; `replicas` must divide by their number. Axes may
-      be Explicit, as those of `jax.make_mesh` are, or Auto; the results have Auto axes. (Inside `jax.set_mesh` of a mesh with
-      Explicit axes every device gets a copy of the results.) No numbers pass between devices but the totals of `reduce`: it
-      scales with every system and scheme. A start that is itself sharded over devices, without `mesh`: as in `simulate`.
-    - `progress`: show a bar of finished replicas on standard error; it moves after every batch. Not inside a traced function.
+    - `init`: a function key -> state, called for every replica, or one state from which all replicas start. Pass a
+      module-level function, `jax.tree_util.Partial` or a module: a new lambda is compiled anew in every call.
+    - `key`: replica r uses `jax.random.fold_in(key, r)`, split once into keys of its initial state and its noise. So its path
+      does not depend on `replicas`, `batch` or `mesh`, up to the few ulp by which vectorised programs differ. With a key of
+      kind "rbg" or "unsafe_rbg", the initial states are drawn one after another, because vectorised draws from such keys
+      depend on their number.
+    - `batch`: replicas that advance together; None is 2^18/N^2 on the CPU and 2^24/N^2 on accelerators, at least one. Batches
+      run one after another, so the memory is that of one batch and of the kept results.
+    - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps only a total of the
+      observed values (and, with `save.state`, of the states) over all batches: memory does not grow with `replicas`.
+    - `mesh`: distributes the replicas over the devices of a mesh with one axis; `replicas` must be a multiple of their number.
+      The axis may be Explicit, as that of `jax.make_mesh` is, or Auto; the results have Auto axes. (Inside `jax.set_mesh` of a
+      mesh with Explicit axes, every device gets a copy of the results.) Devices exchange only the totals of `reduce`, so
+      every system and scheme scales. An initial state that is itself sharded needs no `mesh`: see `simulate`.
+    - `progress`: show a bar of finished replicas on standard error, which advances after every batch. Not in a traced function.
     - `path`: a folder in which finished parts are stored. A call with the same arguments and the same folder computes only
-      what is missing; on a CPU its result is bitwise that of a call that was not interrupted. About 32 parts, of complete
-      batches; fewer than 8 replicas that do not advance together are stored one by one, each in about ten files. One process
-      at a time writes to a folder. Not with `mesh`, and not inside a traced function.
-    - the others as in `simulate`.
+      what is missing; on a CPU its result is bitwise that of a call that was not interrupted. There are at most 32
+      parts of complete batches; fewer than 8 replicas that do not advance together are stored one by one, each in about ten
+      files. Only one process at a time may write to a folder. Not with `mesh`, and not inside a traced function.
+    - the others: as in `simulate`.
 
-    **Returns:** a `Solution` whose leaves have the replica as leading axis but for `times`, (T,). With `reduce`,
-    `observed[name]` and `states` are what the reduction gives, `final` and `checkpoint` None; `stats` and `result` keep the
-    replica.
+    **Returns:** a `Solution` whose arrays have a leading axis of replicas, except `times`, (T,). With `reduce`,
+    `observed[name]` and `states` are the results of the reduction, `final` and `checkpoint` are None; `stats` and `result`
+    keep the axis of replicas.
 
-    Differentiable as `simulate` is; the backward pass recomputes batch by batch. **Raises:** as `simulate`, and `ValueError`
-    for bad numbers, an `init` that is neither, a reduction without anything observed. `SimulationError` if a replica fails.
+    Differentiable as `simulate` is; the backward pass recomputes one batch at a time. **Raises:** as `simulate`; `ValueError`
+    for invalid numbers, an `init` that is neither a state nor a function of a key, and a reduction without observables;
+    `SimulationError` if a replica fails.
     """
     replicas, init = check_integer("replicas", replicas, minimum=1), hashable(init)
     check_progress(progress)
@@ -90,7 +91,7 @@ def ensemble(
     if reduce is not None and not isinstance(reduce, AbstractReduction):
         raise argument_error("reduce", "be a reduction", f"is {describe(reduce)}", "pass jk.MeanVar()")
     if not isinstance(save, Save):
-        raise argument_error("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), say")
+        raise argument_error("save", "be a Save", f"is {describe(save)}", "pass jk.Save(every=10), for example")
     if reduce is not None and not (save.observe or save.state):
         raise argument_error(
             "reduce", "have something to reduce", "`save` observes nothing", "pass jk.Save(observe={...})"
@@ -101,23 +102,26 @@ def ensemble(
     if mesh is not None and not explicit_context():
         mesh = automatic_mesh(mesh)
     if mesh is not None and reduce is not None and type(reduce).merge is AbstractReduction.merge:
-        raise argument_error("reduce", "have a `merge` on a mesh", f"is {type(reduce).__name__}, without", "add one")
+        raise argument_error(
+            "reduce", "define `merge` on a mesh", f"is {type(reduce).__name__}, which does not", "define it"
+        )
     if callable(init) and not takes_one(init):
         raise argument_error(
             "init",
-            "take a key alone",
+            "take a key as its only argument",
             f"{printed(init)} does not",
-            "give the others by `jax.tree_util.Partial(fn, name=value)`",
+            "bind the other arguments with `jax.tree_util.Partial(fn, name=value)`",
         )
     example = Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps).start(0)[0]
     layout.warn(system, check_start(system, example, scheme, key, dt, t0))
     if batch is None:
+        # Two plans: on which platform the program runs may be known only when it is lowered.
         areas = REPLICAS.cpu, REPLICAS.on_accelerator(_rows(example))
         plans = tuple(even_batches(replicas // devices, area // max(_rows(example), 1) ** 2) for area in areas)
     else:
         plans = (even_batches(replicas // devices, check_integer("batch", batch, minimum=1)),)
     clock = clock_of(t0, dt)
-    # Arrays: another number is the same program.
+    # As arrays, so that other values of t0 and dt use the same program.
     dt, t0 = (x if is_traced(x) else jnp.asarray(x, jnp.result_type(float)) for x in cast("tuple", (dt, t0)))
     run = Replica(system, init, key, dt, t0, scheme, save, adjoint, num_steps, not is_traced(system, init, dt, t0))
     if progress and is_traced(system, init, key, dt, t0):
@@ -137,14 +141,14 @@ def ensemble(
         plans = tuple(dict.fromkeys(plans))
         kept, total = run_in_one_call(run, reduce, plans, replicas // devices, mesh, replicas, progress)
     if reduce is not None:
-        # One total a device.
+        # Every device returns its own total.
         observed, states = (*_finish(reduce, total, devices), None)[:2]
         kept = eqx.tree_at(lambda s: (s.observed, s.states), kept, (observed, states), is_leaf=lambda x: x is None)
     else:
         origin = SystemRecord(cast_floating(system, kept.checkpoint.dt.dtype))
         kept = eqx.tree_at(lambda s: s.checkpoint.origin, kept, origin, is_leaf=lambda x: x is None)
     if clock is not None:
-        # Inside the program t0 and dt are traced: the times are made here, as `simulate` makes them.
+        # Inside the program t0 and dt are traced; compute the times here, on the host, as `simulate` does.
         times = clock[0] + save.plan(0, num_steps, True) * clock[1]
         if is_traced(kept.result):
             times = known_in_a_trace(times, kept.times.dtype)
@@ -175,11 +179,14 @@ def _num_devices(mesh: Any, replicas: int) -> int:
         )
     if explicit_context() and mesh.abstract_mesh != jax.sharding.get_abstract_mesh():
         raise argument_error(
-            "mesh", "be the one of `jax.set_mesh`", f"is {mesh}", "pass that one, or leave the block of `jax.set_mesh`"
+            "mesh",
+            "be the mesh of `jax.set_mesh`",
+            f"is {mesh}",
+            "pass that mesh, or call `ensemble` outside its block",
         )
     if replicas % mesh.size:
         raise argument_error(
-            "replicas", f"divide by the {mesh.size} devices of the mesh", f"is {replicas}", "change it"
+            "replicas", f"be a multiple of the {mesh.size} devices of the mesh", f"is {replicas}", "change it"
         )
     return mesh.size
 

@@ -1,4 +1,4 @@
-"""The program of an ensemble: replicas in batches, batch after batch."""
+"""The compiled program of an ensemble: batches of replicas, one batch after another."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ from .solution import Solution
 
 
 class Replica(eqx.Module):
-    """How one replica is made from its number."""
+    """Makes one replica from its number: its initial state and key, and then its run."""
 
     system: Any
     init: Any
@@ -31,7 +31,7 @@ class Replica(eqx.Module):
     save: Save
     adjoint: AbstractAdjoint
     num_steps: int = eqx.field(static=True)
-    # Whether all parameters are known outside of the program, and so have been checked there.
+    # Whether all parameters are known outside of the program, where they have been checked.
     checked: bool = eqx.field(static=True, default=False)
 
     def start(self, index: Array | int) -> tuple[State, Key]:
@@ -52,7 +52,7 @@ class Replica(eqx.Module):
                 adjoint=self.adjoint,
                 throw=False,
             )
-        # One for all, not one a replica.
+        # All replicas share one record of the system, which `ensemble` adds to the result.
         return eqx.tree_at(lambda s: s.checkpoint.origin, run, None)
 
 
@@ -66,9 +66,9 @@ def run_batches(
     progress: bool = False,
     part: tuple[Array, Array, PyTree] | None = None,
 ) -> tuple[Solution, PyTree]:
-    """(solutions, totals with a leading axis of devices), `count` replicas on each device in so many batches of so many:
-    `plans` for the CPU and for accelerators, or one for both. `part`: the first replica, how many of `count` are wanted, and
-    the total of the replicas before (None without `reduce`); the results of places beyond the wanted ones mean nothing."""
+    """(solutions, totals with a leading axis of devices) of `count` replicas on each device. `plans`: (number of batches,
+    replicas per batch) for the CPU and for accelerators, or one for both. `part`: the first replica, how many of `count` are
+    wanted, and the total of the replicas before it (None without `reduce`); results beyond the wanted ones are meaningless."""
     statics: list[Any] = []
     wanted = count if part is None else part[1]
 
@@ -86,12 +86,14 @@ def run_batches(
 
     def in_batches(batches: int, batch: int, run: Replica, first: Array) -> tuple[PyTree, PyTree]:
         def one_batch(total: PyTree, places: Array) -> tuple[PyTree, PyTree]:
+            # Idle places of the last batch repeat the last wanted replica; their results are dropped.
             index = first[0] + jnp.minimum(places, wanted - 1)
             if batch == 1:
                 kept = jax.tree.map(lambda x: x[None], arrays_of(run, *run.start(index[0])))
             elif same_in_batches(run.key):
                 kept = jax.vmap(lambda index: arrays_of(run, *run.start(index)))(index)
             else:
+                # Vectorised draws from such keys depend on the size of the batch: draw one state after another.
                 kept = jax.vmap(lambda start: arrays_of(run, *start))(jax.lax.map(run.start, index))
             if reduce is None:
                 return total, kept
@@ -106,6 +108,7 @@ def run_batches(
         if reduce is not None and part is None:
             total = empty_total(run, reduce)
         places = jnp.arange(batches * batch, dtype=jnp.int32).reshape(batches, batch)
+        # The backward pass recomputes one batch at a time, so its memory is that of one batch.
         body = jax.checkpoint(one_batch, prevent_cse=False) if batches > 1 else one_batch
         total, kept = jax.lax.scan(_with_bar(body, count) if progress else body, total, places)
         kept = jax.tree.map(lambda x: x.reshape(batches * batch, *x.shape[2:])[:count], kept)
@@ -134,7 +137,7 @@ def run_batches(
 
 
 def empty_total(run: Replica, reduce: AbstractReduction) -> PyTree:
-    """(what `reduce` makes of nothing: of what is observed, and by itself of what is saved of the states; times)."""
+    """((the empty total of the observed values, and that of the states if they are saved), times)."""
     example = eqx.filter_eval_shape(lambda: run(*run.start(0)))
     times = jnp.zeros(example.times.shape, example.times.dtype)
     return tuple(reduce.start(x) for x in (example.observed, example.states)[: 1 + run.save.state]), times
@@ -149,7 +152,7 @@ def run_in_one_call(
     replicas: int,
     progress: bool,
 ) -> tuple[Solution, PyTree]:
-    """`run_batches`, with a bar."""
+    """`run_batches`, with a progress bar."""
     with Progress(replicas, "replica", shown=progress) as bar:
         _BARS.append(bar)
         try:
@@ -162,14 +165,14 @@ def run_in_one_call(
     return kept, total
 
 
-# The bars of the calls in progress, the innermost last: a program must not hold one, or each call would compile anew.
+# The bars of the calls in progress, the innermost last. If a program held its bar, every call would compile it anew.
 _BARS: list[Progress] = []
 
 
 def _with_bar(body: Callable[[PyTree, Array], tuple[PyTree, PyTree]], count: int) -> Callable[..., Any]:
     def watched(total: PyTree, places: Array) -> tuple[PyTree, PyTree]:
         total, kept = body(total, places)
-        # Through the result of the batch, which is there when the batch is finished.
+        # Make the count depend on the result of the batch, so that the bar advances only when the batch is finished.
         done = jnp.sum(places < count, dtype=jnp.int32) + jnp.minimum(jnp.min(kept.result.code), 0)
         jax.debug.callback(_advance, done)
         return total, kept
@@ -183,7 +186,7 @@ def _advance(count: Any) -> None:
 
 
 def without_values(kept: Any) -> Any:
-    """What is small: stats and result."""
+    """The solution with `stats` and `result` only, which are small."""
     dropped = (None, {}, None, None, None)
     return eqx.tree_at(
         lambda s: (s.times, s.observed, s.states, s.final, s.checkpoint), kept, dropped, is_leaf=lambda x: x is None
@@ -191,6 +194,6 @@ def without_values(kept: Any) -> Any:
 
 
 def even_batches(replicas: int, batch: int) -> tuple[int, int]:
-    """How many batches of how many replicas, as even as they come: the fewest places of the last batch are idle."""
+    """(number of batches, replicas per batch), as even as possible, so that the last batch has the fewest idle places."""
     number = -(-replicas // min(max(batch, 1), replicas))
     return number, -(-replicas // number)

@@ -1,4 +1,4 @@
-"""An ensemble in parts that are stored when they are finished: what is on disk is not computed again."""
+"""Ensembles that store finished parts on disk and do not compute them again."""
 
 import os
 
@@ -20,9 +20,9 @@ from .replicas import Replica, empty_total, even_batches, run_batches, without_v
 from .simulate import run_simulation
 from .solution import SimulationError, Solution
 
-# Parts of an ensemble, at most: between two of them an interrupt is seen.
+# Largest number of parts of an ensemble; an interrupt takes effect between two parts.
 _PARTS = 32
-# Fewer replicas than this, each too large to advance with another one, are stored one by one, each in several files.
+# Fewer replicas than this, if each is too large to advance with another one, are stored one by one in several files each.
 _FEW = 8
 
 
@@ -39,7 +39,7 @@ def run_resumably(
     """As `run_batches`: (solutions, totals with a leading axis of length 1). `batches`: replicas that advance together on the
     CPU, and on accelerators if that differs. With `throw`, the first part with a failed replica ends the ensemble.
 
-    **Raises:** `SimulationError`; `ValueError` for a path that is no folder of this ensemble, and one in use."""
+    **Raises:** `SimulationError`; `ValueError` if `path` is not a folder of this ensemble, or another process writes to it."""
     folder = as_path("path", path)
     owner = _owner(run, reduce, replicas, batches)
     if not os.path.isdir(folder):
@@ -52,7 +52,7 @@ def run_resumably(
 
 
 def _owner(run: Replica, reduce: AbstractReduction | None, replicas: int, batches: tuple[int, ...]) -> Fingerprint:
-    """What the parts depend on. The numbers of the parts do, too: another `batch` is another program."""
+    """The fingerprint of everything on which the parts depend, `batch` included: it determines the program and the parts."""
     fields = ("system", "init", "key", "dt", "t0", "scheme", "num_steps", "save")
     told = {name: getattr(run, name) for name in fields} | {"reduce": reduce, "replicas": replicas}
     found = fingerprint({**told, "batch": list(batches)})
@@ -66,6 +66,7 @@ def _in_parts(
     progress: bool,
 ) -> tuple[Solution, PyTree]:  # fmt: skip
     num_batches = -(-replicas // batches[0])
+    # All parts have this length, so that one program computes them; the last part may have idle places.
     size = batches[0] * -(-num_batches // min(_PARTS, num_batches))
     plans = tuple(dict.fromkeys(even_batches(size, batch) for batch in batches))
     total = None if reduce is None else empty_total(run, reduce)
@@ -84,6 +85,7 @@ def _in_parts(
                 _raise_if_failed(found[0], wanted, throw)
                 files.save(f"part-{number:05d}", arrays_of(found))
             if reduce is not None:
+                # The next part adds to this total: the same sums, in the same order, as without interruption.
                 total = jax.tree.map(lambda x: x[0], found[1]), found[0].times
             pieces.append(_first_rows(found[0], wanted))
             bar.advance(wanted)
@@ -115,7 +117,7 @@ def _one_by_one(
 
 
 def _on_one_device(total: PyTree) -> PyTree:
-    """The totals, without the times, as `run_batches` gives them."""
+    """The totals, without the times, with a leading axis of one device as `run_batches` returns them."""
     return None if total is None else jax.tree.map(lambda x: jnp.asarray(x)[None], total[0])
 
 
@@ -137,7 +139,7 @@ def _raise_if_failed(found: Solution, wanted: int, throw: bool) -> None:
 
 
 def _first_rows(found: Solution, wanted: int) -> Solution:
-    """Without the places beyond the wanted ones; `times` has no axis of replicas."""
+    """The first `wanted` replicas; `times` has no axis of replicas."""
     times = found.times
     cut = jax.tree.map(lambda x: x[:wanted] if eqx.is_array(x) else x, eqx.tree_at(lambda s: s.times, found, None))
     return eqx.tree_at(lambda s: s.times, cut, times, is_leaf=lambda x: x is None)

@@ -1,4 +1,4 @@
-"""Finished parts of a computation on disk: each is complete or absent, and says to which computation it belongs."""
+"""Finished parts of a computation on disk: each file is complete or absent, and identifies its computation."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,7 @@ from .atomic_npz import path_errors, read_arrays, read_header, write_arrays
 from .fingerprint import Fingerprint, difference
 
 FORMAT, VERSION = "jaxkinetic part", 1
-# The file that says what the parts of a folder belong to.
+# The file that identifies the computation of the parts in a folder.
 OWNER = "parts.npz"
 
 
@@ -43,8 +43,8 @@ class PartFiles:
 
 
 def open_parts(argument: str, folder: Path, owner: Fingerprint) -> PartFiles:
-    """The parts in `folder`, which is made if it does not exist. **Raises:** `ValueError` for a folder that cannot be written,
-    that holds parts of another computation, or other files and no parts."""
+    """The parts in `folder`, which is created if it does not exist. **Raises:** `ValueError` for a folder that cannot be
+    written, that holds parts of another computation, or that holds other files and no parts."""
     with path_errors(argument, folder, "be a folder that can be written"):
         folder.mkdir(parents=True, exist_ok=True)
     file = folder / OWNER
@@ -52,6 +52,7 @@ def open_parts(argument: str, folder: Path, owner: Fingerprint) -> PartFiles:
         there = read_header(file, FORMAT, VERSION).get("owner", [])
         other = difference(Fingerprint(tuple((place, text) for place, text in there)), owner)
         if other is not None:
+            # Show `place` instead of ['place'], the form in which fingerprints name an entry.
             for mark in ("['", "']"):
                 other = other.replace(mark, "")
             raise argument_error(
@@ -70,13 +71,13 @@ def open_parts(argument: str, folder: Path, owner: Fingerprint) -> PartFiles:
 
 
 def arrays_of(tree: Any) -> list[Any]:
-    """The arrays of a tree, in order: what `PartFiles.save` takes."""
+    """The arrays of a tree, in order, for `PartFiles.save`."""
     return [leaf for leaf in jax.tree.leaves(tree) if eqx.is_array(leaf)]
 
 
 def rebuilt(like: Any, arrays: Sequence[np.ndarray]) -> Any:
-    """The tree whose `arrays_of` were saved. `like`: the tree with shapes in the place of arrays, as `eqx.filter_eval_shape`
-    gives it. None if the arrays do not fit. The leading axis may have another length."""
+    """The tree whose `arrays_of` were saved; None if the arrays do not fit. `like`: the tree with shapes in place of arrays, as
+    `eqx.filter_eval_shape` returns it. The leading axis may have another length."""
     leaves, structure = jax.tree.flatten(like)
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)]
     if len(places) != len(arrays):

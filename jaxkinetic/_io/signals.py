@@ -13,7 +13,7 @@ _SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
 class _Held:
-    """How many blocks hold signals back, the signal that came meanwhile, and the folder of finished parts."""
+    """How many blocks delay signals, the signal that arrived meanwhile, and the folder of finished parts."""
 
     blocks = 0
     signal: int | None = None
@@ -27,7 +27,7 @@ def parts_in(folder: Path) -> None:
 
 
 def stopped() -> str:
-    """What a command that was stopped says: what it saved, and how to continue."""
+    """The sentence of a stopped command: what it has saved, and how to continue."""
     folder = _Held.parts
     names = [] if folder is None else [path.name for path in folder.glob("*/*.npz")]
     count = sum(name.startswith(("part-", "replica-")) for name in names)

@@ -1,7 +1,7 @@
-"""The catalogue that the command line, notebooks and benchmarks share.
+"""The experiments that the command line, the notebooks and the benchmarks share.
 
 `CATALOGUE[name].run(options, progress)` returns a `Report` (`progress`: whether to show a bar); `jaxkinetic run NAME`
-prints and stores it.
+prints the report and stores it.
 """
 
 from .._util.aliases import alias_modules as _alias_modules

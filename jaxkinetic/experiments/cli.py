@@ -30,32 +30,32 @@ from ._harness.sweep import parse_over, sweep
 __all__ = ["main"]
 
 _HELP = {
-    "particles": "N, at least 2",
-    "dim": "dimension d of velocity, at least 2 (on the torus 1 to 3)",
+    "particles": "number of particles N, at least 2",
+    "dim": "dimension d of velocity, at least 2 (on the torus 1 to 3, on a grid 1)",
     "dt": "time step",
     "steps": "number of steps",
-    "replicas": "independent runs",
-    "seed": "of all randomness",
-    "scheme": "time stepping",
-    "gamma": "exponent of the interaction, where it is free",
-    "alpha": "probability of annihilation, where there is one",
-    "law": "of the angles of collisions, where there is one: fixed_angle, constant_rate, heat_kernel",
-    "system": "form of the equation, where there are several: vlasov, hamilton-vlasov, hamilton-hartree",
-    "nx": "points in x, even, where there is a grid",
-    "nv": "points in v, even, where there is a grid",
-    "wavenumber": "k of the perturbation; the torus has the length 2 pi/k",
-    "temperature": "of the homogeneous state, where it is free",
-    "drift": "velocity of the streams, where there are two",
-    "amplitude": "of the perturbation, relative to the homogeneous state",
-    "epsilon": "size of collisions, where there is one: the angle (fixed_angle: 1.2 by default), or the mean free time",
+    "replicas": "number of independent runs",
+    "seed": "seed of the random numbers",
+    "scheme": "time-stepping scheme",
+    "gamma": "exponent of the interaction, in experiments that leave it free",
+    "alpha": "probability of annihilation at a collision, in `annihilation`",
+    "law": "law of the collision angle, in `microcanonical`: fixed_angle, constant_rate, heat_kernel",
+    "system": "form of the equation, on a grid: vlasov, hamilton-vlasov, hamilton-hartree",
+    "nx": "points in x, even, on a grid",
+    "nv": "points in v, even, on a grid",
+    "wavenumber": "wavenumber k of the perturbation; the torus has length 2 pi/k",
+    "temperature": "temperature of the homogeneous state, in experiments that leave it free",
+    "drift": "drift velocity of the two streams, in `two-stream`",
+    "amplitude": "amplitude of the perturbation, relative to the homogeneous state",
+    "epsilon": "size of a collision, in `microcanonical`: the angle for fixed_angle (default 1.2), else the mean free time",
 }
 
 
-_FORCE = "replace results of other parameters, and discard finished parts of a run that was stopped"
+_FORCE = "replace results that have other parameters, and discard the finished parts of a stopped run"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Options by their whole names: a typo does not become another option."""
+    """Accepts complete option names only: if abbreviations were allowed, a typo could select another option."""
 
     def __init__(self, **options: Any):
         super().__init__(**{"allow_abbrev": False, **options})
@@ -67,12 +67,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0, or 2 with one sentence on standard error. Ctrl-C: 130, SIGTERM: 143. With `arguments` None, which means
-    those of the process, both end the process at once."""
+    """Run one command. **Returns:** the exit status: 0; 2 after an error, with one sentence on standard error; 130 after Ctrl-C
+    and 143 after SIGTERM. With `arguments` None, the arguments are those of the process, and both signals end it at once."""
     if arguments is None:
         outlive_readers()
         leave_on_signals()
-        # The sentence alone, not the line of the library that it comes from.
+        # Print the sentence only, without the file and line of the library that issues the warning.
         warnings.formatwarning = lambda message, *_, **__: f"jaxkinetic: {message}\n"
     try:
         return _main(arguments)
@@ -125,7 +125,7 @@ def _main(arguments: Sequence[str] | None) -> int:
 
 
 def _described(experiment: Experiment) -> dict[str, Any]:
-    """For programs: the options with their defaults and allowed values."""
+    """The entry of an experiment in `list --json`: its options with their defaults and allowed values."""
     options = {
         name: {"default": getattr(experiment.defaults, name), "type": KINDS[name].__name__, "allowed": allowed,
                "help": _HELP[name].partition(",")[0]}
@@ -138,16 +138,16 @@ def _described(experiment: Experiment) -> dict[str, Any]:
 
 
 def _set_up(bits: int, compilation_cache: bool) -> None:
-    """Settings of JAX that must be made before the first array."""
+    """Configure JAX. This must happen before the first array is created."""
     if bits == 64:
         jax.config.update("jax_enable_x64", True)
     if compilation_cache:
-        # No warning about a damaged, full or read-only cache: JAX compiles what it cannot read, and the run continues.
+        # Hide warnings about a damaged, full or read-only cache: JAX then compiles the program anew, and the run continues.
         warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
         folder = cache_folder()
         if folder is not None:
             jax.config.update("jax_compilation_cache_dir", folder)
-        # Keep small programs too, in a folder of the user's choice as well: a command compiles dozens of them.
+        # Keep small programs too, also in a folder that the user chose: a command compiles dozens of them.
         for name, least in (("min_compile_time_secs", 0.0), ("min_entry_size_bytes", -1)):
             if f"JAX_PERSISTENT_CACHE_{name.upper()}" not in os.environ:
                 jax.config.update(f"jax_persistent_cache_{name}", least)
@@ -157,26 +157,29 @@ def _set_up(bits: int, compilation_cache: bool) -> None:
 
 
 def _explained(words: Sequence[str]) -> Experiment | None:
-    """The experiment that `run NAME --help` or `sweep NAME --help` asks about."""
+    """The experiment whose help `run NAME --help` or `sweep NAME --help` requests; None for any other command."""
     if not {"-h", "--help"} & set(words):
         return None
     return next((CATALOGUE[word] for word in words[1:] if word in CATALOGUE), None)
 
 
 def _parser(explained: Experiment | None = None) -> argparse.ArgumentParser:
-    """Of all experiments, or for the help text of one."""
-    parser = _Parser(prog="jaxkinetic", description="Kinetic theory with particles, and its limits.")
+    """The parser of all commands. With `explained`, its help text lists the options of that experiment only."""
+    parser = _Parser(prog="jaxkinetic", description="Particle systems of kinetic theory and their limit equations.")
     parser.add_argument("--version", action="version", version=f"jaxkinetic {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    listed = commands.add_parser("list", help="the experiments")
-    listed.add_argument("--json", action="store_true", help="with their options, defaults and allowed values, as JSON")
+    listed = commands.add_parser("list", help="list the experiments")
+    listed.add_argument(
+        "--json", action="store_true", help="list them with their options, defaults and allowed values, as JSON"
+    )
     run = commands.add_parser("run", help="run an experiment, print its table, write its results and figure")
     _add_options(run, "results/NAME", explained)
     start = run.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="go on with the same run that was stopped")
+    start.add_argument("--resume", action="store_true", help="continue a stopped run that has the same options")
     start.add_argument("--force", action="store_true", help=_FORCE)
     over = commands.add_parser(
-        "sweep", help="an experiment at several values of one option: one table, one figure; goes on if stopped"
+        "sweep",
+        help="run an experiment at several values of one option; a stopped sweep continues when it is started again",
     )
     _add_options(over, "results/NAME-over-OPTION", explained)
     over.add_argument("--force", action="store_true", help=_FORCE)
@@ -213,8 +216,8 @@ def _add_options(parser: argparse.ArgumentParser, folder: str, explained: Experi
     )
     parser.add_argument(
         "--no-compilation-cache", dest="compilation_cache", action="store_false",
-        help="neither read nor keep compiled programs; by default they are kept in ~/.cache/jaxkinetic (or where "
-        "XDG_CACHE_HOME or JAX_COMPILATION_CACHE_DIR says)",
+        help="neither read nor store compiled programs; by default they are stored in ~/.cache/jaxkinetic (or in the "
+        "folder that XDG_CACHE_HOME or JAX_COMPILATION_CACHE_DIR names)",
     )  # fmt: skip
     folder = folder if explained is None else folder.replace("NAME", explained.name)
     parser.add_argument("--out", default=None, help=f"folder for the results (default {folder})")

@@ -229,7 +229,7 @@ def test_second_start_compiles_nothing(tmp_path):
         (["run", "counting", "--particles", "3"], "Argument `--particles` must be at least 4, but is 3"),
         (["run", "counting", "--scheme", "sweep"], "Argument `--scheme` must be one of leapfrog here, but is 'sweep'"),
         (["run", "hmf", "--nv", "16"], "Argument `--nv` must be at least 32, but is 16"),
-        (["run", "hmf", "--particles", "9"], "Argument `--particles` must be left out for hmf, but is 9; it has none."),
+        (["run", "hmf", "--particles", "9"], "Argument `--particles` must be left out for hmf, but is 9; remove it."),
         (
             ["run", "hmf", "--amplitude", "2"],
             "Argument `--amplitude` must be below 1, so that f > 0, but is 2; lower it.",
@@ -305,7 +305,7 @@ def test_unwritable_folder_is_reported_first(capsys, tmp_path):
     assert blocked.read_text() == "mine"
     (tmp_path / "half" / "figure.png").mkdir(parents=True)
     assert cli.main(["run", "maxwell-bkw", "--out", str(tmp_path / "half")]) == 2
-    assert "(figure.png in it is a folder)" in capsys.readouterr().err
+    assert "(its figure.png is a folder)" in capsys.readouterr().err
     if os.getuid() != 0:
         locked = tmp_path / "locked"
         locked.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)

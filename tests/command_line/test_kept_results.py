@@ -58,7 +58,7 @@ def test_results_of_other_parameters_are_kept(tmp_path, capsys, runs):
     assert call(tmp_path, "--seed", "4") == 2
     error = capsys.readouterr().err
     assert "Argument `--out` must be a new folder, or one whose result has the same parameters, but" in error
-    assert "holds a result: that one has seed 3, this one 4; pass another folder, or --force to replace it." in error
+    assert "holds a result: its `seed` is 3, not 4; pass another folder, or --force to replace it." in error
     assert json.loads((tmp_path / "result.json").read_text())["seed"] == 3
     assert call(tmp_path, "--seed", "3") == 0
     assert call(tmp_path, "--precision", "64", "--seed", "3") == 2
@@ -96,7 +96,7 @@ def test_partial_of_the_users_own_is_kept(content, tmp_path, capsys, runs):
     before = kept.read_bytes()
     for more in ([], ["--force"]):
         assert call(out, *more) == 2
-        assert "`--out` must be a folder whose `partial` is this program's, but" in capsys.readouterr().err
+        assert "`--out` must be a folder whose `partial` is written by this program, but" in capsys.readouterr().err
     assert call(out, "sweep", "conservation", "--over", "seed=1,2") == 0
     assert kept.read_bytes() == before
     assert runs == [1, 2]
@@ -125,14 +125,10 @@ def test_finished_parts_are_kept(tmp_path, capsys, runs):
     error = capsys.readouterr().err
     assert "`--out` must be a folder without an unfinished run, but" in error
     assert (
-        "finished parts of this run; pass --resume to go on with it, another folder, or --force to discard them"
-        in error
+        "finished parts of this run; pass --resume to continue it, another folder, or --force to discard them" in error
     )
     assert call(tmp_path, "--seed", "4") == 2
-    assert (
-        "parts of another run (that one has seed 0, this one 4); pass another folder, or --force"
-        in capsys.readouterr().err
-    )
+    assert "parts of another run (its `seed` is 0, not 4); pass another folder, or --force" in capsys.readouterr().err
     np.testing.assert_array_equal(parts_of(partial).load("part-00001")[0], np.arange(3.0))
     assert call(tmp_path, "--resume", "--force") == 2
     assert "not allowed with argument" in capsys.readouterr().err

@@ -111,7 +111,7 @@ def test_resume_checks_the_options(tmp_path, capsys, monkeypatch):
     assert "stopped; earlier results are unchanged. 2 finished parts are in" in capsys.readouterr().err
     monkeypatch.setattr(PartFiles, "save", save)
     assert cli.main([*arguments, "--seed", "4", "--out", out, "--resume"]) == 2
-    assert "must find the same run, but that one has seed 0, this one 4; repeat its options" in capsys.readouterr().err
+    assert "must find the same run, but its `seed` is 0, not 4; repeat its options" in capsys.readouterr().err
     # What is finished is read, not computed.
     made = []
     monkeypatch.setattr(PartFiles, "save", lambda self, name, arrays: made.append((self.folder.name, name)))
@@ -139,7 +139,7 @@ def test_sweep_over_the_exponent(tmp_path, capsys):
     assert whole["parameters_of_values"]["dt"] == [m["parameters"]["dt"] for m in manifests]
     assert summary["found"] == [m["results"]["entropy_decay_rate"] for m in manifests]
     assert cli.main([*arguments, "--over", "gamma=-3,0", "--seed", "1"]) == 2
-    assert "must be a new folder, or one of the same sweep, but in" in capsys.readouterr().err
+    assert "must be a new folder, or one of the same sweep, but" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ with jax.set_mesh(explicit):
     try:
         jk.ensemble(kac, initial, mesh=one, **of_all)
     except ValueError as error:
-        assert "`mesh` must be the one of `jax.set_mesh`" in str(error)
+        assert "`mesh` must be the mesh of `jax.set_mesh`" in str(error)
     else:
         raise AssertionError
 print("context")

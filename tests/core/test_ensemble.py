@@ -226,7 +226,7 @@ ONE = jax.make_mesh((1,), ("replica",), axis_types=(jax.sharding.AxisType.Auto,)
         ({"key": 0}, "`key` must be one JAX key, but is 0"),
         (
             {"mesh": ONE, "reduce": Largest()},
-            "`reduce` must have a `merge` on a mesh, but is Largest, without; add one",
+            "`reduce` must define `merge` on a mesh, but is Largest, which does not; define it",
         ),
         ({"mesh": "all"}, "`mesh` must be a Mesh with one axis"),
     ],
@@ -294,7 +294,7 @@ np.testing.assert_allclose(reduced.var, np.var(alone.observed["M4"], 0, ddof=1),
 try:
     jk.ensemble(kac, initial, mesh=mesh, **{**given, "replicas": 9})
 except ValueError as error:
-    assert "`replicas` must divide by the 2 devices of the mesh, but is 9" in str(error)
+    assert "`replicas` must be a multiple of the 2 devices of the mesh, but is 9" in str(error)
 else:
     raise AssertionError
 print("fine")

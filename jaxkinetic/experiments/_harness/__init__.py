@@ -1,1 +1,1 @@
-"""What turns an experiment into commands, files, tables and figures."""
+"""Runs experiments from the command line: options, files, tables and figures."""

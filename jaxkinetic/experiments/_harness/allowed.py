@@ -1,11 +1,11 @@
-"""The values that an option of an experiment may have, in words: for `jaxkinetic run NAME --help`."""
+"""Allowed values of the options of an experiment, as text for `jaxkinetic run NAME --help`."""
 
 from ...landau.microcanonical import LAWS
 from .experiment import SYSTEMS, AmplitudeOptions, Experiment
 
 
 def options_of(experiment: Experiment) -> dict[str, str]:
-    """Option -> its allowed values, of those that the experiment has."""
+    """Name and allowed values of every option that the experiment has."""
     waves = isinstance(experiment.defaults, AmplitudeOptions)
     least, most = experiment.least_dim, experiment.most_dim
     fixed_angle = getattr(experiment.defaults, "law", None) is not None

@@ -5,14 +5,14 @@ import os
 import stat
 from pathlib import Path
 
-# Bytes to keep.
+# Largest size of the cache in bytes.
 _LIMIT = 1 << 30
 
 
 def cache_folder() -> str | None:
     """The folder for compiled programs: `$XDG_CACHE_HOME/jaxkinetic/jax`, or `~/.cache/jaxkinetic/jax`. None if
-    `JAX_COMPILATION_CACHE_DIR` is set, which JAX reads itself, or if the folder cannot be made (no home, no space, no
-    permission, a file in its place).
+    `JAX_COMPILATION_CACHE_DIR` is set, which JAX reads itself, or if the folder cannot be created (no home, no space, no
+    permission, a file of that name).
     """
     if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         return None
@@ -27,8 +27,8 @@ def cache_folder() -> str | None:
 
 
 def _shrink(folder: Path, limit: int) -> None:
-    """Remove empty files, which a full disk leaves and JAX would not write again, and the least recently used ones until at
-    most `limit` bytes are left."""
+    """Remove empty files, and then the least recently used files until at most `limit` bytes are left. A full disk leaves
+    empty files; JAX never overwrites an existing file, so they would stay."""
     files = []
     for path in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another command may have removed it

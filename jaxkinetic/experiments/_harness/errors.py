@@ -1,4 +1,4 @@
-"""Standard errors from a few runs, the intervals that they give, fitted orders and drifts of invariants."""
+"""Standard errors and confidence intervals from a few runs, fitted orders, and drifts of invariants."""
 
 import math
 
@@ -8,7 +8,7 @@ from ..._util.student import student_quantile
 
 
 def standard_error(runs: np.ndarray) -> np.ndarray:
-    """Of the mean over the leading axis; NaN for a single run, which does not show its own scatter."""
+    """Standard error of the mean over the leading axis; NaN for a single run, whose scatter is unknown."""
     return np.std(runs, axis=0, ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else np.full(runs.shape[1:], np.nan)
 
 
@@ -32,20 +32,21 @@ def energy_drift(energies: np.ndarray) -> np.ndarray:
 
 
 def interval(value: float, stderr: float, degrees_of_freedom: float) -> list[float]:
-    """The 95 % interval [low, high] by Student's law."""
+    """95 % confidence interval [low, high] from Student's t distribution."""
+    # Below 1 degree of freedom the quantile is infinite, and its product with a zero error would be NaN.
     reach = stderr * float(student_quantile(0.95, degrees_of_freedom)) if stderr > 0 else stderr
     return [value - reach, value + reach]
 
 
 def plus_minus(value: float, stderr: float, degrees_of_freedom: float, form: str = ".4f") -> str:
-    """The value, its standard error, and its 95 % interval."""
+    """The value, its standard error and its 95 % confidence interval, as text."""
     low, high = interval(value, stderr, degrees_of_freedom)
     return f"{value:{form}} +- {stderr:{form}} (95 %: {low:{form}} to {high:{form}})"
 
 
 def meaning(num: int, of: str = "runs") -> str:
-    """What the column "+-" is."""
+    """The sentence that explains the column "+-" of a table."""
     if num < 2:
-        return "+- is one standard error; one run does not show its own (nan)."
+        return "+- is one standard error, which cannot be estimated from one run (nan)."
     quantile = float(student_quantile(0.95, num - 1))
-    return f"+- is one standard error from {num} {of}: the interval of 95 % is {quantile:.3g} times as wide."
+    return f"+- is one standard error from {num} {of}; the 95 % interval is +- {quantile:.3g} standard errors."

@@ -1,4 +1,4 @@
-"""What an experiment is: a name, defaults, and a function from options to a report."""
+"""An experiment: its name, its default options, and the function that computes a report from options."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -68,7 +68,7 @@ class Common:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(Common):
-    """Of an experiment with particles. None: the experiment has none."""
+    """Options of an experiment with particles. None: the experiment does not have this option."""
 
     particles: int
     replicas: int
@@ -99,7 +99,7 @@ class Options(Common):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GridOptions(Common):
-    """Of an experiment on a grid of phase space, d = 1. None: the experiment has none."""
+    """Options of an experiment on a phase-space grid, d = 1. None: the experiment does not have this option."""
 
     nx: int
     nv: int
@@ -123,7 +123,7 @@ class GridOptions(Common):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AmplitudeOptions(Common):
-    """Of an experiment with amplitudes of one and of N particles, d = 1. `replicas`: Monte Carlo samples."""
+    """Options of an experiment with amplitudes of one particle and of N particles, d = 1. `replicas`: Monte Carlo samples."""
 
     particles: int
     replicas: int
@@ -149,7 +149,7 @@ def check_seed(seed: int) -> None:
 
 
 def check_grid(options: Any) -> None:
-    """Points, and what perturbs a homogeneous state."""
+    """Check the numbers of grid points and the parameters of the perturbed homogeneous state."""
     for name, least in (("nx", 8), ("nv", 32)):
         if check_integer(f"--{name}", getattr(options, name), minimum=least) % 2:
             raise argument_error(f"--{name}", "be even", f"is {getattr(options, name)}", "add one")
@@ -160,6 +160,7 @@ def check_grid(options: Any) -> None:
         raise argument_error("--amplitude", "be below 1, so that f > 0", f"is {options.amplitude:g}", "lower it")
 
 
+# The type of every option, in the order of the help text.
 KINDS: dict[str, type] = {
     "particles": int, "dim": int, "dt": float, "steps": int, "replicas": int, "seed": int, "scheme": str, "gamma": float,
     "alpha": float, "law": str, "epsilon": float, "system": str, "nx": int, "nv": int, "wavenumber": float,
@@ -169,7 +170,7 @@ KINDS: dict[str, type] = {
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a run found. `table`: text. `findings`: one line each. `numbers`: for result.json. `arrays`: for result.npz."""
+    """Result of a run. `table`: text. `findings`: one line each. `numbers`: for result.json. `arrays`: for result.npz."""
 
     table: str
     findings: tuple[str, ...]
@@ -180,7 +181,7 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Watch:
-    """How a run is watched and kept. `progress`: a bar on standard error. `partial`: where finished parts go, and come from."""
+    """`progress`: show a bar on standard error. `partial`: the folder in which a run stores its finished parts."""
 
     progress: bool = False
     partial: Partial | None = None
@@ -188,7 +189,7 @@ class Watch:
 
 @dataclasses.dataclass(frozen=True)
 class Headline:
-    """The number of `Report.numbers` that a sweep follows, its error, what the axis says, and what the error is."""
+    """What a sweep shows: `number` and `stderr`, keys of `Report.numbers`; the axis `label`; what the error bar is."""
 
     number: str
     stderr: str
@@ -198,9 +199,9 @@ class Headline:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """`run(options, watch)` computes the report. `least_dim`, `most_dim`: the range of d. `least_steps`. `schemes`: those
-    for which the report is right. `headline`: what a sweep shows. `precision`: bits of a float, unless the user says another.
-    `adapt(options, given)`: the options, those that the user did not give by name fitted to those that are given."""
+    """`run(options, watch)` computes the report. `least_dim`, `most_dim`: the range of d. `least_steps`: the fewest steps.
+    `schemes`: the schemes for which the report is valid. `headline`: what a sweep shows. `precision`: default bits of a float.
+    `adapt(options, given)`: fits the options that the user did not give to those that the user gave (`given`: their names)."""
 
     name: str
     summary: str
@@ -215,13 +216,13 @@ class Experiment:
     adapt: Callable[[Any, frozenset[str]], Common] = lambda options, given: options
 
     def options(self, given: Mapping[str, Any]) -> Common:
-        """The defaults with what is given, checked. **Raises:** `ValueError`."""
+        """The default options, replaced by those in `given`, and checked. **Raises:** `ValueError`."""
         for name in KINDS:
             if given.get(name) is not None and getattr(self.defaults, name, None) is None:
-                raise argument_error(f"--{name}", f"be left out for {self.name}", f"is {given[name]}", "it has none")
+                raise argument_error(f"--{name}", f"be left out for {self.name}", f"is {given[name]}", "remove it")
         limits = {"least_dim": self.least_dim, "most_dim": self.most_dim, "least_steps": self.least_steps}
         chosen = dataclasses.replace(self.defaults, **given)
-        # Before `adapt` too, which would name another option for a value that is out of range.
+        # Check before `adapt` too: for a value out of range, `adapt` could raise about another option.
         chosen.check(**limits, schemes=self.schemes)
         chosen = self.adapt(chosen, frozenset(given))
         chosen.check(**limits, schemes=self.schemes)

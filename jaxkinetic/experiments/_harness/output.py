@@ -1,4 +1,4 @@
-"""A folder of results: checked before the run; all three files are complete before the first replaces an earlier one."""
+"""The folder of results: checked before the run; earlier files are replaced only when all three new files are complete."""
 
 import functools
 import json
@@ -18,19 +18,19 @@ from ..._util.checks import argument_error
 from .experiment import Report
 from .partial import differing
 
-# The last one says that all are there.
+# In the order of writing: result.json comes last and shows that all three are there.
 FILES = ("result.npz", "figure.png", "result.json")
 
 
 def prepare(path: Path) -> Path:
-    """Create the folder and prove that it can be written. **Raises:** `ValueError` naming what is in the way."""
+    """Create the folder and check that it can be written. **Raises:** `ValueError` that names the obstacle."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
         for name in FILES:
             if (path / name).is_dir():
-                raise IsADirectoryError(0, f"{name} in it is a folder")
+                raise IsADirectoryError(0, f"its {name} is a folder")
     except OSError as error:
         raise argument_error(
             "--out",
@@ -42,7 +42,7 @@ def prepare(path: Path) -> Path:
 
 
 def check_replaceable(folder: Path, wanted: Mapping[str, Any]) -> None:
-    """**Raises:** `ValueError` if results of other parameters, or files that are no results, would be replaced."""
+    """**Raises:** `ValueError` if the run would replace results with other parameters, or files that are not results."""
     there = [name for name in FILES if os.path.lexists(folder / name)]
     if not there:
         return
@@ -60,7 +60,7 @@ def check_replaceable(folder: Path, wanted: Mapping[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The content of result.json, None if it is not there or is no result of this program."""
+    """The content of result.json; None if the file is missing or not a result of this program."""
     try:
         manifest = json.loads((folder / "result.json").read_text())
     except (OSError, ValueError, RecursionError):
@@ -70,7 +70,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
-    """result.npz, figure.png, result.json: all written beside their predecessors, then put in their places."""
+    """Write result.npz, figure.png and result.json: all three to a temporary folder, and then to their places."""
     figure = report.draw()
     content = {**manifest, "results": report.numbers, "findings": report.findings}
     text = json.dumps(_strict(content), indent=2, allow_nan=False)
@@ -93,7 +93,7 @@ def _save_arrays(arrays: dict[str, Any], file: BinaryIO) -> None:
 
 
 def _strict(value: Any) -> Any:
-    """For JSON, which knows no NaN, no infinity and no NumPy."""
+    """The value for JSON, which has no NumPy types, NaN or infinity: the last two become None."""
     if isinstance(value, dict):
         return {str(name): _strict(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -109,7 +109,7 @@ def device() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout this package runs from, "-dirty" if it was changed; None outside a checkout."""
+    """The commit of the git checkout with this package, with "-dirty" if files were changed; None outside a checkout."""
     here = Path(__file__).resolve().parents[1]
     try:
         top = subprocess.run(

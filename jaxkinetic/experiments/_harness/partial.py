@@ -1,4 +1,4 @@
-"""The finished parts of a run that is under way, on disk: what `--resume` goes on from."""
+"""Finished parts of an unfinished run on disk, from which `--resume` continues."""
 
 import contextlib
 import re
@@ -12,15 +12,15 @@ from ..._io.part_files import FORMAT as _FORMAT, OWNER, VERSION as _VERSION
 from ..._util.checks import argument_error
 
 _PART = re.compile(r"(part|replica-\d{5})-\d{5}\.npz", re.ASCII)
-# Files of this library in the folder of an ensemble, and those that a killed writer left.
+# Files of this library in the folder of an ensemble, and temporary files that a killed process left.
 _OURS = re.compile(rf"{_PART.pattern}|{re.escape(OWNER)}|{re.escape(LOCK)}|\..*\.npz\..*\.partial", re.ASCII)
 
 
 class Partial:
-    """A folder `partial` beside the results, with a header that says which run it belongs to.
+    """The folder `partial` beside the results, with a header that identifies its run.
 
-    A part is written when it is finished, atomically, and never changed: a process killed at any moment loses the part under
-    way and no other. Only what this library wrote is ever removed, and finished parts only if the user says so.
+    A finished part is written atomically and never changed: a process that is killed loses only the part that it was
+    computing. Only files of this library are removed, and a fresh start removes finished parts only with `force`.
     """
 
     def __init__(self, folder: Path, header: Mapping[str, Any]):
@@ -28,35 +28,35 @@ class Partial:
         self.header = dict(header)
 
     def check_fresh(self, *, force: bool) -> None:
-        """**Raises:** `ValueError` if a fresh start would remove a folder of the user's own or, without `force`, finished
-        parts."""
+        """**Raises:** `ValueError` if a fresh start would remove a folder that this program did not write or, without `force`,
+        finished parts."""
         if not self.folder.exists() and not self.folder.is_symlink():
             return
         if not self.exists():
             if self.folder.is_symlink() or not self.folder.is_dir() or any(self.folder.iterdir()):
                 raise argument_error(
-                    "--out", "be a folder whose `partial` is this program's", f"{str(self.folder)!r} is not",
-                    "pass another folder, or rename that one",
+                    "--out", "be a folder whose `partial` is written by this program", f"{str(self.folder)!r} is not",
+                    "pass another folder, or rename `partial`",
                 )  # fmt: skip
             return
         if not force and any(self._finished()):
             other = self.difference()
             what = "this run" if other is None else f"another run ({other})"
-            go_on = "--resume to go on with it, " if other is None else ""
+            go_on = "--resume to continue it, " if other is None else ""
             raise argument_error(
                 "--out", "be a folder without an unfinished run", f"{str(self.folder)!r} holds finished parts of {what}",
                 f"pass {go_on}another folder, or --force to discard them",
             )  # fmt: skip
 
     def begin(self, *, force: bool = False) -> None:
-        """A fresh start. **Raises:** as `check_fresh`."""
+        """Remove the parts of an earlier run and write the header of this one. **Raises:** as `check_fresh`."""
         self.check_fresh(force=force)
         self.clear()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_arrays(self.folder / "run.npz", {"format": _FORMAT, "version": _VERSION, "run": self.header}, {})
 
     def exists(self) -> bool:
-        """Whether the folder carries the mark of this program."""
+        """Whether the folder has a header that this program wrote."""
         if self.folder.is_symlink() or not (self.folder / "run.npz").is_file():
             return False
         try:
@@ -66,12 +66,12 @@ class Partial:
         return True
 
     def difference(self) -> str | None:
-        """In which word the run on disk is another one; None if it is the same."""
+        """The first entry in which the run on disk differs from this one, as text; None if it is the same run."""
         there = read_header(self.folder / "run.npz", _FORMAT, _VERSION)
         return differing(there.get("run", {}), self.header)
 
     def resume(self) -> None:
-        """**Raises:** `ValueError` if there is nothing to go on from, or another run."""
+        """Check that the run can continue. **Raises:** `ValueError` if the folder has no unfinished run, or another one."""
         if not self.exists():
             raise argument_error(
                 "--resume", "find an unfinished run", f"{str(self.folder)!r} holds none", "leave it out"
@@ -87,12 +87,12 @@ class Partial:
         return self.folder / re.sub("[^a-z0-9]+", "-", label.lower()).strip("-")
 
     def _finished(self) -> Iterator[Path]:
-        """What would have to be computed again."""
+        """Files of finished parts, which a fresh start would have to compute again."""
         return (path for folder in _folders(self.folder) for path in folder.iterdir() if _PART.fullmatch(path.name))
 
     def clear(self) -> None:
-        """Remove what this program wrote; a file of another kind stays, and the folder with it. A part that cannot be removed
-        stays too: results are written already."""
+        """Remove the files that this program wrote. Other files stay, and so do their folders. A file that cannot be removed
+        is no error: the results are already written."""
         if not self.exists():
             return
         for folder in _folders(self.folder):
@@ -104,12 +104,12 @@ class Partial:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Of the ensembles of a run."""
+    """The folders of the ensembles of a run."""
     return [path for path in folder.iterdir() if (path / OWNER).is_file() and not path.is_symlink()]
 
 
 def _clear(folder: Path) -> None:
-    """Remove the files of this program."""
+    """Remove this program's files from the folder of an ensemble."""
     for path in folder.iterdir():
         if path.is_file() and _OURS.fullmatch(path.name):
             _quietly(path.unlink)
@@ -121,7 +121,7 @@ def _quietly(remove: Callable[[], Any]) -> None:
 
 
 def differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
-    """The first entry in which two nested dictionaries differ, as words; only what `here` has counts."""
+    """The first entry of the nested dictionary `here` that has another value in `there`, as text; None if there is none."""
     for name, value in here.items():
         other = there.get(name)
         if isinstance(value, Mapping) and isinstance(other, Mapping):
@@ -129,5 +129,5 @@ def differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
             if inner is not None:
                 return inner
         elif other != value:
-            return f"that one has {name} {other}, this one {value}"
+            return f"its `{name}` is {other}, not {value}"
     return None

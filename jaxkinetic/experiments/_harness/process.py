@@ -1,4 +1,4 @@
-"""The process of a command: pipes whose reader leaves, devices that are not there."""
+"""The process of a command: readers that close the pipe, and devices that do not exist."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from ..._util.checks import argument_error
 
 
 class _Stream:
-    """A standard stream whose reader may leave (`... | head -1`): what is written then is lost, without an error."""
+    """A standard stream whose reader may close the pipe (`... | head -1`): later output is dropped without an error."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -32,21 +32,21 @@ class _Stream:
             self._discard()
 
     def _discard(self) -> None:
-        """What is in the stream's buffer is written at the end of the process: to nowhere."""
+        """Send later output to the null device. Python writes the stream's buffer at exit, which would raise again."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
 
 
 def outlive_readers() -> None:
-    """Let the process outlive the readers of its output, also one that was not there from the start (`>&-`)."""
+    """Let the process continue after the reader of its output closes the pipe, or without an output stream (`>&-`)."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         setattr(sys, name, open(os.devnull, "w") if stream is None else _Stream(stream))  # noqa: SIM115
 
 
 def check_devices() -> None:
-    """**Raises:** `ValueError` if JAX finds no device of the platforms that the environment asks for."""
+    """**Raises:** `ValueError` if JAX finds no device of the platforms that `JAX_PLATFORMS` names."""
     try:
         jax.devices()
     except (RuntimeError, AssertionError):  # without CUDA an assertion of JAX fails

@@ -1,4 +1,4 @@
-"""The bar of an experiment."""
+"""The progress bar of an experiment."""
 
 from ..._io import progress as _progress
 

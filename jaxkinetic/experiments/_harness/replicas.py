@@ -34,16 +34,17 @@ def run_replicas(
     label: str,
     watch: Watch,
 ) -> Runs:
-    """`options.replicas` runs, each from its own draw of `initial`, saved about 21 times: `jk.ensemble` with the key
-    `jax.random.key(options.seed)`, whose replicas these are.
+    """`options.replicas` runs, each from its own draw of `initial`, with at most 21 saves: `jk.ensemble` with the key
+    `jax.random.key(options.seed)`.
 
-    With `watch.partial` finished parts are on disk and are not computed again; on a CPU the result is bitwise the same.
-    **Raises:** `SimulationError` if one of them fails."""
+    With `watch.partial`, finished parts are stored on disk and not computed again; on a CPU a resumed result is bitwise the
+    same. **Raises:** `SimulationError` if a replica fails."""
     if watch.progress:
         print(label, file=sys.stderr, flush=True)
     solution = ensemble(
         system,
         initial,
+        # The kind of key is named, so that results do not depend on JAX_DEFAULT_PRNG_IMPL.
         key=jax.random.key(options.seed, impl="threefry2x32"),
         replicas=options.replicas,
         scheme=options.make_scheme(),
@@ -64,5 +65,5 @@ def velocities_of(runs: Runs) -> np.ndarray:
 
 
 def save_steps(steps: int) -> tuple[int, ...]:
-    """0 to `steps` in at most 20 intervals that differ by one step at most."""
+    """The steps to save: 0 to `steps` in at most 20 intervals whose lengths differ by at most one step."""
     return tuple(int(step) for step in np.unique(np.rint(np.linspace(0, steps, 21))))

@@ -1,4 +1,4 @@
-"""One experiment from options to files, which a kill does not waste."""
+"""Runs one experiment and writes its files; a run that is killed can be resumed."""
 
 import dataclasses
 import datetime
@@ -20,14 +20,14 @@ from .partial import Partial
 
 
 def identity(experiment: Experiment, options: Common, precision: int) -> dict[str, Any]:
-    """What two runs have in common that are the same."""
+    """The entries that identify a run: experiment, parameters, version of the code. `--resume` requires that all agree."""
     parameters = {**dataclasses.asdict(options), "precision": precision}
     code = {"version": __version__, "commit": commit(), "jax": jax.__version__}
     return {"experiment": experiment.name, **code, "parameters": parameters}
 
 
 def kept_apart(experiment: Experiment, options: Common, precision: int) -> dict[str, Any]:
-    """What a result must have in common with another one to take its place: another version of the code may."""
+    """The entries in which a result must agree with the one it replaces: the version of the code may differ."""
     whole = identity(experiment, options, precision)
     return {name: whole[name] for name in ("experiment", "parameters")}
 
@@ -44,9 +44,9 @@ def run_to_files(
 ) -> Report:
     """Run, print the table and write result.npz, result.json and figure.png to `folder`, which is locked meanwhile.
 
-    Finished parts are kept in `folder/partial` until then; `resume` goes on from them. **Raises:** `ValueError` if there is
-    nothing to go on from, if another command writes to `folder`, and, without `force`, if results of other parameters or
-    finished parts would be lost; what the run raises, which keeps the parts unless the simulation itself failed."""
+    Finished parts are stored in `folder/partial` until then; `resume` continues from them. **Raises:** `ValueError` if there
+    is no run to resume, if another command writes to `folder`, and, without `force`, if results with other parameters or
+    finished parts would be lost; also the errors of the run. Only a `SimulationError` discards the parts."""
     with folder_lock("--out", folder):
         partial = Partial(folder, identity(experiment, options, precision))
         if resume:
@@ -69,7 +69,7 @@ def _run(
     try:
         report = experiment.run(options, Watch(progress=True, partial=partial))
     except SimulationError:
-        # It would fail again.
+        # The parts are of no use: a resumed run would fail at the same step.
         partial.clear()
         raise
     elapsed = time.perf_counter() - started
@@ -83,7 +83,7 @@ def _run(
         "seconds": round(elapsed, 2),
         "resumed": resume,
     }
-    # Written before anything is printed: the reader of a pipe may have left.
+    # Write before printing: if the output cannot be printed, the results are not lost.
     paths = write(folder, report, manifest)
     partial.clear()
     if not quiet:

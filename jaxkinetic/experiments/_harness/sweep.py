@@ -1,4 +1,4 @@
-"""One experiment over the values of one option: finished values are kept, a table and a figure at the end."""
+"""One experiment at several values of one option, with one table and one figure; finished values are not computed again."""
 
 import json
 import math
@@ -43,7 +43,7 @@ def parse_over(text: str, given: Mapping[str, Any]) -> tuple[str, list[Any]]:
         )
         raise did_you_mean(sentence, name, KINDS)
     if name in given:
-        raise argument_error(f"--{name}", "be left out when the sweep is over it", f"is {given[name]}", "drop it")
+        raise argument_error(f"--{name}", "be left out when the sweep is over it", f"is {given[name]}", "remove it")
     try:
         parsed = [KINDS[name](value) for value in values.split(",")]
     except ValueError:
@@ -51,7 +51,9 @@ def parse_over(text: str, given: Mapping[str, Any]) -> tuple[str, list[Any]]:
             "--over", f"list values that are {KINDS[name].__name__}", f"is {text!r}", "separate them by commas"
         ) from None
     if len(set(parsed)) < len(parsed) or len(parsed) < 2:
-        raise argument_error("--over", "list at least two different values", f"is {text!r}", "add some, drop doubles")
+        raise argument_error(
+            "--over", "list at least two different values", f"is {text!r}", "add values, or remove duplicates"
+        )
     return name, parsed
 
 
@@ -65,11 +67,11 @@ def sweep(
     *,
     force: bool = False,
 ) -> None:
-    """Every cell in its own folder, then the table and the figure of all in `folder`, which is locked meanwhile.
+    """Run every value in its own subfolder, then write the table and the figure of all to `folder`, which is locked meanwhile.
 
-    A value whose results are there is not computed again; one that was stopped goes on from its finished parts: a kill costs at
-    most the part under way. **Raises:** `ValueError` if another command writes to the folder, and, without `force`, if it holds
-    results or finished parts of other options."""
+    A value that has results is not computed again, and a stopped one continues from its finished parts: a kill loses at most
+    the part that was being computed. **Raises:** `ValueError` if another command writes to the folder, and, without
+    `force`, if it holds results or finished parts of other options."""
     prepare(folder)
     with folder_lock("--out", folder):
         if not force:
@@ -82,11 +84,11 @@ def sweep(
 def _check_summary(
     experiment: Experiment, name: str, values: Sequence[Any], cells: Sequence[Common], precision: int, folder: Path
 ) -> None:
-    """**Raises:** `ValueError` if the summary of another sweep, or a result of a single run, is in the folder."""
+    """**Raises:** `ValueError` if the folder holds the summary of another sweep or the result of a single run."""
     there = read_manifest(folder)
     wanted: dict[str, Any] = {"over": name, **kept_apart(experiment, cells[0], precision)}
     if there is not None:
-        # The option itself, and what was fitted to it, differ from value to value.
+        # The swept option, and options that `adapt` fits to it, differ between the values.
         known = there["parameters"] if isinstance(there["parameters"], dict) else {}
         fitted = {k for cell in cells for k, v in kept_apart(experiment, cell, precision)["parameters"].items()
                   if v != wanted["parameters"][k]}  # fmt: skip
@@ -126,7 +128,7 @@ def _sweep(
     report = _summary(experiment, name, values, numbers, cells)
     common = identity(experiment, cells[0], precision)
     parameters = [identity(experiment, cell, precision)["parameters"] for cell in cells]
-    # What every cell has; the others (the option itself, what was fitted to it) are lists in the order of `values`.
+    # Parameters that all values share; those that differ (the swept option, options fitted to it) become lists.
     common["parameters"] = {k: v for k, v in parameters[0].items() if all(p[k] == v for p in parameters)}
     common["parameters_of_values"] = {
         k: [p[k] for p in parameters] for k in parameters[0] if k not in common["parameters"]
@@ -148,7 +150,7 @@ def _sweep(
 
 
 def _finished(folder: Path, wanted: Mapping[str, Any], *, force: bool = False) -> Mapping[str, Any] | None:
-    """The numbers of a finished cell. **Raises:** `ValueError` if it was made with other options, unless `force`."""
+    """The numbers of a finished value, or None. **Raises:** `ValueError` without `force` if its options differ."""
     path = folder / "result.json"
     if not path.is_file():
         return None
@@ -160,11 +162,14 @@ def _finished(folder: Path, wanted: Mapping[str, Any], *, force: bool = False) -
         return None
     if manifest is None:
         raise argument_error(
-            "--out", "be a folder of this sweep", f"{str(path)!r} is damaged", "remove it, or --force to replace it"
+            "--out",
+            "be a folder of this sweep",
+            f"{str(path)!r} is damaged",
+            "remove it, or pass --force to replace it",
         )
     raise argument_error(
-        "--out", "be a new folder, or one of the same sweep", f"in {str(path)!r} {other}",
-        "pass another one, or --force to replace it",
+        "--out", "be a new folder, or one of the same sweep", f"{str(path)!r} differs: {other}",
+        "pass another folder, or --force to replace it",
     )  # fmt: skip
 
 
@@ -205,7 +210,7 @@ def _summary(
               "headline_stderr": stderr, "exact": exact}  # fmt: skip
     results = {"headline": headline.number, "found": found.tolist(), "stderr": stderr.tolist(), "exact": exact.tolist()}
     findings = (
-        f"{headline.label.capitalize()} of {experiment.name}; +- is {headline.error}. A folder for each value.",
+        f"{headline.label.capitalize()} of {experiment.name}; +- is {headline.error}. Each value has its own folder.",
     )
     return Report(text, findings, results, arrays, lambda: _draw(experiment, name, values, found, stderr, exact))
 

@@ -1,4 +1,4 @@
-"""The experiments, and what several of them share."""
+"""The experiments, and the code that several of them share."""
 
 from . import (
     annihilation,

@@ -1,4 +1,5 @@
-"""What the experiments on amplitudes of one and of N particles share: the HMF model from complex data, K != 0."""
+"""Shared by the experiments on amplitudes of one particle and of N particles: the HMF model from complex data, so that the
+phase K of (HVl) is not 0."""
 
 import math
 
@@ -8,6 +9,7 @@ from ...states import Axis, Grid
 from ...vlasov import Cosine, Counting, Maxwellian, MeanFieldFlow, PerturbedAmplitude, mean_field_flow, sampled_counting
 from .._harness.experiment import AmplitudeOptions
 
+# Strength of the phase e^{i v sin(x)/2} of the initial amplitude.
 _TWIST = 0.5
 
 
@@ -26,18 +28,19 @@ def grid(options: AmplitudeOptions) -> Grid:
 
 
 def flow(options: AmplitudeOptions, num_steps: int) -> MeanFieldFlow:
-    """Of the mean field, on velocities twice as fine: it costs nothing beside the samples."""
+    """The mean-field flow on at least 32 points in x and 64 in v: its cost is negligible beside that of the samples."""
     x, v = grid(options).axes
     fine = Grid(Axis(0.0, x.length, max(32, x.num)), Axis(v.start, v.length, max(64, v.num), periodic=False))
     return mean_field_flow(potential(), datum(options), fine, dt=options.dt, num_steps=num_steps)
 
 
 def sampled(options: AmplitudeOptions, num_particles: int, mean: MeanFieldFlow, *, swaps: int = 1) -> Counting:
+    """Counting statistics of N particles at the end of the flow `mean`, by Monte Carlo; every N has its own key."""
     key = jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), num_particles)
     return sampled_counting(key, mean, num_particles, samples=options.replicas, swaps=swaps)
 
 
 def sizes(largest: int) -> list[int]:
-    """2, 4, 8, ..., and the largest."""
+    """Particle numbers 2, 4, 8, ... below `largest`, and `largest`."""
     powers = [2**i for i in range(1, largest.bit_length()) if 2**i < largest]
     return [*powers, largest]

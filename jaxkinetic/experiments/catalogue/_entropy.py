@@ -1,4 +1,5 @@
-"""H - H_M of the one-particle law: replicas pooled, bias and noise known; and the fit of its decay."""
+"""H - H_M and Fisher's information of the one-particle law: estimates from pooled replicas with the bias subtracted, their
+noise, and the fit of the decay of H - H_M."""
 
 import math
 from typing import Any
@@ -14,18 +15,19 @@ from ...states import Particles
 from .._harness.errors import standard_error
 from .._harness.experiment import Options
 
-# Of replicas, whose scatter is the noise.
+# Number of groups of replicas; the scatter between groups gives the noise.
 _GROUPS = 8
-# Samples of the Maxwellian that measure the bias, at most.
+# Largest number of Maxwellian samples from which the bias is measured.
 _BIAS_REPLICAS = 128
-# Particles in all of them together, at most, unless that leaves fewer than 8 samples.
+# Largest number of particles in all these samples together; at least 8 samples are drawn.
 _BIAS_PARTICLES = 1 << 20
+# Particles of a run that enter Fisher's information, at most: its kernel estimator sums over pairs.
 _FISHER_PARTICLES = 8192
 
 
 def excess_entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:
-    """H - H_M at the sample's own temperature and mean, of velocities (replica, time, N, d): "value", "noise", "groups",
-    "bias_stderr". Replicas are pooled in groups, whose scatter is the noise."""
+    """H - H_M of velocities (replica, time, N, d), where the Maxwellian has the sample's own temperature and mean. Replicas are
+    pooled in groups. Returns "value" and "noise" (time,), "groups" (group, time), and the scalar "bias_stderr"."""
     groups = np.array_split(velocities, min(_GROUPS, len(velocities)))
     k = min(5, min(len(g) for g in groups) * options.particles - 1)
     at_unit = float(exact.maxwellian_entropy(options.dim))
@@ -42,7 +44,7 @@ def excess_entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:
                 pooled.num_slots, options.dim
             )
             out[i, j] = h + options.dim / 2 * log_temperature - at_unit
-    # One group does not show its own scatter: that on a Maxwellian of its size stands for it.
+    # The scatter of a single group is unknown: use that of the estimator on Maxwellian samples of the same size.
     scatter = standard_error(out) if len(out) > 1 else bias_stderr * math.sqrt(_bias_replicas(max(sizes)))
     noise = np.broadcast_to(np.hypot(scatter, bias_stderr), out.shape[1:])
     return {"value": out.mean(axis=0), "noise": noise, "groups": out, "bias_stderr": bias_stderr}
@@ -56,8 +58,8 @@ def _log_temperature_bias(num: int, dim: int) -> float:
 
 
 def tail(times: np.ndarray, value: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Where a rate is fitted: from a quarter of the time to the last save before the excess is below 3 standard errors; five
-    saves at least, earlier ones if need be."""
+    """Mask of the saves to which a rate is fitted: from a quarter of the run to the last save before the excess falls below 3
+    standard errors. It has at least five saves, and begins earlier if necessary."""
     lost = np.flatnonzero(value < 3 * np.nan_to_num(noise))
     last = max(int(lost[0]) if lost.size else len(times), 5)
     first = min(int(np.searchsorted(times, times[-1] / 4)), last - 5)
@@ -66,8 +68,8 @@ def tail(times: np.ndarray, value: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 def fisher_excess(velocities: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray, int]:
-    """(I T/d - 1, its standard error, M) at every time: Fisher's information of the first M <= 8192 particles of every run over
-    that of the Maxwellian of their temperature, by the same estimator on Maxwellians of M particles. 0 in equilibrium."""
+    """(I T/d - 1, its standard error, M) at every time: Fisher's information of the first M <= 8192 particles of every run,
+    relative to that of the Maxwellian with their temperature, estimated in the same way from M particles. 0 in equilibrium."""
     num, dim = min(_FISHER_PARTICLES, velocities.shape[2]), velocities.shape[3]
     key = jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), options.replicas + 1)
     bias, bias_stderr = fisher_information_bias(key, num, dim, replicas=8)
@@ -76,15 +78,15 @@ def fisher_excess(velocities: np.ndarray, options: Options) -> tuple[np.ndarray,
         for t in range(len(run)):
             state = Particles(jnp.asarray(run[t, :num]))
             relative[r, t] = float(fisher_information(state)) * float(temperature(state)) / (dim + bias) - 1
-    # One run does not show its own scatter: that on a Maxwellian stands for it.
+    # The scatter of a single run is unknown: use that of the 8 Maxwellian samples, whose mean has the error `bias_stderr`.
     own = standard_error(relative)
     own = np.where(np.isnan(own), bias_stderr * 8**0.5 / dim, own)
     return relative.mean(axis=0), np.hypot(own, bias_stderr / dim), num
 
 
 def fit_excess(times: np.ndarray, groups: np.ndarray, bias_stderr: float) -> tuple[DecayFit, float]:
-    """The fit and the standard error of its rate, to which the error of the bias, common to all times and groups, adds
-    through the derivative of the rate with respect to the floor."""
+    """The fit, and the standard error of its rate. The error of the bias is common to all times and groups, so the scatter
+    does not show it; it enters through the derivative of the rate with respect to the floor."""
     values = groups if len(groups) > 1 else groups[0]
 
     def rate_and_fit(floor: float) -> tuple[Any, DecayFit]:

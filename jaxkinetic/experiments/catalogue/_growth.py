@@ -1,4 +1,4 @@
-"""An instability: the growth of its mode against the dispersion relation, then the vortex in which it ends."""
+"""An unstable mode: its growth rate beside that of the dispersion relation, and the vortex into which it saturates."""
 
 import functools
 
@@ -13,13 +13,13 @@ from .._harness.table import table
 from ._mean_field import Evolution, accuracy, arrays, draw, evolve, rows
 from ._systematic import systematic_errors
 
-# The mode grows alone from so many times its first value on,
+# The fit begins when the mode exceeds its first value by this factor (other modes are then negligible),
 _ALONE = 30.0
-# up to this part of its largest,
+# and ends at this fraction of its largest value,
 _LINEAR = 0.05
-# or this part of the mass, in a run that ends before its mode is largest.
+# or at this fraction of the mass, if the mode is still growing when the run ends.
 _SMALL = 5e-3
-# Saves in between that a fit needs.
+# Fewest saves in this window for a fit.
 _FEWEST = 6
 
 
@@ -27,7 +27,7 @@ def run_growth(
     options: GridOptions, potential: AbstractPotential, f0: Maxwellian | TwoStream, k: float, reach: float, scale: float,
     title: str, label: str, watch: Watch, sign: int = 1,
 ) -> Report:  # fmt: skip
-    """`scale`: the width of f0; |v| < `reach` is on the grid; `sign` -1: the perturbed density is largest in the middle."""
+    """`scale`: width of f0. `reach`: the grid covers |v| < reach. `sign` -1: the density is largest in the middle of x."""
     root = complex(dispersion_root(potential, f0, k, scale=scale))
     evolution = evolve(options, potential, f0, reach, label, watch, sign)
     times, size = evolution.times, np.abs(evolution.mode)
@@ -45,11 +45,14 @@ def run_growth(
     lines = [[f"{times[i]:.4g}", f"{size[i]:.4e}", f"{evolution.field_energy[i]:+.4e}"] for i in rows(evolution)]
     stable = root.imag <= 0
     if np.isnan(root.imag):
-        first = "No root of the dispersion relation was found; the fit stands alone."
+        first = "No root of the dispersion relation was found to compare the fit with."
     elif stable:
-        first = f"Stable: the largest root has the growth rate {root.imag:.6f}; nothing is fitted."
+        first = f"Stable: the least damped mode has growth rate {root.imag:.6f}; nothing is fitted."
     elif window is None:
-        first = f"Too short for a fit of the growth rate, which is {root.imag:.6f} by the dispersion relation: take more steps."
+        first = (
+            f"The run is too short for a fit of the growth rate, which is {root.imag:.6f} by the dispersion relation; take "
+            "more steps."
+        )
     else:
         first = (
             f"Growth rate {growth:.6f} fitted from t = {window[0]:.3g} to {window[1]:.3g} ({error}), {root.imag:.6f} by the "
@@ -57,7 +60,7 @@ def run_growth(
         )
     findings = (
         first,
-        f"The mode reaches {size.max():.3g} of the mass at t = {times[size.argmax()]:.3g}.",
+        f"The mode is largest at t = {times[size.argmax()]:.3g}: {size.max():.3g} of the mass.",
         *accuracy(evolution),
     )
     numbers = {
@@ -80,8 +83,8 @@ def _growth_rate(evolution: Evolution, window: tuple[float, float]) -> dict[str,
 
 
 def _linear_phase(times: np.ndarray, size: np.ndarray) -> tuple[float, float] | None:
-    """Between a few times the first value and a small part of the largest, before that is reached; of a run that ends before
-    its mode is largest, a small part of the mass."""
+    """Window (first, last time) of linear growth: from `_ALONE` times the first value to `_LINEAR` of the largest, or to
+    `_SMALL` of the mass if the mode is still growing when the run ends. None if it has too few saves."""
     top = size.argmax()
     limit = _LINEAR * size[top] if top < len(size) - 1 else _SMALL
     inside = (size > _ALONE * size[0]) & (size < limit) & (np.arange(len(size)) < top)

@@ -1,4 +1,4 @@
-"""What the experiments on a grid of phase space share: a run from a perturbed homogeneous state, its series, and its figure."""
+"""Shared by the experiments on a phase-space grid: a run from a perturbed homogeneous state, its time series, its figure."""
 
 import dataclasses
 import functools
@@ -30,17 +30,18 @@ from ...vlasov import (
 from .._harness.experiment import SYSTEMS, GridOptions, Watch
 from .._harness.progress import Progress
 
-# Saves of a long run, at least: a point of the curves each.
+# Fewest saves of a long run; each gives one point of the curves.
 _SAVES = 400
-# Parts of a run, at least: the progress bar moves after each.
+# Fewest chunks of a long run; the progress bar moves after each.
 _CHUNKS = 20
-# Shares in the tails and near the ends up to which the grid counts as fine enough.
+# The grid counts as fine enough if the spectral tails and the mass near its ends are at most this fraction.
 _RESOLVED = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
 class Evolution:
-    """`mode`: the first mode of rho, real by symmetry. `pictures`: (time, f) in the middle and at the end. `x`, `v`: points."""
+    """`mode`: first Fourier mode of the density, real by symmetry. `pictures`: (time, f) at the middle and the end of the run.
+    `x`, `v`: grid points."""
 
     times: np.ndarray
     mode: np.ndarray
@@ -56,13 +57,14 @@ def evolve(
     options: GridOptions, potential: AbstractPotential, f0: Maxwellian | TwoStream, reach: float, label: str, watch: Watch,
     sign: int = 1,
 ) -> Evolution:  # fmt: skip
-    """f_0 (1 + sign A cos kx) on one wavelength and |v| < reach, run in two halves."""
+    """A run from f_0 (1 + sign A cos kx), A the amplitude, on one wavelength and |v| < reach."""
     if options.steps < 2:
         raise argument_error("--steps", "be at least 2", f"is {options.steps}", "raise it")
     assert f0.length is not None
     grid = Grid(Axis(0.0, float(f0.length), options.nx), Axis(-reach, 2 * reach, options.nv, periodic=False))
     dtype = jnp.result_type(float)
     density = perturbed(f0, grid, jnp.asarray(sign * options.amplitude, dtype))
+    # The Hamiltonian systems evolve an amplitude alpha with |alpha|^2 = f.
     state = density if options.system == "vlasov" else Wave(jnp.sqrt(density.f), grid)
     every = max(1, options.steps // _SAVES)
     # A multiple of the interval between saves: all chunks but the last then share one program.
@@ -105,15 +107,15 @@ def _series(state: Density | Wave, *, potential: AbstractPotential) -> Array:
 
 
 def accuracy(evolution: Evolution) -> tuple[str, str]:
-    """Sentences on the invariants and on what the grid did not resolve."""
+    """Sentences on the drift of the invariants and on the resolution of the grid."""
     drifts, stats = evolution.drifts, evolution.stats
     tail = max(stats["spectral_tail_x"], stats["spectral_tail_v"])
     poor = tail > _RESOLVED or stats["boundary_mass"] > _RESOLVED or stats["recurrence"] > 1
     return (
-        f"Over the run the energy moves by {drifts['energy']:.1e} of its first value, int f^2 by {drifts['square_norm']:.1e}.",
-        f"Share of the perturbation's square norm in the upper third of the wavenumbers: {tail:.1e}; of the mass near the "
-        f"largest velocities: {stats['boundary_mass']:.1e}; the end is at {stats['recurrence']:.2g} of the recurrence time"
-        + (": NOT resolved; take more points, or an earlier end." if poor else " (resolved)."),
+        f"Largest relative change over the run: energy {drifts['energy']:.1e}, int f^2 {drifts['square_norm']:.1e}.",
+        f"Fraction of the perturbation's square norm in the upper third of the wavenumbers: {tail:.1e}; fraction of the mass "
+        f"near the largest velocities: {stats['boundary_mass']:.1e}; end of the run: {stats['recurrence']:.2g} recurrence times"
+        + (". NOT resolved: take more grid points or fewer steps." if poor else " (resolved)."),
     )
 
 
@@ -126,7 +128,7 @@ def arrays(evolution: Evolution) -> dict[str, np.ndarray]:
 
 
 def rows(evolution: Evolution, count: int = 15) -> np.ndarray:
-    """Which saves a table shows."""
+    """Indices of the saves that the table shows."""
     return np.unique(np.linspace(0, len(evolution.times) - 1, count).round().astype(int))
 
 
@@ -134,7 +136,8 @@ def draw(
     evolution: Evolution, title: str, reach: tuple[float, float], background: np.ndarray | None,
     energies: Callable[[Axes], Any],
 ) -> Figure:  # fmt: skip
-    """Two pictures of phase space (of f, or of f - `background`), and the field's energy; `energies` adds lines to it."""
+    """Two snapshots of f (or of f - `background`) in phase space, and the field energy over time, to which `energies` adds
+    lines."""
     figure, axes = look.new_figure(1, 3, size=(16.5, 4.9), title=title)
     for ax, (t, f) in zip(axes[0, :2], evolution.pictures, strict=True):
         shown = f if background is None else f - background

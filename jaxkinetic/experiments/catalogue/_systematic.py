@@ -1,4 +1,4 @@
-"""The error of what is fitted to a run on a grid. Such data have no noise, so that there is no statistical error."""
+"""Systematic errors of the numbers fitted to a run on a grid, whose data have no noise and so no statistical error."""
 
 import dataclasses
 import math
@@ -12,8 +12,8 @@ Window = tuple[float, float]
 
 
 class Systematic(NamedTuple):
-    """`windows`: the larger difference between the fit and those to the two halves of its window. `step`: the error of the time
-    step, from a run with twice the step. NaN where a half is too short for a fit."""
+    """`windows`: the larger difference between the fit and the fits to the two halves of its window. `step`: the error of the
+    time step, from a run with twice the step (Richardson). NaN where a half or that run is too short for a fit."""
 
     windows: float
     step: float
@@ -23,21 +23,22 @@ class Systematic(NamedTuple):
         return math.hypot(self.windows, self.step)
 
     def __str__(self) -> str:
-        return f"systematic error {self.total:.1g}: {self.windows:.1g} by the window, {self.step:.1g} by dt"
+        return f"systematic error {self.total:.1g}: {self.windows:.1g} from the window, {self.step:.1g} from dt"
 
 
 def systematic_errors(
     fit: Callable[[Evolution, Window], dict[str, float] | None], options: GridOptions, evolution: Evolution, window: Window,
     again: Callable[[GridOptions], Evolution],
 ) -> dict[str, Systematic]:  # fmt: skip
-    """Of every number that `fit` gives. `again`: the same run with other options."""
+    """The systematic error of every number that `fit` returns. `again(options)`: repeats the run with other options."""
     found = fit(evolution, window)
     assert found is not None
     middle = sum(window) / 2
     halves = [fit(evolution, part) for part in ((window[0], middle), (middle, window[1]))]
-    # To the end of the window, and one step more, so that rounding loses no save.
+    # Run one step beyond the end of the window, so that rounding does not lose its last save.
     steps = max(2, math.ceil(window[1] / (2 * options.dt)) + 1)
     coarse = fit(again(dataclasses.replace(options, dt=2 * options.dt, steps=steps)), window)
+    # With an error of order dt^p, doubling dt changes the result by 2^p - 1 times the error at dt.
     order = options.make_scheme().weak_order or 2
     return {
         name: Systematic(

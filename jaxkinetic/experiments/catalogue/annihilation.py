@@ -1,4 +1,5 @@
-"""Hard spheres that annihilate with probability alpha when they meet: density and temperature fall by powers of time."""
+"""Hard spheres that annihilate with probability alpha at a collision [LodsNotaPezzotti2020]: density and temperature decay
+as powers of time. That this walk tends to the annihilated Boltzmann equation is not proved for hard spheres."""
 
 import functools
 from math import gamma, isfinite, nan, pi
@@ -21,14 +22,14 @@ from .._harness.table import table
 
 __all__ = ["ANNIHILATION", "run"]
 
-# The fewest steps of a run.
+# The fewest steps of a run: exponents are fitted.
 _MIN_STEPS = 10
-# Particles of a run that its late law is read from, at least: with fewer one event removes more than a quarter.
+# The exponents are fitted while every run has this many particles: with fewer, one event removes more than a quarter.
 _ENOUGH = 8
-# Bins of the scaled speed.
+# Edges of the histogram of the scaled speed |xi|.
 _EDGES = np.linspace(0, 3, 31)
-# Long-time exponents of the limit equation in d = 3.
-_KNOWN = {0.1: 0.9225, 0.25: 0.9213, 0.75: 0.9146}
+# Density exponents of the limit equation at long times in d = 3, see `hard_sphere_density`.
+_KNOWN = {0.1: 0.9225, 0.25: 0.9213, 0.75: 0.9145}
 
 
 def run(options: Options, watch: Watch) -> Report:
@@ -47,10 +48,10 @@ def run(options: Options, watch: Watch) -> Report:
     density, temperature = np.moveaxis(np.asarray(solution.observed["gas"], float), -1, 0)
     laws = exact.hard_sphere_density(times, dim, alpha), exact.hard_sphere_temperature(times, dim, alpha)
     alive = np.rint(density * volume)
-    # One particle has no temperature.
+    # A single particle has no temperature.
     temperature = np.where(alive > 1, temperature, np.nan)
     late = _late(times, density, alive)
-    # The pole of the law for small alpha: from here on a power of (s + t) fits early times too.
+    # s of the small-alpha law (s + t)^-xi: with this offset, the fitted power holds from earlier times on.
     offset = 4 * dim / ((4 * dim + 1) * max(alpha, 1e-3) * exact.mean_relative_speed(dim))
     fits = tuple(_power(times, x, offset, late) for x in (density, temperature)) if late else None
     freedom = fits[0].degrees_of_freedom if fits else nan
@@ -69,22 +70,22 @@ def run(options: Options, watch: Watch) -> Report:
             laws[1], strict=True,
         )
     ]  # fmt: skip
-    references = f"{limit:.4f} as alpha -> 0" + (f", {known:.4f} known at this alpha" if known else "")
+    references = f"{limit:.4f} as alpha -> 0" + (f", {known:.4f} in the limit equation at this alpha" if known else "")
     if late:
         found = (
             f"Density: n ~ (s + t)^-xi, xi = {plus_minus(xi, xi_stderr, freedom)} over t = {late[0]:.3g} to {late[1]:.3g} "
             f"({references}).",
-            f"Temperature: T ~ (s + t)^-zeta, zeta = {plus_minus(cooling, cooling_stderr, freedom)}; 2(1 - xi) = "
-            f"{plus_minus(2 * (1 - xi), 2 * xi_stderr, freedom)} by the density's.",
+            f"Temperature: T ~ (s + t)^-zeta, zeta = {plus_minus(cooling, cooling_stderr, freedom)}; the density's "
+            f"exponent gives 2(1 - xi) = {plus_minus(2 * (1 - xi), 2 * xi_stderr, freedom)}.",
         )
     else:
-        found = (f"Too few are left for exponents ({references}): take more particles, or an earlier end.",)
+        found = (f"Too few particles are left to fit exponents ({references}); take more particles or fewer steps.",)
     findings = (
         *found,
-        f"s = {offset:.3g}. At t = 0 a Maxwellian gives n' = {slopes[0]:.4f}, T' = {slopes[1]:.4f}, exactly, at every alpha.",
-        f"Error bars are of noise; {meaning(options.replicas)}",
+        f"s = {offset:.3g}. The exact slopes at t = 0, for Maxwellian data, are n' = {slopes[0]:.4f} and T' = {slopes[1]:.4f}.",
+        f"Error bars show statistical noise only. {meaning(options.replicas)}",
         *(
-            ["TauLeap has an error of order dt, ExactClock none: compare the two."]
+            ["`tau-leap` has an error of order dt, `exact-clock` has none; compare the two."]
             if options.scheme == "tau-leap"
             else []
         ),
@@ -109,13 +110,13 @@ def run(options: Options, watch: Watch) -> Report:
 
 
 def _gas(state: Particles, *, volume: float) -> Array:
-    """(n, T); T = 0 when nobody is left."""
+    """(n, T); T = 0 when no particle is left."""
     gas = self_similar(state, volume=volume)
     return jnp.stack([gas.density, jnp.nan_to_num(gas.temperature)])
 
 
 def _scaled(state: Particles) -> Array:
-    """|xi| of the self-similar variables."""
+    """The scaled speed |xi| of every particle, in self-similar variables."""
     return jnp.linalg.norm(self_similar(state, volume=1.0).xi, axis=1)
 
 
@@ -124,8 +125,8 @@ def _profile(state: Particles) -> Array:
 
 
 def _late(times: np.ndarray, density: np.ndarray, alive: np.ndarray) -> tuple[float, float] | None:
-    """From the time at which half are gone (or a quarter of the run, if that is too short) until a run has fewer than 8 left;
-    None for fewer than six saves."""
+    """Window of the fit. It ends at the last save before a run has fewer than 8 particles. It begins when half of the particles
+    are gone, or after a quarter of these saves if that leaves fewer than six. None for fewer than six saves."""
     few = np.flatnonzero((alive < _ENOUGH).any(axis=0))
     end = few[0] if few.size else len(times)
     gone = np.flatnonzero(density.mean(0)[:end] < 0.5 * density.mean(0)[0])

@@ -1,4 +1,6 @@
-"""The three Landau particle systems side by side: what each conserves on every path, and what in mean only."""
+"""The three Landau particle systems side by side: which conserves momentum and energy on every path, and which in mean only.
+
+(FW 1.6) is the system of [FengWang2025], (FW 1.7) that of [FontbonaGuerinMeleard2009], (FW 1.8) that of [Fournier2009]."""
 
 import functools
 import math
@@ -60,10 +62,10 @@ def run(options: Options, watch: Watch) -> Report:
         "system", "momentum", "rms |dp|", "exact", "+-", "energy", "mean dE", "exact", "+-", "std of dE",
     ]  # fmt: skip
     findings = (
-        f"At t = {times[-1]:.3g}, over {options.replicas} runs of {options.particles} particles. `momentum` and `energy` say "
-        "what the equation conserves: on every path (exact) or in mean.",
-        "The exact values are those of Euler-Maruyama at this dt: it heats every system by order dt in mean. Kac's energy, "
-        "conserved by the equation, scatters by order sqrt(dt); that of the other two scatters however small dt is. "
+        f"At t = {times[-1]:.3g}, over {options.replicas} runs of {options.particles} particles. The columns `momentum` and "
+        "`energy` say how the equation conserves them: on every path (exact) or in mean.",
+        "The exact values are those of Euler-Maruyama at this dt, which heats every system by order dt in mean. The energy of "
+        "Kac's system, which the equation conserves, scatters by order sqrt(dt); that of the other two scatters for every dt. "
         + meaning(options.replicas),
     )
     arrays = {f"{noise}_{k}": v for noise, parts in series.items() for k, v in parts.items()} | {"times": times}
@@ -97,7 +99,9 @@ def _row(title: str, system: Any, s: dict[str, np.ndarray], eps: float) -> list[
     dp2, de = s["momentum"][:, -1] ** 2, s["energy"][:, -1]
     count = len(de)
     rms = math.sqrt(dp2.mean())
+    # The error of the root by the delta method.
     stderr_p = dp2.std(ddof=1) / math.sqrt(count) / (2 * rms) if count > 1 and rms > 0 else math.nan
+    # Where momentum is conserved on every path, the drift is round-off and no statistical error applies.
     if s["momentum_exact"][-1] < eps:
         stderr_p = float(eps)
     stderr_e = de.std(ddof=1) / math.sqrt(count) if count > 1 else math.nan
@@ -142,7 +146,7 @@ def _draw(times: np.ndarray, series: dict[str, Any], options: Options) -> Figure
 
 CONSERVATION = Experiment(
     name="conservation",
-    summary="Kac's, independent and matrix-root systems side by side: momentum and energy, on every path or in mean",
+    summary="three Landau particle systems side by side: momentum and energy, conserved on every path or in mean",
     defaults=Options(particles=128, dim=3, dt=0.001, steps=200, replicas=64),
     run=run,
     headline=Headline("kac.mean_energy_drift", "kac.mean_energy_drift_stderr", "mean energy drift of Kac's system"),

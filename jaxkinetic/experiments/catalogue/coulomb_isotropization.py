@@ -1,4 +1,5 @@
-"""Two temperatures under Coulomb's law: the initial rate against its exact value, then the bi-Maxwellian closure."""
+"""A bi-Maxwellian becomes isotropic by Coulomb collisions: the initial rate beside its exact value, and the bi-Maxwellian
+closure."""
 
 import functools
 
@@ -16,10 +17,10 @@ from .._harness.table import table
 
 __all__ = ["COULOMB_ISOTROPIZATION", "run"]
 
-# Temperatures at the start: (2 perpendicular + parallel)/3 = 1.
+# Initial temperatures: (2 perpendicular + parallel)/3 = 1.
 _PERPENDICULAR = 1.25
 _PARALLEL = 0.5
-# The fewest steps of a run.
+# The fewest steps of a run: an initial rate is fitted.
 _MIN_STEPS = 10
 
 
@@ -62,14 +63,19 @@ def run(options: Options, watch: Watch) -> Report:
     ]  # fmt: skip
     gap = (perpendicular - parallel).mean(0)[-1] / (closure[-1, 0] - closure[-1, 1])
     findings = (
-        f"Initial rate of T_perp - T_par: {plus_minus(found, stderr, len(rates) - 1, '.3f')} (a parabola through the logarithm "
-        "while above half), "
-        f"{rate:.3f} exact: 3 nu of the bi-Maxwellian."
-        + (f" Matchings of {options.dt:g} alone move it to {stepped:.3f}." if options.scheme != "sweep" else ""),
-        "The rate falls at once, as slow particles isotropise first: a parabola sees that in part; its error is that of noise.",
-        f"The closure keeps a bi-Maxwellian for all times; the solution does not: at t = {times[-1]:.3g} its difference is "
-        f"{gap:.2f} times the closure's.",
-        f"Momentum and energy per particle move by at most {drift_p:.1e} and {drift_e:.1e}: round-off, at any dt.",
+        f"Initial decay rate of T_perp - T_par: {plus_minus(found, stderr, len(rates) - 1, '.3f')} (a parabola fitted to the "
+        f"logarithm down to half of the first value), {rate:.3f} exact: 3 nu of the bi-Maxwellian."
+        + (
+            f" Random matching at dt = {options.dt:g} alone shifts it to {stepped:.3f}."
+            if options.scheme != "sweep"
+            else ""
+        ),
+        "The rate falls immediately, because slow particles become isotropic first. The parabola follows this only in part, "
+        "and its error bar shows noise only.",
+        f"The closure assumes a bi-Maxwellian at all times, which the solution is not: at t = {times[-1]:.3g} its "
+        f"T_perp - T_par is {gap:.2f} times that of the closure.",
+        f"Largest drift of momentum per particle: {drift_p:.1e}; of energy, relative: {drift_e:.1e}. Both are round-off at "
+        "any dt.",
         meaning(options.replicas),
     )
     numbers = {
@@ -89,7 +95,7 @@ def run(options: Options, watch: Watch) -> Report:
 
 
 def _closure(times: np.ndarray) -> np.ndarray:
-    """(T_perp, T_par) of the moment equations, bi-Maxwellian for ever."""
+    """(T_perp, T_par) of the moment equations, closed by a bi-Maxwellian at all times."""
     from scipy.integrate import solve_ivp
 
     def slope(_: float, y: np.ndarray) -> list[float]:
@@ -100,8 +106,9 @@ def _closure(times: np.ndarray) -> np.ndarray:
 
 
 def _initial_rates(times: np.ndarray, differences: np.ndarray) -> np.ndarray:
-    """-d log(T_perp - T_par)/dt at 0, one for each run: a parabola through the part above half of the first value."""
+    """-d log(T_perp - T_par)/dt at t = 0 of every run: a parabola fitted to the logarithm above half of the first value."""
     early = max(4, int(np.argmax(differences.mean(0) < differences.mean(0)[0] / 2)) or len(times))
+    # Noise can make a difference negative: avoid the logarithm of it.
     ratio = np.log(np.maximum(differences[:, :early] / differences[:, :1], 1e-3))
     design = np.stack([times[:early], times[:early] ** 2], -1)
     return -np.linalg.lstsq(design, ratio.T, rcond=None)[0][0]
@@ -147,7 +154,7 @@ def _draw(
 
 COULOMB_ISOTROPIZATION = Experiment(
     name="coulomb-isotropization",
-    summary="two temperatures under Coulomb's law: the initial rate against the exact one, then the bi-Maxwellian closure",
+    summary="two temperatures become one by Coulomb collisions: the initial rate beside the exact one, and the closure",
     defaults=Options(particles=25_000, dim=3, dt=0.0005, steps=2000, replicas=8, scheme="random-matching"),
     run=run,
     headline=Headline("initial_rate", "initial_rate_stderr", "initial isotropization rate"),

@@ -1,4 +1,5 @@
-"""Kac's system under Coulomb's law from Rosenbluth's shell: entropy falls, momentum and energy stay to round-off."""
+"""Rosenbluth's shell relaxes by Coulomb collisions in Kac's system: entropy falls, momentum and energy are conserved to
+round-off."""
 
 import dataclasses
 import functools
@@ -20,11 +21,11 @@ from ._entropy import excess_entropy, fisher_excess, fit_excess, tail
 
 __all__ = ["COULOMB_RELAXATION", "run"]
 
-# The tangent of the entropy is drawn down to this fall.
+# The tangent of the entropy is drawn until it has fallen by this fraction.
 _TANGENT = 0.3
-# Of Rosenbluth's shell, e^{-sharpness (|v| - 1)^2}.
+# Sharpness of Rosenbluth's shell, e^{-sharpness (|v| - 1)^2} [RosenbluthMacDonaldJudd1957].
 _SHARPNESS = 10.0
-# The fewest steps of a run.
+# The fewest steps of a run: a rate is fitted.
 _MIN_STEPS = 10
 
 
@@ -44,12 +45,12 @@ def run(options: Options, watch: Watch) -> Report:
     velocities = velocities_of(solution)
     h = excess_entropy(velocities, options)
     groups, bias_stderr = h.pop("groups"), h.pop("bias_stderr")
-    # The tail is nearly exponential, the beginning is not.
+    # Fit the tail only: it decays nearly exponentially, the beginning does not.
     late = tail(times, h["value"], h["noise"])
     fisher, fisher_noise, subset = fisher_excess(velocities, options)
     fit, rate_stderr = fit_excess(times[late], groups[:, late], bias_stderr)
     ratio, ratio_noise = _fourth(velocities)
-    # Summed in float64: the round-off of a sum is not the scheme's.
+    # Sum in float64, so that the drifts show the round-off of the scheme and not of the sums.
     v = np.asarray(velocities, float)
     momenta, energies = v.mean(axis=2), (v**2).sum(axis=3).mean(axis=2) / 2
     drift_p = momentum_drift(momenta).max(axis=0)
@@ -63,16 +64,24 @@ def run(options: Options, watch: Watch) -> Report:
     findings = (
         f"Entropy-decay rate, a fit of A exp(-rate t) to {times[late][0]:.3g} <= t <= {times[late][-1]:.3g}: "
         f"{plus_minus(float(fit.rate), rate_stderr, fit.degrees_of_freedom, '.3f')}."
-        + (" It falls with time: Coulomb collisions hardly reach the fast tail." if coulomb else ""),
+        + (" The rate falls with time, because fast particles collide rarely." if coulomb else ""),
         f"At t = 0 the Landau equation has H - H_M = {start:.5f} exactly; estimated here {h['value'][0]:.5f}."
-        + (f" Its derivative there is {slope:.4f}, a rate of {-slope / start:.2f}." if coulomb else ""),
-        f"I/I_M - 1 is Fisher's information of {subset} particles a run over that of their Maxwellian, both by the same kernel "
-        "estimator: structure finer than its width is not seen, most at t = 0. It falls, as H does.",
-        "Exactly I >= I_M. A value below 0 is the estimator's error: the kernel widens thin tails, and the bias that is "
-        "removed is a Maxwellian's. Where M4/15T^2 = .93 it reads -.012, and +.018 is right (8192 particles).",
-        f"Momentum and energy per particle move by at most {drift_p.max():.1e} and {drift_e.max():.1e}: round-off, at any dt.",
-        "H - H_M is at the sample's own temperature; its estimator's bias is that of a Maxwellian of the same size, removed. "
-        f"For H: {meaning(len(groups), 'groups of runs')} Of one run it is that of the estimator; of M4 over particles.",
+        + (f" Its exact derivative there is {slope:.4f}, a relative rate of {-slope / start:.2f}." if coulomb else ""),
+        f"I/I_M - 1 compares Fisher's information of {subset} particles of each run with that of the Maxwellian of their "
+        "temperature, by the same kernel estimator. Structure finer than its kernel is not resolved, above all at t = 0. I "
+        "falls, as H does.",
+        "The true value is at least 0. A value below 0 is an error of the estimator: its kernel widens thin tails, and the "
+        "subtracted bias is that of a Maxwellian. With 8192 particles and M4/15T^2 = .93 it gives -.012 instead of +.018.",
+        f"Largest drift of momentum per particle: {drift_p.max():.1e}; of energy, relative: {drift_e.max():.1e}. Both are "
+        "round-off at any dt.",
+        "H_M has the sample's own temperature. The bias of the estimator, measured on Maxwellian samples of the same size, is "
+        "subtracted. For H, "
+        + (
+            meaning(len(groups), "groups of runs")
+            if len(groups) > 1
+            else "+- is that of the estimator on a Maxwellian sample."
+        )
+        + " For M4, +- is from the scatter of the particles.",
     )
     numbers = {
         "entropy_decay_rate": float(fit.rate),
@@ -113,7 +122,7 @@ def run(options: Options, watch: Watch) -> Report:
 
 
 def _fourth(velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """<|v|^4>/15 T^2 over the particles of all runs, and its standard error by the delta method."""
+    """<|v|^4>/(15 T^2) over the particles of all runs, and its standard error by the delta method."""
     q = np.sum(np.asarray(velocities, float) ** 2, axis=-1)
     q = np.moveaxis(q, 1, 0).reshape(q.shape[1], -1)
     m2, m4 = q.mean(1), (q**2).mean(1)
@@ -123,7 +132,7 @@ def _fourth(velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _at_the_start(coulomb: bool) -> tuple[float, float]:
-    """(H - H_M, its derivative under Coulomb's law, else NaN) of the shell at temperature 1."""
+    """(H - H_M, its time derivative) of Rosenbluth's shell at temperature 1; the derivative is NaN without `coulomb`."""
     speed = np.linspace(0, 6, 120_001)
     shell = np.exp(-_SHARPNESS * (speed - 1) ** 2)
     scale = float(np.sqrt(np.trapezoid(speed**4 * shell, speed) / np.trapezoid(speed**2 * shell, speed) / 3))
@@ -133,7 +142,8 @@ def _at_the_start(coulomb: bool) -> tuple[float, float]:
 
 
 def _adapt(options: Options, given: frozenset[str]) -> Options:
-    """Without a dt of the user's: collisions are faster by about r^(gamma + 3) at a relative speed r = sqrt(6 T)."""
+    """If the user gives no dt, scale the default of Coulomb collisions by r^-(gamma + 3): at the typical relative speed
+    r = sqrt(6 T), the rates are larger by r^(gamma + 3)."""
     if options.gamma is None or "dt" in given:
         return options
     return dataclasses.replace(options, dt=float(f"{options.dt * 6 ** (-(options.gamma + 3) / 2):.2g}"))
@@ -153,7 +163,7 @@ def _draw(
     ax = axes[0, 0]
     look.entropy(ax, times, h["value"], h["noise"], fit=fit, window=window, rate_stderr=rate_stderr)
     if math.isfinite(start[1]):
-        # Short: on a logarithmic axis a longer tangent reads as a wrong theory.
+        # Draw the tangent short: on a logarithmic axis it bends away from the curve and would look like a wrong prediction.
         early = np.linspace(0, -_TANGENT * start[0] / start[1], 30)
         ax.plot(early, start[0] + start[1] * early, color=look.BLACK, lw=2.5, label="exact tangent at t = 0")
     look.legend(ax)
@@ -187,7 +197,7 @@ def _draw(
 
 COULOMB_RELAXATION = Experiment(
     name="coulomb-relaxation",
-    summary="Kac's system under Coulomb's law from Rosenbluth's shell: entropy, its fitted decay rate, invariants to round-off",
+    summary="Rosenbluth's shell relaxes by Coulomb collisions: entropy, its fitted decay rate, invariants to round-off",
     defaults=Options(particles=100_000, dim=3, dt=0.0025, steps=1600, replicas=1, scheme="random-matching", gamma=-3.0),
     run=run,
     headline=Headline("entropy_decay_rate", "entropy_decay_rate_stderr", "entropy-decay rate"),

@@ -1,4 +1,5 @@
-"""The counting functional against N: how fast N particles condense into the mean-field state (NP, theorem 4.8)."""
+"""The counting functional of [NeissPickl2018] as N grows: the fraction of the particles outside the mean-field state, beside
+the bound of their Theorem 4.8. The theorem is stated on R^d; the data here live on a torus."""
 
 import functools
 
@@ -15,13 +16,13 @@ from ._amplitudes import flow, sampled, sizes
 
 __all__ = ["COUNTING", "run"]
 
-# NP's lambda with the best exponent, min(lambda, (1 - lambda)/4).
+# The lambda at which the exponent of Theorem 4.8, min(lambda, (1 - lambda)/4), is largest.
 _LAMBDA = 0.2
-# The largest N whose k-distribution is sampled: it takes N + 1 runs of N particles a sample.
+# The largest N whose k-distribution is sampled: one sample takes N + 1 runs of N particles.
 _ALL = 8
-# The smallest N that is fitted: the law is that of large N.
+# The smallest N in the fit: the exponent is that of large N.
 _FIRST = 8
-# Times of a run at which <n^2> is sampled.
+# Number of times at which <n^2> is sampled.
 _TIMES = 4
 # The N whose k-distribution is drawn.
 _SHOWN = 4
@@ -60,13 +61,13 @@ def run(options: AmplitudeOptions, watch: Watch) -> Report:
         )  # fmt: skip
     end = options.dt * options.steps
     findings = (
-        f"At t = {end:g} the share of particles outside the mean-field state, <n^2> = 1 - <p_1>, falls as N^{rate:.3f} +- "
-        f"{rate_error:.3f} (from N = {n[fitted][0]}).",
-        f"Theorem 4.8 bounds <m_lambda> by N^-{theorem:g} at lambda = {_LAMBDA:g}, its best exponent, up to a constant that "
-        f"grows with t; <m_lambda> lies between <n^2> and N^{1 - _LAMBDA:g} <n^2>, that is between N^{rate:.2f} and "
-        f"N^{rate + 1 - _LAMBDA:.2f}.",
-        f"<m_lambda> itself is sampled up to N = {_ALL}: it takes N + 1 runs of N particles a sample.",
-        "+- is one standard error. Data are complex, so that the phase K of (HVl) acts.",
+        f"At t = {end:g} the fraction of the particles outside the mean-field state, <n^2> = 1 - <p_1>, decays as N^b, "
+        f"b = {rate:.3f} +- {rate_error:.3f} (fitted from N = {n[fitted][0]} on).",
+        f"Theorem 4.8 of Neiss and Pickl, on R^d, bounds <m_lambda> by N^-{theorem:g} times a constant that grows with t, "
+        f"at lambda = {_LAMBDA:g}, where its exponent is best. Here <m_lambda> lies between <n^2> and N^{1 - _LAMBDA:g} <n^2>, "
+        f"that is between N^{rate:.2f} and N^{rate + 1 - _LAMBDA:.2f}.",
+        f"<m_lambda> itself is sampled up to N = {_ALL}: one sample takes N + 1 runs of N particles.",
+        "+- is one standard error. The initial amplitude is complex, so that the phase K of (HVl) contributes.",
     )
     numbers = {
         "exponent": rate, "exponent_stderr": rate_error, "exponent_theorem": -theorem, "lambda": _LAMBDA,

@@ -1,4 +1,4 @@
-"""The HMF model, Gamma = -cos x: a cold homogeneous state is unstable below T = 1/2 and collapses into a cluster."""
+"""The HMF model, Gamma = -cos x [AntoniRuffo1995]: a homogeneous state below T = 1/2 is unstable and forms a cluster."""
 
 import math
 
@@ -14,13 +14,13 @@ def run(options: GridOptions, watch: Watch) -> Report:
     width = math.sqrt(temperature)
     title = f"HMF model, T = {temperature:g}  ({options.system}, {options.nx} × {options.nv} points)"
     f0 = Maxwellian(temperature, 2 * math.pi)
-    # Trapped particles reach |v| = 2 about a cluster of unit mass.
+    # Particles trapped by a cluster of unit mass reach |v| = 2. Sign -1: the cluster forms in the middle of the grid.
     return run_growth(options, Cosine(), f0, 1.0, 2.0 + 6 * width, width, title, HMF.name, watch, sign=-1)
 
 
 HMF = Experiment(
     name="hmf",
-    summary="the HMF model below its threshold: growth rate against the dispersion relation, and the cluster it ends in",
+    summary="the HMF model below its critical temperature: growth rate beside the dispersion relation, and the final cluster",
     defaults=GridOptions(nx=256, nv=512, dt=0.05, steps=420, amplitude=1e-4, temperature=0.1),
     run=run,
     precision=64,

@@ -1,4 +1,4 @@
-"""Landau damping: a wave in a Maxwellian plasma decays without collisions, as the dispersion relation says."""
+"""Landau damping [Landau1946]: a wave in a collisionless Maxwellian plasma decays at the rate of the dispersion relation."""
 
 import functools
 
@@ -19,9 +19,9 @@ __all__ = ["LANDAU_DAMPING", "run"]
 
 # The largest velocity on the grid.
 _REACH = 8.0
-# Periods that are not fitted: faster damped modes are there too.
+# Periods left out of the fit: modes that are damped faster are still present.
 _TRANSIENT = 2.5
-# What is left of a wave that is lost in rounding.
+# Fraction of the initial wave below which round-off dominates.
 _LOST = 1e-8
 
 
@@ -33,8 +33,9 @@ def run(options: GridOptions, watch: Watch) -> Report:
     period, end = 2 * np.pi / root.real, options.dt * options.steps
     evolution = evolve(options, Poisson(length), f0, _REACH, "landau-damping", watch)
     times, mode = evolution.times, evolution.mode
+    # At this time the phases k v t of all grid velocities agree again [ChengKnorr1976].
     recurrence = 2 * np.pi / (k * (evolution.v[1] - evolution.v[0]))
-    # Before the wave comes back, and before it is lost in rounding.
+    # End the fit before the recurrence of the wave, and before round-off dominates.
     window = _TRANSIENT * period, min(end, 0.8 * recurrence, np.log(_LOST) / root.imag)
     inside = (times >= window[0]) & (times <= window[1])
     fit, errors = None, {}
@@ -49,11 +50,12 @@ def run(options: GridOptions, watch: Watch) -> Report:
     chosen = rows(evolution)
     lines = [[f"{times[i]:.4g}", f"{mode[i]:+.4e}", f"{evolution.field_energy[i]:.4e}"] for i in chosen]
     damping, frequency = (np.nan,) * 2 if fit is None else (-float(fit.growth), float(fit.frequency))
+    # sqrt(k E), with the field E = A/k of the density perturbation A cos kx.
     bounce = np.sqrt(options.amplitude)
     if fit is None:
         found = (
-            f"Nothing is fitted: by the dispersion relation frequency {root.real:.6f}, damping rate {-root.imag:.6f}; "
-            f"the wave is lost, comes back or is not yet alone within {_TRANSIENT + 2:g} of its periods.",
+            f"Nothing is fitted: within {_TRANSIENT + 2:g} periods the wave recurs, decays to round-off or is not yet a single "
+            f"mode. By the dispersion relation the frequency is {root.real:.6f} and the damping rate {-root.imag:.6f}.",
         )
     else:
         found = (
@@ -67,11 +69,11 @@ def run(options: GridOptions, watch: Watch) -> Report:
     findings = (
         *found,
         *(
-            [f"NOT linear: particles bounce in the wave at about {bounce:.2g}, faster than it is damped."]
+            [f"NOT linear: the bounce frequency of trapped particles, about {bounce:.2g}, exceeds the damping rate."]
             if bounce > -root.imag
             else []
         ),
-        f"On this grid the wave comes back at t = {recurrence:.3g}"
+        f"On this grid the wave recurs at t = {recurrence:.3g}"
         + (", within the run." if recurrence < end else ", after the run."),
         *accuracy(evolution),
     )
@@ -97,9 +99,9 @@ def _rates(evolution: Evolution, window: tuple[float, float]) -> dict[str, float
 
 
 def _long_enough(options: GridOptions, given: frozenset[str]) -> GridOptions:
-    """**Raises:** `ValueError` for a run in which there is nothing to fit."""
+    """The options, unchanged. **Raises:** `ValueError` for a run that is too short for a fit."""
     k, end = options.wavenumber or 0.5, options.dt * options.steps
-    # The wave is faster than Bohm and Gross's.
+    # By Bohm and Gross's frequency, which is below that of the wave: this many true periods take less time.
     least = (_TRANSIENT + 2) * 2 * np.pi / np.sqrt(1 + 3 * k * k)
     if end < least:
         raise argument_error(
@@ -115,7 +117,7 @@ def _draw(
     def energies(ax: Axes) -> None:
         if fit is None:
             return
-        # Envelopes of the energy, through the fitted amplitude.
+        # Envelopes of the field energy, from its largest value in the first fitted period on.
         t = evolution.times[evolution.times >= float(fit.first_time)]
         middle = np.argmin(np.abs(evolution.times - t[0]))
         near = slice(middle, middle + max(2, round(2 * np.pi / root.real / (evolution.times[1] - evolution.times[0]))))

@@ -1,4 +1,5 @@
-"""Kac's conservative system (FW 1.6) with Maxwell molecules from Bobylev-Krook-Wu data, against the exact solution."""
+"""Kac's conservative system (FW 1.6) with Maxwell molecules from Bobylev-Krook-Wu data [KrookWu1977], beside the exact
+solution."""
 
 import functools
 import math
@@ -22,11 +23,12 @@ from ._entropy import excess_entropy, fit_excess
 __all__ = ["MAXWELL_BKW", "centred_fourth", "run"]
 
 _MIN_STEPS = 10  # a rate is fitted
-_TOO_NOISY = 0.2  # of the initial excess: beyond it the fit is not linear in the noise
+_TOO_NOISY = 0.2  # scatter relative to the initial excess; beyond it the fit is not linear in the noise
 centred_fourth = functools.partial(moment, order=4, centred=True)
 
 
 def run(options: Options, watch: Watch) -> Report:
+    # The BKW density is not negative for beta <= 2/(d + 2).
     dim, beta = options.dim, min(0.4, 2 / (options.dim + 2))
     solution = run_replicas(
         Kac(Maxwell()),
@@ -73,20 +75,23 @@ def run(options: Options, watch: Watch) -> Report:
     findings = (
         f"Entropy-decay rate: {plus_minus(float(fit.rate), rate_stderr, freedom, '.2f')} fitted, {float(exact_fit.rate):.2f} "
         f"exact (the same fit of the exact curve), {asymptotic} as t -> infinity."
-        + (f" Steps of {options.dt:g} alone move it to about {stepped_rate:.2f}." if stepped_rate else ""),
-        f"H - H_M is at the temperature and mean of the {options.particles * options.replicas} particles; its exact value is "
-        "that of the Landau equation. Its estimator's bias is that of a Maxwellian of the same size, removed.",
-        f"M4 is centred; its exact value is that of {options.particles} particles and steps of {options.dt:g}, as is that of "
-        "dE/E: Kac's equation conserves energy, Euler-Maruyama heats it by 4(d-1)^2 dt^2 a step. Momentum is exact."
+        + (f" The time step {options.dt:g} alone shifts it to about {stepped_rate:.2f}." if stepped_rate else ""),
+        f"H_M has the temperature and mean of the sample, one of {len(groups)} groups of runs; the exact H - H_M is that of "
+        "the Landau equation. The bias of the estimator, measured on Maxwellian samples of the same size, is subtracted.",
+        f"M4 is the centred fourth moment. The exact M4 and dE/E are those of {options.particles} particles with time step "
+        f"{options.dt:g}: Kac's equation conserves energy, Euler-Maruyama multiplies it by 1 + 4(d-1)^2 dt^2 in every step. "
+        "Momentum is conserved to round-off."
         if _is_euler(options)
-        else f"M4 is centred; its exact value is that of {options.particles} particles. Momentum and energy: round-off.",
-        f"{meaning(options.replicas)} Of H - H_M from {len(groups)} groups of runs; for |dp| the round-off of one sum.",
+        else f"M4 is the centred fourth moment; its exact value is that of {options.particles} particles. Momentum and energy "
+        "are conserved to round-off.",
+        f"{meaning(options.replicas)} For H - H_M it is from {len(groups)} groups of runs; for |dp| it is the round-off of one "
+        "sum.",
     )
     excess = series["entropy"]["exact"]
     scatter = float(np.sqrt(np.mean((series["entropy"]["value"] - excess) ** 2)) / excess[0])
     if scatter > _TOO_NOISY:
         findings = (
-            f"The entropy scatters by {100 * scatter:.0f} % of what is to decay: the fitted rate and its error mean nothing. "
+            f"The entropy scatters by {100 * scatter:.0f} % of its initial excess: the fitted rate and its error mean nothing. "
             "Take more particles or replicas.",
             *findings,
         )
@@ -118,9 +123,10 @@ def _is_euler(options: Options) -> bool:
 
 
 def _stepped_entropy(steps: np.ndarray, options: Options, beta: float) -> np.ndarray:
-    """What dt does to H - H_M, about: that of the BKW shape whose <|v|^4>/<|v|^2>^2 is the one of the exact law of the step.
+    """Approximate effect of dt on H - H_M: its value for the BKW density with the <|v|^4>/<|v|^2>^2 of the exact law of the
+    Euler-Maruyama steps.
 
-    The law of the step is no BKW shape, but for order dt; a ratio that none has, at coarse dt, counts as the extreme one.
+    That law is a BKW density up to order dt only. Where no BKW density has this ratio (at coarse dt), the extreme one is used.
     """
     start = np.array([exact.bkw_moment(0.0, order, options.dim, beta) for order in (2, 4, 6)])
     m2, m4, _ = exact.isotropic_moments_euler(int(steps[-1]), options.dt, start, options.dim)[steps].T
@@ -147,7 +153,7 @@ def _fourth(solution: Any, times: np.ndarray, steps: np.ndarray, options: Option
 
 
 def _energy(solution: Any, steps: np.ndarray, options: Options) -> dict[str, Any]:
-    """The centred energy's relative drift: the mean velocity's share is conserved, and would blur the exact factor."""
+    """Relative drift of the centred energy: only this part is heated, by an exact factor. That of the mean is conserved."""
     values = np.asarray(solution.observed["temperature"], float)
     drift = energy_drift(values)
     heating = exact.euler_heating(options.dt, options.dim, options.particles) if _is_euler(options) else 1.0
@@ -273,7 +279,7 @@ def _draw(
 
 MAXWELL_BKW = Experiment(
     name="maxwell-bkw",
-    summary="Kac's system with Maxwell molecules from BKW data against the exact solution; fits the entropy-decay rate",
+    summary="Kac's system with Maxwell molecules from BKW data beside the exact solution; fits the entropy-decay rate",
     defaults=Options(particles=256, dim=3, dt=0.002, steps=100, replicas=256),
     run=run,
     headline=Headline("entropy_decay_rate", "entropy_decay_rate_stderr", "entropy-decay rate"),

@@ -1,5 +1,5 @@
-"""Figure 1 of NP with a distance on every arrow: six systems from the same data, mean fields on the left, N particles on the
-right."""
+"""Figure 1 of [NeissPickl2018] with a distance on every arrow: six systems from the same data, mean fields on the left, N
+particles on the right."""
 
 import functools
 import math
@@ -33,16 +33,17 @@ from ._amplitudes import datum, flow, grid, potential, sampled, sizes
 
 __all__ = ["MEAN_FIELD_DIAGRAM", "Arrow", "run"]
 
-# N of the amplitude on a grid.
+# N of the N-particle amplitude that is computed on a grid.
 _PAIR = 2
-# Of this grid, at which it is compared with characteristics: a run of two particles each.
+# Points of this grid at which it is compared with characteristics: each point takes a run of two particles.
 _POINTS = 4000
-# The smallest N that is fitted: the law is that of large N.
+# The smallest N in the fit: the exponent is that of large N.
 _FIRST = 8
 
 
 class Arrow(NamedTuple):
-    """Between two systems of figure 1. `particles`: N, or nothing. `kind`: which distance; `symbol`: the same in the figure."""
+    """An arrow between two systems of figure 1. `particles`: N, or "" for mean fields. `kind` names the distance in the table,
+    `symbol` in the figure."""
 
     one: str
     other: str
@@ -97,7 +98,7 @@ def run(options: AmplitudeOptions, watch: Watch) -> Report:
         Arrow("PsQM", "HHt", "2", float(exact.outside), "<n^2>, on the grid", r"$\langle n^2\rangle$"),
         Arrow("N-body", "Vlasov", "2", marginal, "int | f_N^(1) - f |", r"$\int |f_N^{(1)} - f|$"),
         Arrow("N-body", "Vlasov", str(options.particles), float(np.abs(test[worst])),
-              f"means of 4 functions, the worst, +- {test_error[worst]:.1e}"),
+              f"largest difference of 4 means, +- {test_error[worst]:.1e}"),
         *(
             Arrow("HLv", "HVl", str(num), float(value), f"<n^2>, Monte Carlo, +- {e:.1e}",
                   r"$\langle n^2\rangle$")
@@ -107,15 +108,15 @@ def run(options: AmplitudeOptions, watch: Watch) -> Report:
     lines = [[f"{a.one} -> {a.other}", a.particles, f"{a.distance:.3e}", a.kind] for a in arrows]
     z = (outside[0] - float(exact.outside)) / error[0]
     findings = (
-        "Down the columns the diagram commutes: each pair of systems is one equation in two forms, and what is left is the "
-        f"grid's error, at most {max(a.distance for a in arrows[:4]):.1e}.",
-        f"Across, N = 2: a share {float(exact.outside):.5f} of the particles is outside the mean-field state by the grid, "
-        f"{outside[0]:.5f} +- {error[0]:.5f} by Monte Carlo ({z:+.1f} standard errors).",
-        f"It falls as N^{rate:.3f} +- {rate_error:.3f}, from N = {_FIRST} to {options.particles}: the mean-field limit."
-        if np.isfinite(rate) else "Too few sizes for an exponent: raise --particles.",
-        f"The classical distance follows: int |f_N^(1) - f| = {marginal:.4f} at N = 2, below the bound 2 sqrt(<n^2>) = "
-        f"{2 * math.sqrt(float(exact.outside)):.4f}; at N = {options.particles} means of cos x, sin x, v^2, v^2 cos x differ "
-        f"from the mean field's by at most {np.abs(test[worst]):.1e} +- {test_error[worst]:.1e}.",
+        "Vertical arrows: both systems are the same equation in two forms, so their distance is the error of the grid, at most "
+        f"{max(a.distance for a in arrows[:4]):.1e}.",
+        f"Horizontal arrows, N = 2: the fraction of the particles outside the mean-field state is {float(exact.outside):.5f} "
+        f"on the grid and {outside[0]:.5f} +- {error[0]:.5f} by Monte Carlo ({z:+.1f} standard errors).",
+        f"It decays as N^b, b = {rate:.3f} +- {rate_error:.3f}, from N = {_FIRST} to {options.particles}: the mean-field limit."
+        if np.isfinite(rate) else "Too few values of N to fit an exponent: raise --particles.",
+        f"It bounds the classical distance: int |f_N^(1) - f| = {marginal:.4f} at N = 2; the bound is "
+        f"2 sqrt(<n^2>) = {2 * math.sqrt(float(exact.outside)):.4f}. At N = {options.particles} the means of cos x, sin x, "
+        f"v^2, v^2 cos x differ from those of the mean field by at most {np.abs(test[worst]):.1e} +- {test_error[worst]:.1e}.",
         "+- is one standard error.",
     )  # fmt: skip
     numbers = {
@@ -141,7 +142,7 @@ def _norm(one: Wave, other: Wave) -> float:
 
 
 def _at_points(options: AmplitudeOptions, pseudo: Wave) -> tuple[np.ndarray, np.ndarray]:
-    """(HLv^N) by characteristics at points of the grid where the amplitude is not small, and (PsQM^N) there."""
+    """The amplitudes of (HLv^N), by characteristics, and of (PsQM^N) at grid points where they are not small."""
     wave = pseudo.velocity_picture()
     alpha = np.asarray(wave.alpha)
     places = np.argwhere(np.abs(alpha) > 1e-2 * np.abs(alpha).max())
@@ -149,13 +150,13 @@ def _at_points(options: AmplitudeOptions, pseudo: Wave) -> tuple[np.ndarray, np.
     places = places[rng.choice(len(places), min(_POINTS, len(places)), replace=False)]
     points = [np.asarray(axis.points)[places[:, i]] for i, axis in enumerate(wave.grid.axes)]
     x, v = (jnp.asarray(np.stack(part, 1)) for part in (points[:_PAIR], points[_PAIR:]))
-    fine = 4  # the characteristics err less than the grid
+    fine = 4  # steps of the characteristics per step of the grid: their error is then the smaller one
     log = hamilton_liouville(potential(), datum(options), x, v, dt=options.dt / fine, num_steps=options.steps * fine)
     return np.exp(np.asarray(log)), alpha[tuple(places.T)]
 
 
 def _weak_distance(options: AmplitudeOptions, f: Density, dt: jax.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Means over N particles less those of f, and their standard errors over independent systems of N."""
+    """Means of four functions over N particles minus those over f, and their standard errors from independent systems."""
     num, key = options.particles, jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), 1)
     runs = max(16, options.replicas // 16)
     start = (c.reshape(runs, num) for c in datum(options).sample(key, runs * num, dt.dtype))
@@ -183,7 +184,10 @@ def _draw(results: dict, arrows: list[Arrow], rate: float, options: AmplitudeOpt
         ax.plot(n, results["outside"][-1] * (n / n[-1]) ** rate, "--", color=look.BLUE, label=f"slope {rate:.2f}")
     look.log_log(ax)
     look.describe(
-        ax, "number of particles N", r"$\langle n^2\rangle = 1 - \langle p_1\rangle$", "Across: the mean-field limit"
+        ax,
+        "number of particles N",
+        r"$\langle n^2\rangle = 1 - \langle p_1\rangle$",
+        "Horizontal arrows: the mean-field limit",
     )
     look.legend(ax)
 
@@ -224,7 +228,7 @@ def _diagram(ax: Axes, arrows: list[Arrow]) -> None:
         color = look.ORANGE if across else look.BLUE
         ax.annotate("", end, start, arrowprops={"arrowstyle": style, "color": color, "lw": 2})
         middle = ((x0 + x1) / 2 + (0 if across else 0.2), (y0 + y1) / 2 + (0.2 if across else 0))
-        # Different norms: each number says its own.
+        # The norms differ, so every number is labelled with its norm.
         label = f"{arrow.symbol} = {arrow.distance:.3f}" if across else f"{arrow.symbol}:\n{arrow.distance:.0e}"
         ax.text(
             *middle,
@@ -235,7 +239,10 @@ def _diagram(ax: Axes, arrows: list[Arrow]) -> None:
             color=color,
         )
     ax.set_title(
-        "Distances along the arrows, each in its own norm; across: N = 2", fontsize=12.5, loc="left", color=look.BLACK
+        "Distances along the arrows, each in its own norm; horizontal: N = 2",
+        fontsize=12.5,
+        loc="left",
+        color=look.BLACK,
     )
 
 

@@ -1,4 +1,5 @@
-"""Microcanonical collisions beside Kac's diffusion from the same data: their distance against epsilon, and invariants."""
+"""Microcanonical collisions, after [Du2025], and Kac's diffusion from the same data: their distance as a function of epsilon,
+and the drift of their invariants. The rates and angles of the collisions are this library's."""
 
 import dataclasses
 import functools
@@ -21,21 +22,23 @@ from .._harness.table import table
 
 __all__ = ["MICROCANONICAL", "run"]
 
-# Temperatures at the start: (2 perpendicular + parallel)/3 = 1.
+# Initial temperatures: (2 perpendicular + parallel)/3 = 1.
 _PERPENDICULAR = 1.4
 _PARALLEL = 0.2
 # The fewest steps of a run.
 _MIN_STEPS = 4
-# Of epsilon, each half of the one before.
+# Number of values of epsilon, each half of the one before.
 _SIZES = 3
-# Of the harmonics whose rates are drawn.
+# Largest degree of the spherical harmonics whose decay rates are drawn.
 _DEGREES = 8
+# Default of the largest epsilon: an angle, or a mean free time.
 _EPSILON = {"fixed_angle": 1.2, "constant_rate": 0.08, "heat_kernel": 0.08}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    """Of one process: the anisotropy of every run and save, (R, T); all last velocities along the axis; largest drifts (T,)."""
+    """Results of one process: the anisotropy (R, T) of every run and save; the final velocities of all runs along the axis;
+    the largest drifts (T,)."""
 
     gaps: np.ndarray
     last: np.ndarray
@@ -49,7 +52,7 @@ def run(options: Options, watch: Watch) -> Report:
     largest = _EPSILON[law] if options.epsilon is None else options.epsilon
     epsilons = largest / 2.0 ** np.arange(_SIZES)
     interaction = PowerLaw(gamma)
-    # Before anything runs: a value out of range is refused here.
+    # Construct all systems before the first run: a value out of range raises here.
     systems = [Microcanonical(interaction, law, e) for e in epsilons]
 
     def process(system: Kac | Microcanonical, scheme: str, label: str) -> tuple[np.ndarray, _Run]:
@@ -73,7 +76,7 @@ def run(options: Options, watch: Watch) -> Report:
     times, kac = process(Kac(interaction), "sweep", "Kac")
     jumps = [process(system, "exact-clock", f"epsilon {e:.4g}")[1] for system, e in zip(systems, epsilons, strict=True)]
 
-    # The same data on both sides: what the initial velocities scatter drops out of the difference.
+    # Both processes start from the same velocities, whose scatter cancels in the difference.
     changes = np.stack([run.gaps - kac.gaps for run in jumps])
     shift, noise = changes.mean(1), np.stack([standard_error(c) for c in changes])
     distances = np.array([_distance(run.last, kac.last) for run in jumps])
@@ -98,20 +101,25 @@ def run(options: Options, watch: Watch) -> Report:
     ]  # fmt: skip
     symbol = "the angle" if law == "fixed_angle" else "h, the mean free time of a particle"
     measured = (
-        f"Measured order of the difference at t = {times[-1]:.3g} in epsilon: {order:.2f} +- {order_stderr:.2f}; "
+        f"Measured order in epsilon of the difference at t = {times[-1]:.3g}: {order:.2f} +- {order_stderr:.2f}; "
         f"{limit:.3g} as epsilon -> 0"
-        + (f"; that of the exact initial rates over the same epsilon is {theory:.2f}: close pairs." if theory else ".")
+        + (
+            f"; {theory:.2f} for the exact initial rates at the same epsilon, because of pairs of small relative speed."
+            if theory
+            else "."
+        )
         if math.isfinite(order)
-        else "Too few differences stand out of the noise by 3 standard errors: take more replicas, or a larger epsilon."
+        else "Too few differences exceed 3 standard errors; take more replicas or a larger epsilon."
     )
     findings = (
         measured,
-        f'Law "{law}", gamma = {gamma:g}: epsilon is {symbol}. Kac\'s diffusion by sweeps of order 2 at dt = {options.dt:g}, '
-        "from the same data; the jump processes have no time step.",
-        "W2: between the laws of the velocity along the axis at the end, all runs pooled; of Kac's row its noise floor for "
-        f"independent data, from two halves of its own runs ({len(kac.last)} velocities in all).",
+        f'Law "{law}", gamma = {gamma:g}: epsilon is {symbol}. Kac\'s diffusion starts from the same data and '
+        f"is computed by second-order sweeps at dt = {options.dt:g}; the jump processes have no time step.",
+        "W2: distance from Kac's diffusion of the final law of the velocity along the axis, all runs pooled. The row `Kac` "
+        f"shows the noise floor for independent data, from two halves of Kac's runs ({len(kac.last)} velocities in all).",
         meaning(options.replicas),
-        f"Momentum per particle moves by at most {drift_p:.1e}, energy by {drift_e:.1e} of itself: round-off, at any epsilon.",
+        f"Largest drift of momentum per particle: {drift_p:.1e}; of energy, relative: {drift_e:.1e}. Both are round-off at any "
+        "epsilon.",
     )
     numbers = {
         "order": order,
@@ -150,7 +158,7 @@ def run(options: Options, watch: Watch) -> Report:
 
 
 def _measured(velocities: np.ndarray) -> _Run:
-    # Summed in float64: the round-off of a sum is not the scheme's.
+    # Sum in float64, so that the drifts show the round-off of the scheme and not of the sums.
     v = np.asarray(velocities, float)
     square = (v**2).mean(axis=2)
     momentum, energy = v.mean(axis=2), square.sum(-1) / 2
@@ -167,30 +175,31 @@ def _distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _slope(epsilons: np.ndarray, values: np.ndarray, noise: np.ndarray) -> tuple[float, float]:
-    """Least squares through the logarithms, weighted by their noise, of what stands out by 3 standard errors; NaN for fewer
-    than two, or for one run, which does not show its noise. The noises have Kac's in common, which moves a slope less than
-    noises of their own would."""
+    """Slope and standard error of a weighted least-squares line through the logarithms of the values above 3 standard errors.
+    NaN for fewer than two, or for one run, whose noise is unknown. The values share the noise of Kac's runs, which changes a
+    slope less than independent noise would."""
     clear = np.abs(values) > 3 * noise
     return log_log_slope(epsilons[clear], np.abs(values[clear]), noise[clear], least=2)
 
 
 def _limit(law: str, gamma: float, dim: int) -> float:
-    """The order as epsilon -> 0, of moments of a smooth law. Where 2 gamma + d + 4 < 0 pairs closer than h^{1/|gamma|}, which
-    turn as far as they can, decide: order (d + 4)/|gamma| - 1."""
+    """The order as epsilon -> 0 of the difference of moments, for a smooth law. If 2 gamma + d + 4 < 0, pairs of relative speed
+    below h^{1/|gamma|}, whose rotation is saturated, dominate: order (d + 4)/|gamma| - 1."""
     if law == "fixed_angle":
         return 2.0
     return min(1.0, (dim + 4) / -gamma - 1) if gamma < 0 else 1.0
 
 
 def _theory(law: str, gamma: float, epsilons: np.ndarray, signal: np.ndarray, dim: int) -> float | None:
-    """The same slope for the exact rates at t = 0, N large; known for Coulomb's law in d = 3 and constant rates."""
+    """The same slope for the exact rates at t = 0 as N -> infinity: known for Coulomb collisions in d = 3 and the laws of
+    constant rate."""
     if gamma != -3 or dim != 3 or law == "fixed_angle" or not np.isfinite(signal).all():
         return None
     rates = [
         exact.coulomb_isotropization_rate_microcanonical(_PERPENDICULAR, _PARALLEL, law, float(e)) for e in epsilons
     ]
     gaps = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL) - np.array(rates)
-    # Weighted as the measured ones.
+    # With the weights of the measured differences.
     return _slope(epsilons, gaps, np.abs(gaps) / signal)[0]
 
 
@@ -203,7 +212,7 @@ def _adapt(options: Options, given: frozenset[str]) -> Options:
         was = "is not given, and -3 is the default" if "gamma" not in given else f"is {options.gamma:g}"
         raise argument_error(
             "--gamma", "be at least 0 with --law fixed_angle", was,
-            "pass --gamma 1, say, or --law heat_kernel: the rate of close pairs would have no bound",
+            "pass --gamma 1, for example, or --law heat_kernel: the rate at small relative speeds would have no bound",
         )  # fmt: skip
     if "epsilon" not in given or options.epsilon is None:
         return dataclasses.replace(options, epsilon=_EPSILON[law])
@@ -231,7 +240,7 @@ def _draw(
         ax.plot(times, run.gaps.mean(0), color=color, label=f"jumps, {short} = {e:.3g}")
     if gamma == -3 and options.dim == 3:
         first = kac.gaps.mean(0)[0]
-        # Of independent particles, the sum over partners has N - 1 of N.
+        # Independent particles: N - 1 partners give (N - 1)/N of the limit.
         rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL) * (1 - 1 / options.particles)
         early = np.linspace(0, min(0.5 / rate, times[-1]), 2)
         ax.plot(early, first * (1 - rate * early), ":", color=look.GREY, lw=2, label="exact slope at t = 0")
@@ -283,7 +292,7 @@ def _draw(
 
 MICROCANONICAL = Experiment(
     name="microcanonical",
-    summary="jumps of pairs beside Kac's diffusion, Coulomb: their distance against epsilon, the measured order, round-off",
+    summary="microcanonical collisions and Kac's diffusion, Coulomb: distance against epsilon, its measured order, invariants",
     defaults=Options(
         particles=32, dim=3, dt=0.1, steps=10, replicas=8192, scheme="exact-clock", gamma=-3.0, law="heat_kernel", epsilon=0.08
     ),

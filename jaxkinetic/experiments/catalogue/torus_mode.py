@@ -1,4 +1,5 @@
-"""The matrix-root system on the torus from the one-mode datum, whose solution is known: amplitude, rate, entropy."""
+"""The matrix-root system on the torus from one-mode data, for which the solution of the Landau equation is known: amplitude,
+decay rate, entropy."""
 
 import functools
 import math
@@ -79,10 +80,10 @@ def run(options: Options, watch: Watch) -> Report:
     findings = (
         f"Decay rate of mode ({_components(wavevector)}): {plus_minus(float(fit.rate), float(fit.rate_stderr), freedom)} "
         f"fitted, {rate:.4f} exact; {(float(fit.rate) - rate) / float(fit.rate_stderr):+.1f} standard errors.",
-        f"The exact mode is that of the Landau equation. {options.particles} particles start at the rate {first_rate:.4f}, "
-        f"(N-1)/N of it; steps of {options.dt:g} alone move the fit to {stepped_rate:.4f}.",
-        "H - H_uniform is that of the one-mode density with the measured amplitude: the exact solution stays in that family, "
-        "so this is a plug-in, no estimate from the particles alone. A is 2 E cos(m.v); |A| > 1 counts as 1.",
+        f"The exact rate is that of the Landau equation. The initial rate of {options.particles} particles "
+        f"is {first_rate:.4f}, (N-1)/N of it; the time step {options.dt:g} alone shifts the fitted rate to {stepped_rate:.4f}.",
+        "H - H_uniform is a plug-in estimate: the entropy of the one-mode density with the measured amplitude "
+        "A = 2 E cos(m.v), since the exact solution stays in this family. |A| > 1 counts as 1.",
         meaning(options.replicas),
     )
     numbers = {
@@ -127,7 +128,8 @@ def _amplitude(amplitudes: np.ndarray, times: np.ndarray, interaction: Trigonome
 
 
 def _entropy(amplitudes: np.ndarray, times: np.ndarray, interaction: Trigonometric, mode: Any) -> dict[str, Any]:
-    """The plug-in: dH/dA = A/(1+s) carries the standard error of A, and A^2 is measured with its own variance removed."""
+    """Plug-in estimate: the variance of A is subtracted from A^2; the noise of A is multiplied by
+    dH/dA = A/(1 + sqrt(1 - A^2))."""
     noise = standard_error(amplitudes)
     square = np.clip(amplitudes.mean(axis=0) ** 2 - np.nan_to_num(noise) ** 2, 0, 1)
     measured = np.sqrt(square)

@@ -1,4 +1,4 @@
-"""Two streams of a plasma through each other: the growth of the instability, and the vortex in phase space that it ends in."""
+"""Two counter-streaming beams of a plasma: the growth of the instability, and the phase-space vortex at saturation."""
 
 from ...vlasov import Poisson, TwoStream
 from .._harness.experiment import Experiment, GridOptions, Headline, Report, Watch
@@ -18,7 +18,7 @@ def run(options: GridOptions, watch: Watch) -> Report:
 
 TWO_STREAM = Experiment(
     name="two-stream",
-    summary="two streams of a plasma: growth rate against the dispersion relation, and the vortex they end in",
+    summary="two-stream instability of a plasma: growth rate beside the dispersion relation, and the final vortex",
     defaults=GridOptions(nx=256, nv=512, dt=0.1, steps=620, amplitude=1e-5, wavenumber=0.2, drift=2.4),
     run=run,
     precision=64,
