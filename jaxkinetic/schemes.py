@@ -94,17 +94,17 @@ class _Composition(AbstractScheme):
 
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
         part, share = self._sequence(len(system.flows))[0], self._weights[0] / 2
-        plan = system.plan(state, dt, frozenset({(part, share)}))
+        plan = system.make_plan(state, dt, frozenset({(part, share)}))
         return plan.move(part, share, jnp.zeros_like(dt), plan.enter(state))[0], (system, dt)
 
     def view(self, carry: PyTree, aux: PyTree) -> State:
         system, dt = aux
         part, share = self._sequence(len(system.flows))[0], self._weights[0] / 2
-        plan = system.plan(carry, dt, frozenset({(part, share)}))
+        plan = system.make_plan(carry, dt, frozenset({(part, share)}))
         return plan.leave(plan.move(part, -share, jnp.zeros_like(dt), carry)[0])
 
-    def plan(self, system: AbstractSplit, carry: PyTree, dt: RealScalar) -> SplitPlan:
-        return system.plan(carry, dt, frozenset(self._moves(len(system.flows))))
+    def make_plan(self, system: AbstractSplit, carry: PyTree, dt: RealScalar) -> SplitPlan:
+        return system.make_plan(carry, dt, frozenset(self._moves(len(system.flows))))
 
     def step(
         self,
@@ -117,7 +117,7 @@ class _Composition(AbstractScheme):
         *,
         plan: SplitPlan | None = None,
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
-        plan = self.plan(system, carry, dt) if plan is None else plan
+        plan = self.make_plan(system, carry, dt) if plan is None else plan
         info: dict[str, Any] = {}
         for part, share in self._moves(len(system.flows)):
             carry, found = plan.move(part, share, t, carry)
@@ -136,7 +136,7 @@ class _Composition(AbstractScheme):
         plan: SplitPlan | None = None,
     ) -> tuple[PyTree, PyTree]:
         """The inverse of the step at time t."""
-        plan = self.plan(system, carry, dt) if plan is None else plan
+        plan = self.make_plan(system, carry, dt) if plan is None else plan
         for part, share in reversed(self._moves(len(system.flows))):
             carry = plan.move(part, -share, t, carry)[0]
         return carry, aux

@@ -22,8 +22,8 @@ from .._util.types import Key, RealScalarLike, State
 from .adjoint import AbstractAdjoint, Checkpointed
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .save import Save
-from .simulate import simulate
-from .solution import Solution
+from .simulate import run_simulation
+from .solution import Solution, raise_or_mark, warn
 from .system import AbstractScheme, AbstractSystem
 from .times import times_of
 
@@ -105,7 +105,14 @@ def _chunks(
         while last is None or done < last:
             size = chunk if last is None else min(chunk, last - done)
             fresh = not isinstance(at, Checkpoint)
-            solution = simulate(system, at, num_steps=size, save=_part(save, done, done + size, fresh), **options)
+            solution = run_simulation(
+                system, at, num_steps=size, save=_part(save, done, done + size, fresh),
+                **{"scheme": None, "key": None, "dt": None, "t0": 0.0, **options},
+            )  # fmt: skip
+            if options["throw"]:
+                # Called here, so that the warning names the line of the caller's loop.
+                warn(solution)
+                solution = raise_or_mark(solution, "simulate")
             if writer is not None:
                 writer.write(system, at, solution)
             at, done = solution.checkpoint, done + size

@@ -57,7 +57,10 @@ def run_in_parts(
         raise _traced()
     if isinstance(adjoint, Reversible) and adjoint.measure:
         raise argument_error(
-            "progress", "be False with `Reversible(measure=True)`", "is True", "measure in a run without a bar"
+            "progress" if keep is None else "path",
+            "be left out with `Reversible(measure=True)`",
+            "is given",
+            "measure in a run without it",
         )
     # Cut long intervals into parts without a save, then group the parts.
     most = max(1, -(-int(counts.sum()) // _CALLS))

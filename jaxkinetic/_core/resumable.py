@@ -51,13 +51,22 @@ def run_resumably(
         return _in_parts(run, reduce, replicas, batches, files, throw, progress)
 
 
-def _owner(run: Replica, reduce: AbstractReduction | None, replicas: int, batches: tuple[int, ...]) -> Fingerprint:
-    """The fingerprint of everything on which the parts depend, `batch` included: it determines the program and the parts."""
-    fields = ("system", "init", "key", "dt", "t0", "scheme", "num_steps", "save")
-    told = {name: getattr(run, name) for name in fields} | {"reduce": reduce, "replicas": replicas}
-    found = fingerprint({**told, "batch": list(batches)})
-    if found is None:
-        raise argument_error("path", "be left out in a traced function", "is given", "call `ensemble` outside of `jit`")
+def _owner(
+    run: Replica, reduce: AbstractReduction | None, replicas: int, batches: tuple[int, ...]
+) -> dict[str, Fingerprint]:
+    """The fingerprints of everything on which the parts depend, `batch` included: it determines the program and the parts."""
+    fields = ("system", "init", "key", "dt", "t0", "num_steps", "save")
+    told = {name: getattr(run, name) for name in fields}
+    told["scheme"] = run.system.default_scheme() if run.scheme is None else run.scheme
+    told |= {"reduce": reduce, "replicas": replicas, "batch": list(batches)}
+    found = {}
+    for name, value in told.items():
+        own = fingerprint(value)
+        if own is None:
+            raise argument_error(
+                "path", "be left out in a traced function", "is given", "call `ensemble` outside of `jit`"
+            )
+        found[name] = own
     return found
 
 
@@ -80,8 +89,11 @@ def _in_parts(
             if arrays is not None:
                 like = eqx.filter_eval_shape(run_batches, *arguments, part=part) if like is None else like
                 found = rebuilt(like, arrays)
+                # A file with fewer rows, which some other program wrote, is computed again.
+                if found is not None and any(len(x) != size for x in arrays_of(found[0].result)):
+                    found = None
             if found is None:
-                found = jax.device_get(run_batches(*arguments, part=part))
+                found = run_batches(*arguments, part=part)
                 _raise_if_failed(found[0], wanted, throw)
                 files.save(f"part-{number:05d}", arrays_of(found))
             if reduce is not None:

@@ -1,6 +1,8 @@
 """The time loop: one compiled program for all steps and saves of a run."""
 
+import inspect
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -45,9 +47,15 @@ def jitted_step(scheme: AbstractScheme, *arguments: Any, **plan: Any) -> tuple[P
     return scheme.step(*arguments, **plan)
 
 
-def _planned(plan: Any) -> dict[str, Any]:
+def _planned(plan: Any, method: Callable[..., Any]) -> dict[str, Any]:
     """The keyword argument `plan` for a scheme that has a plan; other schemes need not accept it."""
-    return {} if plan is None else {"plan": plan}
+    return {} if plan is None or not _takes_plan(method) else {"plan": plan}
+
+
+def _takes_plan(method: Callable[..., Any]) -> bool:
+    """Whether a `step` or `reverse` has the argument `plan`; one that overrides another may have been written without."""
+    parameters = inspect.signature(method).parameters.values()
+    return any(one.name == "plan" or one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
 
 
 def run_without_forward_mode(*arguments: Any, **options: Any) -> Any:
@@ -93,8 +101,9 @@ def run_loop(
         key = fold_in(start.key, loop.step.astype(jnp.uint32))
         t = time(start, loop.step)
         carry, aux, info = jitted_step(
-            start.scheme, key, given.system, t, start.dt, loop.carry, loop.aux, **_planned(given.plan)
-        )
+            start.scheme, key, given.system, t, start.dt, loop.carry, loop.aux,
+            **_planned(given.plan, start.scheme.step),
+        )  # fmt: skip
         step = loop.step + 1
         totals = {name: total.merge(info[name]) for name, total in loop.totals.items()}
         return Loop(carry, aux, step, totals, first_failure(loop.result, step, carry, info))
@@ -104,8 +113,9 @@ def run_loop(
         step = loop.step - 1
         key = fold_in(start.key, step.astype(jnp.uint32))
         carry, aux = start.scheme.reverse(
-            key, given.system, time(start, step), start.dt, loop.carry, loop.aux, **_planned(given.plan)
-        )
+            key, given.system, time(start, step), start.dt, loop.carry, loop.aux,
+            **_planned(given.plan, start.scheme.reverse),
+        )  # fmt: skip
         return Loop(carry, aux, step, loop.totals, loop.result)
 
     def take(given: Given, loop: Loop) -> PyTree:
@@ -120,7 +130,7 @@ def run_loop(
         return given.save.take(contexts, state)
 
     # Later parts of a run use its initial carry, so that they have the same plan as a run in one call.
-    plan = scheme.plan(system, start.carry if so_far is None else so_far[2], start.dt)
+    plan = scheme.make_plan(system, start.carry if so_far is None else so_far[2], start.dt)
     info = eqx.filter_eval_shape(
         jitted_step,
         scheme,
@@ -130,7 +140,7 @@ def run_loop(
         start.dt,
         start.carry,
         start.aux,
-        **_planned(plan),
+        **_planned(plan, scheme.step),
     )[2]
     totals = {name: entry.start() for name, entry in info.items() if not isinstance(entry, (Fault, Finite))}
     result = no_failure(dtype)

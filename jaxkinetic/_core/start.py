@@ -119,6 +119,10 @@ def _check_scheme(system: AbstractSystem, scheme: Any, state: State) -> None:
         raise argument_error(
             "scheme", "be a scheme", f"is {describe(scheme)}", "pass one, for example jk.EulerMaruyama()"
         )
+    for argument, owner, former in (("scheme", scheme, "prepare"), ("system", system, "prepared")):
+        if hasattr(owner, former):
+            must = "define `make_plan`, from which `step` gets its argument `plan`"
+            raise argument_error(argument, must, f"{type(owner).__name__} defines `{former}`", "rename it")
     if isinstance(system, scheme.requires) and system.supports(scheme, state):
         return
     able = sorted(

@@ -49,7 +49,7 @@ class AbstractScheme(Printed):
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         """(carry, aux, info) after one step. `key` is that of this step; `info` is a dict of `Sum`, `Max`, `Fault`, ..."""
 
-    def plan(self, system: Any, carry: PyTree, dt: RealScalar) -> Any:
+    def make_plan(self, system: Any, carry: PyTree, dt: RealScalar) -> Any:
         """Data that depend only on the system and dt and are computed once per run. Unless None, they are passed to `step` and
         `reverse` as the keyword argument `plan`."""
         return None
@@ -261,6 +261,6 @@ class AbstractSplit(AbstractSystem):
 
         return generated
 
-    def plan(self, like: PyTree, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> SplitPlan:
+    def make_plan(self, like: PyTree, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> SplitPlan:
         """A plan that can move by +-share dt for every (part, share) in `moves`. `like`: a state, or a carry of such a plan."""
         return SplitPlan(self, dt)

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from .names import name_in_files
+from .names import class_in_files, name_in_files
 
 _PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 _BY_NAME = (frozenset(sys.stdlib_module_names) - {"__main__"}) | {
@@ -154,7 +154,7 @@ class _Reader:
         elif isinstance(value, (set, frozenset)):
             self.say(type(value).__name__, *sorted(map(_digest, value)))
         elif isinstance(value, types.ModuleType):
-            self.say("module", str(value.__name__))
+            self.say("module", name_in_files(str(value.__name__)))
         elif isinstance(value, type):
             self._class(value)
         elif isinstance(value, types.FunctionType):
@@ -343,7 +343,7 @@ def _by_name(value: Any) -> str | None:
     for part in name.split("."):
         found = getattr(found, part, None)
     if found is value or isinstance(value, type):
-        return f"{name_in_files(module)}:{name}"  # pyright: ignore[reportArgumentType]
+        return class_in_files(module, name)  # pyright: ignore[reportArgumentType]
     return None
 
 

@@ -4,78 +4,119 @@ version and checkpoints of this version load in older ones."""
 import sys
 from typing import Any
 
-# Modules that moved within the package: current module -> its name in files of format 1. Add a line when a module moves; never
+# Modules that moved: current module -> its name in files of format 1. Add a line when a module moves; never
 # change an existing name, because files contain it.
 _FIRST_NAMES = {
-    "_core.adjoint": "_adjoint",
-    "_core.checkpoint": "_checkpoint",
-    "_core.ensemble": "_ensemble",
-    "_core.iterate": "_iterate",
-    "_core.loops": "_adjoint",
-    "_core.outcome": "_simulate",
-    "_core.parts": "_simulate",
-    "_core.reductions": "_reductions",
-    "_core.reversible": "_adjoint",
-    "_core.run_key": "_run_words",
-    "_core.run_loop": "_simulate",
-    "_core.save": "_save",
-    "_core.simulate": "_simulate",
-    "_core.solution": "_solution",
-    "_core.start": "_simulate",
-    "_core.system": "_system",
-    "_core.times": "_simulate",
-    "_core.totals": "_system",
-    "_io.atomic_npz": "_files",
-    "_io.contents": "_contents",
-    "_io.fingerprint": "_fingerprint",
-    "_io.lock": "_lock",
-    "_io.progress": "_progress",
-    "_io.serialise": "_trees",
-    "_io.signals": "_signals",
-    "_util.bkw": "_bkw",
-    "_util.checks": "_checks",
-    "_util.double_precision": "_double_precision",
-    "_util.fft_blocks": "_batches",
-    "_util.gradients": "_guard",
-    "_util.host_callback": "_host",
-    "_util.numpy_checks": "_inputs",
-    "_util.printing": "_printing",
-    "_util.sharding": "_sharding",
-    "_util.student": "_student",
-    "_util.sums": "_sums",
-    "_util.types": "_types",
-    "_util.user_laws": "_laws",
-    "boltzmann.exact.population": "boltzmann.exact.death_chain",
-    "fitting._decay_fit": "_decay_fit",
-    "fitting._residuals": "_residuals",
-    "fitting.decay": "fitting",
-    "fitting.oscillation": "oscillation",
-    "pairs._apply_pair_flow": "pairs._move",
-    "pairs._event_window": "pairs._window",
-    "pairs._packed_columns": "pairs._table",
-    "pairs.spherical_heat": "pairs.sphere",
-    "pairs.spherical_heat.circle": "pairs._heat_circle",
-    "pairs.spherical_heat.general": "pairs._heat_law",
-    "pairs.spherical_heat.two_sphere": "pairs._heat_sphere",
-    "pairs.spherical_heat.two_sphere_table": "pairs._heat_sphere_table",
-    "vlasov._memory": "_memory",
-    "vlasov._streaming_phase": "vlasov.kinetic_phase",
-    "vlasov.equilibria": "vlasov.homogeneous",
-}  # fmt: skip
-_PACKAGE = "jaxkinetic."
+    "jaxkinetic._core.adjoint": "jaxkinetic._adjoint",
+    "jaxkinetic._core.checkpoint": "jaxkinetic._checkpoint",
+    "jaxkinetic._core.ensemble": "jaxkinetic._ensemble",
+    "jaxkinetic._core.iterate": "jaxkinetic._iterate",
+    "jaxkinetic._core.loops": "jaxkinetic._adjoint",
+    "jaxkinetic._core.outcome": "jaxkinetic._simulate",
+    "jaxkinetic._core.parts": "jaxkinetic._simulate",
+    "jaxkinetic._core.reductions": "jaxkinetic._reductions",
+    "jaxkinetic._core.reversible": "jaxkinetic._adjoint",
+    "jaxkinetic._core.run_key": "jaxkinetic._run_words",
+    "jaxkinetic._core.run_loop": "jaxkinetic._simulate",
+    "jaxkinetic._core.save": "jaxkinetic._save",
+    "jaxkinetic._core.simulate": "jaxkinetic._simulate",
+    "jaxkinetic._core.solution": "jaxkinetic._solution",
+    "jaxkinetic._core.start": "jaxkinetic._simulate",
+    "jaxkinetic._core.system": "jaxkinetic._system",
+    "jaxkinetic._core.times": "jaxkinetic._simulate",
+    "jaxkinetic._core.totals": "jaxkinetic._system",
+    "jaxkinetic._io.atomic_npz": "jaxkinetic._files",
+    "jaxkinetic._io.contents": "jaxkinetic._contents",
+    "jaxkinetic._io.fingerprint": "jaxkinetic._fingerprint",
+    "jaxkinetic._io.lock": "jaxkinetic._lock",
+    "jaxkinetic._io.progress": "jaxkinetic._progress",
+    "jaxkinetic._io.serialise": "jaxkinetic._trees",
+    "jaxkinetic._io.signals": "jaxkinetic._signals",
+    "jaxkinetic._util.bkw": "jaxkinetic._bkw",
+    "jaxkinetic._util.checks": "jaxkinetic._checks",
+    "jaxkinetic._util.double_precision": "jaxkinetic._double_precision",
+    "jaxkinetic._util.fft_blocks": "jaxkinetic._batches",
+    "jaxkinetic._util.gradients": "jaxkinetic._guard",
+    "jaxkinetic._util.host_callback": "jaxkinetic._host",
+    "jaxkinetic._util.numpy_checks": "jaxkinetic._inputs",
+    "jaxkinetic._util.printing": "jaxkinetic._printing",
+    "jaxkinetic._util.sharding": "jaxkinetic._sharding",
+    "jaxkinetic._util.student": "jaxkinetic._student",
+    "jaxkinetic._util.sums": "jaxkinetic._sums",
+    "jaxkinetic._util.types": "jaxkinetic._types",
+    "jaxkinetic._util.user_laws": "jaxkinetic._laws",
+    "jaxkinetic.boltzmann.exact.population": "jaxkinetic.boltzmann.exact.death_chain",
+    "jaxkinetic.experiments._harness.allowed": "jaxkinetic.experiments._allowed",
+    "jaxkinetic.experiments._harness.compilation_cache": "jaxkinetic.experiments._compilation_cache",
+    "jaxkinetic.experiments._harness.errors": "jaxkinetic.experiments._errors",
+    "jaxkinetic.experiments._harness.experiment": "jaxkinetic.experiments._experiment",
+    "jaxkinetic.experiments._harness.figure_types": "jaxkinetic.experiments._figure_types",
+    "jaxkinetic.experiments._harness.output": "jaxkinetic.experiments._output",
+    "jaxkinetic.experiments._harness.partial": "jaxkinetic.experiments._partial",
+    "jaxkinetic.experiments._harness.process": "jaxkinetic.experiments._process",
+    "jaxkinetic.experiments._harness.progress": "jaxkinetic.experiments._progress",
+    "jaxkinetic.experiments._harness.replicas": "jaxkinetic.experiments._replicas",
+    "jaxkinetic.experiments._harness.run": "jaxkinetic.experiments._run",
+    "jaxkinetic.experiments._harness.sweep": "jaxkinetic.experiments._sweep",
+    "jaxkinetic.experiments._harness.table": "jaxkinetic.experiments._table",
+    "jaxkinetic.experiments.catalogue._amplitudes": "jaxkinetic.experiments._amplitudes",
+    "jaxkinetic.experiments.catalogue._entropy": "jaxkinetic.experiments._entropy",
+    "jaxkinetic.experiments.catalogue._growth": "jaxkinetic.experiments._growth",
+    "jaxkinetic.experiments.catalogue._mean_field": "jaxkinetic.experiments._mean_field",
+    "jaxkinetic.experiments.catalogue._systematic": "jaxkinetic.experiments._systematic",
+    "jaxkinetic.experiments.catalogue.annihilation": "jaxkinetic.experiments.annihilation",
+    "jaxkinetic.experiments.catalogue.conservation": "jaxkinetic.experiments.conservation",
+    "jaxkinetic.experiments.catalogue.coulomb_isotropization": "jaxkinetic.experiments.coulomb_isotropization",
+    "jaxkinetic.experiments.catalogue.coulomb_relaxation": "jaxkinetic.experiments.coulomb_relaxation",
+    "jaxkinetic.experiments.catalogue.counting": "jaxkinetic.experiments.counting",
+    "jaxkinetic.experiments.catalogue.hmf": "jaxkinetic.experiments.hmf",
+    "jaxkinetic.experiments.catalogue.landau_damping": "jaxkinetic.experiments.landau_damping",
+    "jaxkinetic.experiments.catalogue.maxwell_bkw": "jaxkinetic.experiments.maxwell_bkw",
+    "jaxkinetic.experiments.catalogue.mean_field_diagram": "jaxkinetic.experiments.mean_field_diagram",
+    "jaxkinetic.experiments.catalogue.microcanonical": "jaxkinetic.experiments.microcanonical",
+    "jaxkinetic.experiments.catalogue.torus_mode": "jaxkinetic.experiments.torus_mode",
+    "jaxkinetic.experiments.catalogue.two_stream": "jaxkinetic.experiments.two_stream",
+    "jaxkinetic.fitting._decay_fit": "jaxkinetic._decay_fit",
+    "jaxkinetic.fitting._residuals": "jaxkinetic._residuals",
+    "jaxkinetic.fitting.decay": "jaxkinetic.fitting",
+    "jaxkinetic.fitting.oscillation": "jaxkinetic.oscillation",
+    "jaxkinetic.pairs._apply_pair_flow": "jaxkinetic.pairs._move",
+    "jaxkinetic.pairs._event_window": "jaxkinetic.pairs._window",
+    "jaxkinetic.pairs._packed_columns": "jaxkinetic.pairs._table",
+    "jaxkinetic.pairs.spherical_heat": "jaxkinetic.pairs.sphere",
+    "jaxkinetic.pairs.spherical_heat.circle": "jaxkinetic.pairs._heat_circle",
+    "jaxkinetic.pairs.spherical_heat.general": "jaxkinetic.pairs._heat_law",
+    "jaxkinetic.pairs.spherical_heat.two_sphere": "jaxkinetic.pairs._heat_sphere",
+    "jaxkinetic.pairs.spherical_heat.two_sphere_table": "jaxkinetic.pairs._heat_sphere_table",
+    "jaxkinetic.vlasov._memory": "jaxkinetic._memory",
+    "jaxkinetic.vlasov._streaming_phase": "jaxkinetic.vlasov.kinetic_phase",
+    "jaxkinetic.vlasov.equilibria": "jaxkinetic.vlasov.homogeneous",
+    "jaxkinetic_kernels.conflict_free_batches": "jaxkinetic_kernels.waves",
+    "jaxkinetic_kernels.elementwise": "jaxkinetic_kernels.power",
+    "jaxkinetic_kernels.noise": "jaxkinetic_kernels.pair_noise",
+    "jaxkinetic_kernels.random_bits": "jaxkinetic_kernels.words",
+    "jaxkinetic_kernels.trigonometry": "jaxkinetic_kernels.words",
+}
+# Classes with another name now: (current module, current name) -> their name in files of format 1.
+_FIRST_CLASSES = {
+    ("jaxkinetic.vlasov.systems", "AbstractMeanField"): "MeanField",
+    ("jaxkinetic._io.fingerprint", "SystemRecord"): "Remembered",
+}
 
 
 def name_in_files(module: str) -> str:
-    """The name by which files refer to a module."""
-    if not module.startswith(_PACKAGE):
-        return module
-    return _PACKAGE + _FIRST_NAMES.get(module.removeprefix(_PACKAGE), module.removeprefix(_PACKAGE))
+    """The name of a module in files."""
+    return _FIRST_NAMES.get(module, module)
+
+
+def class_in_files(module: str, qualname: str) -> str:
+    """The name of a class or function in files: "module:name"."""
+    return f"{name_in_files(module)}:{_FIRST_CLASSES.get((module, qualname), qualname)}"
 
 
 def find(module: str, qualname: str) -> Any:
-    """The object that a file refers to by this name; None if its module is not loaded, since reading a file imports
-    nothing."""
-    moved = [_PACKAGE + new for new, old in _FIRST_NAMES.items() if _PACKAGE + old == module]
+    """The object with this name in files; None if its module is not imported, because reading a file imports nothing."""
+    moved = [new for new, old in _FIRST_NAMES.items() if old == module]
     for candidate in (*moved, module):
         found: Any = sys.modules.get(candidate)
         for part in qualname.split("."):

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from .._util.checks import argument_error, describe
-from .names import find, name_in_files
+from .names import class_in_files, find
 
 
 def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
@@ -47,7 +47,7 @@ def encode(tree: Any, arrays: list[np.ndarray]) -> Any:
 
 def class_name(cls: type) -> str:
     """The name by which files refer to a class."""
-    return f"{name_in_files(cls.__module__)}:{cls.__qualname__}"
+    return class_in_files(cls.__module__, cls.__qualname__)
 
 
 def _key(array: Any) -> tuple[dict[str, str], jax.Array]:

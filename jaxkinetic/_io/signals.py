@@ -18,12 +18,18 @@ class _Held:
     blocks = 0
     signal: int | None = None
     parts: Path | None = None
+    results: Path | None = None
     leaving = threading.Lock()
 
 
 def parts_in(folder: Path) -> None:
     """From now on `stopped` says how many finished parts are in `folder`."""
-    _Held.parts = folder
+    _Held.parts, _Held.results = folder, None
+
+
+def results_in(folder: Path) -> None:
+    """From now on `stopped` says that the results are in `folder`."""
+    _Held.parts, _Held.results = None, folder
 
 
 def stopped() -> str:
@@ -31,6 +37,8 @@ def stopped() -> str:
     folder = _Held.parts
     names = [] if folder is None else [path.name for path in folder.glob("*/*.npz")]
     count = sum(name.startswith(("part-", "replica-")) for name in names)
+    if _Held.results is not None:
+        return f"jaxkinetic: stopped; the results are in {str(_Held.results)!r}."
     said = "jaxkinetic: stopped; earlier results are unchanged."
     if not count:
         return f"{said} No part was finished."

@@ -27,7 +27,7 @@ from ..states import Density, Grid, Wave, square_modulus, volume_element
 from ._streaming_phase import KineticPhase
 from .potentials import AbstractPotential
 
-__all__ = ["Amplitude", "DensityPlan", "Info", "Phases", "WavePlan"]
+__all__ = ["Amplitude", "DensityFlows", "DensityPlan", "Info", "Phases", "WaveFlows", "WavePlan"]
 
 Phases = tuple[KineticPhase, ...]
 Info = dict[str, Any]
@@ -422,3 +422,8 @@ def _edge(values: Array, axes: tuple[int, ...], size: Callable[[Array], Array]) 
         else:
             out += [_rows(size(values[start:stop])) for start, stop in ends]
     return jnp.concatenate(out)
+
+
+# The former names.
+DensityFlows = DensityPlan
+WaveFlows = WavePlan

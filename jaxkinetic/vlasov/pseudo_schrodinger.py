@@ -19,7 +19,15 @@ from .pair_tables import pair_field
 from .potentials import AbstractPotential, check_potential
 from .systems import AbstractMeanField, in_picture, stream, turned
 
-__all__ = ["PseudoPlan", "PseudoSchrodinger", "check_symmetric", "first_marginal", "pair_field", "product_wave"]
+__all__ = [
+    "PseudoFlows",
+    "PseudoPlan",
+    "PseudoSchrodinger",
+    "check_symmetric",
+    "first_marginal",
+    "pair_field",
+    "product_wave",
+]
 
 # Number of arrays of the size of the wave that a run holds, including its data and checks (measured at 24^6: 6.1).
 _ARRAYS = 6
@@ -157,3 +165,7 @@ def first_marginal(wave: Wave) -> Float[Array, "num_x num_v"]:
     others = tuple(m for m in range(2 * num) if m not in (0, num))
     cell = math.prod((wave.grid.axes[m].spacing for m in others[1:]), start=wave.grid.axes[others[0]].spacing)
     return jnp.sum(wave.alpha.real**2 + wave.alpha.imag**2, others) * cell
+
+
+# The former name.
+PseudoFlows = PseudoPlan

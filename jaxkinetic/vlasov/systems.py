@@ -192,7 +192,7 @@ class AbstractMeanField(AbstractSplit):
                     f"has {ends / f.max():.2g} of its largest value there", "widen the axis",
                 )  # fmt: skip
 
-    def plan(self, like: Any, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> SplitPlan:
+    def make_plan(self, like: Any, dt: RealScalar, moves: frozenset[tuple[int, float]]) -> SplitPlan:
         return self._plan_class(self, like, dt, moves)
 
 

@@ -48,7 +48,7 @@ def unfinished(folder, **options):
 
 
 def parts_of(partial):
-    return open_parts("path", partial.path("x"), fingerprint(partial.header))
+    return open_parts("path", partial.path("x"), {"run": fingerprint(partial.header)})
 
 
 def test_results_of_other_parameters_are_kept(tmp_path, capsys, runs):
@@ -140,6 +140,20 @@ def test_finished_parts_are_kept(tmp_path, capsys, runs):
     # Stopped before its first part: nothing is lost.
     Partial(tmp_path, {"seed": 9}).begin()
     assert call(tmp_path) == 0
+
+
+def test_parts_of_an_older_version(tmp_path, capsys, runs):
+    """Parts as version 0.1 left them beside a valid `run.npz`: they count as finished, and `--force` removes them. Catches
+    hours of work that a new version erases without a word, and a folder that no command can use again."""
+    partial = Partial(tmp_path, {"seed": 9})
+    partial.begin()
+    (partial.folder / "x-00000.npz").write_bytes(b"ours")
+    (partial.folder / "y-00001").mkdir()
+    (partial.folder / "y-00001" / "chunk-000000000004.npz").write_bytes(b"ours")
+    assert call(tmp_path) == 2
+    assert "`--out` must be a folder without an unfinished run, but" in capsys.readouterr().err
+    assert call(tmp_path, "--force") == 0
+    assert not partial.folder.exists()
 
 
 def test_part_of_another_run_is_not_read(tmp_path):

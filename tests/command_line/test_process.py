@@ -26,7 +26,7 @@ class Listing:
         return repr(sorted(n for n in os.listdir("x") if n[0] != ".")) + " " * 100_000
 
 def run(options, watch):
-    open_parts("path", watch.partial.path("x"), fingerprint({"a": 1})).save("part-00000", [np.arange(3.0)])
+    open_parts("path", watch.partial.path("x"), {"a": fingerprint({"a": 1})}).save("part-00000", [np.arange(3.0)])
     print("running", flush=True)
     if wait > 10:
         # Not in Python: about a minute in one compiled program.

@@ -211,7 +211,7 @@ def test_damaged_part_and_unfinished_value(tmp_path, capsys, monkeypatch):
     from jaxkinetic._io.fingerprint import fingerprint
     from jaxkinetic._io.part_files import open_parts
 
-    parts = open_parts("path", tmp_path / "x", fingerprint({"seed": 1}))
+    parts = open_parts("path", tmp_path / "x", {"seed": fingerprint({"seed": 1})})
     for name in ("a", "b"):
         parts.save(name, [np.arange(5.0)])
     path = tmp_path / "x" / "b.npz"

@@ -1,5 +1,7 @@
 """Ensembles that are stored in parts: what is on disk is not computed again, and the result is bitwise the same."""
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,13 +63,17 @@ def test_another_ensemble_raises(tmp_path):
     ensembles in one result."""
     ensemble(tmp_path, num_steps=2)
     for options, what in (
-        ({"key": jax.random.key(12)}, "its key is"),
-        ({"system": jk.landau.Kac(jk.landau.PowerLaw(-1.0, softening=0.3))}, "its system.interaction.gamma is -1.0"),
-        ({"replicas": 8}, "its replicas is 8 instead of 7"),
-        ({"num_steps": 3}, "its num_steps is 3 instead of 2"),
-        ({"dt": 0.02}, "its dt is 0.02"),
-        ({"batch": 3}, "its batch"),
-        ({"init": lambda key: initial(key)}, "init"),
+        ({"key": jax.random.key(12)}, "of `key`, it is"),
+        (
+            {"system": jk.landau.Kac(jk.landau.PowerLaw(-1.0, softening=0.3))},
+            "of `system`, its interaction.gamma is -1.0",
+        ),
+        ({"replicas": 8}, "of `replicas`, it is 8 instead of 7"),
+        ({"num_steps": 3}, "of `num_steps`, it is 3 instead of 2"),
+        ({"dt": 0.02}, "of `dt`, it is 0.02"),
+        ({"batch": 3}, "of `batch`"),
+        ({"init": lambda key: initial(key)}, "of `init`"),
+        ({"scheme": jk.pairs.RandomMatching()}, "of `scheme`, it is RandomMatching instead of EulerMaruyama"),
     ):
         with pytest.raises(ValueError, match="must be a folder of this computation") as error:
             ensemble(tmp_path, **{"num_steps": 2, **options})
@@ -109,3 +115,47 @@ def test_replicas_of_an_experiment():
     save = jk.Save(steps=save_steps(4), observe=observe)
     own = ensemble(key=jax.random.key(5), replicas=3, batch=None, num_steps=4, save=save)
     np.testing.assert_array_equal(runs.observed["M4"], own.observed["M4"])
+
+
+class Keyed(jk.EulerMaruyama):
+    """A scheme of the user's that carries a JAX key."""
+
+    def init(self, key, system, state, dt):
+        return state, jax.random.key(7, impl="rbg")
+
+
+@pytest.mark.parametrize("way", ["batches", "one_by_one"])
+def test_keys_are_stored(way, tmp_path):
+    """Catches a `TypeError` after the first part was computed, where a scheme carries a key or an observable gives one."""
+    save = jk.Save(every=10, observe={"key": jk.Contextual(lambda context: context.key)})
+    given = {"scheme": Keyed(), "save": save, "replicas": 2, "batch": 1 if way == "one_by_one" else 2}
+    whole = ensemble(tmp_path, **given)
+    again = ensemble(tmp_path, **given)
+    for solution in (whole, again):
+        assert solution.observed["key"].shape == (2, 3)
+        assert str(jax.random.key_impl(solution.checkpoint.aux)) == "rbg"
+    assert_same(*(jax.random.key_data(s.observed["key"]) for s in (whole, again)))
+
+
+def test_objects_that_another_process_cannot_compare(tmp_path):
+    """Catches a folder that only the process which made it can continue."""
+    lock = threading.Lock()
+    save = jk.Save(observe={"x": lambda state: jnp.sum(state.velocity) * (1 - lock.locked())})
+    with pytest.raises(ValueError, match=r"in `save`, .* is an object of no content, lock; keep that out of it"):
+        ensemble(tmp_path / "new", save=save)
+    assert not (tmp_path / "new").exists()
+
+
+def test_order_of_observables_and_places_of_parts(tmp_path, monkeypatch):
+    """The same observables in another order are the same ensemble; a part under the name of another one is computed again.
+    Catches finished parts that are thrown away without a word, and replicas in the wrong place."""
+    observe = {"a": jk.diagnostics.moment, "b": jk.diagnostics.energy}
+    whole = ensemble(tmp_path, save=jk.Save(every=10, observe=observe))
+    first, second, *_ = parts(tmp_path)
+    names = first.read_bytes(), second.read_bytes()
+    first.write_bytes(names[1])
+    second.write_bytes(names[0])
+    assert_same(ensemble(tmp_path, save=jk.Save(every=10, observe=observe)).observed, whole.observed)
+    monkeypatch.setattr(resumable.PartFiles, "save", None)
+    reverse = dict(reversed(observe.items()))
+    assert_same(ensemble(tmp_path, save=jk.Save(every=10, observe=reverse)).observed, whole.observed)

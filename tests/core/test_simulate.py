@@ -353,3 +353,30 @@ def test_continuing_with_another_system_raises(state):
     ):
         with pytest.raises(ValueError, match=f"`system` must be the one of the checkpoint, but {what}"):
             jk.simulate(system, checkpoint, num_steps=1)
+
+
+class WithoutPlan(jk.Strang):
+    """Written before steps had the argument `plan`."""
+
+    def step(self, key, system, t, dt, carry, aux):
+        return super().step(key, system, t, dt, carry, aux)
+
+
+class FormerHook(jk.EulerMaruyama):
+    def prepare(self, system, carry, dt):
+        return system
+
+
+def test_schemes_written_before_plans():
+    """A subclass of a split scheme with the documented `step(key, system, t, dt, carry, aux)` gives the same path; one with the
+    former hook raises. Catches an argument that such a scheme does not have, and a hook that is ignored."""
+    state, system = jk.Particles(jnp.ones((2, 1)), jnp.asarray([[0.1], [0.5]])), jk.vlasov.NBody(jk.vlasov.Cosine())
+    ours, theirs = (
+        jk.simulate(system, state, scheme=s, dt=0.1, num_steps=3).final for s in (jk.Strang(), WithoutPlan())
+    )
+    np.testing.assert_array_equal(ours.velocity, theirs.velocity)
+    kac = jk.landau.Kac(jk.landau.Maxwell())
+    with pytest.raises(
+        ValueError, match=r"`scheme` must define `make_plan`, .* FormerHook defines `prepare`; rename it"
+    ):
+        jk.simulate(kac, jk.Particles(jnp.eye(3)), scheme=FormerHook(), key=jax.random.key(0), dt=0.1, num_steps=1)

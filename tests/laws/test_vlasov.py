@@ -155,7 +155,7 @@ def test_reverse_steps(name, order):
     @jax.jit
     def there_and_back(state):
         carry, aux = scheme.init(words, system, state, dt)
-        plan = scheme.plan(system, carry, dt)
+        plan = scheme.make_plan(system, carry, dt)
 
         def forth(c, _):
             return scheme.step(words, system, 0.0 * dt, dt, c, aux, plan=plan)[0], None
@@ -197,7 +197,7 @@ def test_plans_equal_flows(name, dim, blocks, monkeypatch):
 
     @jax.jit
     def both_ways(state):
-        plan = system.plan(state, dt, frozenset({(0, 0.7), (1, 0.4)}))
+        plan = system.make_plan(state, dt, frozenset({(0, 0.7), (1, 0.4)}))
         found = [plan.leave(plan.move(part, share, 0.0 * dt, plan.enter(state))[0]) for part, share in moves]
         return found, [system.flows[part](share * dt, 0.0 * dt, state) for part, share in moves]
 

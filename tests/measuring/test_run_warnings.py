@@ -33,7 +33,11 @@ def test_mean_jumps_of_tau_leaping():
         long = jk.simulate(walk(64), state, scheme=scheme, key=KEY, dt=50.0, num_steps=2)
     assert "would jump 98.4 times" in str(long)
     run = {"scheme": scheme, "key": KEY, "dt": 50.0, "num_steps": 2}
-    for call in (lambda: jk.simulate(walk(64), state, **run), lambda: jk.ensemble(walk(64), state, replicas=2, **run)):
+    for call in (
+        lambda: jk.simulate(walk(64), state, **run),
+        lambda: jk.ensemble(walk(64), state, replicas=2, **run),
+        lambda: next(jk.iterate(walk(64), state, chunk=2, **run)),
+    ):
         with pytest.warns(UserWarning, match="would jump 98.4 times") as seen:
             call()
         assert [warning.filename for warning in seen] == [__file__], "the line of the caller, not of the library"

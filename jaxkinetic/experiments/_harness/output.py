@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import jax
 import numpy as np
 
-from ..._io.signals import held_signals
+from ..._io.signals import held_signals, results_in
 from ..._util.checks import argument_error
 from .experiment import Report
 from .partial import differing
@@ -85,6 +85,7 @@ def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
                 fill(file)
         for name in FILES:
             os.replace(Path(temporary) / name, folder / name)
+        results_in(folder)
     return [folder / name for name in FILES]
 
 

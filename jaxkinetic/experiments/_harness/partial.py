@@ -12,8 +12,13 @@ from ..._io.part_files import FORMAT as _FORMAT, OWNER, VERSION as _VERSION
 from ..._util.checks import argument_error
 
 _PART = re.compile(r"(part|replica-\d{5})-\d{5}\.npz", re.ASCII)
+# Parts of a run that an older version left: files, and folders with chunks.
+_OLD_PART = re.compile(r"[a-z0-9-]*-\d{5,}", re.ASCII)
 # Files of this library in the folder of an ensemble, and temporary files that a killed process left.
-_OURS = re.compile(rf"{_PART.pattern}|{re.escape(OWNER)}|{re.escape(LOCK)}|\..*\.npz\..*\.partial", re.ASCII)
+_OURS = re.compile(
+    rf"{_PART.pattern}|chunk-\d{{12}}\.npz|checkpoint\.npz|{re.escape(OWNER)}|{re.escape(LOCK)}|\..*\.npz\..*\.partial",
+    re.ASCII,
+)
 
 
 class Partial:
@@ -88,7 +93,9 @@ class Partial:
 
     def _finished(self) -> Iterator[Path]:
         """Files of finished parts, which a fresh start would have to compute again."""
-        return (path for folder in _folders(self.folder) for path in folder.iterdir() if _PART.fullmatch(path.name))
+        old = (path for path in self.folder.iterdir() if _OLD_PART.fullmatch(path.stem) and path.suffix in ("", ".npz"))
+        yield from old
+        yield from (path for folder in _folders(self.folder) for path in folder.iterdir() if _PART.fullmatch(path.name))
 
     def clear(self) -> None:
         """Remove the files that this program wrote. Other files stay, and so do their folders. A file that cannot be removed
@@ -98,6 +105,12 @@ class Partial:
         for folder in _folders(self.folder):
             _clear(folder)
             _quietly(folder.rmdir)
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink() and _OLD_PART.fullmatch(path.name):
+                _clear(path)
+                _quietly(path.rmdir)
+            elif path.suffix == ".npz" and _OLD_PART.fullmatch(path.stem):
+                _quietly(path.unlink)
         _clear(self.folder)
         _quietly((self.folder / "run.npz").unlink)
         _quietly(self.folder.rmdir)

@@ -239,8 +239,8 @@ MUTATIONS = [
         "gradient-in-dt",
         "The gradient in dt misses what the steps contribute.",
         "jaxkinetic/_core/run_loop.py",
-        "start.scheme, key, given.system, t, start.dt, loop.carry, loop.aux, **_planned(given.plan)",
-        "start.scheme, key, given.system, t, jax.lax.stop_gradient(start.dt), loop.carry, loop.aux, **_planned(given.plan)",
+        "start.scheme, key, given.system, t, start.dt, loop.carry, loop.aux,\n",
+        "start.scheme, key, given.system, t, jax.lax.stop_gradient(start.dt), loop.carry, loop.aux,\n",
         tests("core/test_simulate.py", "test_gradient_in_dt"),
     ),
     Mutation(

@@ -214,7 +214,7 @@ MUTATIONS = [
         "part-of-another-run",
         "A part that was copied from another run is read.",
         "jaxkinetic/_io/part_files.py",
-        'return arrays if header.get("part_of") == self.mark else None',
+        'return arrays if (header.get("part_of"), header.get("name")) == (self.mark, name) else None',
         "return arrays",
         tests(KEPT, "test_part_of_another_run_is_not_read"),
     ),

@@ -65,8 +65,8 @@ MUTATIONS = [
         "bar-norm-of-the-part",
         "Each part of a run with a bar takes the norm of its own start for its statistics.",
         "jaxkinetic/_core/run_loop.py",
-        "scheme.plan(system, start.carry if so_far is None else so_far[2], start.dt)",
-        "scheme.plan(system, start.carry, start.dt)",
+        "scheme.make_plan(system, start.carry if so_far is None else so_far[2], start.dt)",
+        "scheme.make_plan(system, start.carry, start.dt)",
         tests("core/test_progress.py", "test_a_bar_changes_no_bit[vlasov]"),
     ),
     Mutation(
