@@ -212,4 +212,12 @@ MUTATIONS = [
         "                total = total if arrays else (jax.tree.map(lambda x: x[0], found[1]), found[0].times)\n",
         tests("core/test_resumable.py", "test_stopped_ensemble_continues[batches-MeanVar]"),
     ),
+    Mutation(
+        "plan-for-every-scheme",
+        "A scheme whose step has no argument `plan` gets it.",
+        "jaxkinetic/_core/run_loop.py",
+        "if plan is None or not _takes_plan(method) else",
+        "if plan is None else",
+        tests("core/test_simulate.py", "test_schemes_written_before_plans"),
+    ),
 ]
