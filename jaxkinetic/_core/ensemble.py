@@ -70,7 +70,7 @@ def ensemble(
     - `progress`: show a bar of finished replicas on standard error, which advances after every batch. Not in a traced function.
     - `path`: a folder in which finished parts are stored. A call with the same arguments and the same folder computes only
       what is missing; on a CPU its result is bitwise that of a call with a folder that was not interrupted. There are at most
-      32 parts of complete batches; fewer than 8 replicas that do not advance together are stored one by one, each in about ten
+      32 parts of complete batches; with fewer than 8 replicas in batches of one, each replica is stored by itself in about ten
       files. Only one process at a time may write to a folder. Not with `mesh`, and not inside a traced function.
     - the others: as in `simulate`.
 

@@ -40,9 +40,9 @@ class Lengths(NamedTuple):
 
 
 def rounded_up(longest: int) -> int:
-    """The next number of the form n^2 or n (n + 1), or the next multiple of 10 up to 300 if that is smaller; multiples of 100
-    above 300 are kept. Such a number divides into equal blocks of about its square root. Runs of almost the same length then
-    share one program with few surplus steps, and runs of a round number of steps have none."""
+    """The next number of the form n^2 or n (n + 1), or up to 300 the next multiple of 10 if that is smaller; above 300
+    multiples of 100 are kept. Such a number divides into equal blocks of about its square root. Runs of almost the same length
+    then share one program with few surplus steps, and runs of a round number of steps have none."""
     if longest > 300 and longest % 100 == 0:
         return longest
     size = max(math.isqrt(max(longest, 1) - 1) + 1, 2)

@@ -109,8 +109,8 @@ def run_simulation(
     progress: bool = False,
     keep: Kept | None = None,
 ) -> Solution:
-    """`simulate`, but that it neither warns of `stats` nor raises for a failed run. `keep`: where finished parts of the run are
-    stored, and its progress is shown."""
+    """`simulate`, without the warnings of `stats` and the error of a failed run. `keep`: where finished parts of the run are
+    stored and its progress is shown."""
     num_steps = check_integer("num_steps", num_steps, minimum=0)
     check_bool("throw", throw)
     if not isinstance(save, Save):

@@ -136,7 +136,7 @@ class KacWalk(AbstractPairJump):
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         """L phi, exact if phi is a polynomial of degree <= 7 in the velocities of each pair. Cost N^2 times the number of nodes
-        of `outgoing`. Second derivatives of L phi leave out the outgoing velocities of pairs of equal velocities."""
+        of `outgoing`. Second derivatives of L phi omit z' of pairs with z = 0."""
 
         def outcomes(z: Array) -> Outcomes:
             nodes, weights = self.cross_section.outgoing(z)

@@ -21,7 +21,7 @@ from ._checked import check_function, check_state, checked_bias
 
 # Exponent of 2: squares of coordinates up to 2^500 and down to 2^-511 are normal numbers of float64.
 _LARGEST = 500
-# Where coordinates nearer to 0 are moved: a normal number, whose square vanishes beside the others.
+# Coordinates nearer to 0 are moved here: a normal number, whose square vanishes beside the others.
 _SMALLEST = 2.0**-900
 
 __all__ = ["entropy_bias", "knn_entropy", "knn_entropy_bias", "mean_on_maxwellians"]

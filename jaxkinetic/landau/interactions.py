@@ -41,7 +41,7 @@ Noise = Callable[[UInt32[Array, " B"], UInt32[Array, " N"]], Components]
 
 class PairNormals(eqx.Module):
     """The normals x_ij of all pairs, as a function of (ident_i, ident_j): vectors (B,) and (N,) to `dim` arrays (B, N). x_ji =
-    -x_ij; if `ordered`, x_ij and x_ji are independent."""
+    -x_ij, or, if `ordered`, independent of x_ij."""
 
     key: Words
     dim: int = eqx.field(static=True)
@@ -184,7 +184,8 @@ class AbstractRadial(AbstractInteraction):
 
     At z = 0 all three are 0 (the sums run over j != i). Derivatives at z = 0: if psi(0) is finite, a and b have those of the
     constant psi(0), correct to second order where they exist; if it is infinite, they are set to 0. sigma is not differentiable
-    at z = 0 (a cone), nor where psi = 0; its derivative is set to 0 there. So no derivative in `strength` is available at 0.
+    at z = 0 (a cone), nor where psi = 0; its derivative is set to 0 there. So sigma has no derivative in `strength` at
+    strength 0.
 
     `sum_a` and `sum_b` have two forms. "direct" adds one term for each pair. "product" is a matrix product of psi with
     [1, v, v v^T] (`products`): 1.3-1.8 times as fast on a CPU, but terms of size psi |v|^2 cancel. Worst relative error of
@@ -283,13 +284,13 @@ class AbstractRadial(AbstractInteraction):
     ) -> Float[Array, "N outputs"]:
         """The sum of `terms`: those of b, of the upper triangle of a and of the noise that are requested, in this order."""
         own = ((getattr(type(self), name), getattr(AbstractRadial, name)) for name in ("psi_of", "weight", "_weight"))
-        # `radial_sum` evaluates `_weight` itself: not if a subclass overrides how the weight is computed.
+        # `radial_sum` calls `_weight` itself, so it cannot be used if a subclass overrides how the weight is computed.
         plain = any(mine is not general for mine, general in own) or not isinstance(noise, PairNormals | None)
         if plain or closes_over_tracers(type(self)._weight, self, state.velocity.dtype):
             return compiled_once(_weighted, self, state, noise, terms)
         d = state.dim
-        # Under exchange of i and j, b and the noise are odd and a is even: each pair is evaluated once, unless the noise
-        # differs.
+        # Under exchange of i and j, b and the noise are odd and a is even: each pair is evaluated once, unless x_ij
+        # and x_ji are independent.
         parity = d * b * (-1,) + d * (d + 1) // 2 * a * (1,) + d * (noise is not None) * (-1,)
         mixed = noise is not None and noise.ordered
         law: Any = self

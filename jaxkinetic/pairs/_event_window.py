@@ -45,8 +45,8 @@ def forbid_rate_gradient(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def guarded_rate(system: AbstractPairJump, v_i: Components, v_j: Components) -> Float[Array, "*pairs"]:
-    """The rate; a gradient through it raises `ValueError`, with respect to the velocities (also if the rate depends on them
-    only by comparisons) and to parameters."""
+    """The rate. A gradient through it raises `ValueError`: in the parameters, and in the velocities, also if they enter only by
+    comparisons."""
     if not system.constant_rate:
         v_i, v_j = (tuple(forbid_rate_gradient(c) for c in v) for v in (v_i, v_j))
     return forbid_rate_gradient(jnp.broadcast_to(system.rate(v_i, v_j), v_i[0].shape))
@@ -64,11 +64,10 @@ def mask_inactive(active: Bool[Array, "*pairs"], v_i: Components, v_j: Component
 
 class Window(NamedTuple):
     """`number`: the number of the first candidate. `wait`: (K,) cumulative sums of Exp(1) waiting times. `drawn`: (3, K) int32,
-    the two slots of each candidate and the word that decides its acceptance, from `candidates`. `plan`: int32; its last row is
-    the wave of each candidate of [0, K), from `assign_waves`; with two rows and additional lanes, order and wave from
-    `schedule`. `planned`: the number of candidates in the plan; `num_events`: the number of those that belong to the window.
-    `lanes`: the number of events carried out at once on the CPU. `longest`: the number of the last wave, which carries out one
-    event."""
+    the two slots of each candidate and the word that decides its acceptance, from `candidates`. `plan`: int32; from
+    `assign_waves` one row, the wave of each candidate; from `schedule` two rows with padding, order and wave. `planned`: the
+    number of candidates in the plan; `num_events`: the number of those that belong to the window. `lanes`: the number of events
+    carried out at once on the CPU. `longest`: the number of the last wave, which carries out one event."""
 
     number: tuple[UInt32[Array, ""], UInt32[Array, ""]]
     wait: Float[Array, " K"]

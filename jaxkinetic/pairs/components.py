@@ -8,7 +8,8 @@ from .._util.types import Components
 __all__ = ["dot", "minus", "split", "square"]
 
 
-def minus(a: Components, b: Components) -> Components:
+def minus(a: Components, b: tuple[Float[Array, "*#pairs"], ...]) -> Components:
+    """a - b, where b may be one vector for all pairs."""
     return tuple(p - q for p, q in zip(a, b, strict=True))
 
 

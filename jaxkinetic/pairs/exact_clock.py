@@ -57,16 +57,16 @@ class ExactClock(AbstractScheme):
     all.
 
     A window has at most 14 waves, and a last one with a single event: it ends **with** the first candidate k that is in none of
-    the 14, which is still carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent
-    and identically distributed, and the wave of a candidate is a function of the pairs up to its own. So the event {k = m}
-    depends only on the pairs 0, ..., m, and k is a stopping time. By the strong Markov property the candidates from k + 1 on
-    are independent of everything used before; the next window draws them (with the same random words) under a new majorant. The
-    pairs beyond k were computed but decided nothing. Their waiting times decide nothing either: if the waves run out the
-    interval does not end, even if candidate k + 1 comes too late under the old majorant. Other cuts are biased. *Before k*: the
-    next pair is known to overlap with the window, so overlapping pairs get the new majorant and others the old one (harmless
-    only if the majorant never changes); if k gets a new pair, overlapping pairs are too rare. *Without the candidates that were
-    not reached*: events are lost. *At the time of the window's last candidate, or of one that depends on waiting times*: the
-    next waiting time is not exponential.
+    the 14; k is still carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent and
+    identically distributed, and the wave of a candidate is a function of the pairs up to its own. So the event {k = m} depends
+    only on the pairs 0, ..., m, and k is a stopping time. By the strong Markov property the candidates from k + 1 on are
+    independent of everything used before; the next window draws them (with the same random words) under a new majorant. The
+    pairs beyond k were computed but decided nothing. Nor do their waiting times: after such a cut the interval continues, even
+    if candidate k + 1 comes too late under the old majorant. Other cuts are biased. *Before k*: the next pair is known to
+    overlap with the window, so overlapping pairs get the new majorant and others the old one (harmless only if the majorant
+    never changes); if k gets a new pair, overlapping pairs are too rare. *Without the candidates that were not reached*: events
+    are lost. *At the time of the window's last candidate, or of one that depends on waiting times*: the next waiting time is
+    not exponential.
 
     The cut is the same on all platforms. A window of up to 14 candidates is never cut, and one of n/4 candidates with
     probability below n/10^12, so the cut costs nothing. It gives the loop over waves a known length, so that an accelerator
@@ -81,11 +81,11 @@ class ExactClock(AbstractScheme):
     `stats`: `windows`, `waves`, `candidates`, `collisions` (all events that happened), `acceptance` (collisions/candidates,
     0 without candidates).
 
-    Cost of a window: a few passes over its capacity, a memory fill over N per wave, and one pass over the particles unless
-    rates are bounded. An interval has at least one window. Memory O(N + capacity). Gradients at fixed noise, with respect to
+    Cost of a window: a few passes over its capacity, a memory fill over N per wave, and one pass over the particles if there
+    is an envelope. An interval has at least one window. Memory O(N + capacity). Gradients at fixed noise, with respect to
     quantities on which no rate depends: forward mode always, reverse mode with `max_windows` and `max_waves`. A gradient
-    through a rate or dt raises `ValueError`. `max_waves` is sufficient for every window that needs at most so many waves;
-    whether it is for longer windows depends on the platform. A permuted state has the same law but another path.
+    through a rate or dt raises `ValueError`. A window that needs at most `max_waves` waves is completed; whether a longer
+    one is depends on the platform. A permuted state has the same law but another path.
 
     If a rate exceeds the majorant, the run fails (`Result.ABOVE_BOUND`, raised at its end) and reports the pair's relative
     speed and the excess; rates are never clipped. Reverse mode without both limits fails with JAX's error about `while_loop`.

@@ -109,7 +109,7 @@ def _swap(keep: Array, a: PyTree, b: PyTree) -> tuple[PyTree, PyTree]:
 
 
 def _first(line: Columns) -> tuple[Columns, Columns]:
-    """Round 0 of the circle method: of the n - 1 places of the circle place k faces place -k modulo n - 1, but for place 0,
+    """Round 0 of the circle method: of the n - 1 places of the circle place k faces place -k modulo n - 1, except place 0,
     which faces the last place of the line. A dead slot pads odd n."""
     line = tuple(jnp.pad(x, (0, x.shape[0] % 2)) for x in line)
     half = line[0].shape[0] // 2
@@ -117,7 +117,7 @@ def _first(line: Columns) -> tuple[Columns, Columns]:
 
 
 def _next(top: Columns, bottom: Columns) -> tuple[Columns, Columns]:
-    """One round on: everyone moves one place around the circle, but for the first of `bottom`."""
+    """One round on: every particle moves one place around the circle, except the first of `bottom`."""
     if top[0].shape[0] == 1:
         return top, bottom
     pairs = tuple(zip(top, bottom, strict=True))
@@ -140,7 +140,7 @@ def _turned(top: Columns, bottom: Columns, shift: Array) -> tuple[Columns, Colum
     """`_previous`, nothing, or `_next` for `shift` -1, 0, 1."""
     if top[0].shape[0] == 1:
         return top, bottom
-    # On the CPU a branch, which copies memory; it does not wait for anybody there.
+    # On the CPU a branch, which copies memory; there it waits for nothing.
     return jax.lax.platform_dependent(top, bottom, shift, cpu=_chosen, default=_sliced)
 
 

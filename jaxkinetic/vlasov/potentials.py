@@ -123,7 +123,7 @@ class AbstractPotential(Printed):
         if series is not None:
             modes, coefficients = (part.astype(x.dtype) for part in series)
         else:
-            # Of a real function: all but the mean and Nyquist's mode stand for two.
+            # Of a real function: all modes but the mean and Nyquist's count twice.
             half = slice(1, axis.num // 2)
             modes = wavenumbers(axis)[half, None]
             coefficients = 2 * self.coefficients((axis,))[half] / axis.length

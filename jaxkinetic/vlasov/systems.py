@@ -206,7 +206,7 @@ class Vlasov(AbstractMeanField):
 
     Conserved by every step: mass, to round-off; momentum (for potentials on a torus), to round-off as long as f is resolved in
     v and vanishes at the ends; the energy int |v|^2 f/2 + (1/2) int rho Gamma * rho, to the order of the scheme. Both flows are
-    shifts, computed by Fourier transforms along one axis at a time. Cost of a step: 4 d real passes over the grid.
+    shifts, computed by Fourier transforms along one axis at a time. Cost of a step: 4 d real transforms of the grid.
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "momentum": "exact"}
