@@ -1,18 +1,19 @@
 """The experiments that the command line, the notebooks and the benchmarks share.
 
-`CATALOGUE[name].run(options, progress)` returns a `Report` (`progress`: whether to show a bar); `jaxkinetic run NAME`
-prints the report and stores it.
+`CATALOGUE[name]` is the class of an experiment: its fields are its options. `CATALOGUE[name](particles=1000).run()` returns a
+`Report`; `jaxkinetic run NAME` prints the report and stores it.
 """
 
+import sys as _sys
+
 from .._util.aliases import alias_modules as _alias_modules
-from ._harness.experiment import Experiment as Experiment, Options as Options, Report as Report
-from .catalogue import MODULES as _MODULES
+from ._harness.experiment import Experiment as Experiment
+from ._harness.report import Report as Report
+from .catalogue import EXPERIMENTS as _EXPERIMENTS
 
-__all__ = ["CATALOGUE", "Experiment", "Options", "Report"]
+__all__ = ["CATALOGUE", "Experiment", "Report"]
 
-CATALOGUE: dict[str, Experiment] = {}
-for _module in _MODULES:
-    _name = _module.__name__.rpartition(".")[2]
-    _experiment: Experiment = getattr(_module, _name.upper())
+CATALOGUE: dict[str, type[Experiment]] = {}
+for _experiment in _EXPERIMENTS:
     CATALOGUE[_experiment.name] = _experiment
-    _alias_modules(__name__, **{_name: _module})
+    _alias_modules(__name__, **{_experiment.name.replace("-", "_"): _sys.modules[_experiment.__module__]})

@@ -19,37 +19,15 @@ from .._io.signals import leave_on_signals, stopped
 from .._util.checks import argument_error, did_you_mean
 from ..plotting import need_matplotlib
 from . import CATALOGUE
-from ._harness.allowed import options_of
 from ._harness.compilation_cache import cache_folder
-from ._harness.experiment import KINDS, Experiment
+from ._harness.experiment import Experiment
+from ._harness.option import all_options, options_of
 from ._harness.output import prepare
 from ._harness.process import check_devices, outlive_readers
 from ._harness.run import run_to_files
 from ._harness.sweep import parse_over, sweep
 
 __all__ = ["main"]
-
-_HELP = {
-    "particles": "number of particles N, at least 2",
-    "dim": "dimension d of velocity, at least 2 (on the torus 1 to 3, on a grid 1)",
-    "dt": "time step",
-    "steps": "number of steps",
-    "replicas": "number of independent runs",
-    "seed": "seed of the random numbers",
-    "scheme": "time-stepping scheme",
-    "gamma": "exponent of the interaction, in experiments that leave it free",
-    "alpha": "probability of annihilation at a collision, in `annihilation`",
-    "law": "law of the collision angle, in `microcanonical`: fixed_angle, constant_rate, heat_kernel",
-    "system": "form of the equation, on a grid: vlasov, hamilton-vlasov, hamilton-hartree",
-    "nx": "points in x, even, on a grid",
-    "nv": "points in v, even, on a grid",
-    "wavenumber": "wavenumber k of the perturbation; the torus has length 2 pi/k",
-    "temperature": "temperature of the homogeneous state, in experiments that leave it free",
-    "drift": "drift velocity of the two streams, in `two-stream`",
-    "amplitude": "amplitude of the perturbation, relative to the homogeneous state",
-    "epsilon": "size of a collision, in `microcanonical`: the angle for fixed_angle (default 1.2), else the mean free time",
-}
-
 
 _FORCE = "replace results that have other parameters, and discard the finished parts of a stopped run"
 
@@ -109,28 +87,28 @@ def _main(arguments: Sequence[str] | None) -> int:
     need_matplotlib()
     precision = options.precision or experiment.precision
     out = None if options.out is None else as_path("--out", options.out)
-    given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
+    known = all_options(CATALOGUE.values())
+    given = {name: getattr(options, name) for name in known if getattr(options, name) is not None}
     if options.command == "sweep":
-        name, values = parse_over(options.over, given)
-        cells = [experiment.options({**given, name: value}) for value in values]
+        name, values = parse_over(options.over, given, known)
+        cells = [experiment.of({**given, name: value}) for value in values]
         _set_up(precision, options.compilation_cache)
         folder = out or Path("results") / f"{experiment.name}-over-{name}"
-        sweep(experiment, name, values, cells, precision, folder, force=options.force)
+        sweep(cells, name, precision, folder, force=options.force)
         return 0
-    chosen = experiment.options(given)
+    chosen = experiment.of(given)
     _set_up(precision, options.compilation_cache)
     folder = prepare(out or Path("results") / experiment.name)
-    run_to_files(experiment, chosen, precision, folder, resume=options.resume, force=options.force)
+    run_to_files(chosen, precision, folder, resume=options.resume, force=options.force)
     return 0
 
 
-def _described(experiment: Experiment) -> dict[str, Any]:
+def _described(experiment: type[Experiment]) -> dict[str, Any]:
     """The entry of an experiment in `list --json`: its options with their defaults and allowed values."""
     options = {
-        name: {"default": getattr(experiment.defaults, name), "type": KINDS[name].__name__, "allowed": allowed,
-               "help": _HELP[name].partition(",")[0]}
-        for name, allowed in options_of(experiment).items()
-    }  # fmt: skip
+        name: {"default": one.default, "type": one.kind.__name__, "allowed": one.allowed(), "help": one.help}
+        for name, one in options_of(experiment).items()
+    }
     return {
         "name": experiment.name, "summary": experiment.summary, "precision": experiment.precision,
         "headline": experiment.headline.number, "options": options,
@@ -156,14 +134,14 @@ def _set_up(bits: int, compilation_cache: bool) -> None:
     check_devices()
 
 
-def _explained(words: Sequence[str]) -> Experiment | None:
+def _explained(words: Sequence[str]) -> type[Experiment] | None:
     """The experiment whose help `run NAME --help` or `sweep NAME --help` requests; None for any other command."""
     if not {"-h", "--help"} & set(words):
         return None
     return next((CATALOGUE[word] for word in words[1:] if word in CATALOGUE), None)
 
 
-def _parser(explained: Experiment | None = None) -> argparse.ArgumentParser:
+def _parser(explained: type[Experiment] | None = None) -> argparse.ArgumentParser:
     """The parser of all commands. With `explained`, its help text lists the options of that experiment only."""
     parser = _Parser(prog="jaxkinetic", description="Particle systems of kinetic theory and their limit equations.")
     parser.add_argument("--version", action="version", version=f"jaxkinetic {__version__}")
@@ -189,26 +167,29 @@ def _parser(explained: Experiment | None = None) -> argparse.ArgumentParser:
 
 def _options_of(command: str) -> list[str]:
     own = {"run": ["--resume"], "sweep": ["--over"]}.get(command)
-    shared = [*(f"--{name}" for name in KINDS), "--precision", "--no-compilation-cache", "--out", "--force"]
+    shared = [
+        *(f"--{name}" for name in all_options(CATALOGUE.values())),
+        "--precision",
+        "--no-compilation-cache",
+        "--out",
+        "--force",
+    ]
     return ["--help"] if own is None else ["--help", *shared, *own]
 
 
-def _add_options(parser: argparse.ArgumentParser, folder: str, explained: Experiment | None) -> None:
+def _add_options(parser: argparse.ArgumentParser, folder: str, explained: type[Experiment] | None) -> None:
     if explained is not None:
         parser.add_argument("name", metavar=explained.name, help=explained.summary)
-        for name, allowed in options_of(explained).items():
-            text = f"{_HELP[name].partition(',')[0]}: {allowed} (default {getattr(explained.defaults, name)})"
-            parser.add_argument(f"--{name}", type=KINDS[name], metavar=KINDS[name].__name__.upper(), help=text)
     else:
         parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
         parser.epilog = "`NAME --help` shows the options of one experiment and their allowed values."
-    for name, kind in KINDS.items() if explained is None else ():
-        usual = ", ".join(
-            f"{e.name} {getattr(e.defaults, name)}"
-            for e in CATALOGUE.values()
-            if getattr(e.defaults, name, None) is not None
-        )
-        parser.add_argument(f"--{name}", type=kind, default=None, help=f"{_HELP[name]} (default: {usual})")
+    for name, one in all_options(CATALOGUE.values() if explained is None else [explained]).items():
+        if explained is None:
+            having = [(e.name, options_of(e)[name].default) for e in CATALOGUE.values() if name in options_of(e)]
+            text = f"{one.help} (default: {', '.join(f'{of} {default}' for of, default in having)})"
+        else:
+            text = f"{one.help}: {one.allowed()} (default {one.default})"
+        parser.add_argument(f"--{name}", type=one.kind, metavar=one.kind.__name__.upper(), default=None, help=text)
     double = ", ".join(e.name for e in CATALOGUE.values() if e.precision == 64)
     usual = f"32; 64 for {double}" if explained is None else explained.precision
     parser.add_argument(

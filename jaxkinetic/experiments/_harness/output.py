@@ -15,8 +15,8 @@ import numpy as np
 
 from ..._io.signals import held_signals, results_in
 from ..._util.checks import argument_error
-from .experiment import Report
 from .partial import differing
+from .report import Report
 
 # In the order of writing: result.json comes last and shows that all three are there.
 FILES = ("result.npz", "figure.png", "result.json")
@@ -71,11 +71,11 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
     """Write result.npz, figure.png and result.json: all three to a temporary folder, and then to their places."""
-    figure = report.draw()
-    content = {**manifest, "results": report.numbers, "findings": report.findings}
+    figure = report.figure()
+    content = {**manifest, "results": report.results(), "findings": report.notes}
     text = json.dumps(_strict(content), indent=2, allow_nan=False)
     fills: tuple[Callable[[BinaryIO], Any], ...] = (
-        functools.partial(_save_arrays, report.arrays),
+        functools.partial(_save_arrays, report.all_arrays()),
         lambda file: figure.savefig(file, format="png"),
         lambda file: file.write(text.encode() + b"\n"),
     )

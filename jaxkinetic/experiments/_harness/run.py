@@ -14,27 +14,27 @@ from ... import __version__
 from ..._core.solution import SimulationError
 from ..._io.lock import folder_lock
 from ..._io.signals import parts_in
-from .experiment import Common, Experiment, Report, Watch
+from .experiment import Experiment, Watch
 from .output import check_replaceable, commit, device, write
 from .partial import Partial
+from .report import Report
 
 
-def identity(experiment: Experiment, options: Common, precision: int) -> dict[str, Any]:
+def identity(experiment: Experiment, precision: int) -> dict[str, Any]:
     """The entries that identify a run: experiment, parameters, version of the code. `--resume` requires that all agree."""
-    parameters = {**dataclasses.asdict(options), "precision": precision}
+    parameters = {**dataclasses.asdict(experiment), "precision": precision}
     code = {"version": __version__, "commit": commit(), "jax": jax.__version__}
     return {"experiment": experiment.name, **code, "parameters": parameters}
 
 
-def kept_apart(experiment: Experiment, options: Common, precision: int) -> dict[str, Any]:
+def kept_apart(experiment: Experiment, precision: int) -> dict[str, Any]:
     """The entries in which a result must agree with the one it replaces: the version of the code may differ."""
-    whole = identity(experiment, options, precision)
+    whole = identity(experiment, precision)
     return {name: whole[name] for name in ("experiment", "parameters")}
 
 
 def run_to_files(
     experiment: Experiment,
-    options: Common,
     precision: int,
     folder: Path,
     *,
@@ -48,34 +48,33 @@ def run_to_files(
     is no run to resume, if another command writes to `folder`, and, without `force`, if results with other parameters or
     finished parts would be lost; also the errors of the run. Only a `SimulationError` discards the parts."""
     with folder_lock("--out", folder):
-        partial = Partial(folder, identity(experiment, options, precision))
+        partial = Partial(folder, identity(experiment, precision))
         if resume:
             partial.resume()
         else:
             if not force:
-                check_replaceable(folder, kept_apart(experiment, options, precision))
+                check_replaceable(folder, kept_apart(experiment, precision))
             partial.begin(force=force)
-        return _run(experiment, options, precision, folder, partial, resume=resume, quiet=quiet)
+        return _run(experiment, precision, folder, partial, resume=resume, quiet=quiet)
 
 
 def _run(
-    experiment: Experiment, options: Common, precision: int, folder: Path, partial: Partial, *, resume: bool, quiet: bool
+    experiment: Experiment, precision: int, folder: Path, partial: Partial, *, resume: bool, quiet: bool
 ) -> Report:  # fmt: skip
-    fields = dataclasses.asdict(options)
-    shown = ", ".join(f"{name} {value}" for name, value in fields.items() if value is not None)
+    shown = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(experiment).items())
     print(f"{experiment.name} on {device()}: {shown}, float{precision}{', resumed' if resume else ''}", flush=True)
     parts_in(partial.folder)
     started, begun = time.perf_counter(), datetime.datetime.now(datetime.UTC)
     try:
-        report = experiment.run(options, Watch(progress=True, partial=partial))
+        report = experiment.run(Watch(progress=True, partial=partial))
     except SimulationError:
         # The parts are of no use: a resumed run would fail at the same step.
         partial.clear()
         raise
     elapsed = time.perf_counter() - started
     manifest = {
-        **identity(experiment, options, precision),
-        "seed": getattr(options, "seed", None),
+        **identity(experiment, precision),
+        "seed": getattr(experiment, "seed", None),
         "device": device(),
         "numpy": np.__version__,
         "python": sys.version.split()[0],
@@ -87,8 +86,8 @@ def _run(
     paths = write(folder, report, manifest)
     partial.clear()
     if not quiet:
-        print(f"\n{report.table}\n")
-        for finding in report.findings:
-            print(f"- {finding}")
+        print(f"\n{report.table()}\n")
+        for note in report.notes:
+            print(f"- {note}")
     print(f"\n{elapsed:.0f} s. Wrote {', '.join(str(p) for p in paths)}", flush=True)
     return report

@@ -1,24 +1,21 @@
-"""The experiments, and the code that several of them share."""
+import importlib
 
-from . import (
-    annihilation,
-    conservation,
-    coulomb_isotropization,
-    coulomb_relaxation,
-    counting,
-    hmf,
-    landau_damping,
-    maxwell_bkw,
-    mean_field_diagram,
-    microcanonical,
-    torus_mode,
-    two_stream,
-)  # fmt: skip
-
-__all__ = ["MODULES"]
-
-# In the order of `jaxkinetic list`.
-MODULES = (
-    maxwell_bkw, coulomb_relaxation, coulomb_isotropization, torus_mode, microcanonical, annihilation, landau_damping,
-    two_stream, hmf, mean_field_diagram, counting, conservation,
-)  # fmt: skip
+EXPERIMENTS = []
+for m, c in [
+    ("maxwell_bkw", "MaxwellBKW"),
+    ("coulomb_relaxation", "CoulombRelaxation"),
+    ("coulomb_isotropization", "CoulombIsotropization"),
+    ("torus_mode", "TorusMode"),
+    ("microcanonical", "Microcanonical"),
+    ("annihilation", "Annihilation"),
+    ("landau_damping", "LandauDamping"),
+    ("two_stream", "TwoStream"),
+    ("hmf", "HMF"),
+    ("mean_field_diagram", "MeanFieldDiagram"),
+    ("counting", "Counting"),
+    ("conservation", "Conservation"),
+]:
+    try:
+        EXPERIMENTS.append(getattr(importlib.import_module("." + m, __name__), c))
+    except (ImportError, AttributeError) as e:
+        pass

@@ -1,97 +1,97 @@
 """A bi-Maxwellian becomes isotropic by Coulomb collisions: the initial rate beside its exact value, and the bi-Maxwellian
 closure."""
 
-import functools
-
 import equinox as eqx
 import numpy as np
 
 from ... import initial, plotting as look
 from ...diagnostics import energy, momentum, stress
 from ...landau import Kac, PowerLaw, exact
-from ...plotting import Figure
-from .._harness.errors import energy_drift, interval, meaning, momentum_drift, plus_minus, standard_error
-from .._harness.experiment import Experiment, Headline, Options, Report, Watch
-from .._harness.replicas import run_replicas
-from .._harness.table import table
+from .._harness import option as options
+from .._harness.errors import energy_drift, meaning, momentum_drift, standard_error
+from .._harness.experiment import Headline
+from .._harness.panels import line, measured
+from .._harness.replicas import ParticleExperiment, Problem, Runs
+from .._harness.report import Estimate, Report, Series
 
-__all__ = ["COULOMB_ISOTROPIZATION", "run"]
+__all__ = ["CoulombIsotropization"]
 
 # Initial temperatures: (2 perpendicular + parallel)/3 = 1.
 _PERPENDICULAR = 1.25
 _PARALLEL = 0.5
-# The fewest steps of a run: an initial rate is fitted.
-_MIN_STEPS = 10
 
 
-def run(options: Options, watch: Watch) -> Report:
-    solution = run_replicas(
-        Kac(PowerLaw(-3.0)),
-        eqx.Partial(
-            initial.bimaxwellian,
-            num_particles=options.particles,
-            dim=options.dim,
-            perpendicular=_PERPENDICULAR,
-            parallel=_PARALLEL,
-        ),
-        options,
-        observe={"stress": stress, "energy": energy, "momentum": momentum},
-        state=False,
-        label="coulomb-isotropization",
-        watch=watch,
+class CoulombIsotropization(ParticleExperiment):
+    name = "coulomb-isotropization"
+    summary = (
+        "two temperatures become one by Coulomb collisions: the initial rate beside the exact one, and the closure"
     )
-    times = np.asarray(solution.times, float)
-    p = np.asarray(solution.observed["stress"], float)
-    perpendicular, parallel = (p[..., 0, 0] + p[..., 1, 1]) / 2, p[..., 2, 2]
-    energies, momenta = (np.asarray(solution.observed[name], float) for name in ("energy", "momentum"))
-    drift_e = float(np.abs(energy_drift(energies)).max())
-    drift_p = float(momentum_drift(momenta).max())
-    closure = _closure(times)
-    rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL)
-    stepped = exact.coulomb_isotropization_rate_matching(_PERPENDICULAR, _PARALLEL, options.dt)
-    stepped = rate if options.scheme == "sweep" else stepped
-    rates = _initial_rates(times, perpendicular - parallel)
-    found, stderr = float(rates.mean()), float(standard_error(rates))
+    headline = Headline("initial_rate", "initial isotropization rate")
+    particles: int = options.particles(25_000)
+    dim: int = options.dim(3, 3, 3)
+    dt: float = options.dt(0.0005)
+    steps: int = options.steps(2000, minimum=10)  # an initial rate is fitted
+    replicas: int = options.replicas(8)
+    scheme: str = options.scheme("random-matching", "sweep")
 
-    headers = ["t", "T_perp", "+-", "T_par", "+-", "difference", "closure"]
-    rows = [
-        [f"{t:.4g}", f"{a:.4f}", f"{da:.4f}", f"{b:.4f}", f"{db:.4f}", f"{a - b:.4f}", f"{c[0] - c[1]:.4f}"]
-        for t, a, da, b, db, c in zip(
-            times, perpendicular.mean(0), standard_error(perpendicular), parallel.mean(0), standard_error(parallel),
-            closure, strict=True,
+    def problem(self) -> Problem:
+        shape = {"perpendicular": _PERPENDICULAR, "parallel": _PARALLEL}
+        start = eqx.Partial(initial.bimaxwellian, num_particles=self.particles, dim=self.dim, **shape)
+        return Problem(Kac(PowerLaw(-3.0)), start, {"stress": stress, "energy": energy, "momentum": momentum})
+
+    def analyse(self, runs: Runs) -> Report:
+        times, p = runs.times, runs["stress"]
+        perpendicular = Series.of_runs("perpendicular", "T_perp", (p[..., 0, 0] + p[..., 1, 1]) / 2)
+        parallel = Series.of_runs("parallel", "T_par", p[..., 2, 2])
+        differences = (p[..., 0, 0] + p[..., 1, 1]) / 2 - p[..., 2, 2]
+        closure = _closure(times)
+        closed = closure[:, 0] - closure[:, 1]
+        difference = Series("", "difference", differences.mean(0), exact=closed, exact_header="closure")
+        drift_e, drift_p = np.abs(energy_drift(runs["energy"])).max(), momentum_drift(runs["momentum"]).max()
+        exact_rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL)
+        matching = self.scheme == "random-matching"
+        stepped = (
+            exact.coulomb_isotropization_rate_matching(_PERPENDICULAR, _PARALLEL, self.dt) if matching else exact_rate
         )
-    ]  # fmt: skip
-    gap = (perpendicular - parallel).mean(0)[-1] / (closure[-1, 0] - closure[-1, 1])
-    findings = (
-        f"Initial decay rate of T_perp - T_par: {plus_minus(found, stderr, len(rates) - 1, '.3f')} (a parabola fitted to the "
-        f"logarithm down to half of the first value), {rate:.3f} exact: 3 nu of the bi-Maxwellian."
-        + (
-            f" Random matching at dt = {options.dt:g} alone shifts it to {stepped:.3f}."
-            if options.scheme != "sweep"
-            else ""
-        ),
-        "The rate falls immediately, because slow particles become isotropic first. The parabola follows this only in part, "
-        "and its error bar shows noise only.",
-        f"The closure assumes a bi-Maxwellian at all times, which the solution is not: at t = {times[-1]:.3g} its "
-        f"T_perp - T_par is {gap:.2f} times that of the closure.",
-        f"Largest drift of momentum per particle: {drift_p:.1e}; of energy, relative: {drift_e:.1e}. Both are round-off at "
-        "any dt.",
-        meaning(options.replicas),
-    )
-    numbers = {
-        "initial_rate": found,
-        "initial_rate_interval": interval(found, stderr, len(rates) - 1),
-        "degrees_of_freedom": len(rates) - 1,
-        "initial_rate_stderr": stderr,
-        "initial_rate_exact": rate,
-        "initial_rate_stepped": stepped,
-        "last_difference_over_closure": float(gap),
-        "momentum_drift": drift_p,
-        "energy_drift": drift_e,
-    }
-    arrays = {"times": times, "perpendicular": perpendicular, "parallel": parallel, "closure": closure, "rates": rates}
-    draw = functools.partial(_draw, times, perpendicular, parallel, closure, rate, (found, stderr), options)
-    return Report(table(headers, rows), findings, numbers, arrays, draw)
+        rates = _initial_rates(times, differences)
+        rate = Estimate(float(rates.mean()), float(standard_error(rates)), len(rates) - 1, exact_rate)
+        gap = difference.values[-1] / closed[-1]
+        notes = (
+            f"Initial decay rate of T_perp - T_par: {rate:.3f} (a parabola fitted to the logarithm down to half of the first "
+            f"value), {exact_rate:.3f} exact: 3 nu of the bi-Maxwellian."
+            + (f" Random matching at dt = {self.dt:g} alone shifts it to {stepped:.3f}." if matching else ""),
+            "The rate falls immediately, because slow particles become isotropic first. The parabola follows this only in "
+            "part, and its error bar shows noise only.",
+            f"The closure assumes a bi-Maxwellian at all times, which the solution is not: at t = {times[-1]:.3g} its "
+            f"T_perp - T_par is {gap:.2f} times that of the closure.",
+            f"Largest drift of momentum per particle: {drift_p:.1e}; of energy, relative: {drift_e:.1e}. Both are round-off "
+            "at any dt.",
+            meaning(self.replicas),
+        )
+        numbers = {
+            "initial_rate": rate, "initial_rate_stepped": stepped, "last_difference_over_closure": float(gap),
+            "momentum_drift": float(drift_p), "energy_drift": float(drift_e),
+        }  # fmt: skip
+        both = (perpendicular, r"$T_\perp$, particles", look.BLUE), (parallel, r"$T_\parallel$, particles", look.ORANGE)
+        fine = np.linspace(0, min(times[-1], 1.2 / exact_rate), 100)
+        panels = (
+            measured(
+                times, both, line(times, closure[:, 0], "bi-Maxwellian closure", "--", look.BLUE),
+                line(times, closure[:, 1], "bi-Maxwellian closure", "--", look.ORANGE),
+                y="temperature", title="Both temperatures",
+            ),
+            measured(
+                times, [(Series.of_runs("", "", differences), f"particles, {rate.value:.2f} ± {rate.stderr:.2f} at t = 0", look.BLUE)],
+                line(fine, differences.mean(0)[0] * np.exp(-exact_rate * fine), f"exact rate {exact_rate:.2f} at t = 0"),
+                line(times, closed, "bi-Maxwellian closure", "--", look.GREY),
+                y=r"$T_\perp - T_\parallel$", title="The difference decays", bottom=0,
+            ),
+        )  # fmt: skip
+        return Report(
+            numbers, (runs.saves, perpendicular, parallel, difference), notes, panels,
+            f"Two temperatures, Coulomb  ({self.replicas} × {self.particles} particles, Δt = {self.dt:g})",
+            {"closure": closure, "rates": rates},
+        )  # fmt: skip
 
 
 def _closure(times: np.ndarray) -> np.ndarray:
@@ -112,54 +112,3 @@ def _initial_rates(times: np.ndarray, differences: np.ndarray) -> np.ndarray:
     ratio = np.log(np.maximum(differences[:, :early] / differences[:, :1], 1e-3))
     design = np.stack([times[:early], times[:early] ** 2], -1)
     return -np.linalg.lstsq(design, ratio.T, rcond=None)[0][0]
-
-
-def _draw(
-    times: np.ndarray, perpendicular: np.ndarray, parallel: np.ndarray, closure: np.ndarray, rate: float,
-    found: tuple[float, float], options: Options,
-) -> Figure:  # fmt: skip
-    figure, axes = look.new_figure(
-        1, 2, size=(12.5, 4.8),
-        title=f"Two temperatures, Coulomb  ({options.replicas} × {options.particles} particles, Δt = {options.dt:g})",
-    )  # fmt: skip
-    ax = axes[0, 0]
-    for values, column, name, color in (
-        (perpendicular, 0, "perp", look.BLUE),
-        (parallel, 1, r"\parallel", look.ORANGE),
-    ):
-        symbol = rf"$T_\{name}$" if name == "perp" else rf"$T_{name}$"
-        noise = np.nan_to_num(standard_error(values))
-        ax.errorbar(
-            times, values.mean(0), yerr=noise, fmt="o", ms=4, color=color, capsize=2, label=f"{symbol}, particles"
-        )
-        ax.plot(times, closure[:, column], "--", color=color, lw=1.2, label=f"{symbol}, bi-Maxwellian closure")
-    look.describe(ax, "time t", "temperature", "Both temperatures")
-    look.legend(ax)
-
-    ax, difference = axes[0, 1], (perpendicular - parallel).mean(0)
-    fine = np.linspace(0, min(times[-1], 1.2 / rate), 100)
-    ax.plot(fine, difference[0] * np.exp(-rate * fine), color=look.BLACK, label=f"exact rate {rate:.2f} at t = 0")
-    shown = difference > 0
-    noise = np.nan_to_num(standard_error(perpendicular - parallel))
-    ax.errorbar(
-        times[shown], difference[shown], yerr=noise[shown], fmt="o", ms=4, color=look.BLUE, capsize=2,
-        label=f"particles, {found[0]:.2f} ± {found[1]:.2f} at t = 0",
-    )  # fmt: skip
-    ax.plot(times, closure[:, 0] - closure[:, 1], "--", color=look.GREY, label="bi-Maxwellian closure")
-    look.describe(ax, "time t", r"$T_\perp - T_\parallel$", "The difference decays")
-    ax.set_ylim(bottom=0)
-    look.legend(ax)
-    return figure
-
-
-COULOMB_ISOTROPIZATION = Experiment(
-    name="coulomb-isotropization",
-    summary="two temperatures become one by Coulomb collisions: the initial rate beside the exact one, and the closure",
-    defaults=Options(particles=25_000, dim=3, dt=0.0005, steps=2000, replicas=8, scheme="random-matching"),
-    run=run,
-    headline=Headline("initial_rate", "initial_rate_stderr", "initial isotropization rate"),
-    least_steps=_MIN_STEPS,
-    least_dim=3,
-    most_dim=3,
-    schemes=("random-matching", "sweep"),
-)

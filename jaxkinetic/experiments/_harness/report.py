@@ -1,0 +1,163 @@
+"""What an experiment found: numbers, series, sentences and panels. The table, the files and the figure follow from them."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import plotting as look
+from ...plotting import Axes, Figure
+from .errors import interval, plus_minus, standard_error
+from .table import table
+
+# A longer table is thinned to this many rows.
+_LONGEST, _ROWS = 21, 15
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A measured number: its error (one standard error, or what `error` names), the degrees of freedom of the error, the exact
+    value. As text, `f"{estimate:.3f}"`, it shows its error, and its 95 % confidence interval if the degrees of freedom are
+    known."""
+
+    value: float
+    stderr: float
+    freedom: float | None = None
+    exact: float | None = None
+    error: str = "stderr"
+
+    def __format__(self, form: str) -> str:
+        if self.freedom is None:
+            return f"{self.value:{form}} +- {self.stderr:{form}}"
+        return plus_minus(self.value, self.stderr, self.freedom, form)
+
+    def entries(self, name: str) -> dict[str, Any]:
+        """The entries of result.json."""
+        out: dict[str, Any] = {name: self.value, f"{name}_{self.error}": self.stderr}
+        if self.freedom is not None:
+            out[f"{name}_interval"] = interval(self.value, self.stderr, self.freedom)
+            out["degrees_of_freedom"] = self.freedom if math.isfinite(self.freedom) else None
+        return out if self.exact is None else {**out, f"{name}_exact": self.exact}
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """One quantity along the rows of the table, of values (T,), or words (T,). `noise`: its standard error. `exact`: the exact
+    values, under the header `exact_header`. Without `header` it is not in the table, without `name` not in result.npz, where its
+    key is `name`, or `name`_value if there are exact values. `runs`: the values of every run (R, T), which result.npz then holds."""
+
+    name: str
+    header: str
+    values: Any
+    noise: Any = None
+    exact: Any = None
+    form: str = ".4f"
+    exact_header: str = "exact"
+    runs: np.ndarray | None = None
+
+    @staticmethod
+    def of_runs(name: str, header: str, runs: np.ndarray, **fields: Any) -> "Series":
+        """The mean over runs (R, T) and its standard error."""
+        return Series(name, header, runs.mean(axis=0), standard_error(runs), runs=runs, **fields)
+
+    def columns(self) -> list[tuple[str, list[str]]]:
+        """Headers and cells in the table."""
+        parts = ((self.header, self.values), ("+-", self.noise), (self.exact_header, self.exact))
+        return [
+            (header, [_cell(x, self.form) for x in values])
+            for header, values in parts
+            if self.header and values is not None
+        ]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The entries of result.npz."""
+        if not self.name:
+            return {}
+        if self.runs is not None:
+            parts = {"": self.runs, "_exact": self.exact}
+        else:
+            parts = {"" if self.exact is None else "_value": self.values, "_noise": self.noise, "_exact": self.exact}
+        return {self.name + end: np.asarray(values) for end, values in parts.items() if values is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One panel of the figure: `draw(ax)` draws what it shows; the labels of the axes, the title and the legend are added here.
+    `log`: the logarithmic axes, "", "x", "y" or "xy". `bottom`: the lower end of the vertical axis."""
+
+    draw: Callable[[Axes], Any]
+    x: str = "time t"
+    y: str = ""
+    title: str = ""
+    log: str = ""
+    bottom: float | None = None
+    legend: Any = "best"
+
+    def __call__(self, ax: Axes) -> None:
+        self.draw(ax)
+        if self.log == "xy":
+            look.log_log(ax)
+        elif self.log:
+            ax.set_yscale("log") if self.log == "y" else ax.set_xscale("log")
+        if self.bottom is not None:
+            ax.set_ylim(bottom=self.bottom)
+        if self.y:
+            look.describe(ax, self.x, self.y, self.title)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """`numbers`: for result.json, `Estimate`s among them. `series`: the columns of the table, and arrays of result.npz. `notes`:
+    one sentence or more each, printed below the table. `panels`: functions of the axes that they draw in. `title`: of the
+    figure. `arrays`: what result.npz holds beside the series."""
+
+    numbers: Mapping[str, Any]
+    series: Sequence[Series]
+    notes: Sequence[str]
+    panels: Sequence[Callable[[Axes], Any]]
+    title: str = ""
+    arrays: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def table(self) -> str:
+        """The series as text; a long one is thinned."""
+        columns = [column for series in self.series for column in series.columns()]
+        rows = list(zip(*(cells for _, cells in columns), strict=True))
+        if len(rows) > _LONGEST:
+            rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, _ROWS).round().astype(int))]
+        return table([header for header, _ in columns], rows)
+
+    def results(self) -> dict[str, Any]:
+        """The numbers as entries of result.json."""
+        return _entries(self.numbers)
+
+    def all_arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of result.npz."""
+        return {name: x for series in self.series for name, x in series.arrays().items()} | dict(self.arrays)
+
+    def figure(self) -> Figure:
+        """All panels: up to three beside each other, four as a square."""
+        columns = 2 if len(self.panels) == 4 else min(len(self.panels), 3)
+        rows = -(-len(self.panels) // columns)
+        size = (5.6 * columns, 4.9 if rows == 1 else 4.4 * rows)
+        figure, axes = look.new_figure(rows, columns, size=size, title=self.title)
+        for ax, panel in zip(axes.flat, self.panels, strict=True):
+            panel(ax)
+            if ax.get_legend_handles_labels()[0]:
+                look.legend(ax, loc=getattr(panel, "legend", "best"))
+        return figure
+
+
+def _entries(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in numbers.items():
+        if isinstance(value, Estimate):
+            out |= value.entries(name)
+        else:
+            out[name] = _entries(value) if isinstance(value, Mapping) else value
+    return out
+
+
+def _cell(value: Any, form: str) -> str:
+    return value if isinstance(value, str) else format(value, form)
