@@ -1,12 +1,11 @@
 """Systematic errors of the numbers fitted to a run on a grid, whose data have no noise and so no statistical error."""
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .._harness.experiment import GridOptions
-from ._mean_field import Evolution
+from .._harness.experiment import make_scheme
+from .._harness.grid import Evolution, GridExperiment
 
 Window = tuple[float, float]
 
@@ -26,20 +25,25 @@ class Systematic(NamedTuple):
         return f"systematic error {self.total:.1g}: {self.windows:.1g} from the window, {self.step:.1g} from dt"
 
 
+NOT_FITTED = Systematic(math.nan, math.nan)
+
+
 def systematic_errors(
-    fit: Callable[[Evolution, Window], dict[str, float] | None], options: GridOptions, evolution: Evolution, window: Window,
-    again: Callable[[GridOptions], Evolution],
-) -> dict[str, Systematic]:  # fmt: skip
-    """The systematic error of every number that `fit` returns. `again(options)`: repeats the run with other options."""
+    fit: Callable[[Evolution, Window], dict[str, float] | None],
+    experiment: GridExperiment,
+    evolution: Evolution,
+    window: Window,
+) -> dict[str, Systematic]:
+    """The systematic error of every number that `fit` returns."""
     found = fit(evolution, window)
     assert found is not None
     middle = sum(window) / 2
     halves = [fit(evolution, part) for part in ((window[0], middle), (middle, window[1]))]
     # Run one step beyond the end of the window, so that rounding does not lose its last save.
-    steps = max(2, math.ceil(window[1] / (2 * options.dt)) + 1)
-    coarse = fit(again(dataclasses.replace(options, dt=2 * options.dt, steps=steps)), window)
+    steps = max(2, math.ceil(window[1] / (2 * experiment.dt)) + 1)
+    coarse = fit(evolution.again(dt=2 * experiment.dt, steps=steps), window)
     # With an error of order dt^p, doubling dt changes the result by 2^p - 1 times the error at dt.
-    order = options.make_scheme().weak_order or 2
+    order = make_scheme(experiment.scheme).weak_order or 2
     return {
         name: Systematic(
             max(math.nan if half is None else abs(half[name] - value) for half in halves),

@@ -3,7 +3,8 @@ particles on the right."""
 
 import functools
 import math
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpy as np
 
 from ... import plotting as look
 from ..._core.simulate import simulate
-from ...plotting import Axes, Figure
+from ...plotting import Axes
 from ...states import Density, Wave
 from ...vlasov import (
     HamiltonHartree,
@@ -25,20 +26,19 @@ from ...vlasov import (
     product_wave,
 )
 from ...vlasov.characteristics import nbody_characteristics
-from .._harness.errors import log_log_slope
-from .._harness.experiment import AmplitudeOptions, Experiment, Headline, Report, Watch
-from .._harness.progress import Progress
-from .._harness.table import table
-from ._amplitudes import datum, flow, grid, potential, sampled, sizes
+from .._harness import option as options
+from .._harness.experiment import make_scheme
+from .._harness.panels import line, measured
+from .._harness.parts import Part
+from .._harness.report import Panel, Report, Series
+from ._amplitudes import FIRST, AmplitudeExperiment, exponent
 
-__all__ = ["MEAN_FIELD_DIAGRAM", "Arrow", "run"]
+__all__ = ["Arrow", "MeanFieldDiagram"]
 
 # N of the N-particle amplitude that is computed on a grid.
 _PAIR = 2
 # Points of this grid at which it is compared with characteristics: each point takes a run of two particles.
 _POINTS = 4000
-# The smallest N in the fit: the exponent is that of large N.
-_FIRST = 8
 
 
 class Arrow(NamedTuple):
@@ -48,92 +48,140 @@ class Arrow(NamedTuple):
     one: str
     other: str
     particles: str
-    distance: float
     kind: str
-    symbol: str = ""
+    symbol: str
+    distance: float = math.nan
 
 
-def run(options: AmplitudeOptions, watch: Watch) -> Report:
-    many = sizes(options.particles)
-    amplitude, end = datum(options), options.dt * options.steps
-    scheme = {"scheme": options.make_scheme(), "dt": options.dt, "num_steps": options.steps}
-    with Progress("mean-field-diagram", 4 + len(many), shown=watch.progress, unit="part") as bar:
-        wave = amplitude.wave(grid(options))
-        f = simulate(Vlasov(potential()), Density(phase_space_density(wave), wave.grid), **scheme).final
-        alpha = simulate(HamiltonVlasov(potential()), wave, **scheme).final
-        hat = simulate(HamiltonHartree(potential()), wave.fourier_picture(), **scheme).final
-        bar.advance()
+# The arrows whose distance is computed on the grid.
+_ON_GRID = (
+    Arrow("HVl", "Vlasov", "", "int | |alpha|^2 - f |", r"$\int ||\alpha|^2 - f|$"),
+    Arrow("HVl", "HHt", "", "|| F alpha - alpha-hat ||", r"$\|F\alpha - \hat\alpha\|_2$"),
+    Arrow("HLv", "N-body", "2", "max | |alpha_N|^2 - f_N | / max f_N", "max, relative"),
+    Arrow("HLv", "PsQM", "2", "max | F alpha_N - alpha-hat_N | / max", "max, relative"),
+    Arrow("PsQM", "HHt", "2", "<n^2>, on the grid", r"$\langle n^2\rangle$"),
+    Arrow("N-body", "Vlasov", "2", "int | f_N^(1) - f |", r"$\int |f_N^{(1)} - f|$"),
+)
+
+
+class MeanFieldDiagram(AmplitudeExperiment):
+    name = "mean-field-diagram"
+    summary = (
+        "six systems from the same data: N-body, Vlasov and their Hamiltonian forms, and the distance along every arrow"
+    )
+    particles: int = options.particles(128, minimum=4)
+    steps: int = options.steps(20)
+    scheme: str = options.scheme("strang-4", "strang", "leapfrog", "yoshida-4")
+    nv: int = options.points(48, "v", 32)
+
+    def problem(self) -> Mapping[str, Part]:
+        mean = functools.cache(lambda: self.flow(self.steps))
+
+        def sampled(num: int) -> Sequence[Any]:
+            count = self.sampled(num, mean())
+            return count.outside, count.outside_stderr
+
+        parts: dict[str, Part] = {
+            "grid": self._on_grid,
+            "means": lambda: _weak_distance(self, self._mean_field(), mean().dt),
+        }
+        return parts | {f"N = {num}": functools.partial(sampled, num) for num in self.sizes()}
+
+    def _simulated(self, system: Any, state: Any) -> Any:
+        return simulate(system, state, scheme=make_scheme(self.scheme), dt=self.dt, num_steps=self.steps).final
+
+    def _mean_field(self) -> Density:
+        wave = self.datum().wave(self.grid())
+        return self._simulated(Vlasov(self.potential()), Density(phase_space_density(wave), wave.grid))
+
+    def _on_grid(self) -> Sequence[Any]:
+        """f, the first marginal of two particles, and the distances of `_ON_GRID`."""
+        wave, f = self.datum().wave(self.grid()), self._mean_field()
+        alpha = self._simulated(HamiltonVlasov(self.potential()), wave)
+        hat = self._simulated(HamiltonHartree(self.potential()), wave.fourier_picture())
         pair = product_wave(wave.fourier_picture(), _PAIR)
-        pseudo = simulate(PseudoSchrodinger(potential(), _PAIR), pair, **scheme).final
-        bar.advance()
-        transported, on_grid = _at_points(options, pseudo)
-        bar.advance()
-        mean = flow(options, options.steps)
-        test, test_error = _weak_distance(options, f, mean.dt)
-        bar.advance()
-        counts = []
-        for num in many:
-            counts.append(sampled(options, num, mean))
-            bar.advance()
+        pseudo = self._simulated(PseudoSchrodinger(self.potential(), _PAIR), pair)
+        transported, on_grid = _at_points(self, pseudo)
+        square, marginal, cell = np.abs(transported) ** 2, np.asarray(first_marginal(pseudo)), float(f.grid.cell)
+        distances = (
+            np.abs(np.asarray(phase_space_density(alpha) - f.f)).sum() * cell,
+            _norm(alpha.fourier_picture(), hat),
+            np.abs(np.abs(on_grid) ** 2 - square).max() / square.max(),
+            np.abs(on_grid - transported).max() / np.abs(transported).max(),
+            counting(pseudo, hat).outside,
+            np.abs(marginal - np.asarray(f.f)).sum() * cell,
+        )
+        return f.f, marginal, np.asarray(distances)
 
-    n = np.asarray(many)
-    outside = np.asarray([float(c.outside) for c in counts])
-    error = np.asarray([float(c.outside_stderr) for c in counts])
-    fitted = n >= _FIRST
-    rate, rate_error = log_log_slope(n[fitted], outside[fitted], error[fitted], least=3)
-    exact = counting(pseudo, hat)
-    cell = float(f.grid.cell)
-    marginal = float(np.abs(np.asarray(first_marginal(pseudo)) - np.asarray(f.f)).sum() * cell)
-    square = np.abs(transported) ** 2
-    worst = int(np.abs(test).argmax())
-    arrows = [
-        Arrow("HVl", "Vlasov", "", float(np.abs(np.asarray(phase_space_density(alpha) - f.f)).sum() * cell),
-              "int | |alpha|^2 - f |", r"$\int ||\alpha|^2 - f|$"),
-        Arrow("HVl", "HHt", "", _norm(alpha.fourier_picture(), hat), "|| F alpha - alpha-hat ||",
-              r"$\|F\alpha - \hat\alpha\|_2$"),
-        Arrow("HLv", "N-body", "2", float(np.abs(np.abs(on_grid) ** 2 - square).max() / square.max()),
-              "max | |alpha_N|^2 - f_N | / max f_N", "max, relative"),
-        Arrow("HLv", "PsQM", "2", float(np.abs(on_grid - transported).max() / np.abs(transported).max()),
-              "max | F alpha_N - alpha-hat_N | / max", "max, relative"),
-        Arrow("PsQM", "HHt", "2", float(exact.outside), "<n^2>, on the grid", r"$\langle n^2\rangle$"),
-        Arrow("N-body", "Vlasov", "2", marginal, "int | f_N^(1) - f |", r"$\int |f_N^{(1)} - f|$"),
-        Arrow("N-body", "Vlasov", str(options.particles), float(np.abs(test[worst])),
-              f"largest difference of 4 means, +- {test_error[worst]:.1e}"),
-        *(
-            Arrow("HLv", "HVl", str(num), float(value), f"<n^2>, Monte Carlo, +- {e:.1e}",
-                  r"$\langle n^2\rangle$")
-            for num, value, e in zip(n, outside, error, strict=True)
-        ),
-    ]  # fmt: skip
-    lines = [[f"{a.one} -> {a.other}", a.particles, f"{a.distance:.3e}", a.kind] for a in arrows]
-    z = (outside[0] - float(exact.outside)) / error[0]
-    findings = (
-        "Vertical arrows: both systems are the same equation in two forms, so their distance is the error of the grid, at most "
-        f"{max(a.distance for a in arrows[:4]):.1e}.",
-        f"Horizontal arrows, N = 2: the fraction of the particles outside the mean-field state is {float(exact.outside):.5f} "
-        f"on the grid and {outside[0]:.5f} +- {error[0]:.5f} by Monte Carlo ({z:+.1f} standard errors).",
-        f"It decays as N^b, b = {rate:.3f} +- {rate_error:.3f}, from N = {_FIRST} to {options.particles}: the mean-field limit."
-        if np.isfinite(rate) else "Too few values of N to fit an exponent: raise --particles.",
-        f"It bounds the classical distance: int |f_N^(1) - f| = {marginal:.4f} at N = 2; the bound is "
-        f"2 sqrt(<n^2>) = {2 * math.sqrt(float(exact.outside)):.4f}. At N = {options.particles} the means of cos x, sin x, "
-        f"v^2, v^2 cos x differ from those of the mean field by at most {np.abs(test[worst]):.1e} +- {test_error[worst]:.1e}.",
-        "+- is one standard error.",
-    )  # fmt: skip
-    numbers = {
-        **{f"{a.one} -> {a.other}": a.distance for a in arrows[:6]},
-        "outside": float(outside[-1]), "outside_stderr": float(error[-1]), "exponent": rate, "exponent_stderr": rate_error,
-        "outside_two_grid": float(exact.outside), "outside_two_sampled": float(outside[0]), "time": end,
-    }  # fmt: skip
-    results = {
-        "sizes": n, "outside": outside, "outside_stderr": error, "f": np.asarray(f.f),
-        "marginal": np.asarray(first_marginal(pseudo)),
-        "x": np.asarray(f.grid.axes[0].points), "v": np.asarray(f.grid.axes[1].points), "means": test,
-        "means_stderr": test_error,
-    }  # fmt: skip
-    return Report(
-        table(["arrow", "N", "distance", "which"], lines), findings, numbers, results,
-        functools.partial(_draw, results, arrows, rate, options),
-    )  # fmt: skip
+    def analyse(self, parts: Mapping[str, Sequence[np.ndarray]]) -> Report:
+        f, marginal, distances = parts["grid"]
+        test, test_error = parts["means"]
+        n, end = np.asarray(self.sizes()), self.dt * self.steps
+        outside, error = np.stack([np.stack(parts[f"N = {num}"]) for num in n], 1)
+        rate = exponent(n, outside, error)
+        arrows = [arrow._replace(distance=float(d)) for arrow, d in zip(_ON_GRID, distances, strict=True)]
+        on_grid, between = arrows[4].distance, arrows[5].distance
+        worst, num = int(np.abs(test).argmax()), self.particles
+        most = np.abs(test[worst])
+        arrows += [
+            Arrow("N-body", "Vlasov", str(num), f"largest difference of 4 means, +- {test_error[worst]:.1e}", "", most),
+            *(Arrow("HLv", "HVl", str(m), f"<n^2>, Monte Carlo, +- {e:.1e}", r"$\langle n^2\rangle$", float(value))
+              for m, value, e in zip(n, outside, error, strict=True)),
+        ]  # fmt: skip
+        notes = (
+            "Vertical arrows: both systems are the same equation in two forms, so their distance is the error of the grid, at "
+            f"most {max(a.distance for a in arrows[:4]):.1e}.",
+            f"Horizontal arrows, N = 2: the fraction of the particles outside the mean-field state is {on_grid:.5f} on the "
+            f"grid and {outside[0]:.5f} +- {error[0]:.5f} by Monte Carlo ({(outside[0] - on_grid) / error[0]:+.1f} standard "
+            "errors).",
+            f"It decays as N^b, b = {rate:.3f}, from N = {FIRST} to {num}: the mean-field limit."
+            if np.isfinite(rate.value)
+            else "Too few values of N to fit an exponent: raise --particles.",
+            f"It bounds the classical distance: int |f_N^(1) - f| = {between:.4f} at N = 2; the bound is 2 sqrt(<n^2>) = "
+            f"{2 * math.sqrt(on_grid):.4f}. At N = {num} the means of cos x, sin x, v^2, v^2 cos x differ from those of the "
+            f"mean field by at most {most:.1e} +- {test_error[worst]:.1e}.",
+            "+- is one standard error.",
+        )
+        numbers = {
+            **{f"{a.one} -> {a.other}": a.distance for a in arrows[:6]},
+            "outside": float(outside[-1]), "outside_stderr": float(error[-1]), "exponent": rate,
+            "outside_two_grid": on_grid, "outside_two_sampled": float(outside[0]), "time": end,
+        }  # fmt: skip
+        series = (
+            Series("", "arrow", [f"{a.one} -> {a.other}" for a in arrows]),
+            Series("", "N", [a.particles for a in arrows]),
+            Series("", "distance", [a.distance for a in arrows], form=".3e"),
+            Series("", "which", [a.kind for a in arrows]),
+        )
+        x, v = (np.asarray(axis.points) for axis in self.grid().axes)
+        arrays = {
+            "sizes": n, "outside": outside, "outside_stderr": error, "f": f, "marginal": marginal, "x": x, "v": v,
+            "means": test, "means_stderr": test_error,
+        }  # fmt: skip
+
+        def draw_pair(ax: Axes) -> None:
+            label = "(PsQM$^2$) on the grid"
+            ax.plot([_PAIR], [on_grid], "s", mfc="none", ms=11, color=look.ORANGE, label=label)
+
+        def draw_difference(ax: Axes) -> None:
+            title = r"$f_2^{(1)} - f$: two particles against Vlasov"
+            image = look.phase_space_density(ax, x, v, marginal - f, signed=True, title=title)
+            ax.figure.colorbar(image, ax=ax, shrink=0.9, label=r"$f_2^{(1)}(x, v) - f(x, v)$")
+            reach = 4 * math.sqrt(self.temperature)
+            ax.set_ylim(-reach, reach)
+
+        power = line(n, outside[-1] * (n / n[-1]) ** rate.value, f"slope {rate.value:.2f}", "--", look.BLUE)
+        panels = (
+            Panel(functools.partial(_diagram, arrows=arrows)),
+            measured(
+                n, [(Series("", "", outside, error), "Monte Carlo", look.BLUE)], draw_pair,
+                *([power] if np.isfinite(rate.value) else []), x="number of particles N",
+                y=r"$\langle n^2\rangle = 1 - \langle p_1\rangle$", title="Horizontal arrows: the mean-field limit", log="xy",
+            ),
+            Panel(draw_difference),
+        )  # fmt: skip
+        title = f"The mean-field diagram at t = {end:g}  (HMF model, complex data, N = 2 on the grid)"
+        return Report(numbers, series, notes, panels, title, arrays)
 
 
 def _norm(one: Wave, other: Wave) -> float:
@@ -141,26 +189,26 @@ def _norm(one: Wave, other: Wave) -> float:
     return float(jnp.sqrt(difference.mass))
 
 
-def _at_points(options: AmplitudeOptions, pseudo: Wave) -> tuple[np.ndarray, np.ndarray]:
+def _at_points(e: AmplitudeExperiment, pseudo: Wave) -> tuple[np.ndarray, np.ndarray]:
     """The amplitudes of (HLv^N), by characteristics, and of (PsQM^N) at grid points where they are not small."""
     wave = pseudo.velocity_picture()
     alpha = np.asarray(wave.alpha)
     places = np.argwhere(np.abs(alpha) > 1e-2 * np.abs(alpha).max())
-    rng = np.random.default_rng(options.seed)
+    rng = np.random.default_rng(e.seed)
     places = places[rng.choice(len(places), min(_POINTS, len(places)), replace=False)]
     points = [np.asarray(axis.points)[places[:, i]] for i, axis in enumerate(wave.grid.axes)]
     x, v = (jnp.asarray(np.stack(part, 1)) for part in (points[:_PAIR], points[_PAIR:]))
     fine = 4  # steps of the characteristics per step of the grid: their error is then the smaller one
-    log = hamilton_liouville(potential(), datum(options), x, v, dt=options.dt / fine, num_steps=options.steps * fine)
+    log = hamilton_liouville(e.potential(), e.datum(), x, v, dt=e.dt / fine, num_steps=e.steps * fine)
     return np.exp(np.asarray(log)), alpha[tuple(places.T)]
 
 
-def _weak_distance(options: AmplitudeOptions, f: Density, dt: jax.Array) -> tuple[np.ndarray, np.ndarray]:
+def _weak_distance(e: AmplitudeExperiment, f: Density, dt: jax.Array) -> tuple[np.ndarray, np.ndarray]:
     """Means of four functions over N particles minus those over f, and their standard errors from independent systems."""
-    num, key = options.particles, jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), 1)
-    runs = max(16, options.replicas // 16)
-    start = (c.reshape(runs, num) for c in datum(options).sample(key, runs * num, dt.dtype))
-    x, v = nbody_characteristics(potential(), *start, dt=dt, num_steps=options.steps)
+    num, key = e.particles, jax.random.fold_in(jax.random.key(e.seed, impl="threefry2x32"), 1)
+    runs = max(16, e.replicas // 16)
+    start = (c.reshape(runs, num) for c in e.datum().sample(key, runs * num, dt.dtype))
+    x, v = nbody_characteristics(e.potential(), *start, dt=dt, num_steps=e.steps)
 
     def tests(x: jax.Array, v: jax.Array) -> jax.Array:
         return jnp.stack([jnp.cos(x), jnp.sin(x), v**2, v**2 * jnp.cos(x)])
@@ -168,38 +216,6 @@ def _weak_distance(options: AmplitudeOptions, f: Density, dt: jax.Array) -> tupl
     means = np.asarray(jnp.mean(tests(x, v), -1))
     exact = np.asarray(jnp.sum(tests(*f.grid.mesh) * f.f[None], (1, 2)) * f.grid.cell)
     return means.mean(1) - exact, means.std(1, ddof=1) / math.sqrt(runs)
-
-
-def _draw(results: dict, arrows: list[Arrow], rate: float, options: AmplitudeOptions) -> Figure:
-    title = (
-        f"The mean-field diagram at t = {options.dt * options.steps:g}  (HMF model, complex data, N = 2 on the grid)"
-    )
-    figure, axes = look.new_figure(1, 3, size=(18.5, 5.8), title=title)
-    _diagram(axes[0, 0], arrows)
-
-    ax, n = axes[0, 1], results["sizes"]
-    look.points(ax, n, results["outside"], results["outside_stderr"], label="Monte Carlo")
-    ax.plot([_PAIR], [arrows[4].distance], "s", mfc="none", ms=11, color=look.ORANGE, label="(PsQM$^2$) on the grid")
-    if np.isfinite(rate):
-        ax.plot(n, results["outside"][-1] * (n / n[-1]) ** rate, "--", color=look.BLUE, label=f"slope {rate:.2f}")
-    look.log_log(ax)
-    look.describe(
-        ax,
-        "number of particles N",
-        r"$\langle n^2\rangle = 1 - \langle p_1\rangle$",
-        "Horizontal arrows: the mean-field limit",
-    )
-    look.legend(ax)
-
-    ax = axes[0, 2]
-    difference = results["marginal"] - results["f"]
-    image = look.phase_space_density(
-        ax, results["x"], results["v"], difference, signed=True, title=r"$f_2^{(1)} - f$: two particles against Vlasov"
-    )
-    figure.colorbar(image, ax=ax, shrink=0.9, label=r"$f_2^{(1)}(x, v) - f(x, v)$")
-    reach = 4 * math.sqrt(options.temperature)
-    ax.set_ylim(-reach, reach)
-    return figure
 
 
 def _diagram(ax: Axes, arrows: list[Arrow]) -> None:
@@ -244,18 +260,3 @@ def _diagram(ax: Axes, arrows: list[Arrow]) -> None:
         loc="left",
         color=look.BLACK,
     )
-
-
-MEAN_FIELD_DIAGRAM = Experiment(
-    name="mean-field-diagram",
-    summary="six systems from the same data: N-body, Vlasov and their Hamiltonian forms, and the distance along every arrow",
-    defaults=AmplitudeOptions(
-        particles=128, replicas=10000, nx=32, nv=48, dt=0.05, steps=20, amplitude=0.4, temperature=0.5
-    ),
-    run=run,
-    precision=64,
-    headline=Headline("outside", "outside_stderr", "share of particles outside"),
-    least_dim=1,
-    most_dim=1,
-    schemes=("strang", "strang-4", "leapfrog", "yoshida-4"),
-)

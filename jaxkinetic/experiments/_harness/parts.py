@@ -1,0 +1,43 @@
+"""Experiments that are computed in named parts; each is stored when it is finished."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..._io.fingerprint import fingerprint
+from ..._io.part_files import open_parts
+from .experiment import Experiment, Watch
+from .progress import Progress
+from .report import Report
+
+Part = Callable[[], Sequence[Any]]
+
+
+class ExperimentInParts(Experiment):
+    @abstractmethod
+    def problem(self) -> Mapping[str, Part]:
+        """Functions by name, each of which computes numbers and arrays. They do not depend on one another."""
+
+    @abstractmethod
+    def analyse(self, parts: Mapping[str, Sequence[np.ndarray]]) -> Report:
+        """The report. `parts`: what every function returned."""
+
+    def run(self, watch: Watch = Watch()) -> Report:
+        problem, store = self.problem(), None
+        if watch.partial is not None:
+            # That the options are the same was checked when the folder was opened.
+            store = open_parts("path", watch.partial.path(self.name), {"parts": fingerprint(list(problem))})
+        found: dict[str, Sequence[np.ndarray]] = {}
+        with Progress(self.name, len(problem), shown=watch.progress, unit="part") as bar:
+            for index, (name, compute) in enumerate(problem.items()):
+                file = f"part-{index:05d}"
+                known = None if store is None else store.load(file)
+                if known is None:
+                    known = [np.asarray(x) for x in compute()]
+                    if store is not None:
+                        store.save(file, known)
+                found[name] = known
+                bar.advance()
+        return self.analyse(found)
