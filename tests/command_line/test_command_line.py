@@ -91,7 +91,7 @@ def test_list():
     for entry in listed:
         experiment = CATALOGUE[entry["name"]]
         assert {name: option["default"] for name, option in entry["options"].items()} == {
-            name: value for name, value in dataclasses.asdict(experiment.defaults).items() if value is not None
+            field.name: field.default for field in dataclasses.fields(experiment)
         }
 
 

@@ -1,6 +1,5 @@
 """What a command may replace: its own results of the same parameters, and nothing else unless `--force` says so."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -9,8 +8,10 @@ import pytest
 from jaxkinetic._io.fingerprint import fingerprint
 from jaxkinetic._io.lock import folder_lock
 from jaxkinetic._io.part_files import open_parts
-from jaxkinetic.experiments import Report, cli, plotting as look
+from jaxkinetic.experiments import Report, cli
+from jaxkinetic.experiments._harness.experiment import Headline
 from jaxkinetic.experiments._harness.partial import Partial
+from jaxkinetic.experiments._harness.report import Estimate, Series
 from jaxkinetic.experiments._harness.run import identity
 
 
@@ -19,15 +20,15 @@ def runs(monkeypatch):
     """`conservation` computes nothing; the seeds of its runs."""
     seeds = []
 
-    def run(options, watch):
-        seeds.append(options.seed)
-        numbers = {"energy_drift": float(options.seed), "energy_drift_stderr": 0.1}
-        arrays = {"times": np.arange(2.0)}
-        return Report("table", ("one line",), numbers, arrays, lambda: look.new_figure(1, 1, size=(1, 1), title="x")[0])
+    class Quick(cli.CATALOGUE["conservation"]):
+        headline = Headline("energy_drift", "energy drift")
 
-    experiment = cli.CATALOGUE["conservation"]
-    headline = dataclasses.replace(experiment.headline, number="energy_drift", stderr="energy_drift_stderr")
-    monkeypatch.setitem(cli.CATALOGUE, "conservation", dataclasses.replace(experiment, run=run, headline=headline))
+        def run(self, watch):
+            seeds.append(self.seed)
+            numbers = {"energy_drift": Estimate(float(self.seed), 0.1)}
+            return Report(numbers, (Series("times", "t", np.arange(2.0)),), ("one line",), (lambda ax: None,), "x")
+
+    monkeypatch.setitem(cli.CATALOGUE, "conservation", Quick)
     return seeds
 
 
@@ -40,7 +41,7 @@ def call(folder, *more):
 def unfinished(folder, **options):
     """Two finished parts of a run that was stopped."""
     experiment = cli.CATALOGUE["conservation"]
-    partial = Partial(folder, identity(experiment, experiment.options(options), 32))
+    partial = Partial(folder, identity(experiment.of(options), 32))
     partial.begin()
     for part in range(2):
         parts_of(partial).save(f"part-{part:05d}", [np.arange(3.0)])

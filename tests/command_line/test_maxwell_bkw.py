@@ -1,13 +1,11 @@
 """The entropy that `maxwell-bkw` prints, on data whose law is known."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
 
 from jaxkinetic.experiments.catalogue._entropy import _log_temperature_bias, excess_entropy
-from jaxkinetic.experiments.catalogue.maxwell_bkw import MAXWELL_BKW
+from jaxkinetic.experiments.catalogue.maxwell_bkw import MaxwellBKW
 
 
 @pytest.mark.optimised
@@ -16,7 +14,7 @@ def test_maxwellian_has_no_excess_entropy(particles, replicas):
     """H - H_M of Maxwellian data, 120 times, is 0 within 4 standard errors, for large and small groups. Catches the bias of
     the sample temperature, -(d+1)/(2n) of n particles a group: without it the value is more than 8 standard errors away at
     the small size."""
-    options = dataclasses.replace(MAXWELL_BKW.defaults, particles=particles, replicas=replicas)
+    options = MaxwellBKW(particles=particles, replicas=replicas)
     v = np.asarray(jax.random.normal(jax.random.key(particles), (replicas, 120, particles, 3)))
     found = excess_entropy(v, options)
     values = found["groups"]

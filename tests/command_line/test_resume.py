@@ -1,6 +1,5 @@
 """Runs and sweeps that are killed continue, and their results are bitwise those of a run in one piece."""
 
-import dataclasses
 import json
 import signal
 import subprocess
@@ -11,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxkinetic import plotting as look
-from jaxkinetic.experiments import Report, cli
+from jaxkinetic.experiments import CATALOGUE, Report, cli
+from jaxkinetic.experiments._harness.report import Estimate, Series
 
 pytestmark = pytest.mark.newest
 
@@ -179,20 +178,17 @@ def test_damaged_part_is_recomputed(tmp_path, monkeypatch):
     """A damaged chunk of a long run is computed again, and the result is bitwise the same. Catches an error about a file that
     the user never named."""
     import jaxkinetic as jk
-    from jaxkinetic.experiments._harness import replicas as _replicas
-    from jaxkinetic.experiments._harness.experiment import Options, Watch
+    from jaxkinetic.experiments._harness.experiment import Watch
     from jaxkinetic.experiments._harness.partial import Partial
+    from jaxkinetic.experiments._harness.replicas import Problem, run_replicas
 
-    options = Options(particles=600, dim=3, dt=0.01, steps=10, replicas=1, scheme="random-matching")
-    system = jk.landau.Kac(jk.landau.Maxwell())
+    options = CATALOGUE["coulomb-relaxation"](dt=0.01, steps=10)
     partial = Partial(tmp_path, {})
     partial.begin()
 
     def run():
-        return _replicas.run_replicas(
-            system, partial_init, options, observe={"M4": jk.diagnostics.moment}, state=False, label="x",
-            watch=Watch(partial=partial),
-        ).observed["M4"]  # fmt: skip
+        problem = Problem(jk.landau.Kac(jk.landau.Maxwell()), partial_init, {"M4": jk.diagnostics.moment})
+        return run_replicas(problem, options, "x", Watch(partial=partial)).observed["M4"]
 
     def partial_init(key):
         return jk.initial.bkw(key, 600, 3)
@@ -254,13 +250,12 @@ def test_sweep_over_words(tmp_path, monkeypatch, capsys):
     """A sweep over values that are words (laws of collisions), of an experiment that does nothing. Catches a summary that
     treats the values as numbers."""
 
-    def run(options, watch):
-        numbers = {"order": float(len(options.law)), "order_stderr": 0.1}
-        arrays = {"times": np.arange(2.0)}
-        return Report("table", ("one line",), numbers, arrays, lambda: look.new_figure(1, 1, size=(3, 3), title="x")[0])
+    class Quick(cli.CATALOGUE["microcanonical"]):
+        def run(self, watch):
+            numbers = {"order": Estimate(float(len(self.law)), 0.1)}
+            return Report(numbers, (Series("times", "t", np.arange(2.0)),), ("one line",), (lambda ax: None,), "x")
 
-    quick = dataclasses.replace(cli.CATALOGUE["microcanonical"], run=run)
-    monkeypatch.setitem(cli.CATALOGUE, "microcanonical", quick)
+    monkeypatch.setitem(cli.CATALOGUE, "microcanonical", Quick)
     arguments = ["sweep", "microcanonical", "--over", "law=heat_kernel,constant_rate", "--out", str(tmp_path / "s")]
     assert cli.main(arguments) == 0
     assert "constant_rate" in capsys.readouterr().out
@@ -272,8 +267,8 @@ def test_sweep_over_words(tmp_path, monkeypatch, capsys):
 def test_no_recompilation_for_other_parameters(capfd):
     """Catches a program for every epsilon or gamma of an experiment, and a bar that belongs to the run before."""
     import jaxkinetic as jk
-    from jaxkinetic.experiments._harness import replicas as _replicas
-    from jaxkinetic.experiments._harness.experiment import Options, Watch
+    from jaxkinetic.experiments._harness.experiment import Watch
+    from jaxkinetic.experiments._harness.replicas import Problem, run_replicas
 
     traces, ends = [], []
 
@@ -281,12 +276,10 @@ def test_no_recompilation_for_other_parameters(capfd):
         traces.append(1)
         return jk.initial.maxwellian(key, 20, 3)
 
-    options = Options(particles=20, dim=3, dt=0.01, steps=4, replicas=3, scheme="random-matching")
+    options = CATALOGUE["coulomb-relaxation"](dt=0.01, steps=4, replicas=3)
     for strength in (1.0, 2.0):
-        runs = _replicas.run_replicas(
-            jk.landau.Kac(jk.landau.Maxwell(strength)), start, options, observe={"M4": jk.diagnostics.moment}, state=False,
-            label=f"strength {strength}", watch=Watch(progress=True),
-        )  # fmt: skip
+        problem = Problem(jk.landau.Kac(jk.landau.Maxwell(strength)), start, {"M4": jk.diagnostics.moment})
+        runs = run_replicas(problem, options, f"strength {strength}", Watch(progress=True))
         ends.append((len(traces), runs.observed["M4"][:, -1]))
         shown = capfd.readouterr().err
         assert shown.startswith(f"strength {strength}\n")

@@ -106,12 +106,13 @@ def test_failed_replica_is_not_stored(tmp_path):
 
 def test_replicas_of_an_experiment():
     """What `jaxkinetic run` computes is `jk.ensemble` with the key of its seed. Catches another rule for the keys."""
-    from jaxkinetic.experiments._harness.experiment import Options, Watch
-    from jaxkinetic.experiments._harness.replicas import run_replicas, save_steps
+    from jaxkinetic.experiments import CATALOGUE
+    from jaxkinetic.experiments._harness.experiment import Watch
+    from jaxkinetic.experiments._harness.replicas import Problem, run_replicas, save_steps
 
-    options = Options(particles=8, dim=3, dt=0.01, steps=4, replicas=3, scheme="euler-maruyama", seed=5)
+    options = CATALOGUE["conservation"](dt=0.01, steps=4, replicas=3, seed=5)
     observe = {"M4": jk.diagnostics.moment}
-    runs = run_replicas(KAC, initial, options, observe=observe, state=False, label="x", watch=Watch())
+    runs = run_replicas(Problem(KAC, initial, observe), options, "x", Watch())
     save = jk.Save(steps=save_steps(4), observe=observe)
     own = ensemble(key=jax.random.key(5), replicas=3, batch=None, num_steps=4, save=save)
     np.testing.assert_array_equal(runs.observed["M4"], own.observed["M4"])

@@ -45,7 +45,7 @@ class Annihilation(ParticleExperiment):
     scheme: str = options.scheme("exact-clock", "tau-leap")
     alpha: float = options.option(
         0.5, "probability of annihilation at a collision", above=0, maximum=1, symbol="annihilation probability α",
-        do="it is a probability",
+        reason=", since it is a probability",
     )  # fmt: skip
 
     def problem(self) -> Problem:

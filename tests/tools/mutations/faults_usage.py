@@ -128,9 +128,9 @@ MUTATIONS = [
     Mutation(
         "help-allows-too-much",
         "The help text promises a scheme that the experiment refuses.",
-        "jaxkinetic/experiments/_harness/allowed.py",
-        '        "scheme": ", ".join(experiment.schemes),',
-        '        "scheme": ", ".join(("sweep", "strang")),',
+        "jaxkinetic/experiments/_harness/option.py",
+        '            return ", ".join(self.choices)',
+        '            return ", ".join((*self.choices, "sweep"))',
         tests("command_line/test_help.py", "test_allowed_values_are_those_that_run[hmf]"),
     ),
     Mutation(
