@@ -174,6 +174,34 @@ def test_sweep_argument_errors(arguments, sentence, capsys, tmp_path, monkeypatc
     assert not list(tmp_path.iterdir()), "a refused sweep leaves nothing behind"
 
 
+def test_samples_are_resumed(tmp_path, monkeypatch, capsys):
+    """An experiment that samples without replicas keeps what is finished: an interrupt at its third part, then `--resume`,
+    which computes the others alone and gives the same numbers. Catches parts that are stored under the place of another one."""
+    from jaxkinetic._io.part_files import PartFiles
+
+    sizes, sampled = [], CATALOGUE["counting"].sampled
+
+    def sample(self, num_particles, mean, *, swaps=1):
+        if len(sizes) == stop_at:
+            raise KeyboardInterrupt
+        sizes.append(num_particles)
+        return sampled(self, num_particles, mean, swaps=swaps)
+
+    monkeypatch.setattr(CATALOGUE["counting"], "sampled", sample)
+    arguments = ["run", "counting", "--particles", "8", "--replicas", "64", "--steps", "4", "--nv", "32"]
+    stop_at = 2
+    assert cli.main([*arguments, "--out", str(tmp_path / "cut")]) == 130
+    assert "2 finished parts are in" in capsys.readouterr().err
+    saved, save = [], PartFiles.save
+    monkeypatch.setattr(PartFiles, "save", lambda self, name, arrays: (saved.append(name), save(self, name, arrays)))
+    stop_at = -1
+    assert cli.main([*arguments, "--out", str(tmp_path / "cut"), "--resume"]) == 0
+    assert saved == [f"part-{i:05d}" for i in range(2, 7)]
+    assert sizes == [2, 4, 8, 8, 8, 8, 8]
+    assert cli.main([*arguments, "--out", str(tmp_path / "whole")]) == 0
+    same_arrays(tmp_path / "whole", tmp_path / "cut")
+
+
 def test_damaged_part_is_recomputed(tmp_path, monkeypatch):
     """A damaged chunk of a long run is computed again, and the result is bitwise the same. Catches an error about a file that
     the user never named."""

@@ -11,7 +11,8 @@ from ..._util.checks import argument_error, check_integer, check_scalar, did_you
 @dataclasses.dataclass(frozen=True)
 class Option:
     """An option as its declaration states it; its type is that of `default`. Numbers must be finite and lie in
-    [minimum, maximum], or beyond `above` and below `below`. `note`: what the help text adds to the allowed values."""
+    [minimum, maximum], or beyond `above` and below `below`. `note`: what the help text adds to the allowed values. `reason`: of the upper
+    bound."""
 
     name: str
     default: Any
@@ -24,7 +25,7 @@ class Option:
     choices: tuple[str, ...] = ()
     symbol: str = ""
     note: str = ""
-    do: str = ""
+    reason: str = ""
 
     @property
     def kind(self) -> type:
@@ -61,15 +62,14 @@ class Option:
             check_scalar(flag, value)
         for holds, must, do in (
             (self.minimum is None or value >= self.minimum, f"be at least {_number(self.minimum)}", "raise it"),
-            (self.maximum is None or value <= self.maximum, f"be at most {_number(self.maximum)}", "lower it"),
+            (self.maximum is None or value <= self.maximum, f"be at most {_number(self.maximum)}{self.reason}", "lower it"),
             (self.above is None or value > self.above, f"be above {_number(self.above)}", "raise it"),
-            (self.below is None or value < self.below, f"be below {_number(self.below)}", "lower it"),
+            (self.below is None or value < self.below, f"be below {_number(self.below)}{self.reason}", "lower it"),
             (not self.even or value % 2 == 0, "be even", "add one"),
         ):
             if not holds:
-                raise argument_error(
-                    flag, must, f"is {value if self.kind is int else format(value, 'g')}", self.do or do
-                )
+                shown = value if self.kind is int else f"{value:g}"
+                raise argument_error(flag, must, f"is {shown}", do)
 
 
 def _number(value: float | None) -> str:
@@ -149,7 +149,7 @@ def points(default: int, axis: str, minimum: int) -> Any:
 def amplitude(default: float) -> Any:
     return option(
         default, "amplitude of the perturbation, relative to the homogeneous state", above=0, below=1,
-        symbol="amplitude of the perturbation", do="0 < A < 1 keeps f positive",
+        symbol="amplitude of the perturbation", reason=", so that f > 0",
     )  # fmt: skip
 
 

@@ -111,7 +111,7 @@ class Panel:
 class Report:
     """`numbers`: for result.json, `Estimate`s among them. `series`: the columns of the table, and arrays of result.npz. `notes`:
     one sentence or more each, printed below the table. `panels`: functions of the axes that they draw in. `title`: of the
-    figure. `arrays`: what result.npz holds beside the series."""
+    figure. `arrays`: what result.npz holds beside the series. `size`: width and height of a panel."""
 
     numbers: Mapping[str, Any]
     series: Sequence[Series]
@@ -119,6 +119,7 @@ class Report:
     panels: Sequence[Callable[[Axes], Any]]
     title: str = ""
     arrays: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    size: tuple[float, float] = (5.6, 4.7)
 
     def table(self) -> str:
         """The series as text; a long one is thinned."""
@@ -140,7 +141,7 @@ class Report:
         """All panels: up to three beside each other, four as a square."""
         columns = 2 if len(self.panels) == 4 else min(len(self.panels), 3)
         rows = -(-len(self.panels) // columns)
-        size = (5.6 * columns, 4.9 if rows == 1 else 4.4 * rows)
+        size = (self.size[0] * columns, self.size[1] * rows)
         figure, axes = look.new_figure(rows, columns, size=size, title=self.title)
         for ax, panel in zip(axes.flat, self.panels, strict=True):
             panel(ax)

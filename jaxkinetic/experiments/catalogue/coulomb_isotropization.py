@@ -76,8 +76,8 @@ class CoulombIsotropization(ParticleExperiment):
         fine = np.linspace(0, min(times[-1], 1.2 / exact_rate), 100)
         panels = (
             measured(
-                times, both, line(times, closure[:, 0], "bi-Maxwellian closure", "--", look.BLUE),
-                line(times, closure[:, 1], "bi-Maxwellian closure", "--", look.ORANGE),
+                times, both, line(times, closure[:, 0], r"$T_\perp$, bi-Maxwellian closure", "--", look.BLUE),
+                line(times, closure[:, 1], r"$T_\parallel$, bi-Maxwellian closure", "--", look.ORANGE),
                 y="temperature", title="Both temperatures",
             ),
             measured(

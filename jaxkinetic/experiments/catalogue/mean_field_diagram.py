@@ -181,7 +181,7 @@ class MeanFieldDiagram(AmplitudeExperiment):
             Panel(draw_difference),
         )  # fmt: skip
         title = f"The mean-field diagram at t = {end:g}  (HMF model, complex data, N = 2 on the grid)"
-        return Report(numbers, series, notes, panels, title, arrays)
+        return Report(numbers, series, notes, panels, title, arrays, (6.2, 5.8))
 
 
 def _norm(one: Wave, other: Wave) -> float:

@@ -1,0 +1,112 @@
+"""An experiment as a user declares it: one declaration of every quantity and option gives the table, the files, the figure, the
+help text and the sweep."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxkinetic.experiments import Experiment, Report, cli
+from jaxkinetic.experiments._harness import option as options
+from jaxkinetic.experiments._harness.experiment import Headline
+from jaxkinetic.experiments._harness.panels import line, measured
+from jaxkinetic.experiments._harness.report import Estimate, Panel, Series
+
+
+class Decay(Experiment):
+    name = "decay"
+    summary = "an exponential with noise"
+    headline = Headline("group.rate", "rate")
+    rate: float = options.option(
+        0.5, "rate of the decay", above=0, below=3, symbol="rate λ", reason=", to stay visible"
+    )
+    runs: int = options.option(4, "number of runs", minimum=2, maximum=2**31, even=True)
+    law: str = options.option("plain", "law of the noise", choices=("plain", "wide"))
+
+    def adapt(self, given):
+        return (
+            self if "runs" in given else type(self)(rate=self.rate, runs=6 if self.law == "wide" else 4, law=self.law)
+        )
+
+    def run(self, watch):
+        times = np.linspace(0, 1, 30)
+        exact = np.exp(-self.rate * times)
+        runs = exact + 0.01 * np.arange(self.runs)[:, None]
+        drift = Series("drift", "drift", 1e-3 * times, noise=1e-4 * np.ones(30), exact=0 * times, form=".1e")
+        value = Series.of_runs("value", "x", runs, exact=exact, form=".3f")
+        panels = (measured(times, value, line(times, exact, "exact"), y="x", log="y"), lambda ax: ax.plot(times, times))
+        numbers = {"group": {"rate": Estimate(self.rate + 0.01, 0.1, self.runs - 1, self.rate)}, "count": np.int64(3)}
+        return Report(
+            numbers,
+            (Series("times", "t", times, form=".2f"), value, drift),
+            ("A note.",),
+            panels,
+            "title",
+            {"z": times},
+        )
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    monkeypatch.setitem(cli.CATALOGUE, "decay", Decay)
+
+
+def test_outputs_of_a_declaration(tmp_path, capsys):
+    """The mean of the runs, its error and the exact values are columns of a table of at most 21 rows; all rows, and every run,
+    are in result.npz; result.json has the estimate with its error, interval and degrees of freedom. Catches a quantity that
+    one of the outputs lacks, and an error that is not that of the mean."""
+    assert cli.main(["run", "decay", "--runs", "8", "--out", str(tmp_path)]) == 0
+    rows = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert rows[0].split() == ["t", "x", "+-", "exact", "drift", "+-", "exact"]
+    assert len(rows) == 2 + 15
+    # Eight runs at 0, .01, ..., .07 above the exact values: mean .035, scatter .0245.
+    assert rows[2].split() == ["0.00", "1.035", "0.009", "1.000", "0.0e+00", "1.0e-04", "0.0e+00"]
+    assert rows[-1].split()[0] == "1.00"
+    with np.load(tmp_path / "result.npz") as arrays:
+        shapes = {name: arrays[name].shape for name in arrays}
+    long = (30,)
+    assert shapes == {
+        "times": long, "value": (8, 30), "value_exact": long, "drift_value": long, "drift_noise": long, "drift_exact": long,
+        "z": long,
+    }  # fmt: skip
+    manifest = json.loads((tmp_path / "result.json").read_text())
+    assert manifest["parameters"] == {"rate": 0.5, "runs": 8, "law": "plain", "precision": 32}
+    rate = manifest["results"]["group"]
+    assert manifest["results"]["count"] == 3
+    assert (rate["rate"], rate["rate_stderr"], rate["rate_exact"], rate["degrees_of_freedom"]) == (0.51, 0.1, 0.5, 7)
+    np.testing.assert_allclose(rate["rate_interval"], [0.51 - 2.3646 * 0.1, 0.51 + 2.3646 * 0.1], atol=1e-4)
+    assert manifest["findings"] == ["A note."]
+
+
+def test_options_of_a_declaration(capsys):
+    """Help text and errors follow from the declaration. Catches a bound that is written but not checked."""
+    with pytest.raises(SystemExit):
+        cli.main(["run", "decay", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "rate of the decay: above 0, below 3 (default 0.5)" in text
+    assert "--particles" not in text
+    for given, sentence in (
+        (["--rate", "3"], "`--rate` must be below 3, to stay visible, but is 3; lower it."),
+        (["--rate", "nan"], "`--rate` must be finite"),
+        (["--runs", "3"], "`--runs` must be even, but is 3; add one."),
+        (["--runs", "0"], "`--runs` must be at least 2, but is 0; raise it."),
+        (["--law", "wid"], "`--law` must be one of plain, wide here, but is 'wid'; choose one. Did you mean `wide`?"),
+        (["--dim", "3"], "`--dim` must be left out for decay, but is 3; remove it."),
+    ):
+        assert cli.main(["run", "decay", *given]) == 2
+        error = capsys.readouterr().err
+        assert sentence in error, error
+    assert (Decay.of({"law": "wide"}).runs, Decay.of({"law": "wide", "runs": 2}).runs, Decay.of({}).runs) == (6, 2, 4)
+
+
+def test_sweep_of_a_declaration(tmp_path, monkeypatch, capsys):
+    """A sweep finds the headline inside of a group, with its error and its exact value, and labels the axis with the symbol of
+    the option. Catches a sweep that reads another number."""
+    seen = []
+    call = Panel.__call__
+    monkeypatch.setattr(Panel, "__call__", lambda panel, ax: (call(panel, ax), seen.append(ax.get_xlabel())))
+    assert cli.main(["sweep", "decay", "--over", "rate=.5,1", "--out", str(tmp_path)]) == 0
+    results = json.loads((tmp_path / "result.json").read_text())["results"]
+    assert results == {"headline": "group.rate", "found": [0.51, 1.01], "stderr": [0.1, 0.1], "exact": [0.5, 1.0]}
+    assert seen[-1] == "rate λ"
+    assert "Rate of decay; +- is one standard error." in capsys.readouterr().out
