@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._util.types import Key
 from ...diagnostics import fisher_information, fisher_information_bias, knn_entropy, knn_entropy_bias, temperature
 from ...fitting.decay import DecayFit, fit_decay
 from ...landau import exact
 from ...states import Particles
 from .._harness.errors import standard_error
-from .._harness.experiment import Options
+from .._harness.replicas import ParticleExperiment
+from .._harness.report import Estimate
 
 # Number of groups of replicas; the scatter between groups gives the noise.
 _GROUPS = 8
@@ -25,25 +27,24 @@ _BIAS_PARTICLES = 1 << 20
 _FISHER_PARTICLES = 8192
 
 
-def excess_entropy(velocities: np.ndarray, options: Options) -> dict[str, Any]:
+def excess_entropy(velocities: np.ndarray, experiment: ParticleExperiment) -> dict[str, Any]:
     """H - H_M of velocities (replica, time, N, d), where the Maxwellian has the sample's own temperature and mean. Replicas are
     pooled in groups. Returns "value" and "noise" (time,), "groups" (group, time), and the scalar "bias_stderr"."""
+    dim = experiment.dim
     groups = np.array_split(velocities, min(_GROUPS, len(velocities)))
-    k = min(5, min(len(g) for g in groups) * options.particles - 1)
-    at_unit = float(exact.maxwellian_entropy(options.dim))
-    bias_key = jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), options.replicas)
-    sizes = {len(g) * options.particles for g in groups}
-    biases = {size: knn_entropy_bias(bias_key, size, options.dim, k=k, replicas=_bias_replicas(size)) for size in sizes}
+    k = min(5, min(len(g) for g in groups) * experiment.particles - 1)
+    at_unit = float(exact.maxwellian_entropy(dim))
+    key = _bias_key(experiment, experiment.replicas)
+    sizes = {len(g) * experiment.particles for g in groups}
+    biases = {size: knn_entropy_bias(key, size, dim, k=k, replicas=_bias_replicas(size)) for size in sizes}
     bias_stderr = max(stderr for _, stderr in biases.values())
     out = np.empty((len(groups), velocities.shape[1]))
     for i, group in enumerate(groups):
         for j in range(velocities.shape[1]):
-            pooled = Particles(jnp.asarray(group[:, j].reshape(-1, options.dim)))
+            pooled = Particles(jnp.asarray(group[:, j].reshape(-1, dim)))
             h = float(knn_entropy(pooled, k=k, bias=biases[pooled.num_slots][0]))
-            log_temperature = math.log(float(temperature(pooled))) - _log_temperature_bias(
-                pooled.num_slots, options.dim
-            )
-            out[i, j] = h + options.dim / 2 * log_temperature - at_unit
+            log_temperature = math.log(float(temperature(pooled))) - _log_temperature_bias(pooled.num_slots, dim)
+            out[i, j] = h + dim / 2 * log_temperature - at_unit
     # The scatter of a single group is unknown: use that of the estimator on Maxwellian samples of the same size.
     scatter = standard_error(out) if len(out) > 1 else bias_stderr * math.sqrt(_bias_replicas(max(sizes)))
     noise = np.broadcast_to(np.hypot(scatter, bias_stderr), out.shape[1:])
@@ -67,11 +68,11 @@ def tail(times: np.ndarray, value: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return (places >= first) & (places < last)
 
 
-def fisher_excess(velocities: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray, int]:
+def fisher_excess(velocities: np.ndarray, experiment: ParticleExperiment) -> tuple[np.ndarray, np.ndarray, int]:
     """(I T/d - 1, its standard error, M) at every time: Fisher's information of the first M <= 8192 particles of every run,
     relative to that of the Maxwellian with their temperature, estimated in the same way from M particles. 0 in equilibrium."""
     num, dim = min(_FISHER_PARTICLES, velocities.shape[2]), velocities.shape[3]
-    key = jax.random.fold_in(jax.random.key(options.seed, impl="threefry2x32"), options.replicas + 1)
+    key = _bias_key(experiment, experiment.replicas + 1)
     bias, bias_stderr = fisher_information_bias(key, num, dim, replicas=8)
     relative = np.empty(velocities.shape[:2])
     for r, run in enumerate(velocities):
@@ -84,9 +85,11 @@ def fisher_excess(velocities: np.ndarray, options: Options) -> tuple[np.ndarray,
     return relative.mean(axis=0), np.hypot(own, bias_stderr / dim), num
 
 
-def fit_excess(times: np.ndarray, groups: np.ndarray, bias_stderr: float) -> tuple[DecayFit, float]:
-    """The fit, and the standard error of its rate. The error of the bias is common to all times and groups, so the scatter
-    does not show it; it enters through the derivative of the rate with respect to the floor."""
+def fit_excess(
+    times: np.ndarray, groups: np.ndarray, bias_stderr: float, exact_rate: float | None = None
+) -> tuple[DecayFit, Estimate]:
+    """The fit and its rate. The error of the bias is common to all times and groups, so the scatter does not show it; it enters
+    the error of the rate through the derivative of the rate with respect to the floor."""
     values = groups if len(groups) > 1 else groups[0]
 
     def rate_and_fit(floor: float) -> tuple[Any, DecayFit]:
@@ -94,8 +97,20 @@ def fit_excess(times: np.ndarray, groups: np.ndarray, bias_stderr: float) -> tup
         return fit.rate, fit
 
     slope, fit = jax.grad(rate_and_fit, has_aux=True)(0.0)
-    return fit, math.hypot(float(fit.rate_stderr), float(slope) * bias_stderr)
+    stderr = math.hypot(float(fit.rate_stderr), float(slope) * bias_stderr)
+    return fit, Estimate(float(fit.rate), stderr, fit.degrees_of_freedom, exact_rate)
+
+
+def speeds(velocities: np.ndarray) -> dict[str, np.ndarray]:
+    """The speeds of the particles of all runs at the first and the last save, as entries of result.npz."""
+    ends = {"speed_first": velocities[:, 0], "speed_last": velocities[:, -1]}
+    return {name: np.linalg.norm(v, axis=-1).ravel() for name, v in ends.items()}
 
 
 def _bias_replicas(particles: int) -> int:
     return max(8, min(_BIAS_REPLICAS, _BIAS_PARTICLES // particles))
+
+
+def _bias_key(experiment: ParticleExperiment, number: int) -> Key:
+    """A key that no run has: the runs have the numbers 0 to replicas - 1."""
+    return jax.random.fold_in(jax.random.key(experiment.seed, impl="threefry2x32"), number)
