@@ -2,12 +2,17 @@
 help text and the sweep."""
 
 import json
+import re
+from pathlib import Path
 
+import equinox as eqx
 import numpy as np
 import pytest
 
+import jaxkinetic as jk
 from jaxkinetic.experiments import Experiment, Report, cli
-from jaxkinetic.experiments._harness import option as options
+from jaxkinetic.experiments._harness import option as options, replicas
+from jaxkinetic.experiments._harness.errors import energy_drift, meaning
 from jaxkinetic.experiments._harness.experiment import Headline
 from jaxkinetic.experiments._harness.panels import line, measured
 from jaxkinetic.experiments._harness.report import Estimate, Panel, Series
@@ -110,3 +115,23 @@ def test_sweep_of_a_declaration(tmp_path, monkeypatch, capsys):
     assert results == {"headline": "group.rate", "found": [0.51, 1.01], "stderr": [0.1, 0.1], "exact": [0.5, 1.0]}
     assert seen[-1] == "rate λ"
     assert "Rate of decay; +- is one standard error." in capsys.readouterr().out
+
+
+def test_the_example_of_contributing():
+    """The experiment in CONTRIBUTING.md runs, and heats by the exact law within 4 standard errors. Catches an example that an
+    author copies and that does not run."""
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    (code,) = re.findall(r"```python\n(class Heating.*?)```", text, re.DOTALL)
+    given = {
+        "ParticleExperiment": replicas.ParticleExperiment, "Problem": replicas.Problem, "Headline": Headline,
+        "Series": Series, "Estimate": Estimate, "Report": Report, "measured": measured, "line": line, "meaning": meaning,
+        "energy_drift": energy_drift, "options": options, "option": options.option, "jk": jk, "eqx": eqx, "__name__": "example",
+    }  # fmt: skip
+    exec(code, given)
+    report = given["Heating"](replicas=16, steps=10).run()
+    gain = report.numbers["energy_gain"]
+    print((gain.value - gain.exact) / gain.stderr)
+    assert abs(gain.value - gain.exact) < 4 * gain.stderr
+    assert gain.exact > 1e-4
+    assert list(report.all_arrays()) == ["times", "gain", "gain_exact"]
+    report.figure()
