@@ -62,7 +62,11 @@ class Option:
             check_scalar(flag, value)
         for holds, must, do in (
             (self.minimum is None or value >= self.minimum, f"be at least {_number(self.minimum)}", "raise it"),
-            (self.maximum is None or value <= self.maximum, f"be at most {_number(self.maximum)}{self.reason}", "lower it"),
+            (
+                self.maximum is None or value <= self.maximum,
+                f"be at most {_number(self.maximum)}{self.reason}",
+                "lower it",
+            ),
             (self.above is None or value > self.above, f"be above {_number(self.above)}", "raise it"),
             (self.below is None or value < self.below, f"be below {_number(self.below)}{self.reason}", "lower it"),
             (not self.even or value % 2 == 0, "be even", "add one"),

@@ -28,6 +28,11 @@ class Estimate:
     exact: float | None = None
     error: str = "stderr"
 
+    @staticmethod
+    def of(fit: Any, exact: float | None = None) -> "Estimate":
+        """The rate of a `DecayFit`."""
+        return Estimate(float(fit.rate), float(fit.rate_stderr), fit.degrees_of_freedom, exact)
+
     def __format__(self, form: str) -> str:
         if self.freedom is None:
             return f"{self.value:{form}} +- {self.stderr:{form}}"
@@ -110,7 +115,7 @@ class Panel:
 @dataclasses.dataclass(frozen=True)
 class Report:
     """`numbers`: for result.json, `Estimate`s among them. `series`: the columns of the table, and arrays of result.npz. `notes`:
-    one sentence or more each, printed below the table. `panels`: functions of the axes that they draw in. `title`: of the
+    one sentence or more each, printed below the table; empty ones are left out. `panels`: functions of the axes that they draw in. `title`: of the
     figure. `arrays`: what result.npz holds beside the series. `size`: width and height of a panel."""
 
     numbers: Mapping[str, Any]
@@ -120,6 +125,9 @@ class Report:
     title: str = ""
     arrays: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     size: tuple[float, float] = (5.6, 4.7)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", tuple(note for note in self.notes if note))
 
     def table(self) -> str:
         """The series as text; a long one is thinned."""

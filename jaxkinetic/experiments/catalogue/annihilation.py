@@ -72,30 +72,22 @@ class Annihilation(ParticleExperiment):
         offset = 4 * dim / ((4 * dim + 1) * max(alpha, 1e-3) * exact.mean_relative_speed(dim))
         fits = [_power(times, series.runs, offset, late) for series in (density, temperature)] if late else []
         known = _KNOWN.get(round(alpha, 10)) if dim == 3 else None
-        xi, zeta = [Estimate(float(f.rate), float(f.rate_stderr), f.degrees_of_freedom) for f in fits] or [
-            Estimate(nan, nan, nan)
-        ] * 2
+        xi, zeta = [Estimate.of(fit) for fit in fits] or [Estimate(nan, nan, nan)] * 2
         twice = Estimate(2 * (1 - xi.value), 2 * xi.stderr, xi.freedom)
         limit, slopes = 4 * dim / (4 * dim + 1), exact.initial_rates(dim, alpha)
-        references = f"{limit:.4f} as alpha -> 0" + (
-            f", {known:.4f} in the limit equation at this alpha" if known else ""
-        )
-        found = (
-            (f"Density: n ~ (s + t)^-xi, xi = {xi:.4f} over t = {late[0]:.3g} to {late[1]:.3g} ({references}).",
-             f"Temperature: T ~ (s + t)^-zeta, zeta = {zeta:.4f}; the density's exponent gives 2(1 - xi) = {twice:.4f}.")
-            if late
-            else (f"Too few particles are left to fit exponents ({references}); take more particles or fewer steps.",)
-        )  # fmt: skip
+        limits = f"{limit:.4f} as alpha -> 0" + (f", {known:.4f} in the limit equation at this alpha" if known else "")
         notes = (
-            *found,
+            f"Density: n ~ (s + t)^-xi, xi = {xi:.4f} over t = {late[0]:.3g} to {late[1]:.3g} ({limits})."
+            if late
+            else f"Too few particles are left to fit exponents ({limits}); take more particles or fewer steps.",
+            f"Temperature: T ~ (s + t)^-zeta, zeta = {zeta:.4f}; the density's exponent gives 2(1 - xi) = {twice:.4f}."
+            if late
+            else "",
             f"s = {offset:.3g}. The exact slopes at t = 0, for Maxwellian data, are n' = {slopes[0]:.4f} and "
             f"T' = {slopes[1]:.4f}.",
             f"Error bars show statistical noise only. {meaning(self.replicas)}",
-            *(
-                ["`tau-leap` has an error of order dt, `exact-clock` has none; compare the two."]
-                if self.scheme == "tau-leap"
-                else []
-            ),
+            "`tau-leap` has an error of order dt, `exact-clock` has none; compare the two."
+            * (self.scheme == "tau-leap"),
         )
         numbers = {
             "density_exponent": xi if known is None else dataclasses.replace(xi, exact=known),

@@ -219,9 +219,9 @@ def _weak_distance(e: AmplitudeExperiment, f: Density, dt: jax.Array) -> tuple[n
 
 
 def _diagram(ax: Axes, arrows: list[Arrow]) -> None:
+    look.describe(ax, "", "", "Distances along the arrows, each in its own norm; horizontal: N = 2")
     ax.set_axis_off()
-    ax.set_xlim(0, 10)
-    ax.set_ylim(-0.6, 8.8)
+    ax.set(xlim=(0, 10), ylim=(-0.6, 8.8))
     left, right = 1.7, 8.3
     boxes = {
         "Vlasov": (left, 7.6, "Vlasov\n$f$"), "HVl": (left, 4.1, "(HVl)\n$\\alpha$"),
@@ -229,34 +229,20 @@ def _diagram(ax: Axes, arrows: list[Arrow]) -> None:
         "N-body": (right, 7.6, "N-body, Liouville\n$f_N$"), "HLv": (right, 4.1, "(HLv$^N$)\n$\\alpha_N$"),
         "PsQM": (right, 0.6, "(PsQM$^N$)\n$\\hat\\alpha_N$"),
     }  # fmt: skip
+    box = {"boxstyle": "round,pad=0.45", "fc": "#eef4fa", "ec": look.BLUE, "lw": 1.4}
     for x, y, text in boxes.values():
-        ax.text(
-            x, y, text, ha="center", va="center", fontsize=12.5, color=look.BLACK,
-            bbox={"boxstyle": "round,pad=0.45", "fc": "#eef4fa", "ec": look.BLUE, "lw": 1.4},
-        )  # fmt: skip
-    for arrow in [a for a in arrows if a.particles in ("", "2")]:
-        style = "<->" if arrow.other in ("HHt", "PsQM") and arrow.one in ("HVl", "HLv") else "->"
-        (x0, y0, _), (x1, y1, _) = boxes[arrow.one], boxes[arrow.other]
-        across = y0 == y1
-        gap_x, gap_y = (1.75 if across else 0.0), (0.0 if across else 0.85)
-        start = (x0 + gap_x * np.sign(x1 - x0), y0 + gap_y * np.sign(y1 - y0))
-        end = (x1 - gap_x * np.sign(x1 - x0), y1 - gap_y * np.sign(y1 - y0))
+        ax.text(x, y, text, ha="center", va="center", fontsize=12.5, color=look.BLACK, bbox=box)
+    for one, other, particles, _, symbol, distance in arrows:
+        if particles not in ("", "2"):
+            continue
+        from_, to = (np.array(boxes[name][:2]) for name in (one, other))
+        across = from_[1] == to[1]
+        gap = (1.75 if across else 0.85) * np.sign(to - from_)
+        style = "<->" if (one, other) in (("HVl", "HHt"), ("HLv", "PsQM")) else "->"
         color = look.ORANGE if across else look.BLUE
-        ax.annotate("", end, start, arrowprops={"arrowstyle": style, "color": color, "lw": 2})
-        middle = ((x0 + x1) / 2 + (0 if across else 0.2), (y0 + y1) / 2 + (0.2 if across else 0))
+        ax.annotate("", to - gap, from_ + gap, arrowprops={"arrowstyle": style, "color": color, "lw": 2})
         # The norms differ, so every number is labelled with its norm.
-        label = f"{arrow.symbol} = {arrow.distance:.3f}" if across else f"{arrow.symbol}:\n{arrow.distance:.0e}"
-        ax.text(
-            *middle,
-            label,
-            ha="center" if across else "left",
-            va="bottom" if across else "center",
-            fontsize=11,
-            color=color,
-        )
-    ax.set_title(
-        "Distances along the arrows, each in its own norm; horizontal: N = 2",
-        fontsize=12.5,
-        loc="left",
-        color=look.BLACK,
-    )
+        text = f"{symbol} = {distance:.3f}" if across else f"{symbol}:\n{distance:.0e}"
+        middle = (from_ + to) / 2 + ((0, 0.2) if across else (0.2, 0))
+        place = {"ha": "center", "va": "bottom"} if across else {"ha": "left", "va": "center"}
+        ax.text(*middle, text, fontsize=11, color=color, **place)
