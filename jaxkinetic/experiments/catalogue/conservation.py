@@ -2,152 +2,127 @@
 
 (FW 1.6) is the system of [FengWang2025], (FW 1.7) that of [FontbonaGuerinMeleard2009], (FW 1.8) that of [Fournier2009]."""
 
-import functools
-import math
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 
 from ... import initial, plotting as look
 from ...diagnostics import energy, momentum
 from ...landau import IndependentNoise, Kac, MatrixSqrt, Maxwell, exact
-from ...plotting import Figure
-from .._harness.errors import interval, meaning, momentum_drift, standard_error
-from .._harness.experiment import Experiment, Headline, Options, Report, Watch
-from .._harness.replicas import run_replicas
-from .._harness.table import table
+from ...plotting import Axes
+from .._harness import option as options
+from .._harness.errors import meaning, momentum_drift, standard_error
+from .._harness.experiment import Headline
+from .._harness.replicas import ParticleExperiment, Problem, Runs
+from .._harness.report import Estimate, Panel, Report, Series
 
-__all__ = ["CONSERVATION", "run"]
+__all__ = ["Conservation"]
 
-_SYSTEMS = (
-    ("kac", "Kac (FW 1.6)", Kac, look.BLUE),
-    ("independent", "independent (FW 1.7)", IndependentNoise, look.ORANGE),
-    ("matrix_sqrt", "matrix root (FW 1.8)", MatrixSqrt, look.GREEN),
-)
+# By the name of the system in the results: its label, the class, its colour.
+_SYSTEMS = {
+    "kac": ("Kac (FW 1.6)", Kac, look.BLUE),
+    "independent": ("independent (FW 1.7)", IndependentNoise, look.ORANGE),
+    "matrix_sqrt": ("matrix root (FW 1.8)", MatrixSqrt, look.GREEN),
+}
 
 
-def run(options: Options, watch: Watch) -> Report:
-    rows: list[list[str]] = []
-    series: dict[str, Any] = {}
-    times = np.zeros(0)
-    for noise, title, system, _ in _SYSTEMS:
-        solution = run_replicas(
-            system(Maxwell()),
-            eqx.Partial(initial.maxwellian, num_particles=options.particles, dim=options.dim),
-            options,
-            observe={"energy": energy, "momentum": momentum},
-            state=False,
-            label=title,
-            watch=watch,
+class Conservation(ParticleExperiment):
+    name = "conservation"
+    summary = "three Landau particle systems side by side: momentum and energy, conserved on every path or in mean"
+    headline = Headline("kac.mean_energy_drift", "mean energy drift of Kac's system")
+    particles: int = options.particles(128)
+    dim: int = options.dim(3)
+    dt: float = options.dt(0.001)
+    steps: int = options.steps(200)
+    replicas: int = options.replicas(64)
+    scheme: str = options.scheme("euler-maruyama")
+
+    def problem(self) -> dict[str, Problem]:
+        start = eqx.Partial(initial.maxwellian, num_particles=self.particles, dim=self.dim)
+        observe = {"energy": energy, "momentum": momentum}
+        return {label: Problem(system(Maxwell()), start, observe) for label, system, _ in _SYSTEMS.values()}
+
+    def analyse(self, runs: Mapping[str, Runs]) -> Report:
+        labels = [label for label, _, _ in _SYSTEMS.values()]
+        times, steps, eps = runs[labels[0]].times, runs[labels[0]].steps, runs[labels[0]].eps
+        # Drifts of every run, (R, 3, T), and their exact values, (3, T).
+        p = np.stack([momentum_drift(runs[label]["momentum"]) for label in labels], axis=1)
+        e = np.stack([runs[label]["energy"] - runs[label]["energy"][:, :1] for label in labels], axis=1)
+        p_exact, e_exact = np.stack([self._exact(key, steps) for key in _SYSTEMS], axis=1)
+        rms, mean = np.sqrt(np.mean(p**2, axis=0)), e.mean(axis=0)
+        # The error of the root by the delta method. Where momentum is conserved on every path, the drift is round-off and no
+        # statistical error applies.
+        rms_noise = np.where(p_exact < eps, eps, standard_error(p**2) / (2 * np.maximum(rms, 1e-300)))
+        mean_noise, spread = standard_error(e), e.std(axis=0)
+        conserves = [system(Maxwell()).conserves for _, system, _ in _SYSTEMS.values()]
+        table = (
+            Series("", "system", labels),
+            Series("", "momentum", [kept["momentum"] for kept in conserves]),
+            Series("", "rms |dp|", rms[:, -1], rms_noise[:, -1], p_exact[:, -1], ".2e"),
+            Series("", "energy", [kept["energy"] for kept in conserves]),
+            Series("", "mean dE", mean[:, -1], mean_noise[:, -1], e_exact[:, -1], ".2e"),
+            Series("", "std of dE", spread[:, -1], form=".1e"),
         )
-        times = np.asarray(solution.times, float)
-        steps = np.rint(times / options.dt).astype(int)
-        e, p = (
-            np.asarray(solution.observed["energy"], float),
-            np.asarray(solution.observed["momentum"], float),
+        of = (("momentum", p, p_exact, rms), ("energy", e, e_exact, mean))
+        over_time = [
+            Series.of_runs(f"{key}_{name}", "", drift[:, i], exact=known[i])
+            for i, key in enumerate(_SYSTEMS) for name, drift, known, _ in of
+        ]  # fmt: skip
+        notes = (
+            f"At t = {times[-1]:.3g}, over {self.replicas} runs of {self.particles} particles. The columns `momentum` and "
+            "`energy` say how the equation conserves them: on every path (exact) or in mean.",
+            "The exact values are those of Euler-Maruyama at this dt, which heats every system by order dt in mean. The energy "
+            "of Kac's system, which the equation conserves, scatters by order sqrt(dt); that of the other two scatters for "
+            "every dt. " + meaning(self.replicas),
         )
-        exact_e, exact_p = _exact(noise, steps, options)
-        series[noise] = {
-            "energy": e - e[:, :1],
-            "momentum": momentum_drift(p),
-            "energy_exact": exact_e,
-            "momentum_exact": exact_p,
+        numbers = {
+            key: {
+                "rms_momentum_drift": float(rms[i, -1]),
+                "mean_energy_drift": Estimate(
+                    float(mean[i, -1]), float(mean_noise[i, -1]), self.replicas - 1, float(e_exact[i, -1])
+                ),
+                "std_energy_drift": float(spread[i, -1]),
+            }
+            for i, key in enumerate(_SYSTEMS)
         }
-        rows.append(
-            _row(title, system(Maxwell()), series[noise], float(jnp.finfo(solution.observed["energy"].dtype).eps))
-        )
-    headers = [
-        "system", "momentum", "rms |dp|", "exact", "+-", "energy", "mean dE", "exact", "+-", "std of dE",
-    ]  # fmt: skip
-    findings = (
-        f"At t = {times[-1]:.3g}, over {options.replicas} runs of {options.particles} particles. The columns `momentum` and "
-        "`energy` say how the equation conserves them: on every path (exact) or in mean.",
-        "The exact values are those of Euler-Maruyama at this dt, which heats every system by order dt in mean. The energy of "
-        "Kac's system, which the equation conserves, scatters by order sqrt(dt); that of the other two scatters for every dt. "
-        + meaning(options.replicas),
-    )
-    arrays = {f"{noise}_{k}": v for noise, parts in series.items() for k, v in parts.items()} | {"times": times}
-    numbers = {
-        noise: {
-            "rms_momentum_drift": float(np.sqrt(np.mean(s["momentum"][:, -1] ** 2))),
-            "mean_energy_drift": float(s["energy"][:, -1].mean()),
-            "mean_energy_drift_stderr": float(standard_error(s["energy"][:, -1])),
-            "mean_energy_drift_interval": interval(
-                float(s["energy"][:, -1].mean()), float(standard_error(s["energy"][:, -1])), options.replicas - 1
-            ),
-            "mean_energy_drift_exact": float(s["energy_exact"][-1]),
-            "std_energy_drift": float(s["energy"][:, -1].std()),
-        }
-        for noise, s in series.items()
-    }
-    return Report(table(headers, rows), findings, numbers, arrays, functools.partial(_draw, times, series, options))
+        tops = {"momentum": float(p.max()) * 1.05, "energy": float(np.abs(e).max()) * 1.05}
+        panels = [
+            _panel(times, name, system, drift[:, i], average[i], known[i], tops[name])
+            for name, drift, known, average in of for i, system in enumerate(_SYSTEMS.values())
+        ]  # fmt: skip
+        return Report(
+            numbers, (*table, *over_time), notes, panels,
+            f"What the three Landau particle systems conserve  (N = {self.particles}, d = {self.dim}, Δt = {self.dt:g}, "
+            f"{self.replicas} runs)",
+            {"times": times},
+        )  # fmt: skip
+
+    def _exact(self, noise: str, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Root-mean-square momentum drift and mean energy drift of the discrete scheme, per particle."""
+        n, d = self.particles, self.dim
+        moments = [exact.second_moments_euler(k, self.dt, np.eye(d), np.zeros((d, d)), n, noise) for k in steps]
+        mean_energy = np.array([np.trace(p) / 2 for p, _ in moments])
+        # The mean velocity is a martingale, so the variance of its drift is the growth of its second moment.
+        square = np.array([(np.trace(p) + (n - 1) * np.trace(c)) / n for p, c in moments])
+        return np.sqrt(np.maximum(square - square[0], 0)), mean_energy - mean_energy[0]
 
 
-def _exact(noise: str, steps: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray]:
-    """Mean energy drift and root-mean-square momentum drift of the discrete scheme, per particle."""
-    n, d = options.particles, options.dim
-    moments = [exact.second_moments_euler(k, options.dt, np.eye(d), np.zeros((d, d)), n, noise) for k in steps]
-    mean_energy = np.array([np.trace(p) / 2 for p, _ in moments])
-    # The mean velocity is a martingale, so the variance of its drift is the growth of its second moment.
-    square = np.array([(np.trace(p) + (n - 1) * np.trace(c)) / n for p, c in moments])
-    return mean_energy - mean_energy[0], np.sqrt(np.maximum(square - square[0], 0))
+def _panel(
+    times: np.ndarray, name: str, system: tuple[str, Any, str], drift: np.ndarray, average: np.ndarray, known: np.ndarray,
+    top: float,
+) -> Panel:  # fmt: skip
+    """The drift of some runs, its average, and the exact value."""
+    (label, kind, color), momentum = system, name == "momentum"
 
+    def draw(ax: Axes) -> None:
+        ax.plot(times, drift[:24].T, color=color, alpha=0.3, lw=0.9)
+        ax.plot(times, average, color=color, lw=2.6, label="root mean square" if momentum else "mean")
+        ax.plot(times, known, "--", color=look.BLACK, lw=1.6, label="exact (Euler-Maruyama)")
+        ax.set_ylim(0 if momentum else -top, top)
+        ax.locator_params(axis="x", nbins=5)
 
-def _row(title: str, system: Any, s: dict[str, np.ndarray], eps: float) -> list[str]:
-    dp2, de = s["momentum"][:, -1] ** 2, s["energy"][:, -1]
-    count = len(de)
-    rms = math.sqrt(dp2.mean())
-    # The error of the root by the delta method.
-    stderr_p = dp2.std(ddof=1) / math.sqrt(count) / (2 * rms) if count > 1 and rms > 0 else math.nan
-    # Where momentum is conserved on every path, the drift is round-off and no statistical error applies.
-    if s["momentum_exact"][-1] < eps:
-        stderr_p = float(eps)
-    stderr_e = de.std(ddof=1) / math.sqrt(count) if count > 1 else math.nan
-    return [
-        title, system.conserves["momentum"], f"{rms:.2e}", f"{s['momentum_exact'][-1]:.2e}", f"{stderr_p:.0e}",
-        system.conserves["energy"], f"{de.mean():+.2e}", f"{s['energy_exact'][-1]:+.2e}", f"{stderr_e:.0e}",
-        f"{de.std():.1e}",
-    ]  # fmt: skip
-
-
-def _draw(times: np.ndarray, series: dict[str, Any], options: Options) -> Figure:
-    figure, axes = look.new_figure(
-        2, 3, size=(13.5, 7.6),
-        title=f"What the three Landau particle systems conserve  (N = {options.particles}, d = {options.dim}, "
-        f"Δt = {options.dt:g}, {options.replicas} runs)",
-    )  # fmt: skip
-    top_p = max(float(s["momentum"].max()) for s in series.values()) * 1.05
-    top_e = max(float(np.abs(s["energy"]).max()) for s in series.values()) * 1.05
-    for column, (noise, title, system, color) in enumerate(_SYSTEMS):
-        s = series[noise]
-        for row, (name, top) in enumerate((("momentum", top_p), ("energy", top_e))):
-            ax = axes[row, column]
-            ax.plot(times, s[name][:24].T, color=color, alpha=0.3, lw=0.9)
-            average = np.sqrt(np.mean(s[name] ** 2, axis=0)) if name == "momentum" else s[name].mean(axis=0)
-            ax.plot(
-                times,
-                average,
-                color=color,
-                lw=2.6,
-                label="root mean square" if name == "momentum" else "mean",
-            )
-            ax.plot(times, s[f"{name}_exact"], "--", color=look.BLACK, lw=1.6, label="exact (Euler-Maruyama)")
-            ax.set_ylim((0 if name == "momentum" else -top), top)
-            kept = "on every path" if system(Maxwell()).conserves[name] == "exact" else "in mean only"
-            look.describe(
-                ax, "time t", r"$|p(t) - p(0)|$" if name == "momentum" else r"$E(t) - E(0)$",
-                f"{title}\n{name}: conserved {kept}",
-            )  # fmt: skip
-            look.legend(ax, loc="upper left")
-    return figure
-
-
-CONSERVATION = Experiment(
-    name="conservation",
-    summary="three Landau particle systems side by side: momentum and energy, conserved on every path or in mean",
-    defaults=Options(particles=128, dim=3, dt=0.001, steps=200, replicas=64),
-    run=run,
-    headline=Headline("kac.mean_energy_drift", "kac.mean_energy_drift_stderr", "mean energy drift of Kac's system"),
-)
+    kept = "on every path" if kind(Maxwell()).conserves[name] == "exact" else "in mean only"
+    y, title = r"$|p(t) - p(0)|$" if momentum else r"$E(t) - E(0)$", f"{label}\n{name}: conserved {kept}"
+    return Panel(draw, y=y, title=title, legend="upper left")
