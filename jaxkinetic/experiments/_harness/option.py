@@ -53,13 +53,13 @@ class Option:
         flag = f"--{self.name}"
         if self.kind is str:
             if value not in self.choices:
-                must = f"be one of {', '.join(self.choices)} here"
+                must = f"be one of {', '.join(self.choices)}"
                 raise did_you_mean(argument_error(flag, must, f"is {value!r}", "choose one"), str(value), self.choices)
             return
         if self.kind is int:
             check_integer(flag, value, minimum=-(2**63))
         else:
-            check_scalar(flag, value)
+            check_scalar(flag, value, positive=self.above == 0)
         for holds, must, do in (
             (self.minimum is None or value >= self.minimum, f"be at least {_number(self.minimum)}", "raise it"),
             (

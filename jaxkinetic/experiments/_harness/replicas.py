@@ -68,15 +68,21 @@ class ParticleExperiment(Experiment):
     def problem(self) -> Problem | Mapping[str, Problem]:
         """What is simulated: one problem, or several with their labels. They start from the same draws."""
 
+    def measure(self, runs: Runs) -> Any:
+        """What is kept of the runs of a problem for `analyse`; if there are several problems with large states, less than all."""
+        return runs
+
     @abstractmethod
     def analyse(self, runs: Any) -> Report:
-        """The report. `runs`: the `Runs` of the problem, or those of several by their labels."""
+        """The report. `runs`: what `measure` kept of the problem, or of several by their labels."""
 
     def run(self, watch: Watch = Watch()) -> Report:  # noqa: B008  (immutable)
         problem = self.problem()
         if isinstance(problem, Problem):
-            return self.analyse(run_replicas(problem, self, self.name, watch))
-        return self.analyse({label: run_replicas(one, self, label, watch) for label, one in problem.items()})
+            return self.analyse(self.measure(run_replicas(problem, self, self.name, watch)))
+        return self.analyse(
+            {label: self.measure(run_replicas(one, self, label, watch)) for label, one in problem.items()}
+        )
 
 
 def run_replicas(problem: Problem, experiment: ParticleExperiment, label: str, watch: Watch) -> Runs:

@@ -1,21 +1,22 @@
-import importlib
+"""The experiments, and the code that several of them share."""
 
-EXPERIMENTS = []
-for m, c in [
-    ("maxwell_bkw", "MaxwellBKW"),
-    ("coulomb_relaxation", "CoulombRelaxation"),
-    ("coulomb_isotropization", "CoulombIsotropization"),
-    ("torus_mode", "TorusMode"),
-    ("microcanonical", "Microcanonical"),
-    ("annihilation", "Annihilation"),
-    ("landau_damping", "LandauDamping"),
-    ("two_stream", "TwoStream"),
-    ("hmf", "HMF"),
-    ("mean_field_diagram", "MeanFieldDiagram"),
-    ("counting", "Counting"),
-    ("conservation", "Conservation"),
-]:
-    try:
-        EXPERIMENTS.append(getattr(importlib.import_module("." + m, __name__), c))
-    except (ImportError, AttributeError) as e:
-        pass
+from .annihilation import Annihilation
+from .conservation import Conservation
+from .coulomb_isotropization import CoulombIsotropization
+from .coulomb_relaxation import CoulombRelaxation
+from .counting import Counting
+from .hmf import HMF
+from .landau_damping import LandauDamping
+from .maxwell_bkw import MaxwellBKW
+from .mean_field_diagram import MeanFieldDiagram
+from .microcanonical import Microcanonical
+from .torus_mode import TorusMode
+from .two_stream import TwoStream
+
+__all__ = ["EXPERIMENTS"]
+
+# In the order of `jaxkinetic list`.
+EXPERIMENTS = (
+    MaxwellBKW, CoulombRelaxation, CoulombIsotropization, TorusMode, Microcanonical, Annihilation, LandauDamping, TwoStream,
+    HMF, MeanFieldDiagram, Counting, Conservation,
+)  # fmt: skip

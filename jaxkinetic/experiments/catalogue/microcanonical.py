@@ -87,11 +87,21 @@ class Microcanonical(ParticleExperiment):
             label: Problem(system, start, state=True, scheme="exact-clock") for label, system in jumps.items()
         }
 
-    def analyse(self, runs: Mapping[str, Runs]) -> Report:
+    def measure(self, runs: Runs) -> tuple[np.ndarray, ...]:
+        """The saves, the anisotropy (R, T) of every run and save, the final velocities of all runs along the axis, and the
+        largest drifts (T,) of momentum and energy."""
+        # Sum in float64, so that the drifts show the round-off of the scheme and not of the sums.
+        v = np.asarray(runs.velocities, float)
+        square = (v**2).mean(axis=2)
+        momentum, energy = momentum_drift(v.mean(axis=2)), energy_drift(square.sum(-1) / 2)
+        gaps, last = square[..., :-1].mean(-1) - square[..., -1], runs.velocities[:, -1, :, -1].ravel()
+        return runs.times, gaps, last, momentum.max(axis=0), np.abs(energy).max(axis=0)
+
+    def analyse(self, runs: Mapping[str, tuple[np.ndarray, ...]]) -> Report:
         # Kac's diffusion first, then the jump processes. Anisotropies (R, 4, T), final velocities (4, ...), drifts (4, T).
-        gaps, last, momentum, energy = zip(*(_measured(one.velocities) for one in runs.values()), strict=True)
+        (times, *_), gaps, last, momentum, energy = zip(*runs.values(), strict=True)
         gaps, momentum, energy = np.stack(gaps, axis=1), np.stack(momentum), np.stack(energy)
-        epsilons, times = self._epsilons, runs["Kac"].times
+        epsilons = self._epsilons
         # Both processes start from the same velocities, whose scatter cancels in the difference.
         changes = gaps[:, 1:] - gaps[:, :1]
         shift, noise = changes.mean(axis=0), standard_error(changes)
@@ -222,17 +232,6 @@ class Microcanonical(ParticleExperiment):
             degrees, [], lambda ax: ax.axhline(1, color=look.BLACK, lw=1), *lines, x="degree l of the harmonic",
             y="rate of decay over Landau's", title=f"Exact rates of one pair at r = {typical:.2g}",
         )  # fmt: skip
-
-
-def _measured(velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The anisotropy (R, T) of every run and save, the final velocities of all runs along the axis, and the largest drifts (T,)
-    of momentum and energy."""
-    # Sum in float64, so that the drifts show the round-off of the scheme and not of the sums.
-    v = np.asarray(velocities, float)
-    square = (v**2).mean(axis=2)
-    momentum, energy = momentum_drift(v.mean(axis=2)), energy_drift(square.sum(-1) / 2)
-    gaps, last = square[..., :-1].mean(-1) - square[..., -1], velocities[:, -1, :, -1].ravel()
-    return gaps, last, momentum.max(axis=0), np.abs(energy).max(axis=0)
 
 
 def _distance(x: np.ndarray, y: np.ndarray) -> float:
