@@ -1,7 +1,7 @@
 """The experiments that the command line, the notebooks and the benchmarks share.
 
-`CATALOGUE[name]` is the class of an experiment: its fields are its options. `CATALOGUE[name].of({"particles": 1000}).run()` checks
-the options and returns a `Report`; `jaxkinetic run NAME` prints the report and stores it.
+`CATALOGUE[name]` is the class of an experiment: its fields are its options. `CATALOGUE[name].of({"particles": 1000}).run()`
+checks the options and returns a `Report`; `jaxkinetic run NAME` prints the report and stores it.
 """
 
 import sys as _sys

@@ -1,15 +1,22 @@
 """Standard errors and confidence intervals from a few runs, fitted orders, and drifts of invariants."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..._util.student import student_quantile
+from ...fitting.decay import DecayFit, fit_decay
 
 
 def standard_error(runs: np.ndarray) -> np.ndarray:
     """Standard error of the mean over the leading axis; NaN for a single run, whose scatter is unknown."""
     return np.std(runs, axis=0, ddof=1) / math.sqrt(len(runs)) if len(runs) > 1 else np.full(runs.shape[1:], np.nan)
+
+
+def fit_runs(times: np.ndarray, runs: np.ndarray, **given: Any) -> DecayFit:
+    """`fit_decay` to the runs (R, T), or to a single one."""
+    return fit_decay(times, runs if len(runs) > 1 else runs[0], **given)
 
 
 def log_log_slope(sizes: np.ndarray, values: np.ndarray, errors: np.ndarray, *, least: int) -> tuple[float, float]:

@@ -47,10 +47,11 @@ class Headline:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(option,))
 class Experiment(ABC):
-    """Base of all experiments. A subclass is made a frozen dataclass, whose fields are its options; an instance is one choice of
-    their values, all nondimensional.
+    """Base of all experiments. A subclass becomes a frozen dataclass, whose fields are its options; an instance is one choice
+    of their values, all nondimensional.
 
-    `name`, `summary`: as `jaxkinetic list` prints them. `headline`: what a sweep shows. `precision`: default bits of a float."""
+    `name`, `summary`: as `jaxkinetic list` prints them. `headline`: what a sweep shows. `precision`: default bits of a
+    float."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -61,13 +62,17 @@ class Experiment(ABC):
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 
     @abstractmethod
-    def run(self, watch: Watch = Watch()) -> Report:  # noqa: B008  (immutable)
+    def run(self, watch: Watch = Watch()) -> Report:
         """Simulate, and report. **Raises:** `SimulationError` if a run fails."""
+
+    def values(self) -> dict[str, Any]:
+        """The values of the options, by name."""
+        return {name: getattr(self, name) for name in options_of(self)}
 
     def check(self) -> None:
         """Check every option by itself; a subclass adds what several options must fulfil. **Raises:** `ValueError`."""
-        for name, declared in options_of(self).items():
-            declared.check(getattr(self, name))
+        for name, value in self.values().items():
+            options_of(self)[name].check(value)
 
     def adapt(self, given: frozenset[str]) -> Self:
         """Fit the options that the user did not give to those that the user gave (`given`: their names)."""

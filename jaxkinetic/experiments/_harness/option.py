@@ -11,8 +11,8 @@ from ..._util.checks import argument_error, check_integer, check_scalar, did_you
 @dataclasses.dataclass(frozen=True)
 class Option:
     """An option as its declaration states it; its type is that of `default`. Numbers must be finite and lie in
-    [minimum, maximum], or beyond `above` and below `below`. `note`: what the help text adds to the allowed values. `reason`: of the upper
-    bound."""
+    [minimum, maximum], or beyond `above` and below `below`. `note`: what the help text adds to the allowed values. `reason`: of
+    the upper bound. `symbol`: the label of an axis."""
 
     name: str
     default: Any

@@ -24,11 +24,13 @@ class ExperimentInParts(Experiment):
     def analyse(self, parts: Mapping[str, Sequence[np.ndarray]]) -> Report:
         """The report. `parts`: what every function returned."""
 
-    def run(self, watch: Watch = Watch()) -> Report:
+    def run(self, watch: Watch = Watch()) -> Report:  # noqa: B008  (immutable)
         problem, store = self.problem(), None
         if watch.partial is not None:
             # That the options are the same was checked when the folder was opened.
-            store = open_parts("path", watch.partial.path(self.name), {"parts": fingerprint(list(problem))})
+            names = fingerprint(list(problem))
+            assert names is not None
+            store = open_parts("path", watch.partial.path(self.name), {"parts": names})
         found: dict[str, Sequence[np.ndarray]] = {}
         with Progress(self.name, len(problem), shown=watch.progress, unit="part") as bar:
             for index, (name, compute) in enumerate(problem.items()):

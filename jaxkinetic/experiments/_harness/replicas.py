@@ -69,7 +69,7 @@ class ParticleExperiment(Experiment):
         """What is simulated: one problem, or several with their labels. They start from the same draws."""
 
     def measure(self, runs: Runs) -> Any:
-        """What is kept of the runs of a problem for `analyse`; if there are several problems with large states, less than all."""
+        """What `analyse` needs of the runs of a problem. With several problems, only this much of each stays in memory."""
         return runs
 
     @abstractmethod

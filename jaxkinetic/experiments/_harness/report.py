@@ -50,8 +50,9 @@ class Estimate:
 @dataclasses.dataclass(frozen=True)
 class Series:
     """One quantity along the rows of the table, of values (T,), or words (T,). `noise`: its standard error. `exact`: the exact
-    values, under the header `exact_header`. Without `header` it is not in the table, without `name` not in result.npz, where its
-    key is `name`, or `name`_value if there are exact values. `runs`: the values of every run (R, T), which result.npz then holds."""
+    values, under the header `exact_header`. Without `header` it is not in the table, without `name` not in result.npz, where
+    its key is `name`, or `name`_value if there are exact values. `runs`: the values of every run (R, T), which result.npz then
+    holds."""
 
     name: str
     header: str
@@ -114,9 +115,9 @@ class Panel:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """`numbers`: for result.json, `Estimate`s among them. `series`: the columns of the table, and arrays of result.npz. `notes`:
-    one sentence or more each, printed below the table; empty ones are left out. `panels`: functions of the axes that they draw in. `title`: of the
-    figure. `arrays`: what result.npz holds beside the series. `size`: width and height of a panel."""
+    """`numbers`: for result.json, `Estimate`s among them. `series`: the columns of the table, and arrays of result.npz.
+    `notes`: sentences below the table; empty ones are left out. `panels`: functions of the axes that they draw in. `title`: of
+    the figure. `arrays`: what result.npz holds beside the series. `size`: width and height of a panel."""
 
     numbers: Mapping[str, Any]
     series: Sequence[Series]

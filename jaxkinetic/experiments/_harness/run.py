@@ -1,6 +1,5 @@
 """Runs one experiment and writes its files; a run that is killed can be resumed."""
 
-import dataclasses
 import datetime
 import sys
 import time
@@ -22,7 +21,7 @@ from .report import Report
 
 def identity(experiment: Experiment, precision: int) -> dict[str, Any]:
     """The entries that identify a run: experiment, parameters, version of the code. `--resume` requires that all agree."""
-    parameters = {**dataclasses.asdict(experiment), "precision": precision}
+    parameters = {**experiment.values(), "precision": precision}
     code = {"version": __version__, "commit": commit(), "jax": jax.__version__}
     return {"experiment": experiment.name, **code, "parameters": parameters}
 
@@ -61,7 +60,7 @@ def run_to_files(
 def _run(
     experiment: Experiment, precision: int, folder: Path, partial: Partial, *, resume: bool, quiet: bool
 ) -> Report:  # fmt: skip
-    shown = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(experiment).items())
+    shown = ", ".join(f"{name} {value}" for name, value in experiment.values().items())
     print(f"{experiment.name} on {device()}: {shown}, float{precision}{', resumed' if resume else ''}", flush=True)
     parts_in(partial.folder)
     started, begun = time.perf_counter(), datetime.datetime.now(datetime.UTC)

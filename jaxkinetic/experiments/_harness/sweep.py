@@ -45,8 +45,8 @@ def parse_over(text: str, given: Mapping[str, Any], known: Mapping[str, Option])
 
 
 def sweep(cells: Sequence[Experiment], name: str, precision: int, folder: Path, *, force: bool = False) -> None:
-    """Run every cell, one experiment with another value of the option `name`, in its own subfolder, then write the table and the
-    figure of all to `folder`, which is locked meanwhile.
+    """Run every cell, one experiment with another value of the option `name`, in its own subfolder, then write the table and
+    the figure of all to `folder`, which is locked meanwhile.
 
     A value that has results is not computed again, and a stopped one continues from its finished parts: a kill loses at most
     the part that was being computed. **Raises:** `ValueError` if another command writes to the folder, and, without

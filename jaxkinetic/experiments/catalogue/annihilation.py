@@ -13,11 +13,11 @@ from jaxtyping import Array
 from ... import initial, plotting as look
 from ...boltzmann import HardSphere, KacWalk, exact
 from ...diagnostics import histogram, self_similar
-from ...fitting.decay import DecayFit, fit_decay
+from ...fitting.decay import DecayFit
 from ...plotting import Axes
 from ...states import Particles
 from .._harness import option as options
-from .._harness.errors import meaning, standard_error
+from .._harness.errors import fit_runs, meaning, standard_error
 from .._harness.experiment import Headline
 from .._harness.panels import line, measured
 from .._harness.replicas import ParticleExperiment, Problem, Runs
@@ -59,18 +59,17 @@ class Annihilation(ParticleExperiment):
         densities, temperatures = np.moveaxis(runs["gas"], -1, 0)
         alive = np.rint(densities * self.particles)
         law = {"exact_header": "small-alpha law"}
-        density = Series.of_runs(
-            "density", "n", densities, exact=exact.hard_sphere_density(times, dim, alpha), form=".5f", **law
-        )
+        dilution = exact.hard_sphere_density(times, dim, alpha)
+        density = Series.of_runs("density", "n", densities, exact=dilution, form=".5f", **law)
         # A single particle has no temperature.
-        temperature = Series.of_runs(
-            "temperature", "T", np.where(alive > 1, temperatures, nan),
-            exact=exact.hard_sphere_temperature(times, dim, alpha), **law,
-        )  # fmt: skip
+        temperatures = np.where(alive > 1, temperatures, nan)
+        cooling = exact.hard_sphere_temperature(times, dim, alpha)
+        temperature = Series.of_runs("temperature", "T", temperatures, exact=cooling, **law)
         late = _late(times, densities, alive)
         # s of the small-alpha law (s + t)^-xi: with this offset, the fitted power holds from earlier times on.
         offset = 4 * dim / ((4 * dim + 1) * max(alpha, 1e-3) * exact.mean_relative_speed(dim))
-        fits = [_power(times, series.runs, offset, late) for series in (density, temperature)] if late else []
+        power = {"model": "algebraic", "offset": offset, "window": late}
+        fits = [fit_runs(times, values, **power) for values in (densities, temperatures)] if late else []
         known = _KNOWN.get(round(alpha, 10)) if dim == 3 else None
         xi, zeta = [Estimate.of(fit) for fit in fits] or [Estimate(nan, nan, nan)] * 2
         twice = Estimate(2 * (1 - xi.value), 2 * xi.stderr, xi.freedom)
@@ -130,11 +129,6 @@ def _late(times: np.ndarray, density: np.ndarray, alive: np.ndarray) -> tuple[fl
     gone = np.flatnonzero(density.mean(0)[:end] < 0.5 * density.mean(0)[0])
     begin = gone[0] if gone.size and end - gone[0] >= 6 else end // 4
     return (float(times[begin]), float(times[end - 1])) if end - begin >= 6 else None
-
-
-def _power(times: np.ndarray, values: np.ndarray, offset: float, window: tuple[float, float]) -> DecayFit:
-    runs = values if len(values) > 1 else values[0]
-    return fit_decay(times, runs, model="algebraic", offset=offset, window=window)
 
 
 def _decay(

@@ -81,7 +81,8 @@ class CoulombIsotropization(ParticleExperiment):
                 y="temperature", title="Both temperatures",
             ),
             measured(
-                times, [(Series.of_runs("", "", differences), f"particles, {rate.value:.2f} ± {rate.stderr:.2f} at t = 0", look.BLUE)],
+                times,
+                [(Series.of_runs("", "", differences), f"particles, {rate.value:.2f} ± {rate.stderr:.2f} at t = 0", look.BLUE)],
                 line(fine, differences.mean(0)[0] * np.exp(-exact_rate * fine), f"exact rate {exact_rate:.2f} at t = 0"),
                 line(times, closed, "bi-Maxwellian closure", "--", look.GREY),
                 y=r"$T_\perp - T_\parallel$", title="The difference decays", bottom=0,

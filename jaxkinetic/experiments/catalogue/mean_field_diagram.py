@@ -235,14 +235,15 @@ def _diagram(ax: Axes, arrows: list[Arrow]) -> None:
     for one, other, particles, _, symbol, distance in arrows:
         if particles not in ("", "2"):
             continue
-        from_, to = (np.array(boxes[name][:2]) for name in (one, other))
-        across = from_[1] == to[1]
-        gap = (1.75 if across else 0.85) * np.sign(to - from_)
+        start, end = (np.array(boxes[name][:2]) for name in (one, other))
+        across, (x, y) = start[1] == end[1], (start + end) / 2
+        gap = (1.75 if across else 0.85) * np.sign(end - start)
         style = "<->" if (one, other) in (("HVl", "HHt"), ("HLv", "PsQM")) else "->"
         color = look.ORANGE if across else look.BLUE
-        ax.annotate("", to - gap, from_ + gap, arrowprops={"arrowstyle": style, "color": color, "lw": 2})
+        ax.annotate("", tuple(end - gap), tuple(start + gap), arrowprops={"arrowstyle": style, "color": color, "lw": 2})
         # The norms differ, so every number is labelled with its norm.
         text = f"{symbol} = {distance:.3f}" if across else f"{symbol}:\n{distance:.0e}"
-        middle = (from_ + to) / 2 + ((0, 0.2) if across else (0.2, 0))
-        place = {"ha": "center", "va": "bottom"} if across else {"ha": "left", "va": "center"}
-        ax.text(*middle, text, fontsize=11, color=color, **place)
+        if across:
+            ax.text(x, y + 0.2, text, fontsize=11, color=color, ha="center", va="bottom")
+        else:
+            ax.text(x + 0.2, y, text, fontsize=11, color=color, ha="left", va="center")

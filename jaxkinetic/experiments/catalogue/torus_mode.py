@@ -13,7 +13,7 @@ from ...fitting.decay import fit_decay
 from ...landau import MatrixSqrt, Trigonometric, exact
 from ...states import Particles
 from .._harness import option as options
-from .._harness.errors import meaning, standard_error
+from .._harness.errors import fit_runs, meaning, standard_error
 from .._harness.experiment import Headline
 from .._harness.panels import histograms, line, measured
 from .._harness.replicas import ParticleExperiment, Problem, Runs
@@ -77,7 +77,7 @@ class TorusMode(ParticleExperiment):
             np.sqrt(square) / (1 + np.sqrt(1 - square)) * amplitude.noise,
             exact.torus_mode_entropy(times, interaction, mode, _AMPLITUDE), ".5f",
         )  # fmt: skip
-        fit = fit_decay(times, amplitudes if len(amplitudes) > 1 else amplitudes[0])
+        fit = fit_runs(times, amplitudes)
         rate = Estimate(float(fit.rate), float(fit.rate_stderr), fit.degrees_of_freedom, known)
         first_rate = known * (self.particles - 1) / self.particles
         stepped = exact.torus_mode_amplitude_euler(self.steps, self.dt, interaction, mode, _AMPLITUDE)[runs.steps]
