@@ -227,7 +227,7 @@ def test_second_start_compiles_nothing(tmp_path):
         ),
         (["run", "hmf", "--nx", "15"], "Argument `--nx` must be even, but is 15; add one."),
         (["run", "counting", "--particles", "3"], "Argument `--particles` must be at least 4, but is 3"),
-        (["run", "counting", "--scheme", "sweep"], "Argument `--scheme` must be one of leapfrog here, but is 'sweep'"),
+        (["run", "counting", "--scheme", "sweep"], "Argument `--scheme` must be one of leapfrog, but is 'sweep'"),
         (["run", "hmf", "--nv", "16"], "Argument `--nv` must be at least 32, but is 16"),
         (["run", "hmf", "--particles", "9"], "Argument `--particles` must be left out for hmf, but is 9; remove it."),
         (
@@ -247,7 +247,7 @@ def test_second_start_compiles_nothing(tmp_path):
         (["run", "maxwell-bkw", "--dim", "1"], "Argument `--dim` must be at least 2, but is 1"),
         (["run", "torus-mode", "--dim", "0"], "Argument `--dim` must be at least 1, but is 0"),
         (["run", "maxwell-bkw", "--dt", "-0.1"], "Argument `--dt` must be positive, but is -0.1"),
-        (["run", "maxwell-bkw", "--seed", "4294967296"], "Argument `--seed` must be below 2^32, but is 4294967296"),
+        (["run", "maxwell-bkw", "--seed", "4294967296"], "Argument `--seed` must be at most 2^32 - 1, but is 4294967296"),
         (
             ["list", "--fast"],
             "Argument `--fast` must be an option of this command, but is not one; see `jaxkinetic list --help`",
@@ -256,13 +256,13 @@ def test_second_start_compiles_nothing(tmp_path):
         (["run", "maxwell-bkw", "--replicas", "0"], "Argument `--replicas` must be at least 1, but is 0"),
         (
             ["run", "maxwell-bkw", "--scheme", "heun"],
-            "Argument `--scheme` must be one of euler-maruyama, sweep here, but is 'heun'",
+            "Argument `--scheme` must be one of euler-maruyama, sweep, but is 'heun'",
         ),
-        (["run", "coulomb-relaxation", "--dim", "4"], "Argument `--dim` must be at most 3 here, but is 4"),
+        (["run", "coulomb-relaxation", "--dim", "4"], "Argument `--dim` must be at most 3, but is 4"),
         (["run", "coulomb-relaxation", "--dim", "2"], "Argument `--dim` must be at least 3, but is 2"),
         (
             ["run", "conservation", "--scheme", "sweep"],
-            "Argument `--scheme` must be one of euler-maruyama here, but is 'sweep'",
+            "Argument `--scheme` must be one of euler-maruyama, but is 'sweep'",
         ),
         (
             ["run", "microcanonical", "--law", "rutherford"],

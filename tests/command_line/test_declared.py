@@ -95,7 +95,7 @@ def test_options_of_a_declaration(capsys):
         (["--rate", "nan"], "`--rate` must be finite"),
         (["--runs", "3"], "`--runs` must be even, but is 3; add one."),
         (["--runs", "0"], "`--runs` must be at least 2, but is 0; raise it."),
-        (["--law", "wid"], "`--law` must be one of plain, wide here, but is 'wid'; choose one. Did you mean `wide`?"),
+        (["--law", "wid"], "`--law` must be one of plain, wide, but is 'wid'; choose one. Did you mean `wide`?"),
         (["--dim", "3"], "`--dim` must be left out for decay, but is 3; remove it."),
     ):
         assert cli.main(["run", "decay", *given]) == 2
