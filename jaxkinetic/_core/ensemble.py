@@ -19,9 +19,9 @@ from .._util.sharding import Layout, automatic, automatic_mesh, explicit_context
 from .._util.types import Key, PyTree, RealScalarLike, State
 from .._util.user_laws import hashable
 from .adjoint import AbstractAdjoint, Checkpointed
+from .ensemble_in_parts import run_resumably
 from .reductions import AbstractReduction
 from .replicas import Replica, even_batches, run_in_one_call
-from .resumable import run_resumably
 from .run_key import run_words
 from .save import Save
 from .solution import Solution, raise_or_mark, warn

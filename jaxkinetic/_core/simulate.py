@@ -23,7 +23,7 @@ from .._util.types import Key, PyTree, RealScalarLike, State
 from .adjoint import AbstractAdjoint, Checkpointed
 from .checkpoint import Checkpoint
 from .loops import Lengths
-from .parts import Kept, run_in_parts
+from .run_in_parts import Kept, run_in_parts
 from .run_loop import run_loop, run_without_forward_mode
 from .save import Save
 from .solution import Solution, joined_limits, raise_or_mark, warn

@@ -13,7 +13,7 @@ _FIRST_NAMES = {
     "jaxkinetic._core.iterate": "jaxkinetic._iterate",
     "jaxkinetic._core.loops": "jaxkinetic._adjoint",
     "jaxkinetic._core.outcome": "jaxkinetic._simulate",
-    "jaxkinetic._core.parts": "jaxkinetic._simulate",
+    "jaxkinetic._core.run_in_parts": "jaxkinetic._simulate",
     "jaxkinetic._core.reductions": "jaxkinetic._reductions",
     "jaxkinetic._core.reversible": "jaxkinetic._adjoint",
     "jaxkinetic._core.run_key": "jaxkinetic._run_words",

@@ -1,9 +1,8 @@
 """One window of `ExactClock`: draws the candidates, orders them into waves and carries them out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32, UInt32
@@ -22,44 +21,14 @@ from jaxkinetic_kernels import (
 
 from .._core.loops import bounded_loop, only_on_cpu
 from .._core.system import AbstractPairJump
-from .._util.gradients import forbid_gradient
-from .._util.types import Components, PyTree, RealScalar, Words
-from ..states import Particles
+from .._util.types import PyTree, RealScalar, Words
+from ._acceptance import guarded_rate, mask_inactive
 from ._apply_pair_flow import recomputed_flow
-from ._packed_columns import Table, matched, pack, pair_columns, put, unpack
+from ._packed_columns import Table, matched, pair_columns, put, unpack
 
 NO_EVENT = 2**31 - 1
 # For at most so many candidates every wave is one chunk.
 _FEW = 256
-_RATE = (
-    "A gradient reaches the rate of the jumps (through a velocity on which it depends, a strength, a volume, an exponent, dt). "
-    "At fixed noise it would omit the events that appear or disappear, and be biased; differentiate with respect to a quantity "
-    "on which the rate does not depend, for example the initial velocities of `boltzmann.KacWalk(Maxwell(), ...)` or gamma of "
-    "`landau.Microcanonical(..., 'heat_kernel', h)`, or use finite differences of averages over many runs."
-)
-
-
-def forbid_rate_gradient(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """x itself, for quantities that decide which events happen: a gradient through it raises `ValueError`."""
-    return forbid_gradient(_RATE, x)
-
-
-def guarded_rate(system: AbstractPairJump, v_i: Components, v_j: Components) -> Float[Array, "*pairs"]:
-    """The rate. A gradient through it raises `ValueError`: in the parameters, and in the velocities, also if they enter only by
-    comparisons."""
-    if not system.constant_rate:
-        v_i, v_j = (tuple(forbid_rate_gradient(c) for c in v) for v in (v_i, v_j))
-    return forbid_rate_gradient(jnp.broadcast_to(system.rate(v_i, v_j), v_i[0].shape))
-
-
-def mask_inactive(active: Bool[Array, "*pairs"], v_i: Components, v_j: Components) -> tuple[Components, Components]:
-    """The velocities where `active`; otherwise e_1 and 0, a relative speed of 1, at which all values and derivatives are
-    finite."""
-
-    def masked(v: Sequence[Array], first: int) -> tuple[Array, ...]:
-        return tuple(jnp.where(active, c, jnp.asarray(first * (k == 0), c.dtype)) for k, c in enumerate(v))
-
-    return masked(v_i, 1), masked(v_j, 0)
 
 
 class Window(NamedTuple):
@@ -349,19 +318,3 @@ def compact(
     many = 5 * (used - num) > used
     table, place = jax.lax.cond(many, sorted_by_life, lambda table, place: (table, place), table, place)
     return table, place, jnp.where(many, num, used)
-
-
-def as_table(velocity: Float[Array, "N d"], alive: Bool[Array, " N"]) -> Table:
-    """The velocities and, as the numbers 1 and 0, whether a slot is alive."""
-    return pack((*velocity.T, alive.astype(velocity.dtype)))
-
-
-def without_table(state: Particles) -> Particles:
-    """The parts of the state that jumps do not change."""
-    return eqx.tree_at(lambda p: (p.velocity, p.alive), state, (None, None))
-
-
-def from_columns(columns: Sequence[Float[Array, " N"]], rest: Particles) -> Particles:
-    """The state, from the columns of `as_table` and from `without_table`."""
-    values = jnp.stack(columns[:-1], -1), columns[-1] > 0
-    return eqx.tree_at(lambda p: (p.velocity, p.alive), rest, values, is_leaf=lambda x: x is None)

@@ -18,18 +18,9 @@ from .._core.totals import Count, Fault, Share
 from .._util.checks import check_integer
 from .._util.types import PyTree, RealScalar, Words
 from ..states import Particles
-from ._event_window import (
-    NO_EVENT,
-    Outcome,
-    as_table,
-    carry_out,
-    compact,
-    draw,
-    forbid_rate_gradient,
-    from_columns,
-    repeat_while,
-    without_table,
-)
+from ._acceptance import forbid_rate_gradient
+from ._event_window import NO_EVENT, Outcome, carry_out, compact, draw, repeat_while
+from ._jump_columns import as_table, from_columns, without_table
 from ._packed_columns import Table, unpack
 
 __all__ = ["ExactClock"]

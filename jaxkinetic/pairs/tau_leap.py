@@ -16,8 +16,9 @@ from .._core.totals import Count, Fault, Max
 from .._util.sums import count_true
 from .._util.types import PyTree, RealScalar, Words
 from ..states import Particles
+from ._acceptance import forbid_rate_gradient, guarded_rate, mask_inactive
 from ._apply_pair_flow import recomputed_flow
-from ._event_window import as_table, forbid_rate_gradient, from_columns, guarded_rate, mask_inactive, without_table
+from ._jump_columns import as_table, from_columns, without_table
 from ._packed_columns import Table, at, matched, pair_columns, spread, unpack
 
 __all__ = ["TauLeap"]

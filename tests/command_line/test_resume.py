@@ -105,7 +105,7 @@ def test_resume_checks_the_options(tmp_path, capsys, monkeypatch):
     assert cli.main([*arguments, "--out", out, "--resume"]) == 2
     assert "Argument `--resume` must find an unfinished run, but" in capsys.readouterr().err
     monkeypatch.setattr(PartFiles, "save", interrupted)
-    monkeypatch.setattr("jaxkinetic._core.resumable._FEW", 1)
+    monkeypatch.setattr("jaxkinetic._core.ensemble_in_parts._FEW", 1)
     assert cli.main([*arguments, "--out", out]) == 130
     assert "stopped; earlier results are unchanged. 2 finished parts are in" in capsys.readouterr().err
     monkeypatch.setattr(PartFiles, "save", save)

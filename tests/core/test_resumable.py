@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxkinetic as jk
-from jaxkinetic._core import resumable
+from jaxkinetic._core import ensemble_in_parts
 
 pytestmark = pytest.mark.newest
 
@@ -54,7 +54,7 @@ def test_stopped_ensemble_continues(way, reduce, tmp_path, monkeypatch):
     assert parts(tmp_path) == files
     assert all(file.stat().st_mtime_ns == before for file, before in kept.items())
     # Everything is on disk.
-    monkeypatch.setattr(resumable.PartFiles, "save", None)
+    monkeypatch.setattr(ensemble_in_parts.PartFiles, "save", None)
     assert_same(ensemble(tmp_path, **given), whole)
 
 
@@ -157,6 +157,6 @@ def test_order_of_observables_and_places_of_parts(tmp_path, monkeypatch):
     first.write_bytes(names[1])
     second.write_bytes(names[0])
     assert_same(ensemble(tmp_path, save=jk.Save(every=10, observe=observe)).observed, whole.observed)
-    monkeypatch.setattr(resumable.PartFiles, "save", None)
+    monkeypatch.setattr(ensemble_in_parts.PartFiles, "save", None)
     reverse = dict(reversed(observe.items()))
     assert_same(ensemble(tmp_path, save=jk.Save(every=10, observe=reverse)).observed, whole.observed)

@@ -110,7 +110,7 @@ MUTATIONS = [
     Mutation(
         "guard-of-rates",
         "A gradient with respect to the rate of jumps does not raise, and misses that the events change.",
-        "jaxkinetic/pairs/_event_window.py",
+        "jaxkinetic/pairs/_acceptance.py",
         "return forbid_gradient(_RATE, x)",
         "return x",
         tests(
@@ -122,7 +122,7 @@ MUTATIONS = [
     Mutation(
         "guard-of-comparisons",
         "The guard misses a rate that depends on the velocities through comparisons only.",
-        "jaxkinetic/pairs/_event_window.py",
+        "jaxkinetic/pairs/_acceptance.py",
         """    if not system.constant_rate:
         v_i, v_j = (tuple(forbid_rate_gradient(c) for c in v) for v in (v_i, v_j))
 """,
@@ -140,7 +140,7 @@ MUTATIONS = [
     Mutation(
         "jump-inactive-pair-in-gradient",
         "Pairs that do not jump enter the gradient: NaN from the contents of dead slots.",
-        "jaxkinetic/pairs/_event_window.py",
+        "jaxkinetic/pairs/_acceptance.py",
         "return masked(v_i, 1), masked(v_j, 0)",
         "return tuple(v_i), tuple(v_j)",
         tests("laws/test_jump_gradients.py", "test_gradient_in_jump_map_parameter[scheme1-13]"),
@@ -244,7 +244,7 @@ MUTATIONS = [
     Mutation(
         "jump-idle-pair-at-rest",
         "Idle pairs are at rest, and the gradient of the jump is NaN there.",
-        "jaxkinetic/pairs/_event_window.py",
+        "jaxkinetic/pairs/_acceptance.py",
         "return masked(v_i, 1), masked(v_j, 0)",
         "return masked(v_i, 0), masked(v_j, 0)",
         tests("laws/test_jump_gradients.py", "test_gradient_in_jump_map_parameter"),
@@ -252,7 +252,7 @@ MUTATIONS = [
     Mutation(
         "guard-too-strict",
         "Gradients in the velocities raise for a constant rate too.",
-        "jaxkinetic/pairs/_event_window.py",
+        "jaxkinetic/pairs/_acceptance.py",
         """    if not system.constant_rate:
         v_i""",
         """    if True:

@@ -30,7 +30,7 @@ MUTATIONS = [
     Mutation(
         "resume-computes-again",
         "A resumed run computes its finished parts again.",
-        "jaxkinetic/_core/resumable.py",
+        "jaxkinetic/_core/ensemble_in_parts.py",
         'arrays, found = files.load(f"part-{number:05d}"), None',
         "arrays, found = None, None",
         tests("command_line/test_resume.py", "test_resume_checks_the_options"),
@@ -54,7 +54,7 @@ MUTATIONS = [
     Mutation(
         "resume-after-a-gap",
         "A part of a long run that comes after a damaged one is used as if it came before.",
-        "jaxkinetic/_core/parts.py",
+        "jaxkinetic/_core/run_in_parts.py",
         "        if piece is None:\n            break\n",
         "        if piece is None:\n            continue\n",
         tests("command_line/test_resume.py", "test_damaged_part_is_recomputed"),
@@ -94,7 +94,7 @@ MUTATIONS = [
     Mutation(
         "resume-loses-saves",
         "A resumed long run loses what was saved before it was killed.",
-        "jaxkinetic/_core/parts.py",
+        "jaxkinetic/_core/run_in_parts.py",
         "kept = [rows for _, rows in finished]",
         "kept = [rows for _, rows in finished[-1:]]",
         tests("core/test_resumable.py", "test_stopped_ensemble_continues[one_by_one-None]"),

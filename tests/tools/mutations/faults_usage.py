@@ -56,7 +56,7 @@ MUTATIONS = [
     Mutation(
         "bar-forgets-totals",
         "Each part of a run with a bar begins its statistics anew.",
-        "jaxkinetic/_core/parts.py",
+        "jaxkinetic/_core/run_in_parts.py",
         "            first, so_far = loop.step, (loop.totals, loop.result, so_far[2])\n            kept.append(",
         "            first = loop.step\n            kept.append(",
         tests("core/test_progress.py", "test_a_bar_changes_no_bit[walk]"),
@@ -72,7 +72,7 @@ MUTATIONS = [
     Mutation(
         "bar-saves-every-part",
         "A run with a bar keeps a row for every part, saved or not.",
-        "jaxkinetic/_core/parts.py",
+        "jaxkinetic/_core/run_in_parts.py",
         "partial(_rows, np.flatnonzero(saves[index]))",
         "partial(_rows, np.arange(saves[index].size))",
         tests("core/test_progress.py", "test_a_bar_changes_no_bit[vlasov]"),
@@ -88,7 +88,7 @@ MUTATIONS = [
     Mutation(
         "bar-in-a-trace",
         "A bar is made while a function is traced.",
-        "jaxkinetic/_core/parts.py",
+        "jaxkinetic/_core/run_in_parts.py",
         "            if is_traced(loop):",
         "            if False:",
         tests("core/test_progress.py", "test_bars_in_traced_functions_raise"),

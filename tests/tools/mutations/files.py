@@ -199,7 +199,7 @@ MUTATIONS = [
     Mutation(
         "parts-of-another-ensemble",
         "The parts of an ensemble with another key are read.",
-        "jaxkinetic/_core/resumable.py",
+        "jaxkinetic/_core/ensemble_in_parts.py",
         'fields = ("system", "init", "key", "dt", "t0", "num_steps", "save")',
         'fields = ("system", "init", "dt", "t0", "num_steps", "save")',
         tests("core/test_resumable.py", "test_another_ensemble_raises"),
@@ -207,7 +207,7 @@ MUTATIONS = [
     Mutation(
         "resumed-total-begins-anew",
         "After a part that was on disk the totals begin anew.",
-        "jaxkinetic/_core/resumable.py",
+        "jaxkinetic/_core/ensemble_in_parts.py",
         "                total = jax.tree.map(lambda x: x[0], found[1]), found[0].times\n",
         "                total = total if arrays else (jax.tree.map(lambda x: x[0], found[1]), found[0].times)\n",
         tests("core/test_resumable.py", "test_stopped_ensemble_continues[batches-MeanVar]"),

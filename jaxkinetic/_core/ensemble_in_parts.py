@@ -14,9 +14,9 @@ from .._io.part_files import PartFiles, arrays_of, open_parts, rebuilt
 from .._io.progress import Progress
 from .._util.checks import argument_error, checks_done
 from .._util.types import Array, Key, PyTree, State
-from .parts import Kept
 from .reductions import AbstractReduction
 from .replicas import Replica, empty_total, even_batches, run_batches, without_values
+from .run_in_parts import Kept
 from .simulate import run_simulation
 from .solution import SimulationError, Solution
 
