@@ -51,8 +51,8 @@ class Particles(Printed):
     - `velocity`: (N, d), real floating.
     - `position`: (N, d), or None for a spatially homogeneous system.
     - `alive`: (N,) bool, default all True. A dead slot neither moves nor acts, and is left out of every average.
-    - `ident`: (N,) uint32, distinct, default 0..N-1. All noise is keyed by `ident`, not by the place in the array, so that a
-      permuted state follows the same path.
+    - `ident`: (N,) uint32, distinct, default 0..N-1. All noise is keyed by `ident`, not by the slot, so that a permuted
+      state follows the same path.
 
     `jax.grad` with respect to a `Particles` object fails on its bool and uint32 leaves: use `eqx.filter_grad`, or
     differentiate with respect to `velocity`.

@@ -59,7 +59,7 @@ class AbstractAdjoint(Printed):
         """`jax.lax.scan(body, loop, xs)`."""
 
     def run(self, problem: Problem, given: PyTree, loop: PyTree, counts: Array, wanted: Array) -> tuple[PyTree, PyTree]:
-        """(final loop, saved values): for every entry of `counts`, that number of steps and then, if `wanted`, a save."""
+        """(final loop, saved values): interval k has counts[k] steps; its end is saved if wanted[k]."""
         shapes = eqx.filter_eval_shape(problem.take, given, loop)
 
         def interval(loop: PyTree, xs: tuple[Array, Array]) -> tuple[PyTree, PyTree]:

@@ -18,9 +18,9 @@ from .._util.printing import Printed, printed, summary
 from .._util.types import PyTree
 from .system import AbstractScheme
 
-# What a file says that it is: another kind raises.
+# The format that a file names; loading another one raises.
 _FORMAT = "jaxkinetic checkpoint"
-# Of its contents: a file of another version raises.
+# The version of the format; a newer one raises.
 _VERSION = 1
 # The fields of a `Checkpoint` that its tree in a file holds.
 _FIELDS = frozenset({"carry", "aux", "key", "step", "t0", "dt", "scheme", "origin", "clock"})
@@ -29,9 +29,10 @@ _FIELDS = frozenset({"carry", "aux", "key", "step", "t0", "dt", "scheme", "origi
 class Checkpoint(Printed):
     """The end of a run. `simulate(system, solution.checkpoint, num_steps=...)` continues it, on a CPU bitwise.
 
-    - `carry`, `aux`: the data of the scheme. `key`: the two words of the run. `step`: absolute, a Python integer.
-    - `t0`, `dt`: in the state's dtype. `clock`: both in double precision, from which the times of saves are computed; None if
-      one of them was traced.
+    - `carry`: what the scheme advances. `aux`: its other data. `key`: the run's key, 2 uint32. `step`: absolute, a Python
+      integer.
+    - `t0`, `dt`: in the state's dtype. `clock`: the pair (t0, dt) in double precision, from which the times of saves are
+      computed; None if one of them was traced.
     - `scheme`: the scheme that ran, and the default of the continuation.
     - `origin`: the system that ran, or its fingerprint if read from a file; continuing with another system raises
       `ValueError`.

@@ -49,7 +49,7 @@ def ensemble(
     progress: bool = False,
     path: str | os.PathLike | None = None,
 ) -> Solution:
-    """`replicas` independent runs of `simulate`, in one compiled program.
+    """`replicas` independent runs of `simulate`, in one call of a compiled program (with `path`: in several calls).
 
     **Arguments:**
 
@@ -64,14 +64,14 @@ def ensemble(
     - `reduce`: None keeps every replica. `jk.MeanVar()`, or an `AbstractReduction` of your own, keeps only a total of the
       observed values (and, with `save.state`, of the states) over all batches: memory does not grow with `replicas`.
     - `mesh`: distributes the replicas over the devices of a mesh with one axis; `replicas` must be a multiple of their number.
-      The axis may be Explicit, as that of `jax.make_mesh` is, or Auto; the results have Auto axes. (Inside `jax.set_mesh` of a
+      Its axis type may be Explicit (the default of `jax.make_mesh`) or Auto; the results have Auto. (Inside `jax.set_mesh` of a
       mesh with Explicit axes, every device gets a copy of the results.) Devices exchange only the totals of `reduce`, so
       every system and scheme scales. An initial state that is itself sharded needs no `mesh`: see `simulate`.
     - `progress`: show a bar of finished replicas on standard error, which advances after every batch. Not in a traced function.
     - `path`: a folder in which finished parts are stored. A call with the same arguments and the same folder computes only
-      what is missing; on a CPU its result is bitwise that of a call with a folder that was not interrupted. There are at most
-      32 parts of complete batches; with fewer than 8 replicas in batches of one, each replica is stored by itself in about ten
-      files. Only one process at a time may write to a folder. Not with `mesh`, and not inside a traced function.
+      what is missing; on a CPU its result is bitwise that of a call with a folder that was not interrupted. A part is
+      one or more complete batches, at most 32 parts in all; fewer than 8 replicas in batches of one are each stored in about
+      ten files. Only one process at a time may write to a folder. Not with `mesh`, and not inside a traced function.
     - the others: as in `simulate`.
 
     **Returns:** a `Solution` whose arrays have a leading axis of replicas, except `times`, (T,). With `reduce`,

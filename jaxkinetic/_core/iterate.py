@@ -27,9 +27,9 @@ from .solution import Solution, raise_or_mark, warn
 from .system import AbstractScheme, AbstractSystem
 from .times import times_of
 
-# What a file says that it is: another kind raises.
+# The format that a file names; loading another one raises.
 _FORMAT = "jaxkinetic chunk"
-# Of its contents: a file of another version raises.
+# The version of the format; a newer one raises.
 _VERSION = 1
 
 

@@ -33,7 +33,7 @@ class Loop(eqx.Module):
 
 
 class Given(eqx.Module):
-    """What a step takes from outside. `start`: without the state that the run began from."""
+    """Inputs of steps and saves that no step changes. `start`: without the initial state."""
 
     system: AbstractSystem
     plan: Any
@@ -89,8 +89,8 @@ def run_loop(
     throw: bool,
     so_far: tuple[dict[str, Any], Result, PyTree] | None = None,
 ) -> tuple[Loop, PyTree, State, dict[str, Array]]:
-    """(final loop, values saved after each interval of `counts` steps that is `wanted`, final state, statistics). `so_far`:
-    totals and result of the earlier parts of the run, and the carry from which its first part started."""
+    """(final loop, saved values, final state, statistics). Interval k has counts[k] steps; its end is saved if wanted[k].
+    `so_far`: totals and result of the earlier parts of the run, and the carry from which its first part started."""
     scheme, dtype = start.scheme, start.dt.dtype
 
     def time(start: Checkpoint, step: Array) -> RealScalar:

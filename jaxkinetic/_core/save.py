@@ -60,9 +60,10 @@ class Save(Printed):
     the path. Pass module-level functions, `jax.tree_util.Partial` or modules as observables: a new lambda is compiled again at
     each call. An object with `__call__` that is no module is used with the content that it had when first observed.
 
-    An accelerator waits for the host at a save. It also waits at every step of an interval whose number of steps is below 10,
-    or more than 3 % below the next number of the form n^2 or n (n + 1), or (up to 300) the next multiple of 10; multiples of
-    100 are exempt. So save, for example, every 10, 50 or 1000 steps.
+    An accelerator waits for the host at a save, and also at every step, unless the longest interval between saves has at least
+    10 steps and extending all intervals to L steps would add at most 1/32 to the steps of the run. L is the longest length
+    rounded up to n^2, n (n + 1) or (up to 300) a multiple of 10; multiples of 100 stay. So save, for example, every 10, 50 or
+    1000 steps.
     """
 
     every: int | None = eqx.field(static=True)

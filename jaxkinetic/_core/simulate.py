@@ -55,10 +55,11 @@ def simulate(
     - `system`: the physics. Its floating leaves are cast to the state's real dtype and may be traced.
     - `state_or_checkpoint`: where to start. A `Checkpoint` supplies the key, t0 and dt; it must come from a run that did not
       fail, of the same system (compared by its parameters and by what its functions hold). Arrays may be sharded over the
-      devices of a mesh (see "Several devices" below). Explicit axes become Auto.
+      devices of a mesh (see "Several devices" below). Mesh axes of JAX's type Explicit become Auto.
     - `scheme`: default `system.default_scheme()`.
-    - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step is a function of (key, absolute step, idents): no
-      noise is stored, and a continued, chunked or differentiated run uses the same noise.
+    - `key`: a JAX key; required if `scheme.needs_key`. The noise of a step depends only on the key, the absolute step and the
+      numbers of particles (`ident`), slots or candidates: none is stored, and a continued, chunked or differentiated run
+      uses the same noise.
     - `dt`: the step, nondimensional. `num_steps`: a Python integer. A step sees t, t0 and dt in the state's dtype; the times
       of the saves, `Solution.times`, are float64.
     - `save`: what to keep and when. `adjoint`: what the backward pass stores.

@@ -49,7 +49,7 @@ class Result(Printed):
         BAD_RATE: "The jump rate of a pair is {0:.6g} in step {step}, but must be finite and not negative; correct the "
         "system's `rate`, or the `sigma` of its cross section.",
         MANY_WINDOWS: "More than {0:.0f} windows are needed in step {step}; raise `max_windows`, or lower `dt`.",
-        MANY_WAVES: "More than {0:.0f} waves are needed in a window of step {step}; raise `max_waves`, or lower `capacity`.",
+        MANY_WAVES: "More than {0:.0f} batches are needed in a window of step {step}; raise `max_waves`, or lower `capacity`.",
         OUT_OF_RANGE: "A traced parameter is out of range; pass a value in the range that its docstring states.",
     }
 

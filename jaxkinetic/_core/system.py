@@ -66,7 +66,7 @@ class AbstractScheme(Printed):
 
 
 class AbstractSystem(Printed):
-    """The physics of a model, without dt, key or N. Its floating leaves are the parameters; each is differentiable.
+    """The physics of a model. Its floating leaves are the parameters; each is differentiable. Methods get dt and key.
 
     `conserves`: what the exact dynamics conserves, and how: "momentum": "exact" (on every path) | "mean". `limits`: as for a
     scheme, for the `stats` that the system adds.
@@ -172,8 +172,8 @@ class AbstractPairJump(AbstractSystem):
 
     @abc.abstractmethod
     def clock(self, num_alive: RealScalar) -> RealScalar:
-        """The factor that multiplies the rate of every pair: 1/volume for Kac's walk, 1/N for `Microcanonical`. If particles
-        can die it must not depend on their number, because it is held fixed over a window of events."""
+        """The factor that multiplies `rate`, the same for every pair: 1/volume for Kac's walk, 1/N for `Microcanonical`. If
+        particles can die it must not depend on their number, because it is held fixed over a window of events."""
 
     @abc.abstractmethod
     def rate(self, vi: Components, vj: Components) -> Float[Array, "*#pairs"]:

@@ -42,7 +42,7 @@ class AbstractCrossSection(Printed):
 
     @abc.abstractmethod
     def sigma(self, r2: Float[Array, "*pairs"]) -> Float[Array, "*pairs"]:
-        """Sigma as a function of r^2, elementwise."""
+        """The collision frequency Sigma(r), total cross section times r, as a function of r^2; elementwise."""
 
     @abc.abstractmethod
     def bound(self, r_max: RealScalar) -> RealScalar:

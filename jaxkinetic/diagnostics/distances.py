@@ -25,9 +25,9 @@ from ._sorting import sorted_rows
 from .entropy import knn_entropy
 from .moments import temperature
 
-__all__ = ["MOST_ASSIGNED", "relative_entropy", "sliced_wasserstein", "wasserstein"]
+__all__ = ["MAX_ASSIGNED_PARTICLES", "relative_entropy", "sliced_wasserstein", "wasserstein"]
 
-MOST_ASSIGNED = 2000
+MAX_ASSIGNED_PARTICLES = 2000
 _GAUSS = np.polynomial.legendre.leggauss(12)
 # Gauss's, on [0, 1].
 _NODES = (_GAUSS[0] + 1) / 2
@@ -120,9 +120,9 @@ def wasserstein(
             "other", f"hold as many particles as `state`, {state.num_slots}", f"holds {other.num_slots}",
             "use `sliced_wasserstein`",
         )  # fmt: skip
-    if state.num_slots > MOST_ASSIGNED:
+    if state.num_slots > MAX_ASSIGNED_PARTICLES:
         raise argument_error(
-            "state", f"hold at most {MOST_ASSIGNED} particles for d > 1", f"holds {state.num_slots}",
+            "state", f"hold at most {MAX_ASSIGNED_PARTICLES} particles for d > 1", f"holds {state.num_slots}",
             "use `sliced_wasserstein`, or the first 2000 of them",
         )  # fmt: skip
     return _root(_assigned(state, other, order), order)

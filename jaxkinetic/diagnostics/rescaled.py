@@ -128,13 +128,13 @@ def self_similar_time(
     if is_traced(density):
         speed = nan_unless(jnp.asarray(density) >= 0, speed)
     middle = (speed[..., 1:] + speed[..., :-1]) / 2
-    gaps = _gaps(times, middle.dtype)
-    pieces = jnp.broadcast_to(gaps, middle.shape) * middle
+    intervals = _intervals(times, middle.dtype)
+    pieces = jnp.broadcast_to(intervals, middle.shape) * middle
     out = jnp.concatenate([jnp.zeros_like(pieces[..., :1]), jnp.cumsum(pieces, axis=-1)], axis=-1)
-    return nan_unless(jnp.all(gaps > 0), out) if is_traced(times) else out
+    return nan_unless(jnp.all(intervals > 0), out) if is_traced(times) else out
 
 
-def _gaps(times: Any, dtype: jnp.dtype) -> Array:
+def _intervals(times: Any, dtype: jnp.dtype) -> Array:
     times = times if is_traced(times) else np.asarray(times, float)
     return time_since(times[1:], times[:-1], dtype)
 

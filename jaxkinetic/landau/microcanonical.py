@@ -33,7 +33,7 @@ _PI = math.pi * (1 + 1e-6)
 
 class Microcanonical(AbstractPairJump):
     r"""Every pair jumps at its own rate: its relative velocity z is rotated by theta about a uniform axis; r = |z| and (v_i +
-    v_j)/2 do not change. As epsilon -> 0 the process tends to the diffusion of `Kac` (with a floor: of psi(max(r, floor))),
+    v_j)/2 do not change. As epsilon -> 0 the process tends to the diffusion of `Kac` (with a floor: for psi(max(r, floor))),
     whose generator for a pair is $\frac4N \psi(r) \Delta_{S^{d-1}}$. The process is after the microcanonical binary collisions
     of [Du2025]; the rates and angles of the table are those of this library.
 
@@ -65,8 +65,9 @@ class Microcanonical(AbstractPairJump):
     quantity) raise `ValueError`.
 
     **Arguments:** `interaction`: radial, for example `PowerLaw(-3)`. `law`: a name of the table. `epsilon`: see the table.
-    `floor`: None, or delta > 0, which replaces psi(r) by psi(max(r, delta)). "fixed_angle" needs a floor where psi is unbounded
-    at 0, because the rate would have no majorant there; a softened interaction is bounded. All nondimensional.
+    `floor`: the least r in psi: None, or delta > 0, which replaces psi(r) by psi(max(r, delta)). "fixed_angle" needs a floor
+    where psi is unbounded at 0, because the rate would have no majorant there; a softened interaction is bounded. All
+    nondimensional.
 
     **Raises:** `ValueError` for an interaction that is not radial, an unknown law, epsilon outside its range, a floor that is
     not positive, and in a run for N < 2, d < 2, gamma < -d, and a law whose rate is unbounded for the interaction. Traced, an
@@ -176,11 +177,11 @@ class Microcanonical(AbstractPairJump):
         z = minus(vi, vj)
         psi = self._psi(z)[0]
         if self.law == "heat_kernel":
-            turn = rotations.heat_rotation(words, 4 * self.epsilon.astype(psi.dtype) * psi, z)
+            increment = rotations.heat_rotation(words, 4 * self.epsilon.astype(psi.dtype) * psi, z)
         else:
-            turn = rotations.rotation(words, self._turned(psi, len(z)), z)
+            increment = rotations.rotation(words, self._sin2_half_angle(psi, len(z)), z)
         lives = jnp.ones(vi[0].shape, bool)
-        return *rotations.turned_pair(turn, vi, vj), lives, lives
+        return *rotations.rotated_pair(increment, vi, vj), lives, lives
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         """L phi, exact if phi is a polynomial of degree <= 7 in the velocities of each pair: each harmonic of the direction is
@@ -198,7 +199,7 @@ class Microcanonical(AbstractPairJump):
 
     def _kernel(self, cosine: Array, psi: Array, dim: int) -> Array:
         """Density of the new direction relative to the uniform law, at this cosine of its angle to the old one; to degree 7."""
-        cos_theta = 1 - 2 * self._turned(psi, dim)
+        cos_theta = 1 - 2 * self._sin2_half_angle(psi, dim)
         total = jnp.ones_like(cosine)
         pairs = zip(*(harmonics(x, dim, _DEGREE) for x in (cosine, cos_theta)), strict=True)
         for (degree, number, value, _), (_, _, multiplier, _) in pairs:
@@ -230,7 +231,7 @@ class Microcanonical(AbstractPairJump):
         fine = (angle > 0) & (angle <= _PI)
         return jnp.where(fine, jnp.sin(angle / 2) ** 2, np.asarray(np.nan, dtype))
 
-    def _turned(self, psi: Array, dim: int) -> Array:
+    def _sin2_half_angle(self, psi: Array, dim: int) -> Array:
         """sin^2(theta/2) of a law whose angle is not random."""
         if self.law == "fixed_angle":
             return jnp.broadcast_to(self._half_angle(psi.dtype), psi.shape)

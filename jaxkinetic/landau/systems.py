@@ -166,7 +166,7 @@ class Kac(AbstractPairNoise, AbstractPairFlow):  # pyright: ignore[reportIncompa
         """Keeps (v_i + v_j)/2 and |v_i - v_j|; the direction of v_i - v_j moves by Brownian motion for tau = 4 psi(r) s."""
         interaction: Any = self.interaction
         z = minus(vi, vj)
-        return rotations.turned_pair(rotations.heat_rotation(words, 4 * interaction.psi_of(z) * s, z), vi, vj)
+        return rotations.rotated_pair(rotations.heat_rotation(words, 4 * interaction.psi_of(z) * s, z), vi, vj)
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         return particle_generator(self.interaction, phi, shared_noise=True)

@@ -30,7 +30,7 @@ def move_pairs(
     return recomputed_flow(system.pair_flow)(words, jnp.broadcast_to(s, active.shape), *velocities)
 
 
-def turned_share(before: tuple[Components, Components], after: Components, active: Bool[Array, "*pairs"]) -> Array:
+def sin2_half_angle(before: tuple[Components, Components], after: Components, active: Bool[Array, "*pairs"]) -> Array:
     """sin^2(theta/2), theta the angle by which the relative velocity of a pair has rotated; 0 for pairs that are not active.
     `before`: the velocities of both partners; `after`: those of the first partner. Not differentiated."""
     (v_i, v_j), after = jax.lax.stop_gradient((before, after))

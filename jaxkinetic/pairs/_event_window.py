@@ -1,4 +1,6 @@
-"""One window of `ExactClock`: draws the candidates, orders them into waves and carries them out."""
+"""One window of `ExactClock`: draws the candidates, groups them into batches of disjoint pairs, and carries them out.
+
+The code calls a batch a wave, as `max_waves` does."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -27,26 +29,27 @@ from ._apply_pair_flow import recomputed_flow
 from ._packed_columns import Table, matched, pair_columns, put, unpack
 
 NO_EVENT = 2**31 - 1
-# For at most so many candidates every wave is one chunk.
+# For at most so many candidates every batch is one chunk.
 _FEW = 256
 
 
 class Window(NamedTuple):
     """`number`: the number of the first candidate. `wait`: (K,) cumulative sums of Exp(1) waiting times. `drawn`: (3, K) int32,
     the two slots of each candidate and the word that decides its acceptance, from `candidates`. `plan`: int32; from
-    `assign_waves` one row, the wave of each candidate; from `schedule` two rows with padding, order and wave. `planned`: the
-    number of candidates in the plan; `num_events`: the number of those that belong to the window. `lanes`: the number of events
-    carried out at once on the CPU. `longest`: the number of the last wave, which carries out one event."""
+    `assign_waves` one row, the batch of each candidate; from `schedule` two rows with padding, order and batch. `planned`:
+    the number of candidates in the plan; `num_events`: the number of those that belong to the window. `chunk_size`: the number
+    of events carried out at once on the CPU. `max_before_last`: the largest number of batches before the last one, which
+    carries out one event."""
 
     number: tuple[UInt32[Array, ""], UInt32[Array, ""]]
     wait: Float[Array, " K"]
     drawn: Int32[Array, "3 K"]
-    plan: Int32[Array, "rows K+lanes"]
+    plan: Int32[Array, "rows K+chunk_size"]
     planned: Int32[Array, ""]
     num_events: Int32[Array, ""]
     num_waves: Int32[Array, ""]
-    lanes: int
-    longest: int
+    chunk_size: int
+    max_before_last: int
 
 
 class Outcome(NamedTuple):
@@ -71,44 +74,44 @@ def draw(
     most: Int32[Array, ""],
     budget: RealScalar,
     num_slots: int,
-    longest: int,
+    max_before_last: int,
 ) -> tuple[Window, Bool[Array, ""]]:
     """The next candidates: at most `most`, those whose waiting time is below `budget` (the mean number of candidates in the
-    time that is left), and at most as many as fit into `longest` waves and one event (see `ExactClock`). Also returns whether
-    the time ended before the other two limits."""
+    time that is left), and at most as many as fit into `max_before_last` batches and one event (see `ExactClock`). Also returns
+    whether the time ended before the other two limits."""
     # Numbers have 64 bits, in two words: an interval may need more than 2^32 candidates.
     offset = jnp.arange(capacity, dtype=jnp.uint32)
     numbers = advance((jnp.broadcast_to(number[0], offset.shape), number[1]), offset)
     wait, first, second, word = candidates(key, numbers, num_items, budget.dtype)
     wait = jnp.cumsum(wait)
-    # One array, so that a wave needs only one gather.
+    # One array, so that a batch needs only one gather.
     drawn = materialise(jnp.stack([first, second, jax.lax.bitcast_convert_type(word, jnp.int32)]))
     index = jnp.arange(capacity, dtype=jnp.int32)
     count = jnp.sum((wait < budget) & (index < most), dtype=jnp.int32)
-    lanes = min(capacity, max(_FEW, capacity // 16))
+    chunk_size = min(capacity, max(_FEW, capacity // 16))
 
     def sorted_by_wave(drawn: Array, count: Array) -> tuple[Array, Array]:
-        order, wave, num_waves = schedule(drawn[0], drawn[1], count, num_slots, longest)
-        return jnp.concatenate([jnp.stack([order, wave]), jnp.full((2, lanes), -1, jnp.int32)], axis=1), num_waves
+        order, wave, num_waves = schedule(drawn[0], drawn[1], count, num_slots, max_before_last)
+        return jnp.concatenate([jnp.stack([order, wave]), jnp.full((2, chunk_size), -1, jnp.int32)], axis=1), num_waves
 
     def in_place(drawn: Array, count: Array) -> tuple[Array, Array]:
-        wave, num_waves = assign_waves(drawn[0], drawn[1], count, num_slots, longest)
+        wave, num_waves = assign_waves(drawn[0], drawn[1], count, num_slots, max_before_last)
         return wave[None], num_waves
 
     def in_place_padded(drawn: Array, count: Array) -> tuple[Array, Array]:
         plan, num_waves = in_place(drawn, count)
-        return jnp.pad(jnp.concatenate([index[None], plan]), ((0, 0), (0, lanes)), constant_values=-1), num_waves
+        return jnp.pad(jnp.concatenate([index[None], plan]), ((0, 0), (0, chunk_size)), constant_values=-1), num_waves
 
-    if lanes == capacity:
+    if chunk_size == capacity:
         plan, num_waves = in_place(drawn, count)
     else:
         plan, num_waves = jax.lax.platform_dependent(drawn, count, cpu=sorted_by_wave, default=in_place_padded)
-    # The first candidate that is in none of the waves; all before it are in some wave.
-    where = index if lanes == capacity else plan[0, :capacity]
-    unreached = jnp.min(jnp.where(plan[-1, :capacity] == longest, where, NO_EVENT))
+    # The first candidate that is in none of the batches; all before it are in one.
+    where = index if chunk_size == capacity else plan[0, :capacity]
+    unreached = jnp.min(jnp.where(plan[-1, :capacity] == max_before_last, where, NO_EVENT))
     cut = unreached < NO_EVENT
     num_events = jnp.where(cut, unreached + 1, count)
-    window = Window(number, wait, drawn, plan, count, num_events, num_waves, lanes, longest)
+    window = Window(number, wait, drawn, plan, count, num_events, num_waves, chunk_size, max_before_last)
     return window, (count < most) & ~cut
 
 
@@ -122,18 +125,18 @@ def carry_out(
     last: Int32[Array, ""],
     max_waves: int | None,
 ) -> Outcome:
-    """Carries out the events of the window up to index `last`, wave by wave.
+    """Carries out the events of the window up to index `last`, batch by batch.
 
-    On accelerators, and if there are few candidates, every wave processes all candidates under a mask: a loop of known length.
-    On the CPU a wave processes its own events in chunks. With `max_waves` the loops are bounded, as reverse mode requires."""
+    On accelerators, and if there are few candidates, every batch processes all candidates under a mask: a loop of known length.
+    On the CPU a batch processes its own events in chunks. With `max_waves` the loops are bounded, as reverse mode requires."""
     count = system.num_words(len(unpack(table)) - 1)
 
     def words_of(event: Int32[Array, " K"]) -> tuple[UInt32[Array, " K"], ...]:
         numbers = advance((jnp.broadcast_to(window.number[0], event.shape), window.number[1]), event.astype(jnp.uint32))
         return materialise_words(event_words(key, numbers, count))
 
-    def collide(table: Table, event: Array, partners: Array, word: Array, words: Any, turn: Array) -> _Events:
-        return _collide(system, env, bound, table, partners, word, words, turn & (event <= last))
+    def collide(table: Table, event: Array, partners: Array, word: Array, words: Any, selected: Array) -> _Events:
+        return _collide(system, env, bound, table, partners, word, words, selected & (event <= last))
 
     def in_waves(table: Table) -> Outcome:
         return _in_waves(collide, words_of, window, table, max_waves, bound.dtype)
@@ -141,7 +144,7 @@ def carry_out(
     def in_chunks(table: Table) -> Outcome:
         return _in_chunks(collide, words_of, window, table, max_waves, bound.dtype)
 
-    if window.lanes == window.drawn.shape[1]:
+    if window.chunk_size == window.drawn.shape[1]:
         return in_waves(table)
     return jax.lax.platform_dependent(table, cpu=in_chunks, default=in_waves)
 
@@ -166,13 +169,13 @@ def _collide(
     partners: Int32[Array, "2 K"],
     word: Int32[Array, " K"],
     words: tuple[UInt32[Array, " K"], ...],
-    turn: Bool[Array, " K"],
+    selected: Bool[Array, " K"],
 ) -> _Events:
-    """Carries out the candidates whose `turn` it is; their pairs are disjoint."""
+    """Carries out the `selected` candidates, whose pairs are disjoint."""
     dtype = bound.dtype
     word = jax.lax.bitcast_convert_type(word, jnp.uint32)
     *velocity, alive = matched(table, partners)
-    active = turn & jnp.all(alive > 0, axis=0)
+    active = selected & jnp.all(alive > 0, axis=0)
     # Mask inactive events before `jump`, so that they contribute no gradient.
     v_i, v_j = mask_inactive(active, *(tuple(c[k] for c in velocity) for k in (0, 1)))
     rate = guarded_rate(system, v_i, v_j)
@@ -196,26 +199,26 @@ def _in_waves(
     max_waves: int | None,
     dtype: jnp.dtype,
 ) -> Outcome:
-    """Every wave processes all candidates under a mask. Results are kept for each candidate and summed once, at the end."""
+    """Every batch processes all candidates under a mask. Results are kept for each candidate and summed once, at the end."""
     capacity = window.drawn.shape[1]
     event = jnp.arange(capacity, dtype=jnp.int32)
     wave = window.plan[-1, :capacity]
-    length = window.longest + 1 if max_waves is None else min(window.longest, max_waves) + 1
+    length = window.max_before_last + 1 if max_waves is None else min(window.max_before_last, max_waves) + 1
 
     words = words_of(event)
 
-    def turn(number: Any, loop: _Events) -> _Events:
-        # Candidates of other waves read the slot of their own index, so that these reads are contiguous.
-        it_is = wave == number
-        partners = jnp.where(it_is, window.drawn[:2], event[None])
-        now = collide(loop.table, event, partners, window.drawn[2], words, it_is)
+    def one_batch(number: Any, loop: _Events) -> _Events:
+        # Candidates of other batches read the slot of their own index, so that these reads are contiguous.
+        in_batch = wave == number
+        partners = jnp.where(in_batch, window.drawn[:2], event[None])
+        now = collide(loop.table, event, partners, window.drawn[2], words, in_batch)
         flags = (before | new for before, new in zip(loop[1:4], now[1:4], strict=True))
         told = (jnp.where(now.over, new, before) for before, new in zip(loop[4:], now[4:], strict=True))
         return _Events(now.table, *flags, *told)
 
     no, zeros = jnp.zeros(capacity, bool), jnp.zeros(capacity, dtype)
     init = _Events(table, no, no, no, zeros, zeros)
-    end = repeated(turn, init, window.num_waves, length, bounded=max_waves is not None)
+    end = repeated(one_batch, init, window.num_waves, length, bounded=max_waves is not None)
     first = jnp.min(jnp.where(jnp.stack([end.outside, end.over]), event, NO_EVENT), axis=1)
     told = jnp.stack([end.speed, end.excess])[:, jnp.minimum(first[1], capacity - 1)]
     accepted = jnp.sum(end.happens, dtype=jnp.int32)
@@ -230,14 +233,14 @@ def _in_chunks(
     max_waves: int | None,
     dtype: jnp.dtype,
 ) -> Outcome:
-    """Processes chunks of at most `lanes` events of one wave, in the order of the plan."""
+    """Processes chunks of at most `chunk_size` events of one batch, in the order of the plan."""
     zero = jnp.zeros((), dtype)
     start = jnp.zeros((), jnp.int32)
     never = jnp.asarray(NO_EVENT, jnp.int32)
 
     def chunk(loop: tuple[Array, Outcome]) -> tuple[Array, Outcome]:
         place, so_far = loop
-        event, wave = jax.lax.dynamic_slice(window.plan, (jnp.zeros_like(place), place), (2, window.lanes))
+        event, wave = jax.lax.dynamic_slice(window.plan, (jnp.zeros_like(place), place), (2, window.chunk_size))
         together = wave == wave[0]
         drawn = window.drawn.at[:, event].get(mode="clip")
         now = collide(so_far.table, event, drawn[:2], drawn[2], words_of(event), together)
@@ -258,8 +261,8 @@ def _in_chunks(
         )
 
     init = start, Outcome(table, jnp.ones((), bool), never, never, zero, zero, start)
-    # Full chunks of the window, and at most one incomplete chunk per wave.
-    bound = None if max_waves is None else max_waves + -(-window.drawn.shape[1] // window.lanes)
+    # Full chunks of the window, and at most one incomplete chunk per batch.
+    bound = None if max_waves is None else max_waves + -(-window.drawn.shape[1] // window.chunk_size)
     place, outcome = repeat_while(bound)(lambda loop: loop[0] < window.planned, chunk, init)
     return outcome._replace(complete=place >= window.planned)
 
@@ -314,7 +317,7 @@ def compact(
             place, unique_indices=True
         )
 
-    # Moving all columns costs more than thinning a few candidates on dead places.
+    # Moving all columns costs more than thinning a few candidates on dead slots.
     many = 5 * (used - num) > used
     table, place = jax.lax.cond(many, sorted_by_life, lambda table, place: (table, place), table, place)
     return table, place, jnp.where(many, num, used)

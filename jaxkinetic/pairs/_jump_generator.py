@@ -17,8 +17,8 @@ Function = Callable[[Particles], RealScalar]
 
 
 class Outcomes(NamedTuple):
-    """Of a jump of one pair: relative velocities (Q, d) with weights (Q,), the mean velocity stays; whether the pair jumps at
-    all; the probability that both vanish instead, None if they never do."""
+    """A jump of one pair at fixed mean velocity. `relative` (Q, d): the relative velocities after it, with `weights` (Q,).
+    `jumps`: whether it jumps at all. `vanish`: the probability that both vanish instead, or None."""
 
     relative: Array
     weights: Array
@@ -27,7 +27,7 @@ class Outcomes(NamedTuple):
 
 
 def jump_generator(system: AbstractPairJump, outcomes: Callable[[Array], Outcomes], phi: Any) -> Function:
-    r"""phi to $L\varphi = \sum_{i<j} \lambda_{ij} (E\varphi' - \varphi)$, lambda_ij the clock times the rate of the pair, phi'
+    r"""phi to $L\varphi = \sum_{i<j} \lambda_{ij} (E\varphi' - \varphi)$, lambda_ij = `clock` times the rate of the pair, phi'
     the value after its jump. `outcomes`: a function of the relative velocity (d,)."""
     check_test_function(phi)
 

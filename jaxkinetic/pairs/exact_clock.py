@@ -1,5 +1,4 @@
-"""The jump process of N particles in continuous time, exact in law: candidates at a majorant rate, thinning, events in
-waves."""
+"""The jump process of N particles in continuous time, exact in law: a null-collision method, in batches of disjoint pairs."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -38,44 +37,44 @@ class ExactClock(AbstractScheme):
     Known in the literature as a null-collision method [Koura1986], majorant-frequency method, or thinning [LewisShedler1979].
 
     Candidates arrive at the total rate (n(n-1)/2) c S, with c the system's factor `clock` (1/volume or 1/N); each is a uniform
-    pair of the n places in use. S, the majorant, is an upper bound of all rates. A candidate happens if both places are alive
+    pair of the n slots in use. S, the majorant, is an upper bound of all rates. A candidate happens if both slots are alive
     and U S <= rate, U uniform. The candidates of a window (n/4 of them, at least 16, at most `capacity`, or those in the rest
-    of dt) are carried out in waves. A wave carries out at once all candidates that come next for both their particles.
+    of dt) are carried out in batches of disjoint pairs, each at once: all candidates that come next for both their particles.
     Everything random about a candidate (time, pair, acceptance, jump) is a function of its number and of the step, so the
     result is bitwise that of one event at a time. The majorant is computed from the system's envelope at the start of the
     window. The first event whose outcome leaves the envelope ends the window (its number is a stopping time), and the next
-    window computes a new majorant. Candidates on dead places are thinned too; dead places are removed once they are a fifth of
+    window computes a new majorant. Candidates on dead slots are thinned too; dead slots are removed once they are a fifth of
     all.
 
-    A window has at most 14 waves, and a last one with a single event: it ends **with** the first candidate k that is in none of
-    the 14; k is still carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent and
-    identically distributed, and the wave of a candidate is a function of the pairs up to its own. So the event {k = m} depends
+    A window has at most 14 batches, and a last one with a single event: it ends **with** the first candidate k that is in none
+    of the 14; k is still carried out. The law stays exact: (time, pair, acceptance, jump) of the candidates are independent and
+    identically distributed, and the batch of a candidate is a function of the pairs up to its own. So the event {k = m} depends
     only on the pairs 0, ..., m, and k is a stopping time. By the strong Markov property the candidates from k + 1 on are
-    independent of everything used before; the next window draws them (with the same random words) under a new majorant. The
-    pairs beyond k were computed but decided nothing. Nor do their waiting times: after such a cut the interval continues, even
-    if candidate k + 1 comes too late under the old majorant. Other cuts are biased. *Before k*: the next pair is known to
+    independent of everything used before; the next window draws them (with the same random words) under a new majorant. Neither
+    the pairs nor the waiting times beyond k are used: after such a cut the interval continues, even if candidate k + 1 would
+    fall after its end under the old majorant. Other cuts are biased. *Before k*: the next pair is known to
     overlap with the window, so overlapping pairs get the new majorant and others the old one (harmless only if the majorant
     never changes); if k gets a new pair, overlapping pairs are too rare. *Without the candidates that were not reached*: events
     are lost. *At the time of the window's last candidate, or of one that depends on waiting times*: the next waiting time is
     not exponential.
 
     The cut is the same on all platforms. A window of up to 14 candidates is never cut, and one of n/4 candidates with
-    probability below n/10^12, so the cut costs nothing. It gives the loop over waves a known length, so that an accelerator
-    need not wait for the host. There every wave processes all candidates under a mask; on the CPU a window of more than 256
+    probability below n/10^12, so the cut costs nothing. It gives the loop over batches a known length, so that an accelerator
+    need not wait for the host. There every batch processes all candidates under a mask; on the CPU a window of more than 256
     candidates is sorted.
 
     **Arguments:** `capacity`: the largest number of candidates in a window, an integer; None means a quarter of the slots, at
     least 16. The law does not depend on it; if rates are constant and no particle dies, neither does the path. `max_windows`
-    (per interval) and `max_waves` (per window): None, or integers, which reverse mode requires. If one of them is too small,
-    the run stops with a message.
+    (per interval) and `max_waves` (batches per window): None, or integers, which reverse mode requires. If one of them is too
+    small, the run stops with a message.
 
-    `stats`: `windows`, `waves`, `candidates`, `collisions` (all events that happened), `acceptance` (collisions/candidates,
-    0 without candidates).
+    `stats`: `windows`, `waves` (batches), `candidates`, `collisions` (all events that happened), `acceptance`
+    (collisions/candidates, 0 without candidates).
 
-    Cost of a window: a few passes over its capacity, a memory fill over N per wave, and one pass over the particles if there
+    Cost of a window: a few passes over its capacity, a memory fill over N per batch, and one pass over the particles if there
     is an envelope. An interval has at least one window. Memory O(N + capacity). Gradients at fixed noise, with respect to
     quantities on which no rate depends: forward mode always, reverse mode with `max_windows` and `max_waves`. A gradient
-    through a rate or dt raises `ValueError`. A window that needs at most `max_waves` waves is completed; whether a longer
+    through a rate or dt raises `ValueError`. A window that needs at most `max_waves` batches is completed; whether a longer
     one is depends on the platform. A permuted state has the same law but another path.
 
     If a rate exceeds the majorant, the run fails (`Result.ABOVE_BOUND`, raised at its end) and reports the pair's relative
@@ -92,8 +91,8 @@ class ExactClock(AbstractScheme):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
 
-    # Number of waves before the last one. The mean number of chains of 15 events is (n/4)/15!, 2e-7 for n = 10^6.
-    _longest: ClassVar[int] = 14
+    # Largest number of batches before the last one. The mean number of chains of 15 events is (n/4)/15!, 2e-7 for n = 10^6.
+    _max_before_last: ClassVar[int] = 14
 
     requires: ClassVar[type] = AbstractPairJump
     needs_key: ClassVar[bool] = True
@@ -170,15 +169,15 @@ class ExactClock(AbstractScheme):
         state = Particles(jnp.stack(velocity, -1), alive=alive)
         env = jax.lax.stop_gradient(system.envelope(state))
         bound = jax.lax.stop_gradient(system.rate_bound(env)).astype(dtype)
-        # Candidates are pairs of places in use, some of which may be dead; those candidates are thinned.
-        places = used.astype(dtype)
-        pairs = places * (places - 1) / 2
+        # Candidates are pairs of slots in use, some of which may be dead; those candidates are thinned.
+        num_used = used.astype(dtype)
+        pairs = num_used * (num_used - 1) / 2
         total = jax.lax.stop_gradient(forbid_rate_gradient(system.clock(state.num_alive))) * bound * pairs
         # With fewer than two particles nothing happens; the envelope, and so the majorant, may then be NaN.
         total = jnp.where(state.num_alive > 1, total, jnp.zeros_like(total))
-        # n/4 candidates need about 8 waves.
+        # n/4 candidates need about 8 batches.
         most = jnp.minimum(capacity, jnp.maximum(used // _FRACTION, _LEAST))
-        drawn, ended = draw(key, at.number, used, capacity, most, total * at.left, num, self._longest)
+        drawn, ended = draw(key, at.number, used, capacity, most, total * at.left, num, self._max_before_last)
 
         never, zero = jnp.asarray(NO_EVENT, jnp.int32), jnp.zeros((), dtype)
         nothing = Outcome(table, jnp.ones((), bool), never, never, zero, zero, jnp.zeros((), jnp.int32))

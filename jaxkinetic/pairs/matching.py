@@ -15,7 +15,7 @@ from .._core.totals import Max
 from .._util.sums import count_true
 from .._util.types import PyTree, RealScalar, Words
 from ..states import Particles
-from ._apply_pair_flow import move_pairs, turned_share
+from ._apply_pair_flow import move_pairs, sin2_half_angle
 from ._packed_columns import Table, at, matched, pack, pair_columns, spread, unpack
 from .spherical_heat import ANGLE
 
@@ -31,17 +31,17 @@ class RandomMatching(AbstractScheme):
     law of Brownian motion on the sphere, where theirs and those of [Nanbu1997] and [BobylevNanbu2000] approximate it.
 
     q = n - 1 for an even number n of slots, n for an odd one (one slot has no partner). A given pair is matched with
-    probability 1/q, so its mean time is dt times the time factor. Weak order 1, once dt is so small that few pairs rotate by
-    more than a radian in a step: see `turn`. (At a singular interaction, pairs closer than (4 q C dt/N)^{1/|gamma|} have a
+    probability 1/q, so its mean flow time is dt times the factor. Weak order 1, once dt is so small that few pairs rotate by
+    more than a radian in a step: see `turn`. (For psi = C r^gamma, gamma < 0, pairs of r < (4 q C dt/N)^{1/|gamma|} have a
     nearly uniform direction after one step.) What a pair flow conserves (momentum, energy) is conserved to round-off at every
     dt.
 
-    `stats`: `turn`, the largest value over the steps of the root mean square of 2 sin(theta/2), theta the angle by which the
-    relative velocity of a pair rotates (over the first 8192 pairs of the matching). It must be well below 1; above 1 the run
-    warns.
+    `stats`: `turn`, a rotation: the largest value over the steps of the root mean square of 2 sin(theta/2), theta the angle by
+    which the relative velocity of a pair rotates (over the first 8192 pairs of the matching). It must be well below 1; above 1
+    the run warns.
 
     Cost of a step: N/2 pair flows, no sort; memory O(N). Dead slots are matched but do not move. Gradients are pathwise: at
-    fixed noise, including the matchings. The matching refers to places in the array, so a permuted state has the same law but
+    fixed noise, including the matchings. The matching refers to slots, so a permuted state has the same law but
     another path.
 
     For centred Maxwell molecules (gamma = 0) the error is known: one step multiplies the mean deviator of the pressure tensor
@@ -76,8 +76,8 @@ class RandomMatching(AbstractScheme):
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         # The backward pass stores the states and the angles, each of which costs a polynomial, and recomputes the rest.
         keep = jax.checkpoint_policies.save_only_these_names(ANGLE)
-        table, turn = recomputed(self._matched, carry, policy=keep)(key, system, dt, *carry)
-        return (table, carry[1]), aux, {"turn": Max(turn)}
+        table, angle = recomputed(self._matched, carry, policy=keep)(key, system, dt, *carry)
+        return (table, carry[1]), aux, {"turn": Max(angle)}
 
     def _matched(
         self, key: Words, system: AbstractPairFlow, dt: RealScalar, table: Table, rest: Particles
@@ -96,7 +96,7 @@ class RandomMatching(AbstractScheme):
         moved = move_pairs(key, system, s, (v_i, v_j), (jnp.min(ident, axis=0), jnp.max(ident, axis=0)), active)
         # Pairs are in random order: the first ones are a sample.
         (*v_i, first), (*v_j, _), (*w_i, _) = ([c[:_SAMPLE] for c in (*v, active)] for v in (v_i, v_j, moved[0]))
-        share = turned_share((tuple(v_i), tuple(v_j)), tuple(w_i), first)
-        turn = 2 * jnp.sqrt(jnp.sum(share) / jnp.maximum(jnp.sum(first, dtype=share.dtype), 1))
+        share = sin2_half_angle((tuple(v_i), tuple(v_j)), tuple(w_i), first)
+        angle = 2 * jnp.sqrt(jnp.sum(share) / jnp.maximum(jnp.sum(first, dtype=share.dtype), 1))
         after = (jnp.where(active[None], new, old) for new, old in zip(pair_columns(*moved), before, strict=True))
-        return spread(tuple(after), partners, num), turn
+        return spread(tuple(after), partners, num), angle

@@ -1,4 +1,4 @@
-r"""Sums over pairs for radial interactions. Their derivatives are again sums over pairs, in one pass with one evaluation of the
+r"""Sums over pairs for radial interactions. Their derivatives are sums over pairs, too, in one pass with one evaluation of the
 noise.
 
 For $S_i = \sum_j T(z_{ij}, w(r_{ij}), x_{ij})$ with T(-z, w, x_ji) = +-T(z, w, x_ij), the cotangent of v_k is
@@ -46,8 +46,8 @@ def radial_sum(
     The value is that of `weighted_sum`. Gradients with respect to the velocities and to scalar leaves of `law` use a custom
     rule; those with respect to other leaves use JAX's. Forward and reverse mode, to every order.
 
-    **Arguments:** `terms` and `weight`: functions that use no traced value but their arguments; `terms` as in `weighted_sum`.
-    The same functions with the same law are compiled once, so they must be pure, as for `jax.jit`.
+    **Arguments:** `terms` and `weight`: functions that use no traced value but their arguments; `terms` as in `weighted_sum`,
+    and 0 where the weight is 0. The same functions with the same law are compiled once, so they must be pure, as for `jax.jit`.
     `parity`: the factor +1 or -1 of each output when i and j are exchanged; None if there is none, as for independent noise.
     `noise`: a pytree that is called with (B,) and (N,) idents and is not differentiated; without a parity also with
     `exchanged=True`, for x_ji. Cost of a gradient besides the value: noise and weights of every pair once more, on a CPU of
@@ -180,8 +180,8 @@ def _rule(
             return map_rows(block, (Rows(velocity, columns.ident), g), num, area=pairs)
 
         def by_both(g: Array) -> Array:
-            """Row i meets only the next N/2 slots on the circle, and column sums give the rest: half of the work, where tiles
-            are in memory anyway, as on a CPU."""
+            """Row i meets only the next N/2 slots (cyclically), and column sums give the rest: half of the work if blocks are
+            in memory anyway, as on a CPU."""
             half = num // 2
             # Up to `size` columns too many are computed.
             pairs = area if isinstance(area, int) else area.cpu
@@ -224,14 +224,14 @@ def _rule(
             wound = [circle(x) for x in (velocity.T, idents, g.T)]
             block = jax.checkpoint(block, prevent_cse=False)
 
-            def turn(back: Array, start: Array) -> tuple[Array, Array]:
+            def one_block(back: Array, start: Array) -> tuple[Array, Array]:
                 rows, more = block(start, *wound)
                 more = _held(lambda x: x, more)  # What forward mode slices is in memory too.
                 now = jax.lax.dynamic_slice_in_dim(back, start, width, axis=1)
                 return jax.lax.dynamic_update_slice_in_dim(back, now + more, start, axis=1), rows
 
             starts = size * jnp.arange(count, dtype=jnp.int32)
-            back, rows = jax.lax.scan(turn, jnp.zeros((dim, length), velocity.dtype), starts)
+            back, rows = jax.lax.scan(one_block, jnp.zeros((dim, length), velocity.dtype), starts)
             back = jnp.pad(back, ((0, 0), (0, -length % num))).reshape(dim, -1, num).sum(1)
             rows = rows.reshape(count * size, -1)[:num]
             return rows - jnp.pad(back.T, ((0, 0), (0, rows.shape[1] - dim)))
@@ -249,7 +249,7 @@ def _rule(
         change = [changes[n].astype(primals[0].dtype) for n in places]
         change = jnp.stack(change) if places else jnp.zeros(0, primals[0].dtype)
         value = total(*primals)
-        # The transpose of the transpose: reverse mode runs `pulled` itself.
+        # The transpose of `pulled`; reverse mode transposes it again, and so runs `pulled`.
         pushed = jax.linear_transpose(lambda g: pulled(places)(g, *primals), value)
         return value, pushed((_instantiated(moved), change))[0]
 

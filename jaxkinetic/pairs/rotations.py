@@ -17,7 +17,7 @@ from ._packed_columns import stored
 from .components import square
 from .spherical_heat import LATEST, quantile
 
-__all__ = ["axis_words", "heat_rotation", "num_words", "rotation", "turned_pair"]
+__all__ = ["axis_words", "heat_rotation", "num_words", "rotated_pair", "rotation"]
 
 
 def num_words(dim: int) -> int:
@@ -43,16 +43,16 @@ def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components)
     check_rotation(words, z)
     dtype = z[0].dtype
     # A negative or NaN tau gives NaN, which stops the run.
-    moving = _turns_something(z) & (tau != 0)
+    moving = _differentiable_in_z(z) & (tau != 0)
     z = _away_from_zero(moving, z)
     tau = jnp.where(moving, tau, jnp.ones((), dtype))
     # tau above the least normal number: the square root of an underflow has an infinite derivative.
     wrong = ~(tau >= 0)
     # Materialised: otherwise every kernel that reads tau evaluates psi again.
     tau = materialise(jnp.clip(tau, jnp.asarray(1e-30, dtype), jnp.asarray(LATEST, dtype)))
-    turned = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
+    increment = _in_the_plane(words, tau, z) if len(z) == 2 else _about_an_axis(words, tau, z)
     rest = jnp.where(wrong, np.asarray(np.nan, dtype), jnp.zeros((), dtype))
-    return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
+    return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in increment))
 
 
 def check_rotation(words: Any, z: Any) -> None:
@@ -74,29 +74,29 @@ def rotation(words: PairWords, x: Float[Array, "*#pairs"], z: Components) -> Com
 
     e is uniform on the unit sphere orthogonal to z; in d = 2 it is one of the two directions with probability 1/2 each. |z'| =
     |z| to round-off; z = 0 does not move. **Arguments:** `words`: `axis_words(d)` uint32 arrays; `x`: outside [0, 1] the result
-    is NaN; `z`: d component arrays. Differentiable in x inside (0, 1) and in z, at fixed words. Where there is no derivative
-    (in x at 0 and 1, in z at z = 0 for d > 2) that of the term with e is set to 0, and at x = 0 or z = 0 that of all of z' - z.
+    is NaN; `z`: d component arrays. Differentiable in x inside (0, 1) and in z, at fixed words. A derivative that does not
+    exist is set to 0: at x = 1 that in x of the term with e; at x = 0, and at z = 0 if d > 2, that of all of z' - z.
     """
     dtype = z[0].dtype
-    moving = _turns_something(z) & (x != 0)
+    moving = _differentiable_in_z(z) & (x != 0)
     z = _away_from_zero(moving, z)
     wrong = ~((x >= 0) & (x <= 1))
     x = jnp.where(moving & ~wrong, x, jnp.full((), 0.5, dtype))
-    turned = _turned(words, x, z)
+    increment = _increment(words, x, z)
     rest = jnp.where(wrong, np.asarray(np.nan, dtype), jnp.zeros((), dtype))
-    return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in turned))
+    return stored(tuple(jnp.where(moving & ~wrong, c, rest) for c in increment))
 
 
-def turned_pair(turn: Components, vi: Components, vj: Components) -> tuple[Components, Components]:
-    """(vi, vj) after their relative velocity changes by `turn`; (vi + vj)/2 does not change."""
+def rotated_pair(increment: Components, vi: Components, vj: Components) -> tuple[Components, Components]:
+    """(vi, vj) after their relative velocity changes by `increment`; (vi + vj)/2 does not change."""
     return (
-        tuple(p + c / 2 for p, c in zip(vi, turn, strict=True)),
-        tuple(q - c / 2 for q, c in zip(vj, turn, strict=True)),
+        tuple(p + c / 2 for p, c in zip(vi, increment, strict=True)),
+        tuple(q - c / 2 for q, c in zip(vj, increment, strict=True)),
     )
 
 
-def _turns_something(z: Components) -> Bool[Array, "*pairs"]:
-    """Whether the increment is differentiable in z: in d = 2 it is linear."""
+def _differentiable_in_z(z: Components) -> Bool[Array, "*pairs"]:
+    """Where the increment is differentiable in z: z != 0; in d = 2, where it is linear, everywhere."""
     if len(z) == 2:
         return jnp.ones(z[0].shape, bool)
     return square(z) > 0
@@ -118,17 +118,17 @@ def _about_an_axis(words: tuple[Array, ...], tau: Array, z: Components) -> Compo
     u = jnp.clip(uniform(words[0], dtype), 0, 1 - jnp.finfo(dtype).epsneg)
     # Inside (0, 1): sqrt(x) and sqrt(1 - x) are not differentiable at the ends.
     x = jnp.clip(quantile(u, tau, len(z)), jnp.finfo(dtype).tiny, 1 - jnp.finfo(dtype).epsneg)
-    return _turned(words[1:], x, z)
+    return _increment(words[1:], x, z)
 
 
-def _turned(words: tuple[Array, ...], x: Array, z: Components) -> Components:
+def _increment(words: tuple[Array, ...], x: Array, z: Components) -> Components:
     if len(z) == 2:
         x = materialise(x)
         sign = jnp.where(words[0] >> 31 == 0, jnp.ones_like(x), -jnp.ones_like(x))
         side = (-sign * z[1], sign * z[0])
     elif len(z) == 3:
-        turn = materialise(jax.lax.complex(x, uniform(words[0], x.dtype)))
-        x, side = turn.real, _frame(turn.imag, z)
+        both = materialise(jax.lax.complex(x, uniform(words[0], x.dtype)))
+        x, side = both.real, _frame(both.imag, z)
     else:
         x, side = materialise(x), _projected(words, z)
     # Two roots: the one of x (1 - x) rounds down more often than up near x = 1/2, by .004 eps in the mean.

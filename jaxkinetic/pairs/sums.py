@@ -69,16 +69,16 @@ def direct_sum(
 
 
 def compiled_once(fn: Callable[..., Any], *given: Any) -> Any:
-    """`fn(*given)`. Outside of `jit` by a program that is kept: the functions that sums are made of are new at every call, and
-    what is made of them would be compiled at every call.
+    """`fn(*given)`. Outside of `jit`, a cached compiled program runs it; otherwise the sums, built from functions that are new
+    at every call, would be compiled at every call.
 
-    `fn`: pure, as for `jax.jit`. What `given` holds besides arrays must have a hash, else nothing is kept."""
+    `fn`: pure, as for `jax.jit`. What `given` holds besides arrays must have a hash, else nothing is cached."""
     arrays, static = eqx.partition(given, eqx.is_array)
 
     def of_arrays(arrays: Any) -> Any:
         return fn(*eqx.combine(arrays, static))
 
-    # A program that uses a traced value besides its arguments must not be kept.
+    # A program that uses a traced value besides its arguments must not be cached.
     if is_traced(arrays) or is_traced(jax.make_jaxpr(of_arrays)(arrays).consts):
         return fn(*given)
     leaves, tree = jax.tree.flatten(static)
@@ -107,8 +107,8 @@ def weighted_sum(
 
     `weights(z)` maps d arrays (B, N) to a tuple of arrays (B, N); `noise(ident_i, ident_j)` maps vectors (B,) and (N,) to such
     a tuple and has no derivative. Both may be expensive: they are evaluated once per pair, and set to 0 where there is no pair.
-    `terms` must be cheap, because it is evaluated again for every output, and 0 or linear where one of the two is 0. All three
-    must be finite at z = 0. Memory and cost as `direct_sum`; 1.3-1.5 times as fast on a CPU.
+    `terms` must be cheap, because it is evaluated again for every output, and 0 where weights and noise are all 0, because its
+    values are not masked. All three must be finite at z = 0. Memory and cost as `direct_sum`; 1.3-1.5 times as fast on a CPU.
     """
 
     columns = slots(state)

@@ -15,7 +15,7 @@ from .._core.totals import Max
 from .._util.checks import check_bool
 from .._util.types import PyTree, RealScalar, Words
 from ..states import Particles
-from ._apply_pair_flow import move_pairs, turned_share
+from ._apply_pair_flow import move_pairs, sin2_half_angle
 
 __all__ = ["Sweep"]
 
@@ -30,12 +30,13 @@ class Sweep(AbstractScheme):
     in each pass; weak order 2. Otherwise one pass; order 1. What every pair flow conserves (momentum, energy) is conserved to
     round-off at every dt.
 
-    `stats`: `turn`, the largest value over the steps of the root mean square over particles of 2 sin(theta/2), where the
-    squares are summed over the pair flows of a particle in a step. It must be well below 1; above 1 the run warns.
+    `stats`: `turn`, a rotation: the largest value over the steps of the root mean square over particles of 2 sin(theta/2),
+    where the squares are summed over the pair flows of a particle in a step, theta the angle by which the relative velocity
+    rotates. It must be well below 1; above 1 the run warns.
 
     Cost of a step: N^2 pair flows, half of that if not symmetric. Memory O(N), for reverse mode O(N^{3/2}). Gradients are
-    pathwise. The order of the pairs follows their places in the array: a permuted state gives the same law up to the order of
-    the scheme, but not the same path.
+    pathwise. The order of the pairs follows their slots: a permuted state gives the same law up to the order of the scheme,
+    but not the same path.
     """
 
     symmetric: bool = eqx.field(default=True, static=True)
@@ -67,9 +68,9 @@ class Sweep(AbstractScheme):
         self, key: Words, system: AbstractPairFlow, t: RealScalar, dt: RealScalar, carry: Particles, aux: PyTree
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         num = carry.num_slots
-        rounds = num + num % 2 - 1
-        turns = (2 if self.symmetric else 1) * rounds
-        s = system.clock(carry.num_alive) * dt / (turns // rounds)
+        rounds_in_pass = num + num % 2 - 1
+        num_rounds = (2 if self.symmetric else 1) * rounds_in_pass
+        s = system.clock(carry.num_alive) * dt / (num_rounds // rounds_in_pass)
         dim, dtype = carry.dim, dt.dtype
         # Columns, and not one table: on a CPU one pass, d = 2, takes 68 ms instead of 79 for N = 4096, .12 instead of .19 for
         # N = 100, since XLA runs a loop over arrays of at most 512 bytes without its scheduler.
@@ -78,29 +79,29 @@ class Sweep(AbstractScheme):
         def one_round(loop: tuple[Columns, Columns, Array], index: Array) -> tuple[Columns, Columns, Array]:
             top, bottom, share = loop
             (*v_i, alive_i, ident_i), (*v_j, alive_j, ident_j) = top, bottom
-            back = index >= rounds
+            back = index >= rounds_in_pass
             in_order, stream = ident_i < ident_j, back.astype(jnp.uint32)
             idents = jnp.minimum(ident_i, ident_j), jnp.maximum(ident_i, ident_j)
             # The rounds beyond the last, which fill a block, move nobody.
-            active = alive_i & alive_j & (index < turns)
+            active = alive_i & alive_j & (index < num_rounds)
             # Mask dead slots before the flow, so that they contribute no gradient.
             before = tuple(v_i), tuple(v_j)
             masked = _swap(in_order, *jax.tree.map(lambda v: jnp.where(active, v, 0), before))
             moved = move_pairs(key, system, s, masked, idents, active, stream)
-            share = share + turned_share(masked, moved[0], active)
+            share = share + sin2_half_angle(masked, moved[0], active)
             v_i, v_j = jax.tree.map(partial(jnp.where, active), _swap(in_order, *moved), before)
-            # One place on, and back in the second pass, which begins with the last round of the first.
-            stay = (index == rounds - 1) & self.symmetric | (index >= turns - 1)
+            # Shift forward; in the second pass backward, starting from the last round of the first.
+            stay = (index == rounds_in_pass - 1) & self.symmetric | (index >= num_rounds - 1)
             shift = jnp.where(stay, 0, jnp.where(back, -1, 1))
-            return *_turned((*v_i, alive_i, ident_i), (*v_j, alive_j, ident_j), shift), share
+            return *_shift_circle((*v_i, alive_i, ident_i), (*v_j, alive_j, ident_j), shift), share
 
-        share = jnp.zeros(rounds // 2 + 1, dtype)
-        top, bottom, share = unconditional_loop(one_round, (*_first(columns), share), turns)
+        share = jnp.zeros(rounds_in_pass // 2 + 1, dtype)
+        top, bottom, share = unconditional_loop(one_round, (*_first(columns), share), num_rounds)
         if not self.symmetric:
             top, bottom = _next(top, bottom)
         line = [jnp.concatenate([a, b[1:][::-1], b[:1]])[:num] for a, b in zip(top[:dim], bottom[:dim], strict=True)]
-        turn = 2 * jnp.sqrt(2 * jnp.sum(share) / jnp.maximum(carry.num_alive, 1))
-        return eqx.tree_at(lambda p: p.velocity, carry, jnp.stack(line, -1)), aux, {"turn": Max(turn)}
+        angle = 2 * jnp.sqrt(2 * jnp.sum(share) / jnp.maximum(carry.num_alive, 1))
+        return eqx.tree_at(lambda p: p.velocity, carry, jnp.stack(line, -1)), aux, {"turn": Max(angle)}
 
 
 def _swap(keep: Array, a: PyTree, b: PyTree) -> tuple[PyTree, PyTree]:
@@ -136,11 +137,11 @@ def _previous(top: Columns, bottom: Columns) -> tuple[Columns, Columns]:
     )
 
 
-def _turned(top: Columns, bottom: Columns, shift: Array) -> tuple[Columns, Columns]:
+def _shift_circle(top: Columns, bottom: Columns, shift: Array) -> tuple[Columns, Columns]:
     """`_previous`, nothing, or `_next` for `shift` -1, 0, 1."""
     if top[0].shape[0] == 1:
         return top, bottom
-    # On the CPU a branch, which copies memory; there it waits for nothing.
+    # On the CPU a branch, which copies memory; on an accelerator it would wait for the host.
     return jax.lax.platform_dependent(top, bottom, shift, cpu=_chosen, default=_sliced)
 
 
@@ -161,8 +162,8 @@ def _sliced(top: Columns, bottom: Columns, shift: Array) -> tuple[Columns, Colum
         return *v, alive > 0, _as_word(ident)
 
     a, b = table(top), table(bottom)
-    # What `top` is read from, one place more at both ends, then the same for `bottom` and its first place, which stays. The
-    # barrier keeps XLA from reading the loop's columns while it writes them, which costs a copy of every column.
+    # The source of `top`, with one more place at both ends, then that of `bottom`, whose first place is fixed. The barrier
+    # keeps XLA from reading the loop's columns while it writes them, which costs a copy of every column.
     both = jnp.concatenate([b[:, 1:2], a, b[:, -1:], b[:, :1], a[:, :1], b[:, 1:], a[:, -1:]], 1)
     both = jax.lax.optimization_barrier(both)
     stays = columns(both[:, half + 2 : half + 3])

@@ -15,7 +15,7 @@ KEY = jax.random.key(3)
 
 def of_waves(count, **fields):
     """`ExactClock` with `count` waves, and one event, in a window."""
-    return type(f"Short{count}", (ExactClock,), {"_longest": count})(**fields)
+    return type(f"Short{count}", (ExactClock,), {"_max_before_last": count})(**fields)
 
 
 @pytest.mark.parametrize(("num", "events"), [(2, 5), (50, 40), (6, 300), (1000, 4000)])

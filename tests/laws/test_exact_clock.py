@@ -286,7 +286,7 @@ def test_failures_give_their_reason():
         "More than 2 windows are needed in step 1; raise `max_windows`, or lower `dt`",
         ExactClock(max_windows=2),
     )
-    fails(maxwell, "More than 1 waves are needed in a window of step 1; raise `max_waves`", ExactClock(max_waves=1))
+    fails(maxwell, "More than 1 batches are needed in a window of step 1; raise `max_waves`", ExactClock(max_waves=1))
     codes = jax.vmap(
         lambda key: jk.simulate(B.KacWalk(TooLow(), 10.0), state, key=key, dt=1.0, num_steps=1, throw=False).result.code
     )(jax.random.split(KEY, 3))

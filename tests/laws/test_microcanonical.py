@@ -261,7 +261,7 @@ class NoAxis(MBC):
 class HalfAngle(MBC):
     """Landau's rate with an angle that is right for l = 2 only: sin^2 theta = 8 (d-1) h psi."""
 
-    def _turned(self, psi, dim):
+    def _sin2_half_angle(self, psi, dim):
         return (1 - square_root(1 - jnp.minimum(8 * (dim - 1) * self.epsilon * psi, 1.0))) / 2
 
 

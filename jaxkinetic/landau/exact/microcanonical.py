@@ -50,10 +50,10 @@ def microcanonical_defect(
     if law == "heat_kernel":
         return _mean_defect(4 * step * eigenvalue)
     if law == "fixed_angle":
-        return _turned(l, 2 * math.sin(epsilon / 2) ** 2, dim)
-    wanted, turned = 4 * (dim - 1) * step, min(4 * (dim - 1) * step, 1.0)
-    # If the angle is capped, `turned` is less than Landau's rate requires.
-    return (1 + _turned(l, turned, dim)) * (turned / wanted) - 1 if turned < wanted else _turned(l, turned, dim)
+        return _defect_at_angle(l, 2 * math.sin(epsilon / 2) ** 2, dim)
+    required, y = 4 * (dim - 1) * step, min(4 * (dim - 1) * step, 1.0)
+    # If the angle is capped, `y` is less than Landau's rate requires.
+    return (1 + _defect_at_angle(l, y, dim)) * (y / required) - 1 if y < required else _defect_at_angle(l, y, dim)
 
 
 def _mean_defect(x: float) -> float:
@@ -63,7 +63,7 @@ def _mean_defect(x: float) -> float:
     return -math.expm1(-x) / x - 1
 
 
-def _turned(l: int, y: float, dim: int) -> float:
+def _defect_at_angle(l: int, y: float, dim: int) -> float:
     r"""(d-1)(1 - R_l(1 - y))/(y Lambda) - 1, by the terms k >= 2 of
     $R_l(1-y) = \sum_k \frac{(-l)_k (l+d-2)_k}{((d-1)/2)_k\,k!} (y/2)^k$, without cancellation at small y."""
     eigenvalue = l * (l + dim - 2)

@@ -7,8 +7,8 @@ MUTATIONS = [
         "clock-pairs-twice",
         "The exact clock counts every pair twice.",
         PAIRS + "exact_clock.py",
-        "pairs = places * (places - 1) / 2",
-        "pairs = places * (places - 1)",
+        "pairs = num_used * (num_used - 1) / 2",
+        "pairs = num_used * (num_used - 1)",
         tests("laws/test_exact_clock.py", "test_run_equals_sequential_event_loop"),
     ),
     Mutation(
@@ -229,8 +229,8 @@ MUTATIONS = [
         "clock-dead-collide",
         "A dead particle collides in a later wave.",
         "jaxkinetic/pairs/_event_window.py",
-        "active = turn & jnp.all(alive > 0, axis=0)",
-        "active = turn",
+        "active = selected & jnp.all(alive > 0, axis=0)",
+        "active = selected",
         tests("laws/test_exact_clock.py", "test_annihilation_equals_sequential_event_loop"),
     ),
     Mutation(
