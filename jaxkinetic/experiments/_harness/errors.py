@@ -19,13 +19,15 @@ def fit_runs(times: np.ndarray, runs: np.ndarray, **given: Any) -> DecayFit:
     return fit_decay(times, runs if len(runs) > 1 else runs[0], **given)
 
 
-def log_log_slope(sizes: np.ndarray, values: np.ndarray, errors: np.ndarray, *, least: int) -> tuple[float, float]:
-    """The slope of log values against log sizes, weighted by the errors, and its standard error; NaN for fewer than `least`
-    points, or for a single one."""
+def log_log_line(
+    sizes: np.ndarray, values: np.ndarray, errors: np.ndarray, *, least: int
+) -> tuple[float, float, float]:
+    """The line through log values against log sizes, weighted by the errors: its slope, the standard error of the slope, and
+    its value at size 1. NaN for fewer than `least` points, or for a single one."""
     if len(sizes) < max(least, 2):
-        return math.nan, math.nan
+        return math.nan, math.nan, math.nan
     line, covariance = np.polyfit(np.log(sizes), np.log(values), 1, w=values / errors, cov="unscaled")
-    return float(line[0]), float(np.sqrt(covariance[0, 0]))
+    return float(line[0]), float(np.sqrt(covariance[0, 0])), float(line[1])
 
 
 def momentum_drift(momenta: np.ndarray) -> np.ndarray:
@@ -36,6 +38,19 @@ def momentum_drift(momenta: np.ndarray) -> np.ndarray:
 def energy_drift(energies: np.ndarray) -> np.ndarray:
     """E(t)/E(0) - 1 of energies (runs, times)."""
     return energies / energies[:, :1] - 1
+
+
+def largest_drifts(momenta: np.ndarray, energies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest |drift| (times,) of all runs, of momenta and of energies."""
+    return momentum_drift(momenta).max(axis=0), np.abs(energy_drift(energies)).max(axis=0)
+
+
+def round_off(momentum: np.ndarray, energy: np.ndarray, of: str = "dt") -> str:
+    """The sentence on the drifts of momentum and energy."""
+    return (
+        f"Largest drift of momentum per particle: {momentum.max():.1e}; of energy, relative: {energy.max():.1e}. Both are "
+        f"round-off at any {of}."
+    )
 
 
 def interval(value: float, stderr: float, degrees_of_freedom: float) -> list[float]:

@@ -1,61 +1,66 @@
-"""Panels that several experiments draw."""
+"""Panels that several experiments draw, made of items: functions of the axes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ... import plotting as look
 from ...plotting import Axes
 from .report import Panel, Series
 
+Item = Callable[[Axes], Any]
+
 # A drift of 0 has no place on a logarithmic axis: it is drawn here.
 _ZERO = 1e-18
 
 
-def line(
-    x: np.ndarray, y: np.ndarray, label: str, style: str = "-", color: str = look.BLACK, **more: Any
-) -> Callable[[Axes], Any]:
-    """A curve, as an item of `measured`."""
+def panel(*items: Item, log: str = "", **fields: Any) -> Panel:
+    """The items, each above those before it. `fields`: those of `Panel`."""
+
+    def draw(ax: Axes) -> None:
+        if "y" in log:
+            # Before the items are drawn: `dots` asks for the scale.
+            ax.set_yscale("log")
+        for item in items:
+            item(ax)
+
+    return Panel(draw, log=log, **fields)
+
+
+def line(x: ArrayLike, y: ArrayLike, label: str, style: str = "-", color: str = look.BLACK, **more: Any) -> Item:
     return lambda ax: ax.plot(x, y, style, color=color, label=label, **more)
 
 
+def dots(
+    x: np.ndarray, y: np.ndarray, noise: np.ndarray | None, label: str = "particles", color: str = look.BLUE
+) -> Item:
+    """Values with bars of one standard error. On a logarithmic axis, only positive values are shown."""
+
+    def draw(ax: Axes) -> None:
+        shown = y > 0 if ax.get_yscale() == "log" else np.full(len(x), True)
+        look.points(ax, x[shown], y[shown], None if noise is None else noise[shown], color=color, label=label)
+
+    return draw
+
+
 def measured(
-    times: np.ndarray, series: Series | Sequence[tuple[Series, str, str]], *items: Callable[[Axes], Any], **fields: Any
-) -> Panel:
-    """Series with bars of one standard error, (series, label, colour) each, above the `items`. `fields`: those of `Panel`. On a
-    logarithmic axis, only positive values are shown."""
+    times: np.ndarray, series: Series | Sequence[tuple[Series, str, str]], *items: Item, **fields: Any
+) -> Panel:  # fmt: skip
+    """Series, each with its label and colour, above the items."""
     given = [(series, "particles", look.BLUE)] if isinstance(series, Series) else series
-
-    def draw(ax: Axes) -> None:
-        for item in items:
-            item(ax)
-        for one, label, color in given:
-            shown = one.values > 0 if "y" in fields.get("log", "") else np.full(len(times), True)
-            noise = None if one.noise is None else np.asarray(one.noise)[shown]
-            look.points(ax, times[shown], one.values[shown], noise, color=color, label=label)
-
-    return Panel(draw, **fields)
+    return panel(*items, *(dots(times, one.values, one.noise, label, color) for one, label, color in given), **fields)
 
 
-def drifts(
-    times: np.ndarray,
-    values: Mapping[str, np.ndarray],
-    title: str,
-    *items: Callable[[Axes], Any],
-    y: str = "largest drift",
-) -> Panel:
+def drifts(times: np.ndarray, values: Mapping[str, np.ndarray], *items: Item, y: str = "largest drift") -> Panel:
     """Drifts (T,) of invariants, by name, on a logarithmic axis, without the first save."""
-
-    def draw(ax: Axes) -> None:
-        for item in items:
-            item(ax)
-        for (name, drift), mark, color in zip(
-            values.items(), "osos", (look.BLUE, look.GREEN, look.ORANGE, look.BLACK), strict=False
-        ):
-            ax.plot(times[1:], np.maximum(drift[1:], _ZERO), mark, ms=5, color=color, mfc="none", label=name)
-
-    return Panel(draw, y=y, title=title, log="y")
+    marks = zip("osos", (look.BLUE, look.GREEN, look.ORANGE, look.BLACK), strict=True)
+    lines = [
+        line(times[1:], np.maximum(drift[1:], _ZERO), name, mark, color, ms=5, mfc="none")
+        for (name, drift), (mark, color) in zip(values.items(), marks, strict=False)
+    ]
+    return panel(*items, *lines, y=y, title="Momentum and energy: round-off", log="y")
 
 
 def histograms(

@@ -2,17 +2,20 @@
 phase K of (HVl) is not 0."""
 
 import math
+from typing import Any
 
 import jax
 import numpy as np
 
+from ... import plotting as look
 from ...states import Axis, Grid
 from ...vlasov import Cosine, Counting, Maxwellian, MeanFieldFlow, PerturbedAmplitude, mean_field_flow, sampled_counting
 from .._harness import option as options
-from .._harness.errors import log_log_slope
+from .._harness.errors import log_log_line
 from .._harness.experiment import Headline
+from .._harness.panels import Item, dots, line, panel
 from .._harness.parts import ExperimentInParts
-from .._harness.report import Estimate
+from .._harness.report import Estimate, Panel
 
 # Strength of the phase e^{i v sin(x)/2} of the initial amplitude.
 _TWIST = 0.5
@@ -66,4 +69,14 @@ class AmplitudeExperiment(ExperimentInParts):
 def exponent(sizes: np.ndarray, outside: np.ndarray, stderr: np.ndarray, first: int = FIRST) -> Estimate:
     """b of <n^2> ~ N^b, from N = `first` on; NaN for fewer than three values of N."""
     fitted = sizes >= first
-    return Estimate(*log_log_slope(sizes[fitted], outside[fitted], stderr[fitted], least=3))
+    slope, error, _ = log_log_line(sizes[fitted], outside[fitted], stderr[fitted], least=3)
+    return Estimate(slope, error)
+
+
+def outside_panel(
+    sizes: np.ndarray, outside: np.ndarray, stderr: np.ndarray, slope: float, label: str, *items: Item, **fields: Any
+) -> Panel:  # fmt: skip
+    """<n^2> against N above the items, and the power N^slope through its last value, if the slope is known."""
+    if np.isfinite(slope):
+        items += (line(sizes, outside[-1] * (sizes / sizes[-1]) ** slope, f"slope {slope:.2f}", "--", look.BLUE),)
+    return panel(*items, dots(sizes, outside, stderr, label), x="number of particles N", log="xy", **fields)

@@ -1,7 +1,5 @@
 """An unstable mode: its growth rate beside that of the dispersion relation, and the vortex into which it saturates."""
 
-from math import nan
-
 import numpy as np
 
 from ...fitting.decay import fit_decay
@@ -9,8 +7,8 @@ from ...plotting import Axes
 from ...vlasov import dispersion_root
 from .._harness.experiment import Headline
 from .._harness.grid import Evolution, GridExperiment, GridProblem, grid_report, rates
-from .._harness.report import Estimate, Report, Series
-from ._systematic import NOT_FITTED, systematic_errors
+from .._harness.report import Report, Series
+from ._systematic import GridFit, fitted
 
 # The fit begins when the mode exceeds its first value by this factor (other modes are then negligible),
 _ALONE = 30.0
@@ -32,10 +30,7 @@ class GrowthExperiment(GridExperiment):
         root = complex(dispersion_root(problem.potential, problem.f0, problem.wavenumber, scale=problem.width))
         times, size, stable = evolution.times, np.abs(evolution.mode), root.imag <= 0
         window = _linear_phase(times, size)
-        growth = nan if window is None else -float(fit_decay(times, size, window=window).rate)
-        error = NOT_FITTED
-        if window is not None and root.imag > 0:
-            error = systematic_errors(_growth_rate, self, evolution, window)["growth_rate"]
+        found = fitted(_growth_rate, 5, self, evolution, None if stable else window).get("growth_rate", GridFit())
         if np.isnan(root.imag):
             first = "No root of the dispersion relation was found to compare the fit with."
         elif stable:
@@ -46,31 +41,24 @@ class GrowthExperiment(GridExperiment):
                 "take more steps."
             )
         else:
-            first = (
-                f"Growth rate {growth:.6f} fitted from t = {window[0]:.3g} to {window[1]:.3g} ({error}), {root.imag:.6f} by "
-                f"the dispersion relation ({growth / root.imag - 1:+.2%})."
-            )
+            first = found.sentence("Growth rate", root.imag, f" from t = {window[0]:.3g} to {window[1]:.3g}")
         largest = f"The mode is largest at t = {times[size.argmax()]:.3g}: {size.max():.3g} of the mass."
         numbers = {
-            "growth_rate": Estimate(growth, error.total, None, root.imag, "systematic"),
-            "window": None if window is None else list(window), "largest_mode": float(size.max()),
+            "growth_rate": found.beside(root.imag), "window": window, "largest_mode": size.max(),
             "wavenumber": problem.wavenumber,
         }  # fmt: skip
 
         def lines(ax: Axes) -> None:
             if window is not None and not stable:
                 at = np.abs(evolution.field_energy[np.argmin(np.abs(times - window[0]))])
-                rates(np.linspace(*window, 50), at, growth, root.imag)(ax)
+                rates(np.linspace(*window, 50), at, found.value, root.imag)(ax)
 
         mode = Series("", "|density mode|", size, form=".4e")
         title = f"{self.title()}  {self.resolution()}"
         return grid_report(evolution, mode, (first, largest), numbers, title, problem.reach * 0.75, None, lines)
 
 
-def _growth_rate(evolution: Evolution, window: tuple[float, float]) -> dict[str, float] | None:
-    inside = (evolution.times >= window[0]) & (evolution.times <= window[1])
-    if inside.sum() < 5:
-        return None
+def _growth_rate(evolution: Evolution, window: tuple[float, float]) -> dict[str, float]:
     return {"growth_rate": -float(fit_decay(evolution.times, np.abs(evolution.mode), window=window).rate)}
 
 

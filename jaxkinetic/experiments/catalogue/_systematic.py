@@ -1,4 +1,4 @@
-"""Systematic errors of the numbers fitted to a run on a grid, whose data have no noise and so no statistical error."""
+"""Numbers fitted to a run on a grid, whose data have no noise and so no statistical error: they have systematic errors."""
 
 import math
 from collections.abc import Callable
@@ -6,48 +6,53 @@ from typing import NamedTuple
 
 from .._harness.experiment import make_scheme
 from .._harness.grid import Evolution, GridExperiment
+from .._harness.report import Estimate
 
 Window = tuple[float, float]
 
 
-class Systematic(NamedTuple):
-    """`windows`: the larger difference between the fit and the fits to the two halves of its window. `step`: the error of the
-    time step, from a run with twice the step (Richardson). NaN where a half or that run is too short for a fit."""
+class GridFit(NamedTuple):
+    """`windows`: the larger difference between the fitted value and the fits to the two halves of its window. `step`: the error
+    of the time step, from a run with twice the step (Richardson). NaN where a half or that run is too short for a fit."""
 
-    windows: float
-    step: float
+    value: float = math.nan
+    windows: float = math.nan
+    step: float = math.nan
 
-    @property
-    def total(self) -> float:
-        return math.hypot(self.windows, self.step)
+    def beside(self, exact: float) -> Estimate:
+        return Estimate(self.value, math.hypot(self.windows, self.step), None, exact, "systematic")
 
-    def __str__(self) -> str:
-        return f"systematic error {self.total:.1g}: {self.windows:.1g} from the window, {self.step:.1g} from dt"
+    def sentence(self, name: str, exact: float, over: str = "") -> str:
+        return (
+            f"{name} {self.value:.6f} fitted{over} (systematic error {self.beside(exact).stderr:.1g}: {self.windows:.1g} from "
+            f"the window, {self.step:.1g} from dt), {exact:.6f} by the dispersion relation ({self.value / exact - 1:+.2%})."
+        )
 
 
-NOT_FITTED = Systematic(math.nan, math.nan)
+def fitted(
+    fit: Callable[[Evolution, Window], dict[str, float]], least: int, experiment: GridExperiment, evolution: Evolution,
+    window: Window | None,
+) -> dict[str, GridFit]:  # fmt: skip
+    """Every number that `fit` returns, with its errors; empty without a window, or if it has fewer than `least` saves."""
 
+    def attempt(run: Evolution, start: float, end: float) -> dict[str, float]:
+        enough = ((run.times >= start) & (run.times <= end)).sum() >= least
+        return fit(run, (start, end)) if enough else {}
 
-def systematic_errors(
-    fit: Callable[[Evolution, Window], dict[str, float] | None],
-    experiment: GridExperiment,
-    evolution: Evolution,
-    window: Window,
-) -> dict[str, Systematic]:
-    """The systematic error of every number that `fit` returns."""
-    found = fit(evolution, window)
-    assert found is not None
+    if window is None or not (found := attempt(evolution, *window)):
+        return {}
     middle = sum(window) / 2
-    halves = [fit(evolution, part) for part in ((window[0], middle), (middle, window[1]))]
+    halves = attempt(evolution, window[0], middle), attempt(evolution, middle, window[1])
     # Run one step beyond the end of the window, so that rounding does not lose its last save.
     steps = max(2, math.ceil(window[1] / (2 * experiment.dt)) + 1)
-    coarse = fit(evolution.again(dt=2 * experiment.dt, steps=steps), window)
+    coarse = attempt(evolution.again(dt=2 * experiment.dt, steps=steps), *window)
     # With an error of order dt^p, doubling dt changes the result by 2^p - 1 times the error at dt.
-    order = make_scheme(experiment.scheme).weak_order or 2
+    change = 2 ** (make_scheme(experiment.scheme).weak_order or 2) - 1
     return {
-        name: Systematic(
-            max(math.nan if half is None else abs(half[name] - value) for half in halves),
-            math.nan if coarse is None else abs(coarse[name] - value) / (2**order - 1),
+        name: GridFit(
+            value,
+            max(abs(half.get(name, math.nan) - value) for half in halves),
+            abs(coarse.get(name, math.nan) - value) / change,
         )
         for name, value in found.items()
     }

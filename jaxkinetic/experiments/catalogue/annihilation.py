@@ -1,7 +1,6 @@
 """Hard spheres that annihilate with probability alpha at a collision [LodsNotaPezzotti2020]: density and temperature decay
 as powers of time. That this walk tends to the annihilated Boltzmann equation is not proved for hard spheres."""
 
-import dataclasses
 import functools
 from math import gamma, nan, pi
 
@@ -14,12 +13,11 @@ from ... import initial, plotting as look
 from ...boltzmann import HardSphere, KacWalk, exact
 from ...diagnostics import histogram, self_similar
 from ...fitting.decay import DecayFit
-from ...plotting import Axes
 from ...states import Particles
 from .._harness import option as options
 from .._harness.errors import fit_runs, meaning, standard_error
 from .._harness.experiment import Headline
-from .._harness.panels import line, measured
+from .._harness.panels import dots, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Panel, Report, Series
 
@@ -58,12 +56,13 @@ class Annihilation(ParticleExperiment):
         alpha, dim, times = self.alpha, self.dim, runs.times
         densities, temperatures = np.moveaxis(runs["gas"], -1, 0)
         alive = np.rint(densities * self.particles)
-        law = {"exact_header": "small-alpha law"}
-        dilution = exact.hard_sphere_density(times, dim, alpha)
-        density = Series.of_runs("density", "n", densities, exact=dilution, form=".5f", **law)
         # A single particle has no temperature.
         temperatures = np.where(alive > 1, temperatures, nan)
-        cooling = exact.hard_sphere_temperature(times, dim, alpha)
+        dilution, cooling = (
+            law(times, dim, alpha) for law in (exact.hard_sphere_density, exact.hard_sphere_temperature)
+        )
+        law = {"exact_header": "small-alpha law"}
+        density = Series.of_runs("density", "n", densities, exact=dilution, form=".5f", **law)
         temperature = Series.of_runs("temperature", "T", temperatures, exact=cooling, **law)
         late = _late(times, densities, alive)
         # s of the small-alpha law (s + t)^-xi: with this offset, the fitted power holds from earlier times on.
@@ -71,7 +70,11 @@ class Annihilation(ParticleExperiment):
         power = {"model": "algebraic", "offset": offset, "window": late}
         fits = [fit_runs(times, values, **power) for values in (densities, temperatures)] if late else []
         known = _KNOWN.get(round(alpha, 10)) if dim == 3 else None
-        xi, zeta = [Estimate.of(fit) for fit in fits] or [Estimate(nan, nan, nan)] * 2
+        xi, zeta = (
+            (Estimate.of(fits[0], known), Estimate.of(fits[1]))
+            if late
+            else (Estimate(nan, nan, nan, known), Estimate(nan, nan, nan))
+        )
         twice = Estimate(2 * (1 - xi.value), 2 * xi.stderr, xi.freedom)
         limit, slopes = 4 * dim / (4 * dim + 1), exact.initial_rates(dim, alpha)
         limits = f"{limit:.4f} as alpha -> 0" + (f", {known:.4f} in the limit equation at this alpha" if known else "")
@@ -89,16 +92,21 @@ class Annihilation(ParticleExperiment):
             * (self.scheme == "tau-leap"),
         )
         numbers = {
-            "density_exponent": xi if known is None else dataclasses.replace(xi, exact=known),
-            "density_exponent_small_alpha": limit, "temperature_exponent": zeta, "window": list(late) if late else None,
-            "last_density": float(density.values[-1]),
+            "density_exponent": xi, "density_exponent_small_alpha": limit, "temperature_exponent": zeta, "window": late,
+            "last_density": density.values[-1],
         }  # fmt: skip
+        centres = (_EDGES[1:] + _EDGES[:-1]) / 2
+        profiles = runs["profile"] / (2 * pi ** (dim / 2) / gamma(dim / 2) * centres ** (dim - 1))
+        shown = (0, look.GREY), (len(times) // 2, look.GREEN), (-1, look.PURPLE)
+        fit_of_n, fit_of_t = fits or (None, None)
         panels = (
-            _decay(density, times, fits[0] if fits else None, late, "ξ", r"density $n = N/\Lambda$", look.BLUE),
-            _decay(temperature, times, fits[1] if fits else None, late, "ζ", "temperature $T$", look.ORANGE),
-            Panel(
-                functools.partial(_profiles, times=times, profiles=runs["profile"], dim=dim), r"$|\xi| = |v - u|/\sqrt{2T}$",
-                r"$\psi(|\xi|)$", "Self-similar profile", "y", 1e-4,
+            _decay(times, density, fit_of_n, late, "ξ", r"density $n = N/\Lambda$", look.BLUE),
+            _decay(times, temperature, fit_of_t, late, "ζ", "temperature $T$", look.ORANGE),
+            panel(
+                line(centres, pi ** (-dim / 2) * np.exp(-(centres**2)), "Maxwellian"),
+                *(dots(centres, profiles[:, i].mean(0), standard_error(profiles[:, i]), f"t = {times[i]:.3g}", color)
+                  for i, color in shown),
+                x=r"$|\xi| = |v - u|/\sqrt{2T}$", y=r"$\psi(|\xi|)$", title="Self-similar profile", log="y", bottom=1e-4,
             ),
         )  # fmt: skip
         title = f"Annihilating hard spheres, α = {alpha:g}  ({self.replicas} × {self.particles} particles)"
@@ -132,27 +140,15 @@ def _late(times: np.ndarray, density: np.ndarray, alive: np.ndarray) -> tuple[fl
 
 
 def _decay(
-    series: Series, times: np.ndarray, fit: DecayFit | None, late: tuple[float, float] | None, symbol: str, name: str,
+    times: np.ndarray, series: Series, fit: DecayFit | None, late: tuple[float, float] | None, symbol: str, name: str,
     color: str,
 ) -> Panel:  # fmt: skip
     """A quantity that falls by a power of time: the particles, the law for small alpha, and the fitted power."""
-    shown = times > 0
-    seen = dataclasses.replace(series, values=series.values[shown], noise=series.noise[shown])
-    items = [line(times[shown], series.exact[shown], "limit α → 0, αt fixed", "--", look.GREY)]
+    t = times[1:]
+    items = [line(t, series.exact[1:], "limit α → 0, αt fixed", "--", look.GREY)]
     if fit and late:
-        fine, offset = np.geomspace(max(late[0], times[1]), late[1], 100), float(fit.shape)
-        # Relative to the first fitted value: (s + t)^-rate.
-        power = float(fit.first_value) * ((offset + fine) / (offset + float(fit.first_time))) ** -float(fit.rate)
+        fine = np.geomspace(max(late[0], t[0]), late[1], 100)
         label = f"power of s + t: {symbol} = {float(fit.rate):.4f} ± {float(fit.rate_stderr):.4f}"
-        items.append(line(fine, power, label))
-    title = f"{name.split(' ')[0].capitalize()} falls by a power of time"
-    return measured(times[shown], [(seen, "particles", color)], *items, y=name, title=title, log="xy")
-
-
-def _profiles(ax: Axes, *, times: np.ndarray, profiles: np.ndarray, dim: int) -> None:
-    centres = (_EDGES[1:] + _EDGES[:-1]) / 2
-    shell = 2 * pi ** (dim / 2) / gamma(dim / 2) * centres ** (dim - 1)
-    ax.plot(centres, pi ** (-dim / 2) * np.exp(-(centres**2)), color=look.BLACK, label="Maxwellian")
-    for index, color in ((0, look.GREY), (len(times) // 2, look.GREEN), (-1, look.PURPLE)):
-        psi = profiles[:, index] / shell
-        look.points(ax, centres, psi.mean(0), standard_error(psi), color=color, label=f"t = {times[index]:.3g}")
+        items.append(line(fine, fit(fine), label))
+    items.append(dots(t, series.values[1:], series.noise[1:], color=color))
+    return panel(*items, y=name, title=f"{name.split(' ')[0].capitalize()} falls by a power of time", log="xy")

@@ -11,10 +11,10 @@ import numpy as np
 from ... import initial, plotting as look
 from ...diagnostics import energy, momentum
 from ...landau import IndependentNoise, Kac, MatrixSqrt, Maxwell, exact
-from ...plotting import Axes
 from .._harness import option as options
 from .._harness.errors import meaning, momentum_drift, standard_error
 from .._harness.experiment import Headline
+from .._harness.panels import line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Panel, Report, Series
 
@@ -45,12 +45,12 @@ class Conservation(ParticleExperiment):
         return {label: Problem(system(Maxwell()), start, observe) for label, system, _ in _SYSTEMS.values()}
 
     def analyse(self, runs: Mapping[str, Runs]) -> Report:
-        labels = [label for label, _, _ in _SYSTEMS.values()]
-        times, steps, eps = runs[labels[0]].times, runs[labels[0]].steps, runs[labels[0]].eps
+        first = next(iter(runs.values()))
+        times, eps = first.times, first.eps
         # Drifts of every run, (R, 3, T), and their exact values, (3, T).
-        p = np.stack([momentum_drift(runs[label]["momentum"]) for label in labels], axis=1)
-        e = np.stack([runs[label]["energy"] - runs[label]["energy"][:, :1] for label in labels], axis=1)
-        p_exact, e_exact = np.stack([self._exact(key, steps) for key in _SYSTEMS], axis=1)
+        p = np.stack([momentum_drift(run["momentum"]) for run in runs.values()], axis=1)
+        e = np.stack([run["energy"] - run["energy"][:, :1] for run in runs.values()], axis=1)
+        p_exact, e_exact = np.stack([self._exact(key, first.steps) for key in _SYSTEMS], axis=1)
         rms, mean = np.sqrt(np.mean(p**2, axis=0)), e.mean(axis=0)
         # The error of the root by the delta method. Where momentum is conserved on every path, the drift is round-off and no
         # statistical error applies.
@@ -58,7 +58,7 @@ class Conservation(ParticleExperiment):
         mean_noise, spread = standard_error(e), e.std(axis=0)
         conserves = [system(Maxwell()).conserves for _, system, _ in _SYSTEMS.values()]
         table = (
-            Series("", "system", labels),
+            Series("", "system", list(runs)),
             Series("", "momentum", [kept["momentum"] for kept in conserves]),
             Series("", "rms |dp|", rms[:, -1], rms_noise[:, -1], p_exact[:, -1], ".2e"),
             Series("", "energy", [kept["energy"] for kept in conserves]),
@@ -79,11 +79,9 @@ class Conservation(ParticleExperiment):
         )
         numbers = {
             key: {
-                "rms_momentum_drift": float(rms[i, -1]),
-                "mean_energy_drift": Estimate(
-                    float(mean[i, -1]), float(mean_noise[i, -1]), self.replicas - 1, float(e_exact[i, -1])
-                ),
-                "std_energy_drift": float(spread[i, -1]),
+                "rms_momentum_drift": rms[i, -1],
+                "mean_energy_drift": Estimate(mean[i, -1], mean_noise[i, -1], self.replicas - 1, e_exact[i, -1]),
+                "std_energy_drift": spread[i, -1],
             }
             for i, key in enumerate(_SYSTEMS)
         }
@@ -116,13 +114,13 @@ def _panel(
     """The drift of some runs, its average, and the exact value."""
     (label, kind, color), momentum = system, name == "momentum"
 
-    def draw(ax: Axes) -> None:
-        ax.plot(times, drift[:24].T, color=color, alpha=0.3, lw=0.9)
-        ax.plot(times, average, color=color, lw=2.6, label="root mean square" if momentum else "mean")
-        ax.plot(times, known, "--", color=look.BLACK, lw=1.6, label="exact (Euler-Maruyama)")
-        ax.set_ylim(0 if momentum else -top, top)
-        ax.locator_params(axis="x", nbins=5)
-
     kept = "on every path" if kind(Maxwell()).conserves[name] == "exact" else "in mean only"
-    y, title = r"$|p(t) - p(0)|$" if momentum else r"$E(t) - E(0)$", f"{label}\n{name}: conserved {kept}"
-    return Panel(draw, y=y, title=title, legend="upper left")
+    y = r"$|p(t) - p(0)|$" if momentum else r"$E(t) - E(0)$"
+    return panel(
+        line(times, drift[:24].T, "", color=color, alpha=0.3, lw=0.9),
+        line(times, average, "root mean square" if momentum else "mean", color=color, lw=2.6),
+        line(times, known, "exact (Euler-Maruyama)", "--", lw=1.6),
+        lambda ax: ax.set(ylim=(0 if momentum else -top, top)),
+        lambda ax: ax.locator_params(axis="x", nbins=5),
+        y=y, title=f"{label}\n{name}: conserved {kept}", legend="upper left",
+    )  # fmt: skip

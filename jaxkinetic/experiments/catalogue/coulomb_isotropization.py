@@ -8,9 +8,9 @@ from ... import initial, plotting as look
 from ...diagnostics import energy, momentum, stress
 from ...landau import Kac, PowerLaw, exact
 from .._harness import option as options
-from .._harness.errors import energy_drift, meaning, momentum_drift, standard_error
+from .._harness.errors import largest_drifts, meaning, round_off, standard_error
 from .._harness.experiment import Headline
-from .._harness.panels import line, measured
+from .._harness.panels import dots, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Report, Series
 
@@ -47,44 +47,45 @@ class CoulombIsotropization(ParticleExperiment):
         closure = _closure(times)
         closed = closure[:, 0] - closure[:, 1]
         difference = Series("", "difference", differences.mean(0), exact=closed, exact_header="closure")
-        drift_e, drift_p = np.abs(energy_drift(runs["energy"])).max(), momentum_drift(runs["momentum"]).max()
-        exact_rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL)
-        matching = self.scheme == "random-matching"
-        stepped = (
-            exact.coulomb_isotropization_rate_matching(_PERPENDICULAR, _PARALLEL, self.dt) if matching else exact_rate
-        )
+        drift_p, drift_e = largest_drifts(runs["momentum"], runs["energy"])
+        stepped = exact_rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL)
+        shift = ""
+        if self.scheme == "random-matching":
+            stepped = exact.coulomb_isotropization_rate_matching(_PERPENDICULAR, _PARALLEL, self.dt)
+            shift = f" Random matching at dt = {self.dt:g} alone shifts it to {stepped:.3f}."
         rates = _initial_rates(times, differences)
-        rate = Estimate(float(rates.mean()), float(standard_error(rates)), len(rates) - 1, exact_rate)
+        rate = Estimate(rates.mean(), float(standard_error(rates)), len(rates) - 1, exact_rate)
         gap = difference.values[-1] / closed[-1]
         notes = (
             f"Initial decay rate of T_perp - T_par: {rate:.3f} (a parabola fitted to the logarithm down to half of the first "
-            f"value), {exact_rate:.3f} exact: 3 nu of the bi-Maxwellian."
-            + (f" Random matching at dt = {self.dt:g} alone shifts it to {stepped:.3f}." if matching else ""),
+            f"value), {exact_rate:.3f} exact: 3 nu of the bi-Maxwellian.{shift}",
             "The rate falls immediately, because slow particles become isotropic first. The parabola follows this only in "
             "part, and its error bar shows noise only.",
             f"The closure assumes a bi-Maxwellian at all times, which the solution is not: at t = {times[-1]:.3g} its "
             f"T_perp - T_par is {gap:.2f} times that of the closure.",
-            f"Largest drift of momentum per particle: {drift_p:.1e}; of energy, relative: {drift_e:.1e}. Both are round-off "
-            "at any dt.",
+            round_off(drift_p, drift_e),
             meaning(self.replicas),
         )
         numbers = {
-            "initial_rate": rate, "initial_rate_stepped": stepped, "last_difference_over_closure": float(gap),
-            "momentum_drift": float(drift_p), "energy_drift": float(drift_e),
+            "initial_rate": rate, "initial_rate_stepped": stepped, "last_difference_over_closure": gap,
+            "momentum_drift": drift_p.max(), "energy_drift": drift_e.max(),
         }  # fmt: skip
-        both = (perpendicular, r"$T_\perp$, particles", look.BLUE), (parallel, r"$T_\parallel$, particles", look.ORANGE)
         fine = np.linspace(0, min(times[-1], 1.2 / exact_rate), 100)
         panels = (
-            measured(
-                times, both, line(times, closure[:, 0], r"$T_\perp$, bi-Maxwellian closure", "--", look.BLUE),
+            panel(
+                line(times, closure[:, 0], r"$T_\perp$, bi-Maxwellian closure", "--", look.BLUE),
                 line(times, closure[:, 1], r"$T_\parallel$, bi-Maxwellian closure", "--", look.ORANGE),
+                dots(times, perpendicular.values, perpendicular.noise, r"$T_\perp$, particles"),
+                dots(times, parallel.values, parallel.noise, r"$T_\parallel$, particles", look.ORANGE),
                 y="temperature", title="Both temperatures",
             ),
-            measured(
-                times,
-                [(Series.of_runs("", "", differences), f"particles, {rate.value:.2f} ± {rate.stderr:.2f} at t = 0", look.BLUE)],
-                line(fine, differences.mean(0)[0] * np.exp(-exact_rate * fine), f"exact rate {exact_rate:.2f} at t = 0"),
+            panel(
+                line(fine, difference.values[0] * np.exp(-exact_rate * fine), f"exact rate {exact_rate:.2f} at t = 0"),
                 line(times, closed, "bi-Maxwellian closure", "--", look.GREY),
+                dots(
+                    times, difference.values, standard_error(differences),
+                    f"particles, {rate.value:.2f} ± {rate.stderr:.2f} at t = 0",
+                ),
                 y=r"$T_\perp - T_\parallel$", title="The difference decays", bottom=0,
             ),
         )  # fmt: skip

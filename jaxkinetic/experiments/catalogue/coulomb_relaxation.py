@@ -12,9 +12,9 @@ from ... import initial, plotting as look
 from ...landau import Kac, PowerLaw, exact
 from ...plotting import Axes
 from .._harness import option as options
-from .._harness.errors import energy_drift, meaning, momentum_drift
+from .._harness.errors import largest_drifts, meaning, round_off
 from .._harness.experiment import Headline
-from .._harness.panels import drifts, line, measured
+from .._harness.panels import dots, drifts, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Report, Series
 from ._entropy import excess_entropy, fisher_excess, fit_excess, speeds, tail
@@ -58,19 +58,17 @@ class CoulombRelaxation(ParticleExperiment):
     def analyse(self, runs: Runs) -> Report:
         times, coulomb = runs.times, self.gamma == -3
         h = excess_entropy(runs.velocities, self)
-        value, noise = h["value"], h["noise"]
+        value, noise, num = h["value"], h["noise"], len(h["groups"])
         information, information_noise, subset = fisher_excess(runs.velocities, self)
-        fisher = Series("fisher", "I/I_M-1", information, information_noise)
-        fourth = Series("fourth", "M4/15T^2", *_fourth(runs.velocities))
+        fourth, fourth_noise = _fourth(runs.velocities)
         # Sum in float64, so that the drifts show the round-off of the scheme and not of the sums.
         v = np.asarray(runs.velocities, float)
-        drift_p = momentum_drift(v.mean(axis=2)).max(axis=0)
-        drift_e = np.abs(energy_drift((v**2).sum(axis=3).mean(axis=2) / 2)).max(axis=0)
+        drift_p, drift_e = largest_drifts(v.mean(axis=2), (v**2).sum(axis=3).mean(axis=2) / 2)
         # Fit the tail only: it decays nearly exponentially, the beginning does not.
         late = tail(times, value, noise)
         fit, rate = fit_excess(times[late], h["groups"][:, late], h["bias_stderr"])
+        window = (times[late][0], times[late][-1])
         start, slope = _at_the_start(coulomb)
-        num, window = len(h["groups"]), (times[late][0], times[late][-1])
         notes = (
             f"Entropy-decay rate, a fit of A exp(-rate t) to {window[0]:.3g} <= t <= {window[1]:.3g}: {rate:.3f}."
             + (" The rate falls with time, because fast particles collide rarely." if coulomb else ""),
@@ -81,45 +79,44 @@ class CoulombRelaxation(ParticleExperiment):
             "falls, as H does.",
             "The true value is at least 0. A value below 0 is an error of the estimator: its kernel widens thin tails, and the "
             "subtracted bias is that of a Maxwellian. With 8192 particles and M4/15T^2 = .93 it gives -.012 instead of +.018.",
-            f"Largest drift of momentum per particle: {drift_p.max():.1e}; of energy, relative: {drift_e.max():.1e}. Both are "
-            "round-off at any dt.",
+            round_off(drift_p, drift_e),
             "H_M has the sample's own temperature. The bias of the estimator, measured on Maxwellian samples of the same size, "
             "is subtracted. For H, "
             + (meaning(num, "groups of runs") if num > 1 else "+- is that of the estimator on a Maxwellian sample.")
             + " For M4, +- is from the scatter of the particles.",
         )  # fmt: skip
         numbers = {
-            "entropy_decay_rate": rate, "entropy_first": Estimate(float(value[0]), float(noise[0]), exact=start),
-            "entropy_slope_first_exact": slope if coulomb else None, "entropy_last": float(value[-1]),
-            "fisher_first": float(information[0]), "fisher_last": float(information[-1]), "energy_drift": float(drift_e.max()),
-            "momentum_drift": float(drift_p.max()), "fourth_last": float(fourth.values[-1]),
+            "entropy_decay_rate": rate, "entropy_first": Estimate(value[0], noise[0], exact=start),
+            "entropy_slope_first_exact": slope if coulomb else None, "entropy_last": value[-1],
+            "fisher_first": information[0], "fisher_last": information[-1], "fourth_last": fourth[-1],
+            "energy_drift": drift_e.max(), "momentum_drift": drift_p.max(),
         }  # fmt: skip
-        distance = (
-            (fisher, r"Fisher's information, $I/I_{\rm Maxwell} - 1$", look.BLUE),
-            (Series("", "", 1 - fourth.values, fourth.noise), r"$1 - \langle |v|^4\rangle / 15\,T^2$", look.ORANGE),
-        )
         # Draw the tangent short: on a logarithmic axis it bends away from the curve and would look like a wrong prediction.
         early = np.linspace(0, -_TANGENT * start / slope, 30)
-        tangent = [line(early, start + slope * early, "exact tangent at t = 0", lw=2.5)] if coulomb else []
-        at_zero = [line(np.zeros(1), np.array([-slope / start]), "exact at t = 0", "D", ms=7)] if coulomb else []
         panels = (
-            measured(
-                times, [], lambda ax: look.entropy(ax, times, value, noise, fit=fit, window=window, rate_stderr=rate.stderr),
-                *tangent,
+            panel(
+                lambda ax: look.entropy(ax, times, value, noise, fit=fit, window=window, rate_stderr=rate.stderr),
+                *([line(early, start + slope * early, "exact tangent at t = 0", lw=2.5)] if coulomb else []),
             ),
-            measured(times, [], lambda ax: look.local_rate(ax, times, value, noise), *at_zero),
-            measured(
-                times, distance, lambda ax: ax.axhline(0, color=look.GREY, ls=":"), y="distance from the Maxwellian",
-                title="Fisher's information and fourth moment",
+            panel(
+                lambda ax: look.local_rate(ax, times, value, noise),
+                *([line(0, -slope / start, "exact at t = 0", "D", ms=7)] if coulomb else []),
+            ),
+            panel(
+                lambda ax: ax.axhline(0, color=look.GREY, ls=":"),
+                dots(times, information, information_noise, r"Fisher's information, $I/I_{\rm Maxwell} - 1$"),
+                dots(times, 1 - fourth, fourth_noise, r"$1 - \langle |v|^4\rangle / 15\,T^2$", look.ORANGE),
+                y="distance from the Maxwellian", title="Fisher's information and fourth moment",
             ),
             lambda ax: _slice(ax, runs.velocities[:, 0], times[0]),
             lambda ax: _slice(ax, runs.velocities[:, -1], times[-1]),
-            drifts(times, {"energy, relative": drift_e, "momentum": drift_p}, "Momentum and energy: round-off"),
+            drifts(times, {"energy, relative": drift_e, "momentum": drift_p}),
         )  # fmt: skip
         law = "Coulomb" if coulomb else f"γ = {self.gamma:g}"
         title = f"Kac's conservative Landau system, {law}: a shell relaxes  (N = {self.particles}, Δt = {self.dt:g})"
         series = (
-            runs.saves, Series("entropy", "H-H_M", value, noise, form=".5f"), fisher, fourth,
+            runs.saves, Series("entropy", "H-H_M", value, noise, form=".5f"),
+            Series("fisher", "I/I_M-1", information, information_noise), Series("fourth", "M4/15T^2", fourth, fourth_noise),
             Series("momentum_drift", "|dp|", drift_p, form=".1e"), Series("energy_drift", "|dE|/E", drift_e, form=".1e"),
         )  # fmt: skip
         return Report(numbers, series, notes, panels, title, speeds(runs.velocities))

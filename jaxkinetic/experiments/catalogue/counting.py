@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from ... import plotting as look
-from ...plotting import Axes
 from ...vlasov import Counting as Statistics
 from .._harness import option as options
-from .._harness.panels import line, measured
+from .._harness.panels import dots, line, panel
 from .._harness.parts import Part
-from .._harness.report import Panel, Report, Series
-from ._amplitudes import FIRST, AmplitudeExperiment, exponent
+from .._harness.report import Estimate, Report, Series
+from ._amplitudes import FIRST, AmplitudeExperiment, exponent, outside_panel
 
 __all__ = ["Counting"]
 
@@ -59,20 +58,19 @@ class Counting(AmplitudeExperiment):
         whole = [count for count, num in zip(counts, n, strict=True) if num <= _ALL]
         functional, functional_error = np.stack([count[3] for count in whole], 1)
         first = int(min(FIRST, n[-3] if len(n) > 2 else n[0]))
-        rate = exponent(n, outside, error, first)
-        b, theorem = rate.value, min(_LAMBDA, (1 - _LAMBDA) / 4)
+        rate, theorem = exponent(n, outside, error, first), min(_LAMBDA, (1 - _LAMBDA) / 4)
         notes = (
             f"At t = {end:g} the fraction of the particles outside the mean-field state, <n^2> = 1 - <p_1>, decays as N^b, "
             f"b = {rate:.3f} (fitted from N = {n[n >= first][0]} on).",
             f"Theorem 4.8 of Neiss and Pickl, on R^d, bounds <m_lambda> by N^-{theorem:g} times a constant that grows with t, "
             f"at lambda = {_LAMBDA:g}, where its exponent is best. Here <m_lambda> lies between <n^2> and "
-            f"N^{1 - _LAMBDA:g} <n^2>, that is between N^{b:.2f} and N^{b + 1 - _LAMBDA:.2f}.",
+            f"N^{1 - _LAMBDA:g} <n^2>, that is between N^{rate.value:.2f} and N^{rate.value + 1 - _LAMBDA:.2f}.",
             f"<m_lambda> itself is sampled up to N = {_ALL}: one sample takes N + 1 runs of N particles.",
             "+- is one standard error. The initial amplitude is complex, so that the phase K of (HVl) contributes.",
         )
         numbers = {
-            "exponent": rate, "exponent_theorem": -theorem, "lambda": _LAMBDA, "outside": float(outside[-1]),
-            "outside_stderr": float(error[-1]), "time": end,
+            "exponent": rate, "exponent_theorem": -theorem, "lambda": _LAMBDA, "time": end,
+            "outside": Estimate(outside[-1], error[-1]),
         }  # fmt: skip
         few = n[: len(whole)]
         texts = [f"{m:.4f} +- {e:.4f}" for m, e in zip(functional, functional_error, strict=True)]
@@ -92,30 +90,24 @@ class Counting(AmplitudeExperiment):
             "outside_over_time": over_time[:, 0], "outside_over_time_stderr": over_time[:, 1],
         }  # fmt: skip
 
-        def draw_bounds(ax: Axes) -> None:
-            label = rf"$\langle m_{{{_LAMBDA:g}}}\rangle$ is here"
-            ax.fill_between(n, lower, upper, color=look.BLUE, alpha=0.15, lw=0, label=label)
-            label = rf"$\langle m_{{{_LAMBDA:g}}}\rangle$"
-            look.points(ax, few, functional, functional_error, color=look.ORANGE, label=label)
-
-        def draw_distribution(ax: Axes) -> None:
-            k = np.arange(len(distribution))
-            ax.bar(k, distribution, yerr=distribution_error, color=look.BLUE, alpha=0.7, capsize=3)
-
-        slopes = [line(n, upper[0] * (n / n[0]) ** -theorem, f"theorem 4.8: slope {-theorem:g}", ":", lw=2)]
-        if np.isfinite(b):
-            slopes.append(line(n, outside[-1] * (n / n[-1]) ** b, f"slope {b:.2f}", "--", look.BLUE))
-        symbol = r"$\langle n^2\rangle = 1 - \langle p_1\rangle$"
+        expectation = rf"$\langle m_{{{_LAMBDA:g}}}\rangle$"
+        correlations, noise = self.particles * np.r_[[[0.0, 0.0]], over_time].T
+        bars = {"yerr": distribution_error, "color": look.BLUE, "alpha": 0.7, "capsize": 3}
         panels = (
-            measured(
-                n, [(Series("", "", outside, error), symbol, look.BLUE)], draw_bounds, *slopes, x="number of particles N",
-                y="expectation", title=f"At t = {end:g}", log="xy",
+            outside_panel(
+                n, outside, error, rate.value, r"$\langle n^2\rangle = 1 - \langle p_1\rangle$",
+                lambda ax: ax.fill_between(n, lower, upper, color=look.BLUE, alpha=0.15, lw=0, label=f"{expectation} is here"),
+                dots(few, functional, functional_error, expectation, look.ORANGE),
+                line(n, upper[0] * (n / n[0]) ** -theorem, f"theorem 4.8: slope {-theorem:g}", ":", lw=2),
+                y="expectation", title=f"At t = {end:g}",
             ),
-            Panel(draw_distribution, "k particles outside", r"$\langle P_k\rangle$", f"How many of N = {_SHOWN}"),
-            measured(
-                np.r_[0.0, steps * self.dt],
-                [(Series("", "", *(self.particles * np.r_[[[0.0, 0.0]], over_time]).T), "", look.BLUE)],
-                y=r"$N\,\langle n^2\rangle$", title=f"Correlations grow, N = {self.particles}", bottom=0,
+            panel(
+                lambda ax: ax.bar(np.arange(len(distribution)), distribution, **bars), x="k particles outside",
+                y=r"$\langle P_k\rangle$", title=f"How many of N = {_SHOWN}",
+            ),
+            panel(
+                dots(np.r_[0.0, steps * self.dt], correlations, noise, ""), y=r"$N\,\langle n^2\rangle$",
+                title=f"Correlations grow, N = {self.particles}", bottom=0,
             ),
         )  # fmt: skip
         title = f"Particles outside the mean-field state  (HMF model, complex data, {self.replicas} samples)"

@@ -1,6 +1,6 @@
 """Landau damping [Landau1946]: a wave in a collisionless Maxwellian plasma decays at the rate of the dispersion relation."""
 
-from math import nan
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +12,8 @@ from ...vlasov import Maxwellian, Poisson, dispersion_root
 from .._harness import option as options
 from .._harness.experiment import Headline
 from .._harness.grid import Evolution, GridExperiment, GridProblem, grid_report, rates, wavelength
-from .._harness.report import Estimate, Report, Series
-from ._systematic import NOT_FITTED, systematic_errors
+from .._harness.report import Report, Series
+from ._systematic import GridFit, fitted
 
 __all__ = ["LandauDamping"]
 
@@ -59,54 +59,42 @@ class LandauDamping(GridExperiment):
         recurrence = 2 * np.pi / (k * (evolution.v[1] - evolution.v[0]))
         # End the fit before the recurrence of the wave, and before round-off dominates.
         window = _TRANSIENT * period, min(end, 0.8 * recurrence, np.log(_LOST) / root.imag)
-        fitted = _rates(evolution, window) if window[1] > window[0] + 2 * period else None
-        found = fitted or {"damping_rate": nan, "frequency": nan}
-        errors = systematic_errors(_rates, self, evolution, window) if fitted else dict.fromkeys(found, NOT_FITTED)
+        found = fitted(_rates, 12, self, evolution, window if window[1] > window[0] + 2 * period else None)
         exact = {"damping_rate": -root.imag, "frequency": root.real}
         # sqrt(k E), with the field E = A/k of the density perturbation A cos kx.
         bounce = np.sqrt(self.amplitude)
-        notes = [
-            f"{name} {found[key]:.6f} fitted ({errors[key]}), {exact[key]:.6f} by the dispersion relation "
-            f"({found[key] / exact[key] - 1:+.2%})."
-            for name, key in (("Frequency", "frequency"), ("Damping rate", "damping_rate"))
-        ] + [
+        notes = (
+            found["frequency"].sentence("Frequency", root.real),
+            found["damping_rate"].sentence("Damping rate", -root.imag),
             f"Fitted to the mode of the density from t = {window[0]:.3g} to {window[1]:.3g} (the first {_TRANSIENT:g} periods "
-            "are a transient); the energy of the field decays at twice the rate."
-        ]  # fmt: skip
-        if fitted is None:
-            notes = [
-                f"Nothing is fitted: within {_TRANSIENT + 2:g} periods the wave recurs, decays to round-off or is not yet a "
-                f"single mode. By the dispersion relation the frequency is {root.real:.6f} and the damping rate "
-                f"{-root.imag:.6f}."
-            ]
-        if bounce > -root.imag:
-            notes.append(
-                f"NOT linear: the bounce frequency of trapped particles, about {bounce:.2g}, exceeds the damping rate."
-            )
-        when = ", within the run." if recurrence < end else ", after the run."
-        notes.append(f"On this grid the wave recurs at t = {recurrence:.3g}{when}")
-        numbers = {
-            **{key: Estimate(found[key], errors[key].total, None, exact[key], "systematic") for key in found},
-            "wavenumber": k,
-        }
+            "are a transient); the energy of the field decays at twice the rate.",
+        ) if found else (
+            f"Nothing is fitted: within {_TRANSIENT + 2:g} periods the wave recurs, decays to round-off or is not yet a single "
+            f"mode. By the dispersion relation the frequency is {root.real:.6f} and the damping rate {-root.imag:.6f}.",
+        )  # fmt: skip
+        strong = f"NOT linear: the bounce frequency of trapped particles, about {bounce:.2g}, exceeds the damping rate."
+        when = "within" if recurrence < end else "after"
+        notes += (
+            strong if bounce > -root.imag else "",
+            f"On this grid the wave recurs at t = {recurrence:.3g}, {when} the run.",
+        )
+        numbers: dict[str, Any] = {key: found.get(key, GridFit()).beside(value) for key, value in exact.items()}
+        numbers["wavenumber"] = k
 
         def lines(ax: Axes) -> None:
-            if fitted:
+            if found:
                 # Envelopes of the field energy, from its largest value in the first fitted period on.
                 t = times[times >= window[0]]
                 first = len(times) - len(t)
                 top = evolution.field_energy[first : first + max(2, round(period / (times[1] - times[0])))].max()
-                rates(t, top, -found["damping_rate"], root.imag)(ax)
+                rates(t, top, -found["damping_rate"].value, root.imag)(ax)
 
         mode = Series("", "density mode", evolution.mode, form="+.4e")
         f0 = np.asarray(problem.f0(jnp.asarray(evolution.v)))[None, :]
         title = f"Landau damping, k = {k:g}  {self.resolution()}"
-        return grid_report(evolution, mode, tuple(notes), numbers, title, _REACH / 2, f0, lines)
+        return grid_report(evolution, mode, notes, numbers, title, _REACH / 2, f0, lines)
 
 
-def _rates(evolution: Evolution, window: tuple[float, float]) -> dict[str, float] | None:
-    inside = (evolution.times >= window[0]) & (evolution.times <= window[1])
-    if inside.sum() < 12:
-        return None
+def _rates(evolution: Evolution, window: tuple[float, float]) -> dict[str, float]:
     fit = fit_oscillation(evolution.times, evolution.mode, window=window)
     return {"damping_rate": -float(fit.growth), "frequency": float(fit.frequency)}

@@ -14,7 +14,7 @@ from ...landau import Kac, Maxwell, exact
 from .._harness import option as options
 from .._harness.errors import energy_drift, meaning, momentum_drift, standard_error
 from .._harness.experiment import Headline
-from .._harness.panels import histograms, line, measured
+from .._harness.panels import dots, histograms, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Report, Series
 from ._entropy import excess_entropy, fit_excess, speeds
@@ -50,7 +50,7 @@ class MaxwellBKW(ParticleExperiment):
     def analyse(self, runs: Runs) -> Report:
         times, steps, d, num, euler = runs.times, runs.steps, self.dim, self.particles, self.scheme == "euler-maruyama"
         h = excess_entropy(runs.velocities, self)
-        excess = self._excess(times)
+        groups, excess = len(h["groups"]), self._excess(times)
         entropy = Series("entropy", "H-H_M", h["value"], h["noise"], excess, ".5f")
         limit = exact.bkw_moment(times, 4, d, self._beta)
         start = exact.quartic_start(np.eye(d), num, float(limit[0]))
@@ -69,16 +69,14 @@ class MaxwellBKW(ParticleExperiment):
 
         exact_rate = float(fit_decay(times, excess).rate)
         fit, rate = fit_excess(times, h["groups"], h["bias_stderr"], exact_rate)
+        scatter = np.sqrt(np.mean((h["value"] - excess) ** 2)) / excess[0]
         stepped_rate = float(fit_decay(times, self._stepped_excess(steps)).rate) if euler else None
-        scatter, groups = float(np.sqrt(np.mean((h["value"] - excess) ** 2)) / excess[0]), len(h["groups"])
         notes = (
-            *(
-                [f"The entropy scatters by {100 * scatter:.0f} % of its initial excess: the fitted rate and its error mean "
-                 "nothing. Take more particles or replicas."] if scatter > _TOO_NOISY else []
-            ),
+            f"The entropy scatters by {100 * scatter:.0f} % of its initial excess: the fitted rate and its error mean nothing. "
+            "Take more particles or replicas." if scatter > _TOO_NOISY else "",
             f"Entropy-decay rate: {rate:.2f} fitted, {exact_rate:.2f} exact (the same fit of the exact curve), {8 * (d - 1)} "
             "as t -> infinity."
-            + (f" The time step {self.dt:g} alone shifts it to about {stepped_rate:.2f}." if stepped_rate else ""),
+            + (f" The time step {self.dt:g} alone shifts it to about {stepped_rate:.2f}." if euler else ""),
             f"H_M has the temperature and mean of the sample, one of {groups} groups of runs; the exact H - H_M is that of the "
             "Landau equation. The bias of the estimator, measured on Maxwellian samples of the same size, is subtracted.",
             f"M4 is the centred fourth moment. The exact M4 and dE/E are those of {num} particles with time step {self.dt:g}: "
@@ -95,39 +93,45 @@ class MaxwellBKW(ParticleExperiment):
             "entropy_decay_rate_stepped": stepped_rate, "entropy_fit_amplitude": float(fit.amplitude),
             "entropy_fit_r2": float(fit.r2), "beta": self._beta,
         }  # fmt: skip
-        arrays = {"entropy_groups": h["groups"], "fourth_limit": limit} | speeds(runs.velocities)
+        ends = speeds(runs.velocities)
         sphere = 2 * pi ** (d / 2) / gamma(d / 2)
         fine, low, below = np.linspace(times[0], times[-1], 200), excess.min() / 4, times[h["value"] <= 0]
-        fitted = f"fitted rate {rate.value:.1f} ± {rate.stderr:.1f}  (exact {exact_rate:.1f})"
+        label = f"fitted rate {rate.value:.1f} ± {rate.stderr:.1f}  (exact {exact_rate:.1f})"
         marks = line(below, np.full(len(below), 1.1 * low), "estimate below 0", "v", look.BLUE, ms=7)
-        law = [line(times[1:], energy.exact[1:], r"$(1 + 4(d-1)^2\Delta t^2)^n - 1$, exact")] if euler else []
+        law = line(times[1:], energy.exact[1:], r"$(1 + 4(d-1)^2\Delta t^2)^n - 1$, exact")
         panels = (
-            measured(
-                times, [(entropy, f"{self.replicas} × {num} particles", look.BLUE)],
+            panel(
                 line(fine, self._excess(fine), "exact (Landau equation)"),
-                line(fine, np.asarray(fit(fine)), fitted, "--", look.ORANGE), *([marks] if len(below) else []),
+                line(fine, fit(fine), label, "--", look.ORANGE),
+                *([marks] if len(below) else []),
                 lambda ax: ax.axhspan(low, h["noise"].mean(), color=look.GREY, alpha=0.25, lw=0, label="noise floor (1 s.e.)"),
+                dots(times, entropy.values, entropy.noise, f"{self.replicas} × {num} particles"),
                 y=r"$H(t) - H_{\rm Maxwell}$", title="Entropy falls exponentially", log="y", bottom=low,
             ),
-            measured(
-                times, [(fourth, "measured", look.BLUE)], line(times, limit, "Landau equation", color=look.GREY),
+            panel(
+                line(times, limit, "Landau equation", color=look.GREY),
                 line(times, fourth.exact, f"exact at N = {num}" + (f", Δt = {self.dt:g}" if euler else "")),
+                dots(times, fourth.values, fourth.noise, "measured"),
                 y=r"$\langle |v-u|^4 \rangle$", title="Fourth moment", legend="lower right",
             ),
             histograms(
-                [(arrays["speed_first"], times[0]), (arrays["speed_last"], times[-1])], 4.5,
+                [(ends["speed_first"], times[0]), (ends["speed_last"], times[-1])], 4.5,
                 lambda speed, t: sphere * speed ** (d - 1) * exact.bkw_density(speed, t, d, self._beta),
                 x="speed |v|", title="Speeds: histogram of the particles, exact curves",
             ),
-            measured(
-                times[1:], [(Series("", "", np.abs(energy.values[1:]), energy.noise[1:]), "energy, relative", look.BLUE)], *law,
+            panel(
+                *([law] if euler else []),
                 line(times[1:], np.maximum(impulse.values[1:], 1e-18), "momentum, largest of all runs", "s", look.GREEN, ms=5),
                 lambda ax: ax.axhline(runs.eps, color=look.GREY, ls=":", label="round-off"),
+                dots(times[1:], np.abs(energy.values[1:]), energy.noise[1:], "energy, relative"),
                 y="drift", title="Momentum to round-off, mean energy to order Δt" if euler else "To round-off", log="y",
             ),
         )  # fmt: skip
         title = f"Kac's system, Maxwell molecules, d = {d}: relaxation of Bobylev-Krook-Wu data"
-        return Report(numbers, (runs.saves, entropy, fourth, energy, impulse), notes, panels, title, arrays)
+        series = (runs.saves, entropy, fourth, energy, impulse)
+        return Report(
+            numbers, series, notes, panels, title, {"entropy_groups": h["groups"], "fourth_limit": limit, **ends}
+        )
 
     def _excess(self, times: np.ndarray) -> np.ndarray:
         """H - H_M of the Landau equation."""

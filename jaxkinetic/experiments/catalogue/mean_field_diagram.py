@@ -10,28 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ... import plotting as look
+from ... import plotting as look, vlasov
 from ..._core.simulate import simulate
 from ...plotting import Axes
 from ...states import Density, Wave
-from ...vlasov import (
-    HamiltonHartree,
-    HamiltonVlasov,
-    PseudoSchrodinger,
-    Vlasov,
-    counting,
-    first_marginal,
-    hamilton_liouville,
-    phase_space_density,
-    product_wave,
-)
 from ...vlasov.characteristics import nbody_characteristics
 from .._harness import option as options
 from .._harness.experiment import make_scheme
-from .._harness.panels import line, measured
+from .._harness.panels import line
 from .._harness.parts import Part
-from .._harness.report import Panel, Report, Series
-from ._amplitudes import FIRST, AmplitudeExperiment, exponent
+from .._harness.report import Estimate, Report, Series
+from ._amplitudes import FIRST, AmplitudeExperiment, exponent, outside_panel
 
 __all__ = ["Arrow", "MeanFieldDiagram"]
 
@@ -81,34 +70,32 @@ class MeanFieldDiagram(AmplitudeExperiment):
             count = self.sampled(num, mean())
             return count.outside, count.outside_stderr
 
-        parts: dict[str, Part] = {
-            "grid": self._on_grid,
-            "means": lambda: _weak_distance(self, self._mean_field(), mean().dt),
-        }
-        return parts | {f"N = {num}": functools.partial(sampled, num) for num in self.sizes()}
+        sizes = {f"N = {num}": functools.partial(sampled, num) for num in self.sizes()}
+        return {"grid": self._on_grid, "means": lambda: _weak_distance(self, self._mean_field(), mean().dt), **sizes}
 
     def _simulated(self, system: Any, state: Any) -> Any:
         return simulate(system, state, scheme=make_scheme(self.scheme), dt=self.dt, num_steps=self.steps).final
 
     def _mean_field(self) -> Density:
         wave = self.datum().wave(self.grid())
-        return self._simulated(Vlasov(self.potential()), Density(phase_space_density(wave), wave.grid))
+        return self._simulated(vlasov.Vlasov(self.potential()), Density(vlasov.phase_space_density(wave), wave.grid))
 
     def _on_grid(self) -> Sequence[Any]:
         """f, the first marginal of two particles, and the distances of `_ON_GRID`."""
         wave, f = self.datum().wave(self.grid()), self._mean_field()
-        alpha = self._simulated(HamiltonVlasov(self.potential()), wave)
-        hat = self._simulated(HamiltonHartree(self.potential()), wave.fourier_picture())
-        pair = product_wave(wave.fourier_picture(), _PAIR)
-        pseudo = self._simulated(PseudoSchrodinger(self.potential(), _PAIR), pair)
+        alpha = self._simulated(vlasov.HamiltonVlasov(self.potential()), wave)
+        picture = alpha.fourier_picture()
+        hat = self._simulated(vlasov.HamiltonHartree(self.potential()), wave.fourier_picture())
+        pair = vlasov.product_wave(wave.fourier_picture(), _PAIR)
+        pseudo = self._simulated(vlasov.PseudoSchrodinger(self.potential(), _PAIR), pair)
         transported, on_grid = _at_points(self, pseudo)
-        square, marginal, cell = np.abs(transported) ** 2, np.asarray(first_marginal(pseudo)), float(f.grid.cell)
+        square, marginal, cell = np.abs(transported) ** 2, np.asarray(vlasov.first_marginal(pseudo)), float(f.grid.cell)
         distances = (
-            np.abs(np.asarray(phase_space_density(alpha) - f.f)).sum() * cell,
-            _norm(alpha.fourier_picture(), hat),
+            np.abs(np.asarray(vlasov.phase_space_density(alpha) - f.f)).sum() * cell,
+            math.sqrt(Wave(picture.alpha - hat.alpha, hat.grid, hat.picture).mass),
             np.abs(np.abs(on_grid) ** 2 - square).max() / square.max(),
             np.abs(on_grid - transported).max() / np.abs(transported).max(),
-            counting(pseudo, hat).outside,
+            vlasov.counting(pseudo, hat).outside,
             np.abs(marginal - np.asarray(f.f)).sum() * cell,
         )
         return f.f, marginal, np.asarray(distances)
@@ -144,8 +131,8 @@ class MeanFieldDiagram(AmplitudeExperiment):
         )
         numbers = {
             **{f"{a.one} -> {a.other}": a.distance for a in arrows[:6]},
-            "outside": float(outside[-1]), "outside_stderr": float(error[-1]), "exponent": rate,
-            "outside_two_grid": on_grid, "outside_two_sampled": float(outside[0]), "time": end,
+            "outside": Estimate(outside[-1], error[-1]), "exponent": rate, "outside_two_grid": on_grid,
+            "outside_two_sampled": outside[0], "time": end,
         }  # fmt: skip
         series = (
             Series("", "arrow", [f"{a.one} -> {a.other}" for a in arrows]),
@@ -159,10 +146,6 @@ class MeanFieldDiagram(AmplitudeExperiment):
             "means": test, "means_stderr": test_error,
         }  # fmt: skip
 
-        def draw_pair(ax: Axes) -> None:
-            label = "(PsQM$^2$) on the grid"
-            ax.plot([_PAIR], [on_grid], "s", mfc="none", ms=11, color=look.ORANGE, label=label)
-
         def draw_difference(ax: Axes) -> None:
             title = r"$f_2^{(1)} - f$: two particles against Vlasov"
             image = look.phase_space_density(ax, x, v, marginal - f, signed=True, title=title)
@@ -170,23 +153,17 @@ class MeanFieldDiagram(AmplitudeExperiment):
             reach = 4 * math.sqrt(self.temperature)
             ax.set_ylim(-reach, reach)
 
-        power = line(n, outside[-1] * (n / n[-1]) ** rate.value, f"slope {rate.value:.2f}", "--", look.BLUE)
         panels = (
-            Panel(functools.partial(_diagram, arrows=arrows)),
-            measured(
-                n, [(Series("", "", outside, error), "Monte Carlo", look.BLUE)], draw_pair,
-                *([power] if np.isfinite(rate.value) else []), x="number of particles N",
-                y=r"$\langle n^2\rangle = 1 - \langle p_1\rangle$", title="Horizontal arrows: the mean-field limit", log="xy",
+            lambda ax: _diagram(ax, [arrow for arrow in arrows if arrow.particles in ("", "2")]),
+            outside_panel(
+                n, outside, error, rate.value, "Monte Carlo",
+                line([_PAIR], [on_grid], "(PsQM$^2$) on the grid", "s", look.ORANGE, mfc="none", ms=11),
+                y=r"$\langle n^2\rangle = 1 - \langle p_1\rangle$", title="Horizontal arrows: the mean-field limit",
             ),
-            Panel(draw_difference),
+            draw_difference,
         )  # fmt: skip
         title = f"The mean-field diagram at t = {end:g}  (HMF model, complex data, N = 2 on the grid)"
         return Report(numbers, series, notes, panels, title, arrays, (6.2, 5.8))
-
-
-def _norm(one: Wave, other: Wave) -> float:
-    difference = Wave(one.alpha - other.alpha, one.grid, one.picture)
-    return float(jnp.sqrt(difference.mass))
 
 
 def _at_points(e: AmplitudeExperiment, pseudo: Wave) -> tuple[np.ndarray, np.ndarray]:
@@ -199,7 +176,7 @@ def _at_points(e: AmplitudeExperiment, pseudo: Wave) -> tuple[np.ndarray, np.nda
     points = [np.asarray(axis.points)[places[:, i]] for i, axis in enumerate(wave.grid.axes)]
     x, v = (jnp.asarray(np.stack(part, 1)) for part in (points[:_PAIR], points[_PAIR:]))
     fine = 4  # steps of the characteristics per step of the grid: their error is then the smaller one
-    log = hamilton_liouville(e.potential(), e.datum(), x, v, dt=e.dt / fine, num_steps=e.steps * fine)
+    log = vlasov.hamilton_liouville(e.potential(), e.datum(), x, v, dt=e.dt / fine, num_steps=e.steps * fine)
     return np.exp(np.asarray(log)), alpha[tuple(places.T)]
 
 
@@ -232,9 +209,7 @@ def _diagram(ax: Axes, arrows: list[Arrow]) -> None:
     box = {"boxstyle": "round,pad=0.45", "fc": "#eef4fa", "ec": look.BLUE, "lw": 1.4}
     for x, y, text in boxes.values():
         ax.text(x, y, text, ha="center", va="center", fontsize=12.5, color=look.BLACK, bbox=box)
-    for one, other, particles, _, symbol, distance in arrows:
-        if particles not in ("", "2"):
-            continue
+    for one, other, _, _, symbol, distance in arrows:
         start, end = (np.array(boxes[name][:2]) for name in (one, other))
         across, (x, y) = start[1] == end[1], (start + end) / 2
         gap = (1.75 if across else 0.85) * np.sign(end - start)

@@ -17,9 +17,9 @@ from ...landau import Kac, Microcanonical as Jumps, PowerLaw, exact
 from ...landau.microcanonical import LAWS
 from ...states import Particles
 from .._harness import option as options
-from .._harness.errors import energy_drift, log_log_slope, meaning, momentum_drift, standard_error
+from .._harness.errors import largest_drifts, log_log_line, meaning, round_off, standard_error
 from .._harness.experiment import Headline
-from .._harness.panels import drifts, line, measured
+from .._harness.panels import Item, dots, drifts, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Panel, Report, Series
 
@@ -82,10 +82,8 @@ class Microcanonical(ParticleExperiment):
         shape = {"perpendicular": _PERPENDICULAR, "parallel": _PARALLEL}
         start = eqx.Partial(initial.bimaxwellian, num_particles=self.particles, dim=self.dim, **shape)
         force = PowerLaw(self.gamma)
-        jumps = {f"epsilon {e:.4g}": Jumps(force, self.law, e) for e in self._epsilons}
-        return {"Kac": Problem(Kac(force), start, state=True, scheme="sweep")} | {
-            label: Problem(system, start, state=True, scheme="exact-clock") for label, system in jumps.items()
-        }
+        jumps = {f"epsilon {e:.4g}": Problem(Jumps(force, self.law, e), start, state=True) for e in self._epsilons}
+        return {"Kac": Problem(Kac(force), start, state=True, scheme="sweep"), **jumps}
 
     def measure(self, runs: Runs) -> tuple[np.ndarray, ...]:
         """The saves, the anisotropy (R, T) of every run and save, the final velocities of all runs along the axis, and the
@@ -93,66 +91,89 @@ class Microcanonical(ParticleExperiment):
         # Sum in float64, so that the drifts show the round-off of the scheme and not of the sums.
         v = np.asarray(runs.velocities, float)
         square = (v**2).mean(axis=2)
-        momentum, energy = momentum_drift(v.mean(axis=2)), energy_drift(square.sum(-1) / 2)
-        gaps, last = square[..., :-1].mean(-1) - square[..., -1], runs.velocities[:, -1, :, -1].ravel()
-        return runs.times, gaps, last, momentum.max(axis=0), np.abs(energy).max(axis=0)
+        gaps = square[..., :-1].mean(-1) - square[..., -1]
+        return (
+            runs.times,
+            gaps,
+            runs.velocities[:, -1, :, -1].ravel(),
+            *largest_drifts(v.mean(axis=2), square.sum(-1) / 2),
+        )
 
     def analyse(self, runs: Mapping[str, tuple[np.ndarray, ...]]) -> Report:
         # Kac's diffusion first, then the jump processes. Anisotropies (R, 4, T), final velocities (4, ...), drifts (4, T).
         (times, *_), gaps, last, momentum, energy = zip(*runs.values(), strict=True)
         gaps, momentum, energy = np.stack(gaps, axis=1), np.stack(momentum), np.stack(energy)
-        epsilons = self._epsilons
+        epsilons, average = self._epsilons, gaps.mean(axis=0)
         # Both processes start from the same velocities, whose scatter cancels in the difference.
         changes = gaps[:, 1:] - gaps[:, :1]
         shift, noise = changes.mean(axis=0), standard_error(changes)
         distances = np.array([_distance(x, last[0]) for x in last[1:]])
         half = len(last[0]) // 2
         floor = _distance(last[0][:half], last[0][half : 2 * half]) / math.sqrt(2)
-        order = Estimate(*_slope(epsilons, shift[:, -1], noise[:, -1]))
-        limit, theory = self._limit(), self._theory(np.abs(shift[:, -1]) / noise[:, -1])
+        size, stderr = np.abs(shift[:, -1]), noise[:, -1]
+        slope, slope_stderr, level = _line(epsilons, size, stderr)
+        order = Estimate(slope, slope_stderr)
+        limit, theory = self._limit(), self._theory(size / stderr)
         series = (
             Series("", "epsilon", ["Kac", *(f"{e:.4g}" for e in epsilons)]),
-            Series("", "T_perp-T_par", gaps.mean(axis=0)[:, -1], standard_error(gaps)[:, -1], form=".5f"),
-            Series("", "minus Kac's", ["", *shift[:, -1]], ["", *noise[:, -1]], form=".5f"),
+            Series("", "T_perp-T_par", average[:, -1], standard_error(gaps)[:, -1], form=".5f"),
+            Series("", "minus Kac's", ["", *shift[:, -1]], ["", *stderr], form=".5f"),
             Series("", "W2", [floor, *distances], form=".5f"),
             Series("", "|dp|", momentum.max(axis=1), form=".1e"),
             Series("", "|dE|/E", energy.max(axis=1), form=".1e"),
         )
         symbol = "the angle" if self.law == "fixed_angle" else "h, the mean free time of a particle"
-        of_rates = "for the exact initial rates at the same epsilon, because of pairs of small relative speed"
         notes = (
             f"Measured order in epsilon of the difference at t = {times[-1]:.3g}: {order:.2f}; {limit:.3g} as epsilon -> 0"
-            + (f"; {theory:.2f} {of_rates}." if theory else ".")
-            if math.isfinite(order.value)
+            + (f"; {theory:.2f} for the exact initial rates at the same epsilon, because of pairs of small relative speed."
+               if theory else ".")
+            if math.isfinite(slope)
             else "Too few differences exceed 3 standard errors; take more replicas or a larger epsilon.",
             f'Law "{self.law}", gamma = {self.gamma:g}: epsilon is {symbol}. Kac\'s diffusion starts from the same data and '
             f"is computed by second-order sweeps at dt = {self.dt:g}; the jump processes have no time step.",
             "W2: distance from Kac's diffusion of the final law of the velocity along the axis, all runs pooled. The row `Kac` "
             f"shows the noise floor for independent data, from two halves of Kac's runs ({len(last[0])} velocities in all).",
             meaning(self.replicas),
-            f"Largest drift of momentum per particle: {momentum.max():.1e}; of energy, relative: {energy.max():.1e}. Both are "
-            "round-off at any epsilon.",
-        )
+            round_off(momentum, energy, "epsilon"),
+        )  # fmt: skip
         numbers = {
             "order": order, "order_limit": limit, "order_initial_exact": theory, "law": self.law,
-            "largest_epsilon": float(self.epsilon), "difference_first": Estimate(float(shift[0, -1]), float(noise[0, -1])),
-            "wasserstein": distances.tolist(), "wasserstein_floor": floor, "momentum_drift": float(momentum.max()),
-            "energy_drift": float(energy.max()),
+            "largest_epsilon": self.epsilon, "difference_first": Estimate(shift[0, -1], stderr[0]),
+            "wasserstein": distances, "wasserstein_floor": floor, "momentum_drift": momentum.max(),
+            "energy_drift": energy.max(),
         }  # fmt: skip
         arrays = {
             "times": times, "epsilon": epsilons, "kac": gaps[:, 0], "microcanonical": np.moveaxis(gaps[:, 1:], 1, 0),
             "difference": shift, "difference_noise": noise, "wasserstein": distances, "momentum_drift": momentum,
             "energy_drift": energy,
         }  # fmt: skip
+        label = f"order {slope:.2f} ± {slope_stderr:.2f}"
+        power = (
+            [line(epsilons, np.exp(level) * epsilons**slope, label, "--", look.BLUE)] if math.isfinite(slope) else []
+        )
         worst = {
             f"{name}: {what}": drift[i]
-            for i, name in ((0, "Kac"), (-1, self._size(-1)))
+            for i, name in ((0, "Kac"), (-1, self._label(-1)))
             for what, drift in (("energy, relative", energy), ("momentum", momentum))
         }
         panels = (
-            self._anisotropy(times, gaps), self._distances(times[-1], shift[:, -1], noise[:, -1], order, distances, floor),
+            panel(
+                *(line(times, average[1 + i], f"jumps, {self._label(i)}", color=look.COLORS[i]) for i in range(_SIZES)),
+                *self._tangent(average[0, 0], times[-1]),
+                dots(times, average[0], standard_error(gaps[:, 0]), "Kac's diffusion", look.BLACK),
+                y=r"$T_\perp - T_\parallel$", title="Two temperatures become one",
+            ),
+            panel(
+                line(epsilons, stderr, "its standard error", ":", look.BLUE),
+                lambda ax: ax.axhline(floor, color=look.ORANGE, ls=":", label=r"noise floor of $W_2$"),
+                *power,
+                dots(epsilons, size, stderr, r"$|\Delta(T_\perp - T_\parallel)|$"),
+                dots(epsilons, distances, None, r"$W_2$ along the axis", look.ORANGE),
+                x="angle ε" if self.law == "fixed_angle" else "mean free time h", y="distance from Kac's diffusion",
+                title=f"Distance at t = {times[-1]:.3g}", log="xy",
+            ),
             self._rates(),
-            drifts(times, worst, "Momentum and energy: round-off", lambda ax: ax.margins(y=0.4), y="largest drift of a run"),
+            drifts(times, worst, lambda ax: ax.margins(y=0.4), y="largest drift of a run"),
         )  # fmt: skip
         name = "Coulomb" if self._coulomb else f"γ = {self.gamma:g}"
         title = f"Microcanonical collisions and Kac's diffusion, {name}  ({self.replicas} × {self.particles} particles)"
@@ -172,64 +193,36 @@ class Microcanonical(ParticleExperiment):
             return None
         temperatures, epsilons = (_PERPENDICULAR, _PARALLEL), self._epsilons
         rates = [exact.coulomb_isotropization_rate_microcanonical(*temperatures, self.law, float(e)) for e in epsilons]
-        gaps = 3 * exact.coulomb_isotropization_rate(*temperatures) - np.array(rates)
+        gaps = np.abs(3 * exact.coulomb_isotropization_rate(*temperatures) - np.array(rates))
         # With the weights of the measured differences.
-        return _slope(epsilons, gaps, np.abs(gaps) / signal)[0]
+        return _line(epsilons, gaps, gaps / signal)[0]
 
-    def _size(self, i: int) -> str:
+    def _label(self, i: int) -> str:
         """What the legends call a jump process."""
         return f"{'ε' if self.law == 'fixed_angle' else 'h'} = {self._epsilons[i]:.3g}"
 
-    def _anisotropy(self, times: np.ndarray, gaps: np.ndarray) -> Panel:
-        average = gaps.mean(axis=0)
-        items = [line(times, average[1 + i], f"jumps, {self._size(i)}", color=look.COLORS[i]) for i in range(_SIZES)]
-        if self._coulomb:
-            # Independent particles: N - 1 partners give (N - 1)/N of the limit.
-            rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL) * (1 - 1 / self.particles)
-            early = np.linspace(0, min(0.5 / rate, times[-1]), 2)
-            items.append(line(early, average[0, 0] * (1 - rate * early), "exact slope at t = 0", ":", look.GREY, lw=2))
-        kac = Series.of_runs("", "", gaps[:, 0])
-        return measured(
-            times, [(kac, "Kac's diffusion", look.BLACK)], *items, y=r"$T_\perp - T_\parallel$",
-            title="Two temperatures become one",
-        )  # fmt: skip
-
-    def _distances(
-        self, end: float, shift: np.ndarray, noise: np.ndarray, order: Estimate, distances: np.ndarray, floor: float
-    ) -> Panel:
-        epsilons, sizes = self._epsilons, np.abs(shift)
-        items = [
-            line(epsilons, noise, "its standard error", ":", look.BLUE),
-            lambda ax: ax.axhline(floor, color=look.ORANGE, ls=":", label=r"noise floor of $W_2$"),
-        ]
-        if math.isfinite(order.value):
-            clear = sizes > 3 * noise
-            levels = np.log(sizes[clear]) - order.value * np.log(epsilons[clear])
-            level = np.average(levels, weights=(sizes[clear] / noise[clear]) ** 2)
-            power = np.exp(level) * epsilons**order.value
-            items.append(line(epsilons, power, f"order {order.value:.2f} ± {order.stderr:.2f}", "--", look.BLUE))
-        shown = (
-            (Series("", "", sizes, noise), r"$|\Delta(T_\perp - T_\parallel)|$", look.BLUE),
-            (Series("", "", distances), r"$W_2$ along the axis", look.ORANGE),
-        )
-        return measured(
-            epsilons, shown, *items, x="angle ε" if self.law == "fixed_angle" else "mean free time h",
-            y="distance from Kac's diffusion", title=f"Distance at t = {end:.3g}", log="xy",
-        )  # fmt: skip
+    def _tangent(self, first: float, end: float) -> list[Item]:
+        """The exact tangent of the anisotropy at t = 0, where it is known."""
+        if not self._coulomb:
+            return []
+        # Independent particles: N - 1 partners give (N - 1)/N of the limit.
+        rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL) * (1 - 1 / self.particles)
+        early = np.linspace(0, min(0.5 / rate, end), 2)
+        return [line(early, first * (1 - rate * early), "exact slope at t = 0", ":", look.GREY, lw=2)]
 
     def _rates(self) -> Panel:
-        degrees = np.arange(1, _DEGREES + 1)
         typical = math.sqrt(2 * ((self.dim - 1) * _PERPENDICULAR + _PARALLEL))
-        rates = [
-            [1 + exact.microcanonical_defect(self.law, int(l), float(e), self.dim, psi=typical**self.gamma, exact=True)
-             for l in degrees]
-            for e in self._epsilons
-        ]  # fmt: skip
+
+        given = {"dim": self.dim, "psi": typical**self.gamma, "exact": True}
+        degrees = range(1, _DEGREES + 1)
         lines = [
-            line(degrees, np.array(rate), self._size(i), "o-", look.COLORS[i], ms=5) for i, rate in enumerate(rates)
-        ]
-        return measured(
-            degrees, [], lambda ax: ax.axhline(1, color=look.BLACK, lw=1), *lines, x="degree l of the harmonic",
+            line(
+                degrees, [1 + exact.microcanonical_defect(self.law, l, e, **given) for l in degrees], self._label(i), "o-",
+                look.COLORS[i], ms=5,
+            ) for i, e in enumerate(self._epsilons)
+        ]  # fmt: skip
+        return panel(
+            lambda ax: ax.axhline(1, color=look.BLACK, lw=1), *lines, x="degree l of the harmonic",
             y="rate of decay over Landau's", title=f"Exact rates of one pair at r = {typical:.2g}",
         )  # fmt: skip
 
@@ -238,9 +231,8 @@ def _distance(x: np.ndarray, y: np.ndarray) -> float:
     return float(wasserstein(*(Particles(jnp.asarray(v)[:, None]) for v in (x, y))))
 
 
-def _slope(epsilons: np.ndarray, values: np.ndarray, noise: np.ndarray) -> tuple[float, float]:
-    """Slope and standard error of a weighted least-squares line through the logarithms of the values above 3 standard errors.
-    NaN for fewer than two, or for one run, whose noise is unknown. The values share the noise of Kac's runs, which changes a
-    slope less than independent noise would."""
-    clear = np.abs(values) > 3 * noise
-    return log_log_slope(epsilons[clear], np.abs(values[clear]), noise[clear], least=2)
+def _line(epsilons: np.ndarray, values: np.ndarray, noise: np.ndarray) -> tuple[float, float, float]:
+    """`log_log_line` through the values above 3 standard errors. NaN for fewer than two, or for one run: its noise is unknown.
+    The values share the noise of Kac's runs, which changes a slope less than independent noise would."""
+    clear = values > 3 * noise
+    return log_log_line(epsilons[clear], values[clear], noise[clear], least=2)

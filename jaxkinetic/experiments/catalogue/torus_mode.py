@@ -15,7 +15,7 @@ from ...states import Particles
 from .._harness import option as options
 from .._harness.errors import fit_runs, meaning, standard_error
 from .._harness.experiment import Headline
-from .._harness.panels import histograms, line, measured
+from .._harness.panels import dots, histograms, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Report, Series
 
@@ -57,9 +57,8 @@ class TorusMode(ParticleExperiment):
     def problem(self) -> Problem:
         interaction, mode = interaction_for(self.dim)
         start = eqx.Partial(initial.torus_mode, num_particles=self.particles, mode=mode, amplitude=_AMPLITUDE)
-        return Problem(
-            MatrixSqrt(interaction), start, {"mode": functools.partial(_cosine, wavevector=mode)}, state=True
-        )
+        observe = {"mode": functools.partial(_cosine, wavevector=mode)}
+        return Problem(MatrixSqrt(interaction), start, observe, state=True)
 
     def analyse(self, runs: Runs) -> Report:
         interaction, mode = interaction_for(self.dim)
@@ -78,12 +77,11 @@ class TorusMode(ParticleExperiment):
             exact.torus_mode_entropy(times, interaction, mode, _AMPLITUDE), ".5f",
         )  # fmt: skip
         fit = fit_runs(times, amplitudes)
-        rate = Estimate(float(fit.rate), float(fit.rate_stderr), fit.degrees_of_freedom, known)
+        rate = Estimate.of(fit, known)
         first_rate = known * (self.particles - 1) / self.particles
         stepped = exact.torus_mode_amplitude_euler(self.steps, self.dt, interaction, mode, _AMPLITUDE)[runs.steps]
         stepped_rate = float(fit_decay(times, stepped).rate)
-        phases = np.mod(runs.velocities[:, [0, -1]].astype(float) @ np.array(mode), 2 * np.pi)
-        samples = [(phases[:, 0].ravel(), times[0]), (phases[:, 1].ravel(), times[-1])]
+        first, last = (np.mod(runs.velocities[:, i].astype(float) @ mode, 2 * np.pi).ravel() for i in (0, -1))
         components = ", ".join(map(str, mode))
         notes = (
             f"Decay rate of mode ({components}): {rate:.4f} fitted, {known:.4f} exact; "
@@ -100,18 +98,21 @@ class TorusMode(ParticleExperiment):
         }  # fmt: skip
         fine = np.linspace(times[0], times[-1], 200)
         panels = (
-            measured(
-                times, amplitude, line(fine, _AMPLITUDE * np.exp(-known * fine), f"exact, rate {known:.4g}"),
-                line(fine, np.asarray(fit(fine)), f"fitted rate {rate.value:.3f} ± {rate.stderr:.3f}", "--", look.ORANGE),
+            panel(
+                line(fine, _AMPLITUDE * np.exp(-known * fine), f"exact, rate {known:.4g}"),
+                line(fine, fit(fine), f"fitted rate {rate.value:.3f} ± {rate.stderr:.3f}", "--", look.ORANGE),
+                dots(times, amplitude.values, amplitude.noise),
                 y=r"amplitude $A = 2\,\langle\cos m\cdot v\rangle$", title=f"Mode m = ({components}) decays exponentially",
                 log="y",
             ),
-            measured(
-                times, [(entropy, "from the measured amplitude", look.BLUE)], line(times, entropy.exact, "exact"),
+            panel(
+                line(times, entropy.exact, "exact"),
+                dots(times, entropy.values, entropy.noise, "from the measured amplitude"),
                 y=r"$H(t) - H_{\rm uniform}$", title="Entropy falls (plug-in of the amplitude)", log="y",
             ),
             histograms(
-                samples, 2 * np.pi, lambda x, t: (1 + _AMPLITUDE * np.exp(-known * t) * np.cos(x)) / (2 * np.pi),
+                [(first, times[0]), (last, times[-1])], 2 * np.pi,
+                lambda x, t: (1 + _AMPLITUDE * np.exp(-known * t) * np.cos(x)) / (2 * np.pi),
                 x=r"phase $m\cdot v$ modulo $2\pi$", title="The particles and the exact density", legend="lower right",
             ),
         )  # fmt: skip
@@ -119,7 +120,7 @@ class TorusMode(ParticleExperiment):
             numbers, (runs.saves, amplitude, entropy), notes, panels,
             f"Landau equation on the torus, d = {self.dim}: an exact nonlinear solution, and {self.replicas} × "
             f"{self.particles} particles",
-            {"amplitudes": amplitudes, "phase_first": samples[0][0], "phase_last": samples[1][0]},
+            {"amplitudes": amplitudes, "phase_first": first, "phase_last": last},
         )  # fmt: skip
 
 
