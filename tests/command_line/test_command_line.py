@@ -247,7 +247,10 @@ def test_second_start_compiles_nothing(tmp_path):
         (["run", "maxwell-bkw", "--dim", "1"], "Argument `--dim` must be at least 2, but is 1"),
         (["run", "torus-mode", "--dim", "0"], "Argument `--dim` must be at least 1, but is 0"),
         (["run", "maxwell-bkw", "--dt", "-0.1"], "Argument `--dt` must be positive, but is -0.1"),
-        (["run", "maxwell-bkw", "--seed", "4294967296"], "Argument `--seed` must be at most 2^32 - 1, but is 4294967296"),
+        (
+            ["run", "maxwell-bkw", "--seed", "4294967296"],
+            "Argument `--seed` must be at most 2^32 - 1, but is 4294967296",
+        ),
         (
             ["list", "--fast"],
             "Argument `--fast` must be an option of this command, but is not one; see `jaxkinetic list --help`",
