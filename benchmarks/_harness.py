@@ -122,7 +122,7 @@ def run(entries: Sequence[Entry], chosen: argparse.Namespace) -> list[Result]:
 
 def table(results: Sequence[Result]) -> str:
     """Rates, and beside a competitor the share of its rate that ours reaches at the same size."""
-    from jaxkinetic.experiments._harness.table import table
+    from jaxkinetic.experiments._harness.report import table
 
     best = {(r.name, r.size): r.best for r in results}
     rows = []

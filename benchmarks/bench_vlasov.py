@@ -363,7 +363,7 @@ def memory() -> list[harness.Result]:
 
 def shown(results: Sequence[harness.Result]) -> str:
     """A table; what some lines say besides becomes columns."""
-    from jaxkinetic.experiments._harness.table import table
+    from jaxkinetic.experiments._harness.report import table
 
     names = list(dict.fromkeys(name for result in results for name in result.extra))
     rows = [

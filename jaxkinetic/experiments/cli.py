@@ -37,6 +37,7 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any):
         super().__init__(**{"allow_abbrev": False, **options})
+        self.set_defaults(parser=self)
 
     def error(self, message: str) -> NoReturn:
         choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
@@ -67,21 +68,17 @@ def _main(arguments: Sequence[str] | None) -> int:
     options, unknown = _parser(_explained(words)).parse_known_args(words)
     if unknown:
         word = unknown[0].partition("=")[0]
-        sentence = argument_error(
-            word, "be an option of this command", "is not one", f"see `jaxkinetic {options.command} --help`"
-        )
-        raise did_you_mean(sentence, word, _options_of(options.command))
+        do = f"see `jaxkinetic {options.command} --help`"
+        sentence = argument_error(word, "be an option of this command", "is not one", do)
+        raise did_you_mean(sentence, word, re.findall(r"--[\w-]+", options.parser.format_help()))
     if options.command == "list":
-        if options.json:
-            print(json.dumps([_described(experiment) for experiment in CATALOGUE.values()], indent=2))
-            return 0
-        for experiment in CATALOGUE.values():
-            print(f"{experiment.name:<23} {experiment.summary}")
+        described = [_described(experiment) for experiment in CATALOGUE.values()]
+        lines = [f"{experiment['name']:<23} {experiment['summary']}" for experiment in described]
+        print(json.dumps(described, indent=2) if options.json else "\n".join(lines))
         return 0
     if options.name not in CATALOGUE:
-        sentence = argument_error(
-            "NAME", f"be one of {', '.join(CATALOGUE)}", f"is {options.name!r}", "see `jaxkinetic list`"
-        )
+        must = f"be one of {', '.join(CATALOGUE)}"
+        sentence = argument_error("NAME", must, f"is {options.name!r}", "see `jaxkinetic list`")
         raise did_you_mean(sentence, options.name, CATALOGUE)
     experiment = CATALOGUE[options.name]
     need_matplotlib()
@@ -122,8 +119,7 @@ def _set_up(bits: int, compilation_cache: bool) -> None:
     if compilation_cache:
         # Hide warnings about a damaged, full or read-only cache: JAX then compiles the program anew, and the run continues.
         warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
-        folder = cache_folder()
-        if folder is not None:
+        if (folder := cache_folder()) is not None:
             jax.config.update("jax_compilation_cache_dir", folder)
         # Keep small programs too, also in a folder that the user chose: a command compiles dozens of them.
         for name, least in (("min_compile_time_secs", 0.0), ("min_entry_size_bytes", -1)):
@@ -147,58 +143,41 @@ def _parser(explained: type[Experiment] | None = None) -> argparse.ArgumentParse
     parser.add_argument("--version", action="version", version=f"jaxkinetic {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     listed = commands.add_parser("list", help="list the experiments")
-    listed.add_argument(
-        "--json", action="store_true", help="list them with their options, defaults and allowed values, as JSON"
-    )
+    text = "list them with their options, defaults and allowed values, as JSON"
+    listed.add_argument("--json", action="store_true", help=text)
     run = commands.add_parser("run", help="run an experiment, print its table, write its results and figure")
     _add_options(run, "results/NAME", explained)
     start = run.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="continue a stopped run that has the same options")
     start.add_argument("--force", action="store_true", help=_FORCE)
-    over = commands.add_parser(
-        "sweep",
-        help="run an experiment at several values of one option; a stopped sweep continues when it is started again",
-    )
+    text = "run an experiment at several values of one option; a stopped sweep continues when it is started again"
+    over = commands.add_parser("sweep", help=text)
     _add_options(over, "results/NAME-over-OPTION", explained)
     over.add_argument("--force", action="store_true", help=_FORCE)
     over.add_argument("--over", required=True, metavar="OPTION=V1,V2,...", help="for example gamma=-3,-2,0")
     return parser
 
 
-def _options_of(command: str) -> list[str]:
-    own = {"run": ["--resume"], "sweep": ["--over"]}.get(command)
-    shared = [
-        *(f"--{name}" for name in all_options(CATALOGUE.values())),
-        "--precision",
-        "--no-compilation-cache",
-        "--out",
-        "--force",
-    ]
-    return ["--help"] if own is None else ["--help", *shared, *own]
-
-
 def _add_options(parser: argparse.ArgumentParser, folder: str, explained: type[Experiment] | None) -> None:
     if explained is not None:
         parser.add_argument("name", metavar=explained.name, help=explained.summary)
+        options, usual, folder = options_of(explained), explained.precision, folder.replace("NAME", explained.name)
+        texts = [f"{one.help}: {one.allowed()} (default {one.default})" for one in options.values()]
     else:
         parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
         parser.epilog = "`NAME --help` shows the options of one experiment and their allowed values."
-    for name, one in all_options(CATALOGUE.values() if explained is None else [explained]).items():
-        if explained is None:
-            having = [(e.name, options_of(e)[name].default) for e in CATALOGUE.values() if name in options_of(e)]
-            text = f"{one.help} (default: {', '.join(f'{of} {default}' for of, default in having)})"
-        else:
-            text = f"{one.help}: {one.allowed()} (default {one.default})"
-        parser.add_argument(f"--{name}", type=one.kind, metavar=one.kind.__name__.upper(), default=None, help=text)
-    double = ", ".join(e.name for e in CATALOGUE.values() if e.precision == 64)
-    usual = f"32; 64 for {double}" if explained is None else explained.precision
-    parser.add_argument(
-        "--precision", type=int, choices=(32, 64), default=None, help=f"bits of a float (default {usual})"
-    )
+        declared = {name: options_of(experiment) for name, experiment in CATALOGUE.items()}
+        options, texts = all_options(CATALOGUE.values()), []
+        for name, one in options.items():
+            defaults = [f"{of} {its[name].default}" for of, its in declared.items() if name in its]
+            texts.append(f"{one.help} (default: {', '.join(defaults)})")
+        usual = f"32; 64 for {', '.join(e.name for e in CATALOGUE.values() if e.precision == 64)}"
+    for (name, one), text in zip(options.items(), texts, strict=True):
+        parser.add_argument(f"--{name}", type=one.kind, metavar=one.kind.__name__.upper(), help=text)
+    parser.add_argument("--precision", type=int, choices=(32, 64), help=f"bits of a float (default {usual})")
     parser.add_argument(
         "--no-compilation-cache", dest="compilation_cache", action="store_false",
         help="neither read nor store compiled programs; by default they are stored in ~/.cache/jaxkinetic (or in the "
         "folder that XDG_CACHE_HOME or JAX_COMPILATION_CACHE_DIR names)",
     )  # fmt: skip
-    folder = folder if explained is None else folder.replace("NAME", explained.name)
-    parser.add_argument("--out", default=None, help=f"folder for the results (default {folder})")
+    parser.add_argument("--out", help=f"folder for the results (default {folder})")

@@ -20,27 +20,23 @@ def cache_folder() -> str | None:
     try:
         folder = (Path(home) if home else Path.home() / ".cache") / "jaxkinetic" / "jax"
         folder.mkdir(parents=True, exist_ok=True)
-        _shrink(folder, _LIMIT)
+        _shrink(folder)
     except (OSError, RuntimeError):
         return None
     return str(folder)
 
 
-def _shrink(folder: Path, limit: int) -> None:
-    """Remove empty files, and then the least recently used files until at most `limit` bytes are left. A full disk leaves
-    empty files; JAX never overwrites an existing file, so they would stay."""
+def _shrink(folder: Path) -> None:
+    """Remove empty files, and the least recently used files until at most `_LIMIT` bytes are left. A full disk leaves empty
+    files; JAX never overwrites an existing file, so they would stay."""
     files = []
     for path in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another command may have removed it
             status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                continue
-            if not status.st_size:
-                path.unlink(missing_ok=True)
-            files.append((max(status.st_atime, status.st_mtime), status.st_size, path))
+            if stat.S_ISREG(status.st_mode):
+                files.append((max(status.st_atime, status.st_mtime), status.st_size, path))
     total = sum(size for _, size, _ in files)
     for _, size, path in sorted(files):
-        if total <= limit:
-            return
-        path.unlink(missing_ok=True)
-        total -= size
+        if not size or total > _LIMIT:
+            path.unlink(missing_ok=True)
+            total -= size

@@ -71,8 +71,8 @@ class Experiment(ABC):
 
     def check(self) -> None:
         """Check every option by itself; a subclass adds what several options must fulfil. **Raises:** `ValueError`."""
-        for name, value in self.values().items():
-            options_of(self)[name].check(value)
+        for name, one in options_of(self).items():
+            one.check(name, getattr(self, name))
 
     def adapt(self, given: frozenset[str]) -> Self:
         """Fit the options that the user did not give to those that the user gave (`given`: their names)."""

@@ -15,6 +15,7 @@ from ... import plotting as look
 from ..._core.iterate import iterate
 from ..._core.save import Save
 from ..._core.system import AbstractSystem
+from ..._io.progress import Progress
 from ...plotting import Axes
 from ...states import Axis, Density, Grid, Wave
 from ...vlasov import (
@@ -33,7 +34,6 @@ from ...vlasov import (
 )
 from . import option as options
 from .experiment import Experiment, Watch, make_scheme
-from .progress import Progress
 from .report import Panel, Report, Series
 
 SYSTEMS: dict[str, Callable[[AbstractPotential], AbstractSystem]] = {
@@ -107,10 +107,9 @@ class GridExperiment(Experiment):
 
 def evolve(experiment: GridExperiment, problem: GridProblem, label: str, watch: Watch) -> Evolution:
     """One run, saved at least 400 times if it has that many steps."""
-    assert problem.f0.length is not None
     steps, dt, reach = experiment.steps, experiment.dt, problem.reach
-    length = float(problem.f0.length)
-    grid = Grid(Axis(0.0, length, experiment.nx), Axis(-reach, 2 * reach, experiment.nv, periodic=False))
+    space = Axis(0.0, wavelength(problem.wavenumber), experiment.nx)
+    grid = Grid(space, Axis(-reach, 2 * reach, experiment.nv, periodic=False))
     amplitude = jnp.asarray(problem.sign * experiment.amplitude, jnp.result_type(float))
     density = perturbed(problem.f0, grid, amplitude)
     # The Hamiltonian systems evolve an amplitude alpha with |alpha|^2 = f.
@@ -118,11 +117,13 @@ def evolve(experiment: GridExperiment, problem: GridProblem, label: str, watch: 
     every = max(1, steps // _SAVES)
     # A multiple of the interval between saves: all chunks but the last then share one program.
     chunk = every * max(1, steps // (_CHUNKS * every))
+    system, scheme = SYSTEMS[experiment.system](problem.potential), make_scheme(experiment.scheme)
     save = Save(every=every, observe={"series": functools.partial(_series, potential=problem.potential)})
-    given = {"scheme": make_scheme(experiment.scheme), "dt": dt, "num_steps": steps, "save": save}
+    chunks = iterate(system, state, scheme=scheme, dt=dt, num_steps=steps, save=save, chunk=chunk)
     parts, pictures = [], []
-    with Progress(label, 1 + steps // every, shown=watch.progress) as bar:
-        for part in iterate(SYSTEMS[experiment.system](problem.potential), state, chunk=chunk, **given):
+    # The host moves the bar: a callback inside a program would keep it out of the compilation cache, and make a GPU wait.
+    with Progress(1 + steps // every, "save", shown=watch.progress, label=label) as bar:
+        for part in chunks:
             step = part.checkpoint.step
             if step == steps or step - chunk < steps // 2 <= step:
                 pictures.append((step * dt, np.asarray(phase_space_density(part.final))))
@@ -132,6 +133,7 @@ def evolve(experiment: GridExperiment, problem: GridProblem, label: str, watch: 
     times, series = (np.concatenate([np.asarray(part[k], float) for part in parts]) for k in (0, 1))
     mode, field, whole, norm = series.T
     names = ("spectral_tail_x", "spectral_tail_v", "boundary_mass", "recurrence")
+    x, v = (np.asarray(axis.points) for axis in grid.axes)
 
     def again(**changes: Any) -> Evolution:
         return evolve(dataclasses.replace(experiment, **changes), problem, f"{label}, 2 dt", watch)
@@ -140,7 +142,7 @@ def evolve(experiment: GridExperiment, problem: GridProblem, label: str, watch: 
         times, mode, field,
         {"energy": float(np.ptp(whole) / abs(whole[0])), "square_norm": float(np.ptp(norm) / norm[0])},
         {name: max(float(stats[name]) for _, _, stats in parts) for name in names},
-        (pictures[0], pictures[-1]), np.asarray(grid.axes[0].points), np.asarray(grid.axes[1].points), again,
+        (pictures[0], pictures[-1]), x, v, again,
     )  # fmt: skip
 
 
@@ -167,38 +169,31 @@ def grid_report(
         + (". NOT resolved: take more grid points or fewer steps." if poor else " (resolved)."),
     )
     times, field = evolution.times, evolution.field_energy
-    series = (
-        Series("times", "t", times, form=".4g"),
-        mode,
-        Series("field_energy", "field energy", field, form="+.4e"),
-    )
+    name, label = ("f(x, v)", "f(x, v)") if background is None else ("f - f$_0$", "f(x, v) - f$_0$(v)")
+
+    def draw_snapshot(ax: Axes, *, t: float, f: np.ndarray) -> None:
+        shown, signed = (f, False) if background is None else (f - background, True)
+        title = f"{name}, t = {t:.3g}"
+        image = look.phase_space_density(ax, evolution.x, evolution.v, shown, signed=signed, title=title)
+        ax.set_ylim(-reach, reach)
+        ax.figure.colorbar(image, ax=ax, shrink=0.9, label=label)
 
     def draw_energy(ax: Axes) -> None:
         ax.plot(times, np.abs(field), color=look.BLUE, lw=1.6, label="field energy")
         lines(ax)
 
     panels = [
-        *(Panel(functools.partial(_snapshot, evolution, t, f, reach, background)) for t, f in evolution.pictures),
+        *(Panel(functools.partial(draw_snapshot, t=t, f=f)) for t, f in evolution.pictures),
         Panel(draw_energy, y=r"$|\frac{1}{2}\int \rho\;\Gamma * \rho|$", title="Energy of the field", log="y"),
     ]
+    energies = Series("field_energy", "field energy", field, form="+.4e")
     (t_half, half), (t_end, end) = evolution.pictures
     arrays = {
         "mode": evolution.mode, "x": evolution.x, "v": evolution.v, "f_half": half, "f_end": end,
         "picture_times": np.array([t_half, t_end]),
     }  # fmt: skip
+    series = (Series("times", "t", times, form=".4g"), mode, energies)
     return Report({**numbers, **drifts, **stats}, series, (*notes, *accuracy), panels, title, arrays)
-
-
-def _snapshot(
-    evolution: Evolution, t: float, f: np.ndarray, reach: float, background: np.ndarray | None, ax: Axes
-) -> None:
-    plain = background is None
-    name, shown = ("f(x, v)", f) if plain else ("f - f$_0$", f - background)
-    image = look.phase_space_density(
-        ax, evolution.x, evolution.v, shown, signed=not plain, title=f"{name}, t = {t:.3g}"
-    )
-    ax.set_ylim(-reach, reach)
-    ax.figure.colorbar(image, ax=ax, shrink=0.9, label="f(x, v)" if plain else "f(x, v) - f$_0$(v)")
 
 
 def rates(t: np.ndarray, first: float, fitted: float, exact: float) -> Callable[[Axes], None]:

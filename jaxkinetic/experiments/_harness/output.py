@@ -1,14 +1,13 @@
 """The folder of results: checked before the run; earlier files are replaced only when all three new files are complete."""
 
-import functools
 import json
 import math
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,6 +19,8 @@ from .report import Report
 
 # In the order of writing: result.json comes last and shows that all three are there.
 FILES = ("result.npz", "figure.png", "result.json")
+# What to do about results in the way.
+ELSEWHERE = "pass another folder, or --force to replace it"
 
 
 def prepare(path: Path) -> Path:
@@ -32,31 +33,25 @@ def prepare(path: Path) -> Path:
             if (path / name).is_dir():
                 raise IsADirectoryError(0, f"its {name} is a folder")
     except OSError as error:
-        raise argument_error(
-            "--out",
-            "be a folder that can be written",
-            f"is {str(path)!r} ({error.strerror})",
-            "pass another folder",
-        ) from None
+        was = f"is {str(path)!r} ({error.strerror})"
+        raise argument_error("--out", "be a folder that can be written", was, "pass another folder") from None
     return path
 
 
 def check_replaceable(folder: Path, wanted: Mapping[str, Any]) -> None:
-    """**Raises:** `ValueError` if the run would replace results with other parameters, or files that are not results."""
-    there = [name for name in FILES if os.path.lexists(folder / name)]
-    if not there:
-        return
+    """**Raises:** `ValueError` if the run `wanted` would replace results with other parameters, or files that are not results.
+    The version of the code may differ."""
     manifest = read_manifest(folder)
     if manifest is None:
-        other = f"{', '.join(there)} in {str(folder)!r} is not a result of this program"
+        there = ", ".join(name for name in FILES if os.path.lexists(folder / name))
+        was = there and f"{there} in {str(folder)!r} is not a result of this program"
     else:
-        other = differing(manifest, wanted)
-        other = None if other is None else f"{str(folder)!r} holds a result: {other}"
-    if other is not None:
-        raise argument_error(
-            "--out", "be a new folder, or one whose result has the same parameters", other,
-            "pass another folder, or --force to replace it",
-        )  # fmt: skip
+        code = ("version", "commit", "jax")
+        other = differing(manifest, {name: entry for name, entry in wanted.items() if name not in code})
+        was = other and f"{str(folder)!r} holds a result: {other}"
+    if was:
+        must = "be a new folder, or one whose result has the same parameters"
+        raise argument_error("--out", must, was, ELSEWHERE)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -69,28 +64,20 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) and entries <= set(manifest) else None
 
 
-def write(folder: Path, report: Report, manifest: dict[str, Any]) -> list[Path]:
-    """Write result.npz, figure.png and result.json: all three to a temporary folder, and then to their places."""
-    figure = report.figure()
+def write(folder: Path, report: Report, manifest: dict[str, Any]) -> str:
+    """Write result.npz, figure.png and result.json: all three to a temporary folder, and then to their places. **Returns:** the
+    sentence that names them."""
+    figure, arrays = report.figure(), report.all_arrays()
     content = {**manifest, "results": report.results(), "findings": report.notes}
     text = json.dumps(_strict(content), indent=2, allow_nan=False)
-    fills: tuple[Callable[[BinaryIO], Any], ...] = (
-        functools.partial(_save_arrays, report.all_arrays()),
-        lambda file: figure.savefig(file, format="png"),
-        lambda file: file.write(text.encode() + b"\n"),
-    )
     with held_signals(), tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
-        for name, fill in zip(FILES, fills, strict=True):
-            with open(Path(temporary) / name, "wb") as file:
-                fill(file)
+        np.savez_compressed(Path(temporary, "result.npz"), **arrays)
+        figure.savefig(Path(temporary, "figure.png"))
+        Path(temporary, "result.json").write_text(f"{text}\n")
         for name in FILES:
-            os.replace(Path(temporary) / name, folder / name)
+            os.replace(Path(temporary, name), folder / name)
         results_in(folder)
-    return [folder / name for name in FILES]
-
-
-def _save_arrays(arrays: dict[str, Any], file: BinaryIO) -> None:
-    np.savez_compressed(file, **arrays)
+    return f"Wrote {', '.join(str(folder / name) for name in FILES)}"
 
 
 def _strict(value: Any) -> Any:
@@ -112,18 +99,14 @@ def device() -> str:
 def commit() -> str | None:
     """The commit of the git checkout with this package, with "-dirty" if files were changed; None outside a checkout."""
     here = Path(__file__).resolve().parents[1]
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(here), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        top = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "--show-toplevel"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        if not (Path(top) / "jaxkinetic" / "experiments").samefile(here):
-            return None
-        return subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
+        top = Path(git("rev-parse", "--show-toplevel"))
+        ours = (top / "jaxkinetic" / "experiments").samefile(here)
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") if ours else None
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..._io.fingerprint import fingerprint
 from ..._io.part_files import open_parts
+from ..._io.progress import Progress
 from .experiment import Experiment, Watch
-from .progress import Progress
 from .report import Report
 
 Part = Callable[[], Sequence[Any]]
@@ -32,7 +32,7 @@ class ExperimentInParts(Experiment):
             assert names is not None
             store = open_parts("path", watch.partial.path(self.name), {"parts": names})
         found: dict[str, Sequence[np.ndarray]] = {}
-        with Progress(self.name, len(problem), shown=watch.progress, unit="part") as bar:
+        with Progress(len(problem), "part", shown=watch.progress, label=self.name) as bar:
             for index, (name, compute) in enumerate(problem.items()):
                 file = f"part-{index:05d}"
                 known = None if store is None else store.load(file)

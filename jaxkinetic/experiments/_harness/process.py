@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,23 +20,20 @@ class _Stream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except BrokenPipeError:
-            self._discard()
-            return len(text)
+        self._unless_closed(self._stream.write, text)
+        return len(text)
 
     def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except BrokenPipeError:
-            self._discard()
+        self._unless_closed(self._stream.flush)
 
-    def _discard(self) -> None:
-        """Send later output to the null device. Python writes the stream's buffer at exit, which would raise again."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+    def _unless_closed(self, action: Callable[..., Any], *arguments: str) -> None:
+        try:
+            action(*arguments)
+        except BrokenPipeError:
+            # Send later output to the null device. Python writes the stream's buffer at exit, which would raise again.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
 
 
 def outlive_readers() -> None:

@@ -78,11 +78,9 @@ class ParticleExperiment(Experiment):
 
     def run(self, watch: Watch = Watch()) -> Report:  # noqa: B008  (immutable)
         problem = self.problem()
-        if isinstance(problem, Problem):
-            return self.analyse(self.measure(run_replicas(problem, self, self.name, watch)))
-        return self.analyse(
-            {label: self.measure(run_replicas(one, self, label, watch)) for label, one in problem.items()}
-        )
+        several = {self.name: problem} if isinstance(problem, Problem) else problem
+        found = {label: self.measure(run_replicas(one, self, label, watch)) for label, one in several.items()}
+        return self.analyse(found[self.name] if isinstance(problem, Problem) else found)
 
 
 def run_replicas(problem: Problem, experiment: ParticleExperiment, label: str, watch: Watch) -> Runs:
@@ -92,14 +90,13 @@ def run_replicas(problem: Problem, experiment: ParticleExperiment, label: str, w
     same. **Raises:** `SimulationError` if a replica fails."""
     if watch.progress:
         print(label, file=sys.stderr, flush=True)
-    scheme = problem.scheme or experiment.scheme
     solution = ensemble(
         problem.system,
         problem.start,
         # The kind of key is named, so that results do not depend on JAX_DEFAULT_PRNG_IMPL.
         key=jax.random.key(experiment.seed, impl="threefry2x32"),
         replicas=experiment.replicas,
-        scheme=make_scheme(scheme),
+        scheme=make_scheme(problem.scheme or experiment.scheme),
         dt=experiment.dt,
         num_steps=experiment.steps,
         save=Save(steps=save_steps(experiment.steps), state=problem.state, observe=problem.observe),

@@ -10,7 +10,6 @@ import numpy as np
 from ... import plotting as look
 from ...plotting import Axes, Figure
 from .errors import interval, plus_minus, standard_error
-from .table import table
 
 # A longer table is thinned to this many rows.
 _LONGEST, _ROWS = 21, 15
@@ -70,12 +69,10 @@ class Series:
 
     def columns(self) -> list[tuple[str, list[str]]]:
         """Headers and cells in the table."""
+        if not self.header:
+            return []
         parts = ((self.header, self.values), ("+-", self.noise), (self.exact_header, self.exact))
-        return [
-            (header, [_cell(x, self.form) for x in values])
-            for header, values in parts
-            if self.header and values is not None
-        ]
+        return [(header, [_cell(x, self.form) for x in xs]) for header, xs in parts if xs is not None]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The entries of result.npz."""
@@ -138,11 +135,17 @@ class Report:
             rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, _ROWS).round().astype(int))]
         return table([header for header, _ in columns], rows)
 
+    def show(self) -> None:
+        """Print the table and the notes."""
+        print(f"\n{self.table()}\n")
+        for note in self.notes:
+            print(f"- {note}")
+
     def results(self) -> dict[str, Any]:
         """The numbers as entries of result.json."""
         return _entries(self.numbers)
 
-    def all_arrays(self) -> dict[str, np.ndarray]:
+    def all_arrays(self) -> dict[str, Any]:
         """The arrays of result.npz."""
         return {name: x for series in self.series for name, x in series.arrays().items()} | dict(self.arrays)
 
@@ -162,12 +165,17 @@ class Report:
 def _entries(numbers: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in numbers.items():
-        if isinstance(value, Estimate):
-            out |= value.entries(name)
-        else:
-            out[name] = _entries(value) if isinstance(value, Mapping) else value
+        inner = _entries(value) if isinstance(value, Mapping) else value
+        out |= value.entries(name) if isinstance(value, Estimate) else {name: inner}
     return out
 
 
 def _cell(value: Any, form: str) -> str:
     return value if isinstance(value, str) else format(value, form)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Right-aligned columns under their headers."""
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    lines = [headers, ["-" * width for width in widths], *rows]
+    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)

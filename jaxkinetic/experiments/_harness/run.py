@@ -26,67 +26,48 @@ def identity(experiment: Experiment, precision: int) -> dict[str, Any]:
     return {"experiment": experiment.name, **code, "parameters": parameters}
 
 
-def kept_apart(experiment: Experiment, precision: int) -> dict[str, Any]:
-    """The entries in which a result must agree with the one it replaces: the version of the code may differ."""
-    whole = identity(experiment, precision)
-    return {name: whole[name] for name in ("experiment", "parameters")}
-
-
 def run_to_files(
-    experiment: Experiment,
-    precision: int,
-    folder: Path,
-    *,
-    resume: bool = False,
-    force: bool = False,
-    quiet: bool = False,
+    experiment: Experiment, precision: int, folder: Path, *, resume: bool, force: bool, quiet: bool = False
 ) -> Report:
     """Run, print the table and write result.npz, result.json and figure.png to `folder`, which is locked meanwhile.
 
     Finished parts are stored in `folder/partial` until then; `resume` continues from them. **Raises:** `ValueError` if there
     is no run to resume, if another command writes to `folder`, and, without `force`, if results with other parameters or
     finished parts would be lost; also the errors of the run. Only a `SimulationError` discards the parts."""
+    run = identity(experiment, precision)
+    partial = Partial(folder, run)
     with folder_lock("--out", folder):
-        partial = Partial(folder, identity(experiment, precision))
         if resume:
             partial.resume()
         else:
             if not force:
-                check_replaceable(folder, kept_apart(experiment, precision))
+                check_replaceable(folder, run)
             partial.begin(force=force)
-        return _run(experiment, precision, folder, partial, resume=resume, quiet=quiet)
-
-
-def _run(
-    experiment: Experiment, precision: int, folder: Path, partial: Partial, *, resume: bool, quiet: bool
-) -> Report:  # fmt: skip
-    shown = ", ".join(f"{name} {value}" for name, value in experiment.values().items())
-    print(f"{experiment.name} on {device()}: {shown}, float{precision}{', resumed' if resume else ''}", flush=True)
-    parts_in(partial.folder)
-    started, begun = time.perf_counter(), datetime.datetime.now(datetime.UTC)
-    try:
-        report = experiment.run(Watch(progress=True, partial=partial))
-    except SimulationError:
-        # The parts are of no use: a resumed run would fail at the same step.
+        shown = ", ".join(f"{name} {value}" for name, value in experiment.values().items())
+        print(f"{experiment.name} on {device()}: {shown}, float{precision}{', resumed' if resume else ''}", flush=True)
+        parts_in(partial.folder)
+        started, begun = time.perf_counter(), datetime.datetime.now(datetime.UTC)
+        try:
+            report = experiment.run(Watch(progress=True, partial=partial))
+        except SimulationError:
+            # The parts are of no use: a resumed run would fail at the same step.
+            partial.clear()
+            raise
+        elapsed = time.perf_counter() - started
+        manifest = {
+            **run,
+            "seed": getattr(experiment, "seed", None),
+            "device": device(),
+            "numpy": np.__version__,
+            "python": sys.version.split()[0],
+            "started": begun.isoformat(timespec="seconds"),
+            "seconds": round(elapsed, 2),
+            "resumed": resume,
+        }
+        # Write before printing: if the output cannot be printed, the results are not lost.
+        wrote = write(folder, report, manifest)
         partial.clear()
-        raise
-    elapsed = time.perf_counter() - started
-    manifest = {
-        **identity(experiment, precision),
-        "seed": getattr(experiment, "seed", None),
-        "device": device(),
-        "numpy": np.__version__,
-        "python": sys.version.split()[0],
-        "started": begun.isoformat(timespec="seconds"),
-        "seconds": round(elapsed, 2),
-        "resumed": resume,
-    }
-    # Write before printing: if the output cannot be printed, the results are not lost.
-    paths = write(folder, report, manifest)
-    partial.clear()
-    if not quiet:
-        print(f"\n{report.table()}\n")
-        for note in report.notes:
-            print(f"- {note}")
-    print(f"\n{elapsed:.0f} s. Wrote {', '.join(str(p) for p in paths)}", flush=True)
-    return report
+        if not quiet:
+            report.show()
+        print(f"\n{elapsed:.0f} s. {wrote}", flush=True)
+        return report

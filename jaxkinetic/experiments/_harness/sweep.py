@@ -1,6 +1,5 @@
 """One experiment at several values of one option, with one table and one figure; finished values are not computed again."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,33 +13,32 @@ from ..._util.checks import argument_error, did_you_mean
 from ...plotting import Axes
 from .experiment import Experiment
 from .option import Option, options_of
-from .output import check_replaceable, device, prepare, read_manifest, write
+from .output import ELSEWHERE, check_replaceable, device, prepare, read_manifest, write
 from .panels import measured
 from .partial import Partial, differing
 from .report import Report, Series
-from .run import identity, kept_apart, run_to_files
+from .run import identity, run_to_files
 
 
 def parse_over(text: str, given: Mapping[str, Any], known: Mapping[str, Option]) -> tuple[str, list[Any]]:
     """("gamma", [-3.0, -2.0, 0.0]) from "gamma=-3,-2,0". `known`: the options of all experiments. **Raises:** `ValueError`."""
+
+    def error(must: str, do: str) -> ValueError:
+        return argument_error("--over", must, f"is {text!r}", do)
+
     name, equals, values = text.partition("=")
     if not equals or name not in known:
-        sentence = argument_error(
-            "--over", f"be OPTION=V1,V2,... with OPTION one of {', '.join(known)}", f"is {text!r}", "see --help"
-        )
-        raise did_you_mean(sentence, name, known)
+        must = f"be OPTION=V1,V2,... with OPTION one of {', '.join(known)}"
+        raise did_you_mean(error(must, "see --help"), name, known)
     if name in given:
         raise argument_error(f"--{name}", "be left out when the sweep is over it", f"is {given[name]}", "remove it")
+    kind = known[name].kind
     try:
-        parsed = [known[name].kind(value) for value in values.split(",")]
+        parsed = [kind(value) for value in values.split(",")]
     except ValueError:
-        raise argument_error(
-            "--over", f"list values that are {known[name].kind.__name__}", f"is {text!r}", "separate them by commas"
-        ) from None
+        raise error(f"list values that are {kind.__name__}", "separate them by commas") from None
     if len(set(parsed)) < len(parsed) or len(parsed) < 2:
-        raise argument_error(
-            "--over", "list at least two different values", f"is {text!r}", "add values, or remove duplicates"
-        )
+        raise error("list at least two different values", "add values, or remove duplicates")
     return name, parsed
 
 
@@ -52,99 +50,66 @@ def sweep(cells: Sequence[Experiment], name: str, precision: int, folder: Path, 
     the part that was being computed. **Raises:** `ValueError` if another command writes to the folder, and, without
     `force`, if it holds results or finished parts of other options."""
     prepare(folder)
+    values = [getattr(cell, name) for cell in cells]
+    folders = [folder / f"{name}={value}" for value in values]
+    runs = [identity(cell, precision) for cell in cells]
+    parameters = [run["parameters"] for run in runs]
+    # The others differ between the values: the swept option, and options that `adapt` fits to it.
+    shared = {k: v for k, v in parameters[0].items() if all(p[k] == v for p in parameters)}
     with folder_lock("--out", folder):
         if not force:
-            for cell in cells:
-                _check_cell(cell, precision, folder / _own(cell, name))
-            _check_summary(cells, name, precision, folder)
-        _sweep(cells, name, precision, folder, force=force)
-
-
-def _own(cell: Experiment, name: str) -> str:
-    """The name of the subfolder of a value."""
-    return f"{name}={getattr(cell, name)}"
-
-
-def _check_summary(cells: Sequence[Experiment], name: str, precision: int, folder: Path) -> None:
-    """**Raises:** `ValueError` if the folder holds the summary of another sweep or the result of a single run."""
-    there = read_manifest(folder)
-    wanted: dict[str, Any] = {"over": name, **kept_apart(cells[0], precision)}
-    if there is not None:
-        # The swept option, and options that `adapt` fits to it, differ between the values.
-        known = there["parameters"] if isinstance(there["parameters"], dict) else {}
-        fitted = {k for cell in cells for k, v in kept_apart(cell, precision)["parameters"].items()
-                  if v != wanted["parameters"][k]}  # fmt: skip
-        wanted["parameters"] = {k: v for k, v in wanted["parameters"].items() if k in known and k not in fitted}
-        values, earlier = [getattr(cell, name) for cell in cells], there.get("values")
-        if isinstance(earlier, list) and not set(map(str, earlier)) <= set(map(str, values)):
-            wanted["values"] = values
-    check_replaceable(folder, wanted)
-
-
-def _check_cell(cell: Experiment, precision: int, own: Path) -> None:
-    if _finished(own, identity(cell, precision)) is None:
-        partial = Partial(own, identity(cell, precision))
-        if not (partial.exists() and partial.difference() is None):
-            check_replaceable(own, kept_apart(cell, precision))
-            partial.check_fresh(force=False)
-
-
-def _sweep(cells: Sequence[Experiment], name: str, precision: int, folder: Path, *, force: bool) -> None:
-    numbers: list[Mapping[str, Any]] = []
-    for cell in cells:
-        own = folder / _own(cell, name)
-        finished = _finished(own, identity(cell, precision), force=force)
-        if finished is not None:
-            Partial(own, {}).clear()
-            print(f"{name} = {getattr(cell, name)}: already there, {own}", flush=True)
+            for own, run in zip(folders, runs, strict=True):
+                partial = Partial(own, run)
+                if _finished(own, run) is None and not partial.continues():
+                    check_replaceable(own, run)
+                    partial.check_fresh(force=False)
+            _check_summary(folder, {"over": name, "experiment": cells[0].name, "parameters": shared}, values)
+        numbers = []
+        for cell, value, own, run in zip(cells, values, folders, runs, strict=True):
+            finished = _finished(own, run, force=force)
+            if finished is None:
+                resume = Partial(prepare(own), run).continues()
+                finished = run_to_files(cell, precision, own, resume=resume, force=force, quiet=True).results()
+            else:
+                Partial(own, run).clear()
+                print(f"{name} = {value}: already there, {own}", flush=True)
             numbers.append(finished)
-            continue
-        prepare(own)
-        partial = Partial(own, identity(cell, precision))
-        go_on = partial.exists() and partial.difference() is None
-        run_to_files(cell, precision, own, resume=go_on, force=force, quiet=True)
-        numbers.append(json.loads((own / "result.json").read_text())["results"])
-    report = _summary(cells, name, numbers)
-    common = identity(cells[0], precision)
-    parameters = [identity(cell, precision)["parameters"] for cell in cells]
-    # Parameters that all values share; those that differ (the swept option, options fitted to it) become lists.
-    common["parameters"] = {k: v for k, v in parameters[0].items() if all(p[k] == v for p in parameters)}
-    common["parameters_of_values"] = {
-        k: [p[k] for p in parameters] for k in parameters[0] if k not in common["parameters"]
-    }
-    manifest = {
-        **common, "device": device(), "table": report.table(), "over": name, "values": [getattr(cell, name) for cell in cells],
-        "folders": [_own(cell, name) for cell in cells],
-    }  # fmt: skip
-    paths = write(folder, report, manifest)
-    print(f"\n{report.table()}\n")
-    for note in report.notes:
-        print(f"- {note}")
-    print(f"\nWrote {', '.join(str(p) for p in paths)}")
+        report = _summary(cells, name, numbers)
+        different = {k: [p[k] for p in parameters] for k in parameters[0] if k not in shared}
+        manifest = {
+            **runs[0], "parameters": shared, "parameters_of_values": different, "device": device(), "table": report.table(),
+            "over": name, "values": values, "folders": [own.name for own in folders],
+        }  # fmt: skip
+        wrote = write(folder, report, manifest)
+        report.show()
+        print(f"\n{wrote}")
+
+
+def _check_summary(folder: Path, wanted: dict[str, Any], values: list[Any]) -> None:
+    """**Raises:** `ValueError` if the folder holds the summary of another sweep or the result of a single run."""
+    there = read_manifest(folder) or {}
+    known, earlier = there.get("parameters"), there.get("values")
+    # Only parameters that both sweeps share can disagree.
+    known = known if isinstance(known, dict) else {}
+    wanted["parameters"] = {k: v for k, v in wanted["parameters"].items() if k in known}
+    if isinstance(earlier, list) and not set(map(str, earlier)) <= set(map(str, values)):
+        wanted["values"] = values
+    check_replaceable(folder, wanted)
 
 
 def _finished(folder: Path, wanted: Mapping[str, Any], *, force: bool = False) -> Mapping[str, Any] | None:
     """The numbers of a finished value, or None. **Raises:** `ValueError` without `force` if its options differ."""
-    path = folder / "result.json"
-    if not path.is_file():
-        return None
-    manifest = read_manifest(folder)
-    other = "is damaged" if manifest is None else differing(manifest, wanted)
-    if other is None and manifest is not None:
+    path, manifest = folder / "result.json", read_manifest(folder)
+    other = None if manifest is None else differing(manifest, wanted)
+    if manifest is not None and other is None:
         return manifest["results"]
-    if force:
+    if force or not path.is_file():
         return None
     if manifest is None:
-        raise argument_error(
-            "--out",
-            "be a folder of this sweep",
-            f"{str(path)!r} is damaged",
-            "remove it, or pass --force to replace it",
-        )
-    raise argument_error(
-        "--out", "be a new folder, or one of the same sweep", f"{str(path)!r} differs: {other}",
-        "pass another folder, or --force to replace it",
-    )  # fmt: skip
+        words = "be a folder of this sweep", f"{str(path)!r} is damaged", "remove it, or pass --force to replace it"
+    else:
+        words = "be a new folder, or one of the same sweep", f"{str(path)!r} differs: {other}", ELSEWHERE
+    raise argument_error("--out", *words)
 
 
 def _number(numbers: Mapping[str, Any], path: str) -> float:
@@ -164,16 +129,13 @@ def _summary(cells: Sequence[Experiment], name: str, numbers: Sequence[Mapping[s
     words = declared[name].kind is str
     places = np.arange(float(len(values))) if words else np.array(values, float)
     texts = [f"{e:.5g}" if math.isfinite(e) else "" for e in exact]
-    shown = [column for column in ("dt", "replicas", "particles", "nx", "nv") if column in declared]
+    shown = [key for key in ("dt", "replicas", "particles", "nx", "nv") if key in declared]
     series = (
         Series("", name, [str(v) for v in values]),
         Series("", headline.label, found, form=".5g"),
         Series("", "+-", stderr, form=".2g"),
         Series("", "exact", texts),
-        *(
-            Series("", column, [getattr(cell, column) for cell in cells], form="g" if column == "dt" else "d")
-            for column in shown
-        ),
+        *(Series("", key, [getattr(cell, key) for cell in cells], form="g" if key == "dt" else "d") for key in shown),
     )
     error = "one standard error" if headline.error == "stderr" else f"the {headline.error} error"
     note = f"{headline.label.capitalize()} of {cells[0].name}; +- is {error}. Each value has its own folder."

@@ -144,8 +144,8 @@ MUTATIONS = [
         "cli-list",
         "`jaxkinetic list` leaves out an experiment.",
         EXPERIMENTS + "cli.py",
-        "for experiment in CATALOGUE.values():",
-        "for experiment in list(CATALOGUE.values())[1:]:",
+        "described = [_described(experiment) for experiment in CATALOGUE.values()]",
+        "described = [_described(experiment) for experiment in list(CATALOGUE.values())[1:]]",
         tests("command_line/test_command_line.py", "test_list"),
     ),
     Mutation(
@@ -169,7 +169,7 @@ MUTATIONS = [
         "sweep-values-of-another-sweep",
         "Finished values of a sweep with other options are used.",
         "jaxkinetic/experiments/_harness/sweep.py",
-        """    if other is None and manifest is not None:
+        """    if manifest is not None and other is None:
         return manifest["results"]
 """,
         """    if manifest is not None:
@@ -235,20 +235,16 @@ MUTATIONS = [
         "cli-dimension-not-checked",
         "The smallest dimension of an experiment is not checked.",
         "jaxkinetic/experiments/_harness/option.py",
-        "(self.minimum is None or value >= self.minimum,",
-        "(self.minimum is None or value >= 1,",
+        '("at least", operator.ge, self.minimum,',
+        '("at least", lambda value, _: value >= 1, self.minimum,',
         tests("command_line/test_command_line.py", "test_argument_errors"),
     ),
     Mutation(
         "cli-folder-error",
         "A folder that cannot be written is reported by the operating system's error, which does not name the option.",
         "jaxkinetic/experiments/_harness/output.py",
-        """    except OSError as error:
-        raise argument_error(
-            "--out",""",
-        """    except FileExistsError as error:
-        raise argument_error(
-            "--out",""",
+        "    except OSError as error:\n        was =",
+        "    except FileExistsError as error:\n        was =",
         tests("command_line/test_command_line.py", "test_unwritable_folder_is_reported_first"),
     ),
     Mutation(
