@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options, unknown = _parser(_explained(words)).parse_known_args(words)
+    asked = bool({"-h", "--help"} & set(words))
+    options, unknown = _parser(_named(words), explained=asked).parse_known_args(words)
     if unknown:
         word = unknown[0].partition("=")[0]
         do = f"see `jaxkinetic {options.command} --help`"
@@ -87,7 +88,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     known = all_options(CATALOGUE.values())
     given = {name: getattr(options, name) for name in known if getattr(options, name) is not None}
     if options.command == "sweep":
-        name, values = parse_over(options.over, given, known)
+        name, values = parse_over(options.over, given, known | options_of(experiment))
         cells = [experiment.of({**given, name: value}) for value in values]
         _set_up(precision, options.compilation_cache)
         folder = out or Path("results") / f"{experiment.name}-over-{name}"
@@ -130,15 +131,14 @@ def _set_up(bits: int, compilation_cache: bool) -> None:
     check_devices()
 
 
-def _explained(words: Sequence[str]) -> type[Experiment] | None:
-    """The experiment whose help `run NAME --help` or `sweep NAME --help` requests; None for any other command."""
-    if not {"-h", "--help"} & set(words):
-        return None
+def _named(words: Sequence[str]) -> type[Experiment] | None:
+    """The experiment that the command names; None if it names none."""
     return next((CATALOGUE[word] for word in words[1:] if word in CATALOGUE), None)
 
 
-def _parser(explained: type[Experiment] | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands. With `explained`, its help text lists the options of that experiment only."""
+def _parser(named: type[Experiment] | None = None, *, explained: bool = False) -> argparse.ArgumentParser:
+    """The parser of all commands. `named`: the experiment, whose options have their own types. `explained`: the help text lists
+    the options of that experiment only."""
     parser = _Parser(prog="jaxkinetic", description="Particle systems of kinetic theory and their limit equations.")
     parser.add_argument("--version", action="version", version=f"jaxkinetic {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -146,22 +146,24 @@ def _parser(explained: type[Experiment] | None = None) -> argparse.ArgumentParse
     text = "list them with their options, defaults and allowed values, as JSON"
     listed.add_argument("--json", action="store_true", help=text)
     run = commands.add_parser("run", help="run an experiment, print its table, write its results and figure")
-    _add_options(run, "results/NAME", explained)
+    _add_options(run, "results/NAME", named, explained)
     start = run.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="continue a stopped run that has the same options")
     start.add_argument("--force", action="store_true", help=_FORCE)
     text = "run an experiment at several values of one option; a stopped sweep continues when it is started again"
     over = commands.add_parser("sweep", help=text)
-    _add_options(over, "results/NAME-over-OPTION", explained)
+    _add_options(over, "results/NAME-over-OPTION", named, explained)
     over.add_argument("--force", action="store_true", help=_FORCE)
     over.add_argument("--over", required=True, metavar="OPTION=V1,V2,...", help="for example gamma=-3,-2,0")
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser, folder: str, explained: type[Experiment] | None) -> None:
-    if explained is not None:
-        parser.add_argument("name", metavar=explained.name, help=explained.summary)
-        options, usual, folder = options_of(explained), explained.precision, folder.replace("NAME", explained.name)
+def _add_options(
+    parser: argparse.ArgumentParser, folder: str, named: type[Experiment] | None, explained: bool
+) -> None:
+    if explained and named is not None:
+        parser.add_argument("name", metavar=named.name, help=named.summary.replace("%", "%%"))
+        options, usual, folder = options_of(named), named.precision, folder.replace("NAME", named.name)
         texts = [f"{one.help}: {one.allowed()} (default {one.default})" for one in options.values()]
     else:
         parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
@@ -169,11 +171,16 @@ def _add_options(parser: argparse.ArgumentParser, folder: str, explained: type[E
         declared = {name: options_of(experiment) for name, experiment in CATALOGUE.items()}
         options, texts = all_options(CATALOGUE.values()), []
         for name, one in options.items():
-            defaults = [f"{of} {its[name].default}" for of, its in declared.items() if name in its]
-            texts.append(f"{one.help} (default: {', '.join(defaults)})")
+            having = {of: its[name] for of, its in declared.items() if name in its}
+            same = {option.allowed() for option in having.values()}
+            allowed = f": {same.pop()}" if len(same) == 1 else ""
+            texts.append(f"{one.help}{allowed} (default: {', '.join(f'{of} {o.default}' for of, o in having.items())})")
         usual = f"32; 64 for {', '.join(e.name for e in CATALOGUE.values() if e.precision == 64)}"
+    own = {} if named is None else options_of(named)
     for (name, one), text in zip(options.items(), texts, strict=True):
-        parser.add_argument(f"--{name}", type=one.kind, metavar=one.kind.__name__.upper(), help=text)
+        kind = own.get(name, one).kind
+        # A bare % would be a format of argparse.
+        parser.add_argument(f"--{name}", type=kind, metavar=kind.__name__.upper(), help=text.replace("%", "%%"))
     parser.add_argument("--precision", type=int, choices=(32, 64), help=f"bits of a float (default {usual})")
     parser.add_argument(
         "--no-compilation-cache", dest="compilation_cache", action="store_false",

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, ClassVar, Self, dataclass_transform
 
 from ..._core.system import AbstractScheme
-from ..._util.checks import argument_error
+from ..._util.checks import argument_error, did_you_mean
 from ...pairs import ExactClock, RandomMatching, Sweep, TauLeap
 from ...schemes import EulerMaruyama, Leapfrog, Strang, Yoshida
-from .option import option, options_of
+from .option import check_fields, option, options_of
 from .partial import Partial
 from .report import Report
 
@@ -59,7 +59,7 @@ class Experiment(ABC):
     precision: ClassVar[int] = 32
 
     def __init_subclass__(cls) -> None:
-        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        check_fields(dataclasses.dataclass(frozen=True, kw_only=True)(cls))
 
     @abstractmethod
     def run(self, watch: Watch = Watch()) -> Report:
@@ -80,8 +80,13 @@ class Experiment(ABC):
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
-        """The experiment with the options `given`, checked. **Raises:** `ValueError`."""
+        """The experiment with the options `given`, checked. **Raises:** `ValueError`; `TypeError` for a class that does not
+        declare an option that its base class needs."""
         known = options_of(cls)
+        fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
+        missing = [field.name for field in fields if field.default is dataclasses.MISSING and field.name not in given]
+        if missing:
+            raise TypeError(f"{cls.__name__} must declare the options {', '.join(missing)}, each with its default.")
         for name, value in given.items():
             if name not in known:
                 raise argument_error(f"--{name}", f"be left out for {cls.name}", f"is {value}", "remove it")
@@ -94,4 +99,8 @@ class Experiment(ABC):
 
 
 def make_scheme(name: str) -> AbstractScheme:
+    if name not in SCHEMES:
+        raise did_you_mean(
+            argument_error("scheme", f"be one of {', '.join(SCHEMES)}", f"is {name!r}", "choose one"), name, SCHEMES
+        )
     return SCHEMES[name]()

@@ -12,9 +12,9 @@ from ..._util.checks import argument_error, check_integer, check_scalar, did_you
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """An option as its declaration states it; its type is that of `default`. Numbers must be finite and lie in
-    [minimum, maximum], or beyond `above` and below `below`. `note`: what the help text adds to the allowed values. `reason`: of
-    the upper bound. `symbol`: the label of an axis."""
+    """An option as its declaration states it; `kind`: its type, that of the field's annotation. Numbers are finite, >=
+    `minimum`, <= `maximum`, > `above`, < `below`. `note`: what the help text adds to the allowed values. `reason`: of the upper
+    bound. `symbol`: the label of an axis."""
 
     default: Any
     help: str
@@ -27,10 +27,7 @@ class Option:
     symbol: str = ""
     note: str = ""
     reason: str = ""
-
-    @property
-    def kind(self) -> type:
-        return type(self.default)
+    kind: type = float
 
     def _bounds(self) -> list[tuple[str, Callable[[Any, Any], bool], Any, str, str]]:
         """Each bound as a word, the comparison, the number, its reason, and the remedy."""
@@ -81,14 +78,32 @@ def _number(bound: float) -> str:
 
 
 def option(default: Any, help: str, **limits: Any) -> Any:
-    """A field of an experiment that is an option of the command line; `limits` are the fields of `Option`."""
+    """A field of an experiment that is an option of the command line, of type int, float, or str with `choices`; `limits` are
+    the fields of `Option`."""
     return dataclasses.field(default=default, metadata={"option": Option(default, help, **limits)})
 
 
 def options_of(experiment: Any) -> dict[str, Option]:
     """The options of an experiment, by name, in the order of the help text."""
-    fields = dataclasses.fields(experiment)
-    return {field.name: field.metadata["option"] for field in fields if "option" in field.metadata}
+    fields = [field for field in dataclasses.fields(experiment) if "option" in field.metadata]
+    return {field.name: dataclasses.replace(field.metadata["option"], kind=_kind(field)) for field in fields}
+
+
+def check_fields(experiment: type) -> None:
+    """**Raises:** `TypeError` for a field that is no option, and for an option of another type or without choices."""
+    for field in dataclasses.fields(experiment):
+        name, declared = f"Field `{field.name}` of {experiment.__name__}", field.metadata.get("option")
+        if declared is None and field.default is not dataclasses.MISSING:
+            raise TypeError(f"{name} must be declared by `option(default, help)`, or the command line does not know it.")
+        if declared is not None and _kind(field) not in (int, float, str):
+            raise TypeError(f"{name} must be an int, a float or a str, but is {field.type}.")
+        if declared is not None and _kind(field) is str and not declared.choices:
+            raise TypeError(f"{name} must have `choices`, because it is a word.")
+
+
+def _kind(field: dataclasses.Field) -> type:
+    """The type of a field; annotations are words in a module that imports them from `__future__`."""
+    return {"int": int, "float": float, "str": str}.get(str(field.type), field.type)  # pyright: ignore
 
 
 def all_options(experiments: Iterable[Any]) -> dict[str, Option]:
@@ -103,8 +118,8 @@ def all_options(experiments: Iterable[Any]) -> dict[str, Option]:
 # Options that several experiments have, each with its own default: `particles(1000, minimum=4)`, for example.
 particles = partial(option, help="number of particles N", minimum=2, maximum=2**31, symbol="number of particles N")
 dt = partial(option, help="time step", above=0, symbol="time step Δt")
-steps = partial(option, help="number of steps", minimum=1)
-replicas = partial(option, help="number of independent runs", minimum=1)
+steps = partial(option, help="number of steps", minimum=1, maximum=2**31 - 1)
+replicas = partial(option, help="number of independent runs", minimum=1, maximum=2**31 - 1)
 seed = partial(option, 0, help="seed of the random numbers", minimum=0, maximum=2**32 - 1)
 amplitude = partial(
     option, help="amplitude of the perturbation, relative to the homogeneous state", above=0, below=1,
@@ -135,4 +150,4 @@ def check_gamma(gamma: float, dim: int) -> None:
 
 
 def points(default: int, axis: str, minimum: int) -> Any:
-    return option(default, f"points in {axis}, on a grid", minimum=minimum, even=True, symbol=f"points in {axis}")
+    return option(default, f"points in {axis}", minimum=minimum, even=True, symbol=f"points in {axis}")

@@ -86,7 +86,7 @@ def _strict(value: Any) -> Any:
         return {str(name): _strict(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_strict(entry) for entry in value]
-    if isinstance(value, (np.ndarray, np.generic)):
+    if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         return _strict(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

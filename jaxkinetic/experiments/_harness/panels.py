@@ -53,12 +53,15 @@ def measured(
     return panel(*items, *(dots(times, one.values, one.noise, label, color) for one, label, color in given), **fields)
 
 
-def drifts(times: np.ndarray, values: Mapping[str, np.ndarray], *items: Item, y: str = "largest drift") -> Panel:
+def drifts(
+    times: np.ndarray, values: Mapping[str, np.ndarray], *items: Item, y: str = "largest drift",
+    colors: Sequence[str] | None = None,
+) -> Panel:  # fmt: skip
     """Drifts (T,) of invariants, by name, on a logarithmic axis, without the first save."""
-    marks = zip("osos", (look.BLUE, look.GREEN, look.ORANGE, look.BLACK), strict=True)
+    colors = [look.BLUE, look.GREEN, *look.COLORS[1:]] if colors is None else colors
     lines = [
-        line(times[1:], np.maximum(drift[1:], _ZERO), name, mark, color, ms=5, mfc="none")
-        for (name, drift), (mark, color) in zip(values.items(), marks, strict=False)
+        line(times[1:], np.maximum(drift[1:], _ZERO), name, "os"[i % 2], colors[i % len(colors)], ms=5, mfc="none")
+        for i, (name, drift) in enumerate(values.items())
     ]
     return panel(*items, *lines, y=y, title="Momentum and energy: round-off", log="y")
 

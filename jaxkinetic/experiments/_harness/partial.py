@@ -1,6 +1,7 @@
 """Finished parts of an unfinished run on disk, from which `--resume` continues."""
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -85,8 +86,9 @@ class Partial:
             raise argument_error("--resume", "find the same run", other, do)
 
     def path(self, label: str) -> Path:
-        """The folder of the parts of one ensemble."""
-        return self.folder / re.sub("[^a-z0-9]+", "-", label.lower()).strip("-")
+        """The folder of the parts of one ensemble, another one for every label."""
+        letters = "".join(chr(ord("a") + int(digit, 16)) for digit in hashlib.sha256(label.encode()).hexdigest()[:6])
+        return self.folder / (re.sub("[^a-z0-9]+", "-", label.lower()).strip("-") + "-" + letters).strip("-")
 
     def _ensembles(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if (path / OWNER).is_file() and not path.is_symlink()]

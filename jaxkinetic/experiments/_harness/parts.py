@@ -9,6 +9,7 @@ import numpy as np
 from ..._io.fingerprint import fingerprint
 from ..._io.part_files import open_parts
 from ..._io.progress import Progress
+from ..._util.checks import argument_error, describe
 from .experiment import Experiment, Watch
 from .report import Report
 
@@ -18,7 +19,7 @@ Part = Callable[[], Sequence[Any]]
 class ExperimentInParts(Experiment):
     @abstractmethod
     def problem(self) -> Mapping[str, Part]:
-        """Functions by name, each of which computes numbers and arrays. They do not depend on one another."""
+        """Functions by name, each of which returns a list or tuple of numbers and arrays. They do not depend on one another."""
 
     @abstractmethod
     def analyse(self, parts: Mapping[str, Sequence[np.ndarray]]) -> Report:
@@ -37,7 +38,12 @@ class ExperimentInParts(Experiment):
                 file = f"part-{index:05d}"
                 known = None if store is None else store.load(file)
                 if known is None:
-                    known = [np.asarray(x) for x in compute()]
+                    computed = compute()
+                    if not isinstance(computed, (list, tuple)):
+                        raise argument_error(
+                            name, "return a list of numbers and arrays", f"returns {describe(computed)}", "return [x, y]"
+                        )
+                    known = [np.asarray(x) for x in computed]
                     if store is not None:
                         store.save(file, known)
                 found[name] = known

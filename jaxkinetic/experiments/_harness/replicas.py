@@ -45,6 +45,9 @@ class Runs:
     eps: float
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.observed:
+            known = ", ".join(self.observed) or "nothing"
+            raise KeyError(f"{name!r} was not observed: `observe` of the problem has {known}.")
         return np.asarray(self.observed[name], float)
 
     @property

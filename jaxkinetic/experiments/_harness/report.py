@@ -49,9 +49,9 @@ class Estimate:
 @dataclasses.dataclass(frozen=True)
 class Series:
     """One quantity along the rows of the table, of values (T,), or words (T,). `noise`: its standard error. `exact`: the exact
-    values, under the header `exact_header`. Without `header` it is not in the table, without `name` not in result.npz, where
-    its key is `name`, or `name`_value if there are exact values. `runs`: the values of every run (R, T), which result.npz then
-    holds."""
+    values, under the header `exact_header`. `form`, `noise_form`: formats of the cells. No `header`: not in the table. No
+    `name`: not in result.npz; else its key there is `name`, or `name`_value with exact values. `runs`: the values of all R runs
+    (R, T), which result.npz then holds instead."""
 
     name: str
     header: str
@@ -60,7 +60,13 @@ class Series:
     exact: Any = None
     form: str = ".4f"
     exact_header: str = "exact"
+    noise_form: str = ""
     runs: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        parts = (self.values, self.noise, self.exact)
+        if len({len(part) for part in parts if part is not None}) > 1:
+            raise ValueError(f"Series {self.name or self.header!r} must have as many errors and exact values as values.")
 
     @staticmethod
     def of_runs(name: str, header: str, runs: np.ndarray, **fields: Any) -> "Series":
@@ -71,8 +77,11 @@ class Series:
         """Headers and cells in the table."""
         if not self.header:
             return []
-        parts = ((self.header, self.values), ("+-", self.noise), (self.exact_header, self.exact))
-        return [(header, [_cell(x, self.form) for x in xs]) for header, xs in parts if xs is not None]
+        parts = (
+            (self.header, self.values, self.form), ("+-", self.noise, self.noise_form or self.form.lstrip("+")),
+            (self.exact_header, self.exact, self.form),
+        )  # fmt: skip
+        return [(header, [_cell(x, form) for x in xs]) for header, xs, form in parts if xs is not None]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The entries of result.npz."""
@@ -125,11 +134,20 @@ class Report:
     size: tuple[float, float] = (5.6, 4.7)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "notes", tuple(note for note in self.notes if note))
+        notes = [self.notes] if isinstance(self.notes, str) else self.notes
+        object.__setattr__(self, "notes", tuple(note for note in notes if note))
+        names = [series.name for series in self.series if series.name]
+        if len(set(names)) < len(names):
+            raise ValueError(f"The series of a report must have different names, but are {', '.join(names)}.")
+        if not self.panels:
+            raise ValueError("A report must have at least one panel, a function of the axes in which it draws.")
 
     def table(self) -> str:
         """The series as text; a long one is thinned."""
         columns = [column for series in self.series for column in series.columns()]
+        if len({len(cells) for _, cells in columns}) > 1:
+            lengths = ", ".join(f"{header}: {len(cells)}" for header, cells in columns)
+            raise ValueError(f"The columns of a table must have the same number of rows, but have {lengths}.")
         rows = list(zip(*(cells for _, cells in columns), strict=True))
         if len(rows) > _LONGEST:
             rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, _ROWS).round().astype(int))]
@@ -165,13 +183,18 @@ class Report:
 def _entries(numbers: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in numbers.items():
-        inner = _entries(value) if isinstance(value, Mapping) else value
-        out |= value.entries(name) if isinstance(value, Estimate) else {name: inner}
+        if isinstance(value, Estimate):
+            found, freedom = value.entries(name), "degrees_of_freedom"
+            if out.get(freedom) != found.get(freedom, out.get(freedom)) and freedom in out:
+                found[f"{name}_{freedom}"] = found.pop(freedom)
+            out |= found
+        else:
+            out[name] = _entries(value) if isinstance(value, Mapping) else value
     return out
 
 
 def _cell(value: Any, form: str) -> str:
-    return value if isinstance(value, str) else format(value, form)
+    return value if isinstance(value, str) else "" if value is None else format(value, form)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -138,7 +138,8 @@ def _summary(cells: Sequence[Experiment], name: str, numbers: Sequence[Mapping[s
         *(Series("", key, [getattr(cell, key) for cell in cells], form="g" if key == "dt" else "d") for key in shown),
     )
     error = "one standard error" if headline.error == "stderr" else f"the {headline.error} error"
-    note = f"{headline.label.capitalize()} of {cells[0].name}; +- is {error}. Each value has its own folder."
+    title = headline.label[:1].upper() + headline.label[1:]
+    note = f"{title} of {cells[0].name}; +- is {error}. Each value has its own folder."
     results = {"headline": headline.number, "found": found.tolist(), "stderr": stderr.tolist(), "exact": exact.tolist()}
     arrays = {"values": places, "headline": found, "headline_stderr": stderr, "exact": exact}
 
@@ -152,6 +153,6 @@ def _summary(cells: Sequence[Experiment], name: str, numbers: Sequence[Mapping[s
 
     panel = measured(
         places, [(Series("", "", found, stderr), "measured", look.BLUE)], draw_exact, x=declared[name].symbol or name,
-        y=headline.label, title=headline.label.capitalize(),
+        y=headline.label, title=title,
     )  # fmt: skip
     return Report(results, series, (note,), (panel,), f"{cells[0].name} over {name}", arrays)
