@@ -12,7 +12,6 @@ from jaxtyping import Array
 from ... import initial, plotting as look
 from ...boltzmann import HardSphere, KacWalk, exact
 from ...diagnostics import histogram, self_similar
-from ...fitting.decay import DecayFit
 from ...states import Particles
 from .._harness import option as options
 from .._harness.errors import fit_runs, meaning, standard_error
@@ -98,10 +97,20 @@ class Annihilation(ParticleExperiment):
         centres = (_EDGES[1:] + _EDGES[:-1]) / 2
         profiles = runs["profile"] / (2 * pi ** (dim / 2) / gamma(dim / 2) * centres ** (dim - 1))
         shown = (0, look.GREY), (len(times) // 2, look.GREEN), (-1, look.PURPLE)
-        fit_of_n, fit_of_t = fits or (None, None)
+
+        def decay(series: Series, i: int, symbol: str, name: str, color: str) -> Panel:
+            """A quantity that falls by a power of time: the particles, the law for small alpha, and the fitted power."""
+            items = [line(times[1:], series.exact[1:], "limit α → 0, αt fixed", "--", look.GREY)]
+            if late:
+                fine, fit = np.geomspace(max(late[0], times[1]), late[1], 100), fits[i]
+                label = f"power of s + t: {symbol} = {float(fit.rate):.4f} ± {float(fit.rate_stderr):.4f}"
+                items.append(line(fine, fit(fine), label))
+            items.append(dots(times[1:], series.values[1:], series.noise[1:], color=color))
+            return panel(*items, y=name, title=f"{name.split(' ')[0].capitalize()} falls by a power of time", log="xy")
+
         panels = (
-            _decay(times, density, fit_of_n, late, "ξ", r"density $n = N/\Lambda$", look.BLUE),
-            _decay(times, temperature, fit_of_t, late, "ζ", "temperature $T$", look.ORANGE),
+            decay(density, 0, "ξ", r"density $n = N/\Lambda$", look.BLUE),
+            decay(temperature, 1, "ζ", "temperature $T$", look.ORANGE),
             panel(
                 line(centres, pi ** (-dim / 2) * np.exp(-(centres**2)), "Maxwellian"),
                 *(dots(centres, profiles[:, i].mean(0), standard_error(profiles[:, i]), f"t = {times[i]:.3g}", color)
@@ -137,18 +146,3 @@ def _late(times: np.ndarray, density: np.ndarray, alive: np.ndarray) -> tuple[fl
     gone = np.flatnonzero(density.mean(0)[:end] < 0.5 * density.mean(0)[0])
     begin = gone[0] if gone.size and end - gone[0] >= 6 else end // 4
     return (float(times[begin]), float(times[end - 1])) if end - begin >= 6 else None
-
-
-def _decay(
-    times: np.ndarray, series: Series, fit: DecayFit | None, late: tuple[float, float] | None, symbol: str, name: str,
-    color: str,
-) -> Panel:  # fmt: skip
-    """A quantity that falls by a power of time: the particles, the law for small alpha, and the fitted power."""
-    t = times[1:]
-    items = [line(t, series.exact[1:], "limit α → 0, αt fixed", "--", look.GREY)]
-    if fit and late:
-        fine = np.geomspace(max(late[0], t[0]), late[1], 100)
-        label = f"power of s + t: {symbol} = {float(fit.rate):.4f} ± {float(fit.rate_stderr):.4f}"
-        items.append(line(fine, fit(fine), label))
-    items.append(dots(t, series.values[1:], series.noise[1:], color=color))
-    return panel(*items, y=name, title=f"{name.split(' ')[0].capitalize()} falls by a power of time", log="xy")

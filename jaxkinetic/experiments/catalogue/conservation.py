@@ -3,7 +3,6 @@
 (FW 1.6) is the system of [FengWang2025], (FW 1.7) that of [FontbonaGuerinMeleard2009], (FW 1.8) that of [Fournier2009]."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -85,11 +84,23 @@ class Conservation(ParticleExperiment):
             }
             for i, key in enumerate(_SYSTEMS)
         }
-        tops = {"momentum": float(p.max()) * 1.05, "energy": float(np.abs(e).max()) * 1.05}
-        panels = [
-            _panel(times, name, system, drift[:, i], average[i], known[i], tops[name])
-            for name, drift, known, average in of for i, system in enumerate(_SYSTEMS.values())
-        ]  # fmt: skip
+
+        def over(name: str, drift: np.ndarray, known: np.ndarray, average: np.ndarray, i: int) -> Panel:
+            """The drift of some runs, its average, and the exact value."""
+            (label, _, color), top = list(_SYSTEMS.values())[i], np.abs(drift).max() * 1.05
+            momentum = name == "momentum"
+            kept = "on every path" if conserves[i][name] == "exact" else "in mean only"
+            return panel(
+                line(times, drift[:24, i].T, "", color=color, alpha=0.3, lw=0.9),
+                line(times, average[i], "root mean square" if momentum else "mean", color=color, lw=2.6),
+                line(times, known[i], "exact (Euler-Maruyama)", "--", lw=1.6),
+                lambda ax: ax.set(ylim=(0 if momentum else -top, top)),
+                lambda ax: ax.locator_params(axis="x", nbins=5),
+                y=r"$|p(t) - p(0)|$" if momentum else r"$E(t) - E(0)$", title=f"{label}\n{name}: conserved {kept}",
+                legend="upper left",
+            )  # fmt: skip
+
+        panels = [over(*each, i) for each in of for i in range(len(_SYSTEMS))]
         return Report(
             numbers, (*table, *over_time), notes, panels,
             f"What the three Landau particle systems conserve  (N = {self.particles}, d = {self.dim}, Δt = {self.dt:g}, "
@@ -105,22 +116,3 @@ class Conservation(ParticleExperiment):
         # The mean velocity is a martingale, so the variance of its drift is the growth of its second moment.
         square = np.array([(np.trace(p) + (n - 1) * np.trace(c)) / n for p, c in moments])
         return np.sqrt(np.maximum(square - square[0], 0)), mean_energy - mean_energy[0]
-
-
-def _panel(
-    times: np.ndarray, name: str, system: tuple[str, Any, str], drift: np.ndarray, average: np.ndarray, known: np.ndarray,
-    top: float,
-) -> Panel:  # fmt: skip
-    """The drift of some runs, its average, and the exact value."""
-    (label, kind, color), momentum = system, name == "momentum"
-
-    kept = "on every path" if kind(Maxwell()).conserves[name] == "exact" else "in mean only"
-    y = r"$|p(t) - p(0)|$" if momentum else r"$E(t) - E(0)$"
-    return panel(
-        line(times, drift[:24].T, "", color=color, alpha=0.3, lw=0.9),
-        line(times, average, "root mean square" if momentum else "mean", color=color, lw=2.6),
-        line(times, known, "exact (Euler-Maruyama)", "--", lw=1.6),
-        lambda ax: ax.set(ylim=(0 if momentum else -top, top)),
-        lambda ax: ax.locator_params(axis="x", nbins=5),
-        y=y, title=f"{label}\n{name}: conserved {kept}", legend="upper left",
-    )  # fmt: skip

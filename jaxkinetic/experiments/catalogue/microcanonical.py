@@ -19,7 +19,7 @@ from ...states import Particles
 from .._harness import option as options
 from .._harness.errors import largest_drifts, log_log_line, meaning, round_off, standard_error
 from .._harness.experiment import Headline
-from .._harness.panels import Item, dots, drifts, line, panel
+from .._harness.panels import dots, drifts, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Panel, Report, Series
 
@@ -151,6 +151,14 @@ class Microcanonical(ParticleExperiment):
         power = (
             [line(epsilons, np.exp(level) * epsilons**slope, label, "--", look.BLUE)] if math.isfinite(slope) else []
         )
+        tangent = []
+        if self._coulomb:
+            # Independent particles: N - 1 partners give (N - 1)/N of the limit.
+            rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL) * (1 - 1 / self.particles)
+            early = np.linspace(0, min(0.5 / rate, times[-1]), 2)
+            tangent.append(
+                line(early, average[0, 0] * (1 - rate * early), "exact slope at t = 0", ":", look.GREY, lw=2)
+            )
         worst = {
             f"{name}: {what}": drift[i]
             for i, name in ((0, "Kac"), (-1, self._label(-1)))
@@ -159,7 +167,7 @@ class Microcanonical(ParticleExperiment):
         panels = (
             panel(
                 *(line(times, average[1 + i], f"jumps, {self._label(i)}", color=look.COLORS[i]) for i in range(_SIZES)),
-                *self._tangent(average[0, 0], times[-1]),
+                *tangent,
                 dots(times, average[0], standard_error(gaps[:, 0]), "Kac's diffusion", look.BLACK),
                 y=r"$T_\perp - T_\parallel$", title="Two temperatures become one",
             ),
@@ -200,15 +208,6 @@ class Microcanonical(ParticleExperiment):
     def _label(self, i: int) -> str:
         """What the legends call a jump process."""
         return f"{'ε' if self.law == 'fixed_angle' else 'h'} = {self._epsilons[i]:.3g}"
-
-    def _tangent(self, first: float, end: float) -> list[Item]:
-        """The exact tangent of the anisotropy at t = 0, where it is known."""
-        if not self._coulomb:
-            return []
-        # Independent particles: N - 1 partners give (N - 1)/N of the limit.
-        rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL) * (1 - 1 / self.particles)
-        early = np.linspace(0, min(0.5 / rate, end), 2)
-        return [line(early, first * (1 - rate * early), "exact slope at t = 0", ":", look.GREY, lw=2)]
 
     def _rates(self) -> Panel:
         typical = math.sqrt(2 * ((self.dim - 1) * _PERPENDICULAR + _PARALLEL))
