@@ -158,9 +158,7 @@ def _parser(named: type[Experiment] | None = None, *, explained: bool = False) -
     return parser
 
 
-def _add_options(
-    parser: argparse.ArgumentParser, folder: str, named: type[Experiment] | None, explained: bool
-) -> None:
+def _add_options(parser: argparse.ArgumentParser, folder: str, named: type[Experiment] | None, explained: bool) -> None:
     if explained and named is not None:
         parser.add_argument("name", metavar=named.name, help=named.summary.replace("%", "%%"))
         options, usual, folder = options_of(named), named.precision, folder.replace("NAME", named.name)

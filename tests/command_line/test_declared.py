@@ -5,16 +5,14 @@ import json
 import re
 from pathlib import Path
 
-import equinox as eqx
 import numpy as np
 import pytest
 
-import jaxkinetic as jk
 from jaxkinetic.experiments import Experiment, Report, cli
 from jaxkinetic.experiments._harness import option as options, replicas
-from jaxkinetic.experiments._harness.errors import energy_drift, meaning
 from jaxkinetic.experiments._harness.experiment import Headline
-from jaxkinetic.experiments._harness.panels import line, measured
+from jaxkinetic.experiments._harness.panels import drifts, line, measured
+from jaxkinetic.experiments._harness.partial import Partial
 from jaxkinetic.experiments._harness.report import Estimate, Panel, Series
 
 
@@ -83,6 +81,62 @@ def test_outputs_of_a_declaration(tmp_path, capsys):
     assert manifest["findings"] == ["A note."]
 
 
+def test_reports_that_do_not_fit():
+    """One sentence each, before the run is over or with the names. Catches columns of other lengths, a name that hides another
+    one's arrays, letters instead of notes, a curve that is left out."""
+    two = Series("a", "x", np.arange(2.0))
+
+    def report(*series, **fields):
+        return Report(**{"numbers": {}, "notes": "one", "panels": (lambda ax: None,), "series": series, **fields})
+
+    assert report(two).notes == ("one",)
+    with pytest.raises(ValueError, match="must have different names, but are a, a"):
+        report(two, two)
+    with pytest.raises(ValueError, match="the same number of rows, but have x: 2, y: 3"):
+        report(two, Series("b", "y", np.arange(3.0))).table()
+    with pytest.raises(ValueError, match="as many errors and exact values as values"):
+        Series("c", "z", np.arange(3.0), noise=np.arange(2.0))
+    with pytest.raises(ValueError, match="at least one panel"):
+        report(two, panels=())
+    numbers = {"a": Estimate(1.0, 0.1, 3), "b": Estimate(2.0, 0.1, 7)}
+    found = report(two, numbers=numbers).results()
+    assert (found["degrees_of_freedom"], found["b_degrees_of_freedom"]) == (3, 7)
+    figure = Report({}, (two,), (), (drifts(np.arange(3.0), {str(i): np.ones(3) for i in range(7)}),)).figure()
+    assert len(figure.axes[0].lines) == 7
+
+
+def test_declarations_that_do_not_fit():
+    """Catches a default that the command line does not know, a type that it cannot read, options that a base class needs, an
+    integer as the default of a real number, and a folder of parts for two labels."""
+    with pytest.raises(TypeError, match="Field `rate` of Plain must be declared by `option"):
+        type("Plain", (Decay,), {"__annotations__": {"rate": float}, "rate": 1.0})
+    with pytest.raises(TypeError, match="must be an int, a float or a str"):
+        type("Flag", (Decay,), {"__annotations__": {"flag": bool}, "flag": options.option(False, "a flag")})
+    with pytest.raises(TypeError, match="must have `choices`"):
+        type("Word", (Decay,), {"__annotations__": {"word": str}, "word": options.option("a", "a word")})
+    whole = type(
+        "Whole", (Decay,), {"__annotations__": {"size": float}, "size": options.option(1, "a size, 50% of it")}
+    )
+    assert whole.of({"size": 0.5, "runs": 2}).size == 0.5
+    missing = type("Missing", (replicas.ParticleExperiment,), {"problem": None, "analyse": None})
+    with pytest.raises(TypeError, match="Missing must declare the options particles, dim, dt, steps, replicas, scheme"):
+        missing.of({})
+    paths = {Partial(Path("x"), {}).path(label) for label in ("T = 1", "T = -1", "α", "β")}
+    assert len(paths) == 4
+
+
+def test_help_with_a_percent_sign(monkeypatch, capsys):
+    """Catches a help text that Python takes for a format."""
+    share = type(
+        "Share", (Decay,), {"__annotations__": {"share": float}, "share": options.option(0.3, "share, 50% or less")}
+    )
+    monkeypatch.setitem(cli.CATALOGUE, "decay", share)
+    for words in (["run", "decay", "--help"], ["run", "--help"]):
+        with pytest.raises(SystemExit):
+            cli.main(words)
+        assert "share, 50% or less" in " ".join(capsys.readouterr().out.split())
+
+
 def test_options_of_a_declaration(capsys):
     """Help text and errors follow from the declaration. Catches a bound that is written but not checked."""
     with pytest.raises(SystemExit):
@@ -121,12 +175,8 @@ def test_the_example_of_contributing():
     """The experiment in CONTRIBUTING.md runs, and heats by the exact law within 4 standard errors. Catches an example that an
     author copies and that does not run."""
     text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
-    (code,) = re.findall(r"```python\n(class Heating.*?)```", text, re.DOTALL)
-    given = {
-        "ParticleExperiment": replicas.ParticleExperiment, "Problem": replicas.Problem, "Headline": Headline,
-        "Series": Series, "Estimate": Estimate, "Report": Report, "measured": measured, "line": line, "meaning": meaning,
-        "energy_drift": energy_drift, "options": options, "option": options.option, "jk": jk, "eqx": eqx, "__name__": "example",
-    }  # fmt: skip
+    (code,) = re.findall(r"```python\n(import equinox.*?class Heating.*?)```", text, re.DOTALL)
+    given = {"__name__": "example"}
     exec(code, given)
     report = given["Heating"](replicas=16, steps=10).run()
     gain = report.numbers["energy_gain"]

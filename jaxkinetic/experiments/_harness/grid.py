@@ -186,7 +186,7 @@ def grid_report(
         *(Panel(functools.partial(draw_snapshot, t=t, f=f)) for t, f in evolution.pictures),
         Panel(draw_energy, y=r"$|\frac{1}{2}\int \rho\;\Gamma * \rho|$", title="Energy of the field", log="y"),
     ]
-    energies = Series("field_energy", "field energy", field, form="+.4e")
+    energies = Series("field_energy", "field energy", field, form="+.4e" if (field < 0).any() else ".4e")
     (t_half, half), (t_end, end) = evolution.pictures
     arrays = {
         "mode": evolution.mode, "x": evolution.x, "v": evolution.v, "f_half": half, "f_end": end,

@@ -71,7 +71,7 @@ class Option:
 
 def _number(bound: float) -> str:
     """A bound as text; the large ones as powers of 2."""
-    if bound < 2**31:
+    if bound < 2**31 - 1:
         return f"{bound:g}"
     power = round(math.log2(bound))
     return f"2^{power}" if bound == 2**power else f"2^{power} - 1"
@@ -94,7 +94,9 @@ def check_fields(experiment: type) -> None:
     for field in dataclasses.fields(experiment):
         name, declared = f"Field `{field.name}` of {experiment.__name__}", field.metadata.get("option")
         if declared is None and field.default is not dataclasses.MISSING:
-            raise TypeError(f"{name} must be declared by `option(default, help)`, or the command line does not know it.")
+            raise TypeError(
+                f"{name} must be declared by `option(default, help)`, or the command line does not know it."
+            )
         if declared is not None and _kind(field) not in (int, float, str):
             raise TypeError(f"{name} must be an int, a float or a str, but is {field.type}.")
         if declared is not None and _kind(field) is str and not declared.choices:

@@ -41,7 +41,10 @@ class ExperimentInParts(Experiment):
                     computed = compute()
                     if not isinstance(computed, (list, tuple)):
                         raise argument_error(
-                            name, "return a list of numbers and arrays", f"returns {describe(computed)}", "return [x, y]"
+                            name,
+                            "return a list of numbers and arrays",
+                            f"returns {describe(computed)}",
+                            "return [x, y]",
                         )
                     known = [np.asarray(x) for x in computed]
                     if store is not None:

@@ -66,7 +66,9 @@ class Series:
     def __post_init__(self) -> None:
         parts = (self.values, self.noise, self.exact)
         if len({len(part) for part in parts if part is not None}) > 1:
-            raise ValueError(f"Series {self.name or self.header!r} must have as many errors and exact values as values.")
+            raise ValueError(
+                f"Series {self.name or self.header!r} must have as many errors and exact values as values."
+            )
 
     @staticmethod
     def of_runs(name: str, header: str, runs: np.ndarray, **fields: Any) -> "Series":

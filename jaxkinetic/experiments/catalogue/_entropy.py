@@ -89,7 +89,7 @@ def fit_excess(
     times: np.ndarray, groups: np.ndarray, bias_stderr: float, exact_rate: float | None = None
 ) -> tuple[DecayFit, Estimate]:
     """The fit and its rate. The error of the bias is common to all times and groups, so the scatter does not show it; it enters
-    the error of the rate through the derivative of the rate with respect to the floor."""
+    the error of the rate through d(rate)/d(floor), with floor the constant of the fit."""
     values = groups if len(groups) > 1 else groups[0]
 
     def rate_and_fit(floor: float) -> tuple[Any, DecayFit]:

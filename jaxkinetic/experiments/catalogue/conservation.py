@@ -59,9 +59,9 @@ class Conservation(ParticleExperiment):
         table = (
             Series("", "system", list(runs)),
             Series("", "momentum", [kept["momentum"] for kept in conserves]),
-            Series("", "rms |dp|", rms[:, -1], rms_noise[:, -1], p_exact[:, -1], ".2e"),
+            Series("", "rms |dp|", rms[:, -1], rms_noise[:, -1], p_exact[:, -1], ".2e", noise_form=".0e"),
             Series("", "energy", [kept["energy"] for kept in conserves]),
-            Series("", "mean dE", mean[:, -1], mean_noise[:, -1], e_exact[:, -1], ".2e"),
+            Series("", "mean dE", mean[:, -1], mean_noise[:, -1], e_exact[:, -1], "+.2e", noise_form=".0e"),
             Series("", "std of dE", spread[:, -1], form=".1e"),
         )
         of = (("momentum", p, p_exact, rms), ("energy", e, e_exact, mean))

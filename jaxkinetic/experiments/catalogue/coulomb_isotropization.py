@@ -24,7 +24,7 @@ _PARALLEL = 0.5
 class CoulombIsotropization(ParticleExperiment):
     name = "coulomb-isotropization"
     summary = (
-        "two temperatures become one by Coulomb collisions: the initial rate beside the exact one, and the closure"
+        "two temperatures become one by Coulomb collisions: initial rate and its exact value, bi-Maxwellian closure"
     )
     headline = Headline("initial_rate", "initial isotropization rate")
     particles: int = options.particles(25_000)
@@ -58,7 +58,7 @@ class CoulombIsotropization(ParticleExperiment):
         gap = difference.values[-1] / closed[-1]
         notes = (
             f"Initial decay rate of T_perp - T_par: {rate:.3f} (a parabola fitted to the logarithm down to half of the first "
-            f"value), {exact_rate:.3f} exact: 3 nu of the bi-Maxwellian.{shift}",
+            f"value), {exact_rate:.3f} exact, for a bi-Maxwellian.{shift}",
             "The rate falls immediately, because slow particles become isotropic first. The parabola follows this only in "
             "part, and its error bar shows noise only.",
             f"The closure assumes a bi-Maxwellian at all times, which the solution is not: at t = {times[-1]:.3g} its "

@@ -78,10 +78,11 @@ class CoulombRelaxation(ParticleExperiment):
             "temperature, by the same kernel estimator. Structure finer than its kernel is not resolved, above all at t = 0. I "
             "falls, as H does.",
             "The true value is at least 0. A value below 0 is an error of the estimator: its kernel widens thin tails, and the "
-            "subtracted bias is that of a Maxwellian. With 8192 particles and M4/15T^2 = .93 it gives -.012 instead of +.018.",
+            "subtracted bias is that of a Maxwellian. For example, with 8192 particles and M4/15T^2 = .93 the "
+            "estimate is -.012 instead of +.018.",
             round_off(drift_p, drift_e),
-            "H_M has the sample's own temperature. The bias of the estimator, measured on Maxwellian samples of the same size, "
-            "is subtracted. For H, "
+            "H_M is the entropy of the Maxwellian with the sample's own temperature. The bias of the estimator, measured on "
+            "Maxwellian samples of the same size, is subtracted. For H, "
             + (meaning(num, "groups of runs") if num > 1 else "+- is that of the estimator on a Maxwellian sample.")
             + " For M4, +- is from the scatter of the particles.",
         )  # fmt: skip

@@ -60,13 +60,14 @@ class Counting(AmplitudeExperiment):
         first = int(min(FIRST, n[-3] if len(n) > 2 else n[0]))
         rate, theorem = exponent(n, outside, error, first), min(_LAMBDA, (1 - _LAMBDA) / 4)
         notes = (
-            f"At t = {end:g} the fraction of the particles outside the mean-field state, <n^2> = 1 - <p_1>, decays as N^b, "
+            f"At t = {end:g} the fraction of the particles outside the mean-field state, <n^2> = 1 - <p_1> with p_1 the "
+            f"projection of particle 1 on that state, decays as N^b, "
             f"b = {rate:.3f} (fitted from N = {n[n >= first][0]} on).",
             f"Theorem 4.8 of Neiss and Pickl, on R^d, bounds <m_lambda> by N^-{theorem:g} times a constant that grows with t, "
             f"at lambda = {_LAMBDA:g}, where its exponent is best. Here <m_lambda> lies between <n^2> and "
             f"N^{1 - _LAMBDA:g} <n^2>, that is between N^{rate.value:.2f} and N^{rate.value + 1 - _LAMBDA:.2f}.",
             f"<m_lambda> itself is sampled up to N = {_ALL}: one sample takes N + 1 runs of N particles.",
-            "+- is one standard error. The initial amplitude is complex, so that the phase K of (HVl) contributes.",
+            "+- is one standard error. The initial amplitude is complex, so the phase K of the Hamilton-Vlasov equation acts.",
         )
         numbers = {
             "exponent": rate, "exponent_theorem": -theorem, "lambda": _LAMBDA, "time": end,

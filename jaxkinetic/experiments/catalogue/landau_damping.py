@@ -21,6 +21,8 @@ __all__ = ["LandauDamping"]
 _REACH = 8.0
 # Periods left out of the fit: modes that are damped faster are still present.
 _TRANSIENT = 2.5
+# Fewest saves in the window of the fit.
+_FEWEST = 12
 # Fraction of the initial wave below which round-off dominates.
 _LOST = 1e-8
 
@@ -42,7 +44,7 @@ class LandauDamping(GridExperiment):
         super().check()
         end = self.dt * self.steps
         # By Bohm and Gross's frequency, which is below that of the wave: this many true periods take less time.
-        least = (_TRANSIENT + 2) * 2 * np.pi / np.sqrt(1 + 3 * self.wavenumber**2)
+        least = (_TRANSIENT + 2) * 2 * np.pi / np.hypot(1, np.sqrt(3) * self.wavenumber)
         if end < least:
             must = f"reach t = {least:.3g}, {_TRANSIENT + 2:g} periods of the wave"
             raise argument_error("--steps", must, f"ends at {end:.3g}", "raise it, or --dt")
@@ -59,18 +61,25 @@ class LandauDamping(GridExperiment):
         recurrence = 2 * np.pi / (k * (evolution.v[1] - evolution.v[0]))
         # End the fit before the recurrence of the wave, and before round-off dominates.
         window = _TRANSIENT * period, min(end, 0.8 * recurrence, np.log(_LOST) / root.imag)
-        found = fitted(_rates, 12, self, evolution, window if window[1] > window[0] + 2 * period else None)
+        # As a single mode, for two periods at least.
+        long = window[1] > window[0] + 2 * period
+        found = fitted(_rates, _FEWEST, self, evolution, window if long else None)
         exact = {"damping_rate": -root.imag, "frequency": root.real}
         # sqrt(k E), with the field E = A/k of the density perturbation A cos kx.
         bounce = np.sqrt(self.amplitude)
+        why = (
+            f"the run has fewer than {_FEWEST} saves of the wave as a single mode; lower --dt"
+            if long
+            else f"by {_TRANSIENT + 2:g} periods the wave has recurred, has decayed to round-off, or is not yet a single mode"
+        )
         notes = (
             found["frequency"].sentence("Frequency", root.real),
             found["damping_rate"].sentence("Damping rate", -root.imag),
             f"Fitted to the mode of the density from t = {window[0]:.3g} to {window[1]:.3g} (the first {_TRANSIENT:g} periods "
             "are a transient); the energy of the field decays at twice the rate.",
         ) if found else (
-            f"Nothing is fitted: within {_TRANSIENT + 2:g} periods the wave recurs, decays to round-off or is not yet a single "
-            f"mode. By the dispersion relation the frequency is {root.real:.6f} and the damping rate {-root.imag:.6f}.",
+            f"Nothing is fitted: {why}. By the dispersion relation the frequency is {root.real:.6f} and the damping rate "
+            f"{-root.imag:.6f}.",
         )  # fmt: skip
         strong = f"NOT linear: the bounce frequency of trapped particles, about {bounce:.2g}, exceeds the damping rate."
         when = "within" if recurrence < end else "after"

@@ -77,8 +77,9 @@ class MaxwellBKW(ParticleExperiment):
             f"Entropy-decay rate: {rate:.2f} fitted, {exact_rate:.2f} exact (the same fit of the exact curve), {8 * (d - 1)} "
             "as t -> infinity."
             + (f" The time step {self.dt:g} alone shifts it to about {stepped_rate:.2f}." if euler else ""),
-            f"H_M has the temperature and mean of the sample, one of {groups} groups of runs; the exact H - H_M is that of the "
-            "Landau equation. The bias of the estimator, measured on Maxwellian samples of the same size, is subtracted.",
+            "H_M is the entropy of the Maxwellian with the temperature and mean of the sample, which is one of "
+            f"{groups} groups of runs; the exact H - H_M is that of the Landau equation. The bias of the estimator, measured on "
+            "Maxwellian samples of the same size, is subtracted.",
             f"M4 is the centred fourth moment. The exact M4 and dE/E are those of {num} particles with time step {self.dt:g}: "
             "Kac's equation conserves energy, Euler-Maruyama multiplies it by 1 + 4(d-1)^2 dt^2 in every step. Momentum is "
             "conserved to round-off."
@@ -127,11 +128,12 @@ class MaxwellBKW(ParticleExperiment):
                 y="drift", title="Momentum to round-off, mean energy to order Δt" if euler else "To round-off", log="y",
             ),
         )  # fmt: skip
-        title = f"Kac's system, Maxwell molecules, d = {d}: relaxation of Bobylev-Krook-Wu data"
+        title = f"Kac's conservative Landau system, Maxwell molecules, d = {d}: relaxation of BKW data"
         series = (runs.saves, entropy, fourth, energy, impulse)
         return Report(
-            numbers, series, notes, panels, title, {"entropy_groups": h["groups"], "fourth_limit": limit, **ends}
-        )
+            numbers, series, notes, panels, title, {"entropy_groups": h["groups"], "fourth_limit": limit, **ends},
+            (6.2, 4.4),
+        )  # fmt: skip
 
     def _excess(self, times: np.ndarray) -> np.ndarray:
         """H - H_M of the Landau equation."""

@@ -116,17 +116,18 @@ class MeanFieldDiagram(AmplitudeExperiment):
               for m, value, e in zip(n, outside, error, strict=True)),
         ]  # fmt: skip
         notes = (
-            "Vertical arrows: both systems are the same equation in two forms, so their distance is the error of the grid, at "
+            "Vertical arrows join two forms of one equation, so their distance is the numerical error, at "
             f"most {max(a.distance for a in arrows[:4]):.1e}.",
             f"Horizontal arrows, N = 2: the fraction of the particles outside the mean-field state is {on_grid:.5f} on the "
             f"grid and {outside[0]:.5f} +- {error[0]:.5f} by Monte Carlo ({(outside[0] - on_grid) / error[0]:+.1f} standard "
             "errors).",
-            f"It decays as N^b, b = {rate:.3f}, from N = {FIRST} to {num}: the mean-field limit."
+            f"<n^2> decays as N^b, b = {rate:.3f}, from N = {FIRST} to {num}: the mean-field limit."
             if np.isfinite(rate.value)
             else "Too few values of N to fit an exponent: raise --particles.",
-            f"It bounds the classical distance: int |f_N^(1) - f| = {between:.4f} at N = 2; the bound is 2 sqrt(<n^2>) = "
+            f"<n^2> bounds the classical distance: int |f_N^(1) - f| = {between:.4f} at N = 2; the bound is 2 sqrt(<n^2>) = "
             f"{2 * math.sqrt(on_grid):.4f}. At N = {num} the means of cos x, sin x, v^2, v^2 cos x differ from those of the "
             f"mean field by at most {most:.1e} +- {test_error[worst]:.1e}.",
+            "HVl: Hamilton-Vlasov, HHt: Hamilton-Hartree, HLv: Hamilton-Liouville, PsQM: pseudo-Schrodinger.",
             "+- is one standard error.",
         )
         numbers = {

@@ -49,7 +49,7 @@ class Microcanonical(ParticleExperiment):
     gamma: float = options.gamma(-3.0, "at least 0 with --law fixed_angle, else at least -dim")
     law: str = options.option("heat_kernel", "law of the collision angle", choices=LAWS)
     epsilon: float = options.option(
-        _EPSILON["heat_kernel"], "size of a collision, the angle for fixed_angle (default 1.2), else the mean free time",
+        _EPSILON["heat_kernel"], "small parameter, the angle for fixed_angle (then 1.2 by default), else the mean free time",
         above=0, note="at most pi with --law fixed_angle", symbol="largest size of a collision ε",
     )  # fmt: skip
 
@@ -117,7 +117,7 @@ class Microcanonical(ParticleExperiment):
         series = (
             Series("", "epsilon", ["Kac", *(f"{e:.4g}" for e in epsilons)]),
             Series("", "T_perp-T_par", average[:, -1], standard_error(gaps)[:, -1], form=".5f"),
-            Series("", "minus Kac's", ["", *shift[:, -1]], ["", *stderr], form=".5f"),
+            Series("", "minus Kac's", ["", *shift[:, -1]], ["", *stderr], form="+.5f"),
             Series("", "W2", [floor, *distances], form=".5f"),
             Series("", "|dp|", momentum.max(axis=1), form=".1e"),
             Series("", "|dE|/E", energy.max(axis=1), form=".1e"),
@@ -125,7 +125,7 @@ class Microcanonical(ParticleExperiment):
         symbol = "the angle" if self.law == "fixed_angle" else "h, the mean free time of a particle"
         notes = (
             f"Measured order in epsilon of the difference at t = {times[-1]:.3g}: {order:.2f}; {limit:.3g} as epsilon -> 0"
-            + (f"; {theory:.2f} for the exact initial rates at the same epsilon, because of pairs of small relative speed."
+            + (f"; {theory:.2f} for the exact initial rates at these epsilon (pairs of small relative speed count)."
                if theory else ".")
             if math.isfinite(slope)
             else "Too few differences exceed 3 standard errors; take more replicas or a larger epsilon.",
@@ -161,7 +161,7 @@ class Microcanonical(ParticleExperiment):
             )
         worst = {
             f"{name}: {what}": drift[i]
-            for i, name in ((0, "Kac"), (-1, self._label(-1)))
+            for i, name in ((0, "Kac"), (-1, f"jumps, {self._label(-1)}"))
             for what, drift in (("energy, relative", energy), ("momentum", momentum))
         }
         panels = (
@@ -181,7 +181,7 @@ class Microcanonical(ParticleExperiment):
                 title=f"Distance at t = {times[-1]:.3g}", log="xy",
             ),
             self._rates(),
-            drifts(times, worst, lambda ax: ax.margins(y=0.4), y="largest drift of a run"),
+            drifts(times, worst, y="largest drift of a run", colors=[look.BLACK] * 2 + [look.COLORS[_SIZES - 1]] * 2),
         )  # fmt: skip
         name = "Coulomb" if self._coulomb else f"γ = {self.gamma:g}"
         title = f"Microcanonical collisions and Kac's diffusion, {name}  ({self.replicas} × {self.particles} particles)"
