@@ -78,8 +78,8 @@ class MaxwellBKW(ParticleExperiment):
             "as t -> infinity."
             + (f" The time step {self.dt:g} alone shifts it to about {stepped_rate:.2f}." if euler else ""),
             "H_M is the entropy of the Maxwellian with the temperature and mean of the sample, which is one of "
-            f"{groups} groups of runs; the exact H - H_M is that of the Landau equation. The bias of the estimator, measured on "
-            "Maxwellian samples of the same size, is subtracted.",
+            f"{groups} groups of runs; the exact H - H_M is that of the Landau equation. The bias of the estimator, measured "
+            "on Maxwellian samples of the same size, is subtracted.",
             f"M4 is the centred fourth moment. The exact M4 and dE/E are those of {num} particles with time step {self.dt:g}: "
             "Kac's equation conserves energy, Euler-Maruyama multiplies it by 1 + 4(d-1)^2 dt^2 in every step. Momentum is "
             "conserved to round-off."
