@@ -14,8 +14,7 @@ __all__: list[str] = []
 
 
 def velocities(state: Density) -> tuple[Float[Array, "*grid"], ...]:
-    """The components of the velocity at all points. **Raises:** `ValueError` for a periodic axis, which is no axis of velocities
-    in R^d."""
+    """The components of the velocity at all points. **Raises:** `ValueError` for a periodic axis, which is none of R^d."""
     for i, axis in enumerate(state.grid.axes):
         if axis.periodic:
             raise argument_error(

@@ -63,7 +63,7 @@ def test_order(scheme, order, steps, truth):
 
 def test_stages_are_enough_and_few():
     """Decay rates up to dt lambda = 2000 with the stages that RKC chooses: every mode decays, with at most 1.3 times the fewest
-    stages that would do; with fewer the run warns, and with half of them it explodes. Catches a stability interval that is taken
+    stages that would do; with fewer the run warns, and with half of them it explodes. Catches a stability interval that is
     too long."""
     stiff = Reaction(jnp.asarray(20_000.0))
     chosen = final(40, jk.RKC(), stiff)

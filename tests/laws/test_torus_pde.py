@@ -96,7 +96,7 @@ def test_stiffness_is_a_bound():
 
 def test_entropy_falls_and_resolution_does_not_matter():
     """From any positive data H falls at every step; twice the points give the same f to the error of the time step; the default
-    scheme keeps the mass to round-off and reports that the grid suffices. Catches a scheme that is unstable for the highest modes."""
+    scheme keeps the mass to round-off and reports that the grid suffices. Catches a scheme that is unstable."""
     grids = torus(32, 2), torus(64, 2)
     finals = []
     for grid in grids:
