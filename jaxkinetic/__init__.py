@@ -46,12 +46,13 @@ if _typing.TYPE_CHECKING:
     from ._core.totals import Count as Count, Fault as Fault, Finite as Finite, Max as Max, Share as Share, Sum as Sum
     from .fitting.decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
     from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
+    from .runge_kutta import RKC as RKC, RungeKutta as RungeKutta
     from .schemes import EulerMaruyama as EulerMaruyama, Leapfrog as Leapfrog, Strang as Strang, Yoshida as Yoshida
     from .states import Axis as Axis, Density as Density, Grid as Grid, Particles as Particles, Wave as Wave
 
 _ROOMS = ("boltzmann", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "vlasov")
 # Modules whose public names the package re-exports.
-_MODULES = ("fitting", "oscillation", "schemes", "states")
+_MODULES = ("fitting", "oscillation", "runge_kutta", "schemes", "states")
 _NAMES = {
     "_core.adjoint": ("AbstractAdjoint", "Checkpointed", "Direct"),
     "_core.checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
@@ -69,6 +70,7 @@ _NAMES = {
     "_core.totals": ("Count", "Fault", "Finite", "Max", "Share", "Sum"),
     "fitting.decay": ("DecayFit", "decay_window", "fit_decay"),
     "fitting.oscillation": ("OscillationFit", "fit_oscillation"),
+    "runge_kutta": ("RKC", "RungeKutta"),
     "schemes": ("EulerMaruyama", "Leapfrog", "Strang", "Yoshida"),
     "states": ("Axis", "Density", "Grid", "Particles", "Wave"),
 }  # fmt: skip
@@ -93,7 +95,7 @@ def __getattr__(name: str) -> _typing.Any:
         # From `name` and `obj` Python derives "Did you mean: ...?".
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=_sys.modules[__name__])
     room = _ROOM_OF[name]
-    needed = ("schemes", "pairs") if room in _WITH_SCHEMES else ()
+    needed = ("runge_kutta", "schemes", "pairs") if room in _WITH_SCHEMES else ()
     needed += ("landau", "boltzmann", "vlasov") if name in _WITH_SYSTEMS else ()
     for module in needed:
         _importlib.import_module(f".{module}", __name__)

@@ -8,6 +8,7 @@ import abc
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -201,11 +202,29 @@ class AbstractPairJump(AbstractSystem):
 
 
 class AbstractField(AbstractSystem):
-    """dX/dt = vector_field. No scheme of this library uses it yet."""
+    """dX/dt = vector_field. For `RungeKutta` and `RKC`."""
 
     @abc.abstractmethod
     def vector_field(self, t: RealScalar, state: State) -> PyTree:
         """The time derivative as a state-shaped pytree, None for leaves that do not move."""
+
+    def stiffness(self, t: RealScalar, state: State) -> RealScalar | None:
+        """An upper bound of the moduli of the eigenvalues of the vector field's derivative at this state, from which `RKC`
+        chooses its stages; None if none is known."""
+        return None
+
+    def generator(self, phi: Callable[[State], RealScalar]) -> Callable[[State], RealScalar]:
+        """(L phi)(state), the derivative of phi along the vector field at t = 0."""
+        check_test_function(phi)
+
+        def applied(state: State) -> RealScalar:
+            slope = self.vector_field(jnp.zeros((), real_dtype(state)), state)
+            moving, rest = eqx.partition(
+                state, jax.tree.map(lambda k: k is not None, slope, is_leaf=lambda k: k is None)
+            )
+            return jax.jvp(lambda x: phi(eqx.combine(x, rest)), (moving,), (eqx.filter(slope, eqx.is_array),))[1]
+
+        return applied
 
 
 class SplitPlan(Printed):

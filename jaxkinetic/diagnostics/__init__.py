@@ -7,7 +7,12 @@ from .distances import (
     sliced_wasserstein as sliced_wasserstein,
     wasserstein as wasserstein,
 )
-from .entropy import entropy_bias as entropy_bias, knn_entropy as knn_entropy, knn_entropy_bias as knn_entropy_bias
+from .entropy import (
+    entropy as entropy,
+    entropy_bias as entropy_bias,
+    knn_entropy as knn_entropy,
+    knn_entropy_bias as knn_entropy_bias,
+)
 from .histograms import (
     grid_entropy as grid_entropy,
     histogram as histogram,
@@ -38,7 +43,7 @@ from .rescaled import (
 )
 
 __all__ = [
-    "SelfSimilar", "energy", "entropy_bias", "fisher_information", "fisher_information_bias", "grid_entropy",
+    "SelfSimilar", "energy", "entropy", "entropy_bias", "fisher_information", "fisher_information_bias", "grid_entropy",
     "histogram", "kde_entropy", "knn_entropy", "knn_entropy_bias", "marginal_l1", "marginal_l1_floor", "mode", "moment",
     "momentum", "pair_correlation", "relative_entropy", "rescaled_density", "rescaled_f1", "rescaled_f2",
     "self_similar", "self_similar_time", "sliced_wasserstein", "speed", "stress", "temperature", "wasserstein",

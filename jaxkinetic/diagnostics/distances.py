@@ -19,7 +19,8 @@ from .._util.numpy_checks import check_key
 from .._util.sharding import on_any_mesh
 from .._util.types import Key, RealScalar
 from .._util.user_laws import LOG_DENSITY, QUANTILE, by_numpy, cached_by_jit, function_of, is_traceable, values_of
-from ..states import Particles
+from ..states import Density, Particles
+from . import densities
 from ._checked import check_function, check_state
 from ._sorting import sorted_rows
 from .entropy import knn_entropy
@@ -36,8 +37,8 @@ _WEIGHTS = _GAUSS[1] / 2
 
 @on_any_mesh
 def relative_entropy(
-    state: Particles,
-    log_density: Callable[[Float[Array, "N d"]], Float[Array, " N"]] | Any | None = None,
+    state: Particles | Density,
+    log_density: Callable[[Float[Array, "N d"]], Float[Array, " N"]] | Density | Any | None = None,
     *,
     entropy: Callable[[Particles], RealScalar] = knn_entropy,
 ) -> RealScalar:
@@ -51,8 +52,19 @@ def relative_entropy(
     The bias is that of `entropy`, plus, if T is the sample's, that of (d/2) log T: -(d + 1)/(2N) for a Maxwellian. The noise of
     the estimator can make the result negative. Differentiability and cost are those of `entropy`.
 
-    **Raises:** `ValueError` if `log_density` does not return one number per particle.
+    Of a `Density` f on velocity axes: int f log(f/g) by quadrature, with g another `Density` on the same grid, or, if None, the
+    Maxwellian of its mean and temperature.
+
+    **Raises:** `ValueError` if `log_density` does not return one number per particle, or is not on the same grid.
     """
+    if isinstance(state, Density):
+        if log_density is None:
+            dim = len(state.grid.axes)
+            return densities.entropy(state) + dim / 2 * jnp.log(2 * math.pi * math.e * temperature(state))
+        if not isinstance(log_density, Density):
+            must = "be a Density on the same grid, or None, for a Density"
+            raise argument_error("log_density", must, f"is {describe(log_density)}", "pass jk.Density(g, grid)")
+        return densities.relative_entropy(state, log_density)
     check_state(state)
     check_function("entropy", entropy, "H, one number")
     h = entropy(state)

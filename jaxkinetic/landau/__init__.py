@@ -10,11 +10,12 @@ from .interactions import (
 from .microcanonical import Microcanonical as Microcanonical
 from .roots import symmetric_root as symmetric_root
 from .systems import IndependentNoise as IndependentNoise, Kac as Kac, MatrixSqrt as MatrixSqrt
+from .torus_pde import TorusPDE as TorusPDE
 from .trigonometric import Trigonometric as Trigonometric
 
 __all__ = [
     "AbstractInteraction", "AbstractRadial", "IndependentNoise", "Kac", "MatrixSqrt", "Maxwell", "Microcanonical",
-    "PowerLaw", "Trigonometric", "exact", "symmetric_root",
+    "PowerLaw", "TorusPDE", "Trigonometric", "exact", "symmetric_root",
 ]  # fmt: skip
 
 

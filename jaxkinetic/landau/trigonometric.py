@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from jaxkinetic_kernels import difference_series, trigonometric_series, wrap
@@ -191,6 +192,10 @@ class Trigonometric(AbstractInteraction):
 
     def _matrices(self, dtype: jnp.dtype) -> Float[Array, "M {self.dim}*{self.dim}"]:
         return _symmetric_matrices(self.coefficients.astype(dtype), self.dim).reshape(len(self.modes), -1)
+
+    def matrices(self, dtype: DTypeLike) -> Float[Array, "M d d"]:
+        """C_m as symmetric matrices."""
+        return _symmetric_matrices(self.coefficients.astype(dtype), self.dim)
 
     def _divergences(self, dtype: jnp.dtype) -> Float[Array, "M d"]:
         matrices = _symmetric_matrices(self.coefficients.astype(dtype), self.dim)

@@ -291,7 +291,7 @@ BAD = {
     "system": (lambda: jk.simulate(PL(0.0), P(V), key=KEY, dt=0.1, num_steps=1), "`system` must be a system, but is PowerLaw"),
     "interaction": (lambda: jk.simulate(jk.landau.Kac(0.0), P(V), key=KEY, dt=0.1, num_steps=1), "`interaction` must be an interaction, but is 0.0"),
     "scheme": (lambda: go(P(V), scheme="euler"), "`scheme` must be a scheme, but is 'euler'"),
-    "foreign scheme": (lambda: jk.simulate(FieldOnly(), jnp.ones(2), key=KEY, dt=0.1, num_steps=1), "`scheme` must be one that FieldOnly supports, but is EulerMaruyama; use one of: none is known"),
+    "foreign scheme": (lambda: jk.simulate(FieldOnly(), jnp.ones(2), key=KEY, dt=0.1, num_steps=1), "`scheme` must be one that FieldOnly supports, but is EulerMaruyama; use one of: RKC, RungeKutta"),
     "every and steps": (lambda: jk.Save(every=2, steps=(1,)), "`steps` must be None when `every` is given"),
     "every": (lambda: jk.Save(every=0), "`every` must be at least 1, but is 0"),
     "steps order": (lambda: jk.Save(steps=(3, 1)), r"`steps` must increase, but is \(3, 1\)"),

@@ -1,0 +1,86 @@
+"""Diagnostics of a `Density` on velocity axes, by quadrature: the sum over the grid points times the cell, which converges
+faster than any power of the spacing for smooth f that is periodic or vanishes at the ends."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .. import spectral
+from .._util.checks import argument_error
+from .._util.types import RealScalar
+from ..states import Density, Grid
+
+__all__: list[str] = []
+
+
+def velocities(state: Density) -> tuple[Float[Array, "*grid"], ...]:
+    """The components of the velocity at all points. **Raises:** `ValueError` for a periodic axis, which is none of R^d."""
+    for i, axis in enumerate(state.grid.axes):
+        if axis.periodic:
+            raise argument_error(
+                "state", "be on velocity axes, which are not periodic", f"axis {i} is periodic",
+                "use jk.vlasov.momentum and jk.vlasov.energy for a density on phase space",
+            )  # fmt: skip
+    return state.grid.mesh
+
+
+def mean(state: Density, values: Float[Array, "*grid"]) -> RealScalar:
+    """int values f over the mass."""
+    return jnp.sum(values * state.f) / jnp.sum(state.f)
+
+
+def momentum(state: Density) -> Float[Array, " d"]:
+    return jnp.stack([mean(state, v) for v in velocities(state)])
+
+
+def centred_moment(state: Density, order: float, *, centred: bool) -> RealScalar:
+    u = momentum(state) if centred else jnp.zeros(len(state.grid.axes), state.f.dtype)
+    square = sum(((v - u[i]) ** 2 for i, v in enumerate(velocities(state))), jnp.zeros_like(state.f))
+    if order % 2 == 0:
+        return mean(state, square ** int(order // 2))
+    still = square == 0
+    return mean(state, jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
+
+
+def stress(state: Density) -> Float[Array, "d d"]:
+    centred = [v - u for v, u in zip(velocities(state), momentum(state), strict=True)]
+    return jnp.stack([jnp.stack([mean(state, v * w) for w in centred]) for v in centred])
+
+
+def entropy(state: Density) -> RealScalar:
+    """int f log f, with 0 log 0 = 0 and 0 also where f is negative."""
+    f = state.f
+    positive = f > 0
+    return jnp.sum(jnp.where(positive, f * jnp.log(jnp.where(positive, f, 1)), 0)) * state.grid.cell
+
+
+def relative_entropy(state: Density, other: Density) -> RealScalar:
+    """int f log(f/g)."""
+    check_same_grid(state.grid, other.grid)
+    f, g = state.f, other.f
+    positive = f > 0
+    ratio = jnp.where(positive, f, 1) / jnp.where(positive, g, 1)
+    return jnp.sum(jnp.where(positive, f * jnp.log(ratio), 0)) * state.grid.cell
+
+
+def fisher_information(state: Density) -> RealScalar:
+    """int |grad f|^2/f where f is above round-off, with spectral derivatives."""
+    f, axes = state.f, state.grid.axes
+    square = jnp.zeros_like(f)
+    for i, axis in enumerate(axes):
+        hat = jnp.fft.rfft(f, axis=i)
+        k = spectral.along(spectral.half_wavenumbers(axis), i, f.ndim)
+        square = square + jnp.fft.irfft(spectral.imaginary(k) * hat, axis.num, axis=i) ** 2
+    # Below this, f and its derivative are round-off of the transforms.
+    large = f > 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(f))
+    return jnp.sum(jnp.where(large, square / jnp.where(large, f, 1), 0)) * state.grid.cell
+
+
+def check_same_grid(one: Grid, other: Grid) -> None:
+    if one.shape != other.shape:
+        raise argument_error(
+            "other",
+            f"be on the same grid, of shape {one.shape}",
+            f"has shape {other.shape}",
+            "evaluate both on one grid",
+        )

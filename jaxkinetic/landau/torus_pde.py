@@ -1,0 +1,236 @@
+"""The Landau equation on the torus for interactions that are trigonometric polynomials: the limit of the particle systems."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from .. import spectral
+from .._core.system import AbstractField, AbstractScheme
+from .._util.checks import argument_error, check_finite, describe, is_traced, require
+from .._util.types import RealScalar, RealScalarLike
+from ..runge_kutta import RKC
+from ..states import Density
+from .trigonometric import PERIOD, Trigonometric
+
+__all__ = ["TorusPDE"]
+
+# Data count as not negative above this fraction of their maximum: round-off of a transform.
+_ROUND_OFF = 1e-9
+
+
+class TorusPDE(AbstractField):
+    r"""$\partial_t f = \mathrm{div}\,[(a * f)\nabla f - (b * f) f]$ on the torus $[0, 2\pi)^d$, d = 1, 2, 3, b = div a: the
+    limit of `MatrixSqrt`, `IndependentNoise` and `Kac` as N -> infinity, (1.1) of [CarrilloGuoJabin2024].
+
+    The Galerkin equation of the Fourier modes below the Nyquist frequency of the grid,
+
+    $$\dot f_k = -(2\pi)^d \sum_m k^T a_m (k - 2m) f_m f_{k - m},\qquad a_0 = C_0,\ a_{\pm m} = C_m/2,$$
+
+    without aliasing: products are computed on a grid that holds all their modes. So a solution of finitely many modes, such as
+    `exact.torus_mode_density`, is exact to round-off in v.
+
+    State: `jk.Density` on d periodic axes of length 2 pi, one for each component of the velocity. The number of points of each
+    must be above twice the highest mode of the interaction. Nondimensional.
+
+    Conserved: mass, to round-off. Momentum has no meaning on the torus; energy is not conserved. H = int f log f falls. f stays
+    positive as long as it is resolved. Cost of an evaluation: 2 + 2 d + d (d + 1)/2 + d real transforms (2 + 3 d + 1 for scalar
+    interactions), most of them on the finer grid; O(n^d log n) operations, O(n^d d^2) memory.
+
+    `stats`: `spectral_tail`, the fraction of the squared norm of f - (mean of f) in the upper third of the wavenumbers of an
+    axis at the end, and `negative_mass`, int max(-f, 0) at the end over the mass.
+
+    **Raises:** `ValueError` for an interaction that is not `Trigonometric`; in a run: for axes of another number, length or
+    kind, too few points, data that are negative, not finite or of no mass, and an a(z) that is not positive definite.
+    """
+
+    conserves: ClassVar[Mapping[str, str]] = {"mass": "exact"}
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {
+        "spectral_tail": (
+            1e-4,
+            "The grid is too coarse: {0:.2g} of the squared norm of f was in the upper third of the wavenumbers "
+            "(`stats['spectral_tail']`); use twice as many points.",
+        ),
+        "negative_mass": (
+            1e-6,
+            "f became negative: int max(-f, 0) was {0:.2g} of the mass (`stats['negative_mass']`); use more points, or a "
+            "smaller dt.",
+        ),
+    }
+    interaction: Trigonometric
+
+    def __check_init__(self) -> None:
+        if not isinstance(self.interaction, Trigonometric):
+            raise argument_error(
+                "interaction", "be a Trigonometric", f"is {describe(self.interaction)}",
+                "pass jk.landau.Trigonometric([[0], [1]], [1.0, 0.5]), say",
+            )  # fmt: skip
+
+    def default_scheme(self) -> AbstractScheme:
+        return RKC()
+
+    def check(self, state: Any) -> None:
+        dim = self.interaction.dim
+        if not isinstance(state, Density):
+            raise argument_error("state", "be a Density", f"is {describe(state)}", "pass jk.Density(f, grid)")
+        axes = state.grid.axes
+        if len(axes) != dim or not all(axis.periodic for axis in axes):
+            was = f"has {len(axes)}" + ("" if all(axis.periodic for axis in axes) else ", not all periodic")
+            raise argument_error(
+                "state.grid", f"have {dim} periodic axes, one for each component of a mode", was,
+                f"pass jk.Grid(*[jk.Axis(0.0, 2 * jnp.pi, 64)] * {dim})",
+            )  # fmt: skip
+        for i, axis in enumerate(axes):
+            require(
+                f"state.grid.axes[{i}].length", jnp.abs(axis.length - PERIOD) < 1e-5, axis.length, "be 2 pi",
+                "measure velocities in units of length / 2 pi",
+            )  # fmt: skip
+            highest = self._highest[i]
+            if axis.num <= 2 * highest:
+                raise argument_error(
+                    f"state.grid.axes[{i}].num", f"be above {2 * highest}, twice the highest mode of the interaction",
+                    f"is {axis.num}", f"use at least {2 * highest + 2} points",
+                )  # fmt: skip
+        self.interaction.check(dim)
+
+    def check_start(self, state: Density) -> None:
+        if is_traced(state):
+            return
+        check_finite("state.f", state.f)
+        f = np.asarray(state.f)
+        if f.min() < -_ROUND_OFF * abs(f).max():
+            raise argument_error(
+                "state.f",
+                "not be negative",
+                f"is {f.min():.3g} at one point",
+                "pass a density: it is divided by its mass",
+            )
+        if not f.sum() > 0:
+            raise argument_error("state.f", "have a positive mass", f"has the mass {f.sum():.3g}", "pass a density")
+
+    @property
+    def _highest(self) -> np.ndarray:
+        """The largest |m_i| of the interaction, (d,)."""
+        return np.abs(np.asarray(self.interaction.modes)).max(axis=0)
+
+    def vector_field(self, t: RealScalar, state: Density) -> Density:
+        f, dim, axes = state.f, self.interaction.dim, state.grid.axes
+        # All modes of a product a_m f_{k-m} that alias would be above those that are kept.
+        fine = tuple(_smooth(axis.num + int(m)) for axis, m in zip(axes, self._highest, strict=True))
+        hat = _resized(jnp.fft.rfftn(f) / f.size, f.shape, f.shape)
+        wave = [spectral.imaginary(spectral.along(k, i, dim)) for i, k in enumerate(_wavenumbers(f.shape, f.dtype))]
+
+        def values(coefficients: Array) -> Array:
+            return jnp.fft.irfftn(coefficients * math.prod(fine), fine)
+
+        gradient = [values(_resized(k * hat, f.shape, fine)) for k in wave]
+        here = values(_resized(hat, f.shape, fine))
+        cosine, sine = self._convolved(hat, fine)
+        total = jnp.zeros_like(hat)
+        for i in range(dim):
+            flux = -sine[i] * here
+            for j, component in enumerate(cosine[i]):
+                flux = flux if component is None else flux + component * gradient[j]
+            total = total + wave[i] * _resized(jnp.fft.rfftn(flux) / math.prod(fine), fine, f.shape)
+        slope = jnp.fft.irfftn(total * f.size, f.shape)
+        return _moving(state, slope)
+
+    def _convolved(
+        self, hat: Complex[Array, "*half"], fine: tuple[int, ...]
+    ) -> tuple[list[list[Array | None]], list[Array]]:
+        """(a * f)_ij and (b * f)_i on the fine grid; None where a_ij = 0 for all z."""
+        dim, dtype = self.interaction.dim, hat.real.dtype
+        matrices = self.interaction.matrices(dtype)
+        modes = np.asarray(self.interaction.modes)
+        # m and -m are the same cosine: take the one whose last component the real transform holds.
+        modes = np.where(modes[:, -1:] < 0, -modes, modes)
+        weights = PERIOD**dim * hat[tuple(modes.T)]
+
+        def on_grid(coefficients: Array) -> Array:
+            """Re sum_m coefficients_m e^{i m.v}."""
+            half = jnp.zeros((*fine[:-1], fine[-1] // 2 + 1), coefficients.dtype)
+            half = half.at[tuple(modes.T)].add(coefficients / 2)
+            alone = modes[:, -1] == 0  # the transform adds the conjugates of the others
+            half = half.at[tuple(-modes[alone].T)].add(jnp.conj(coefficients[alone]) / 2)
+            return jnp.fft.irfftn(half * math.prod(fine), fine)
+
+        full = np.full((dim, dim), not self.interaction.is_scalar) | np.eye(dim, dtype=bool)
+        components: dict[tuple[int, int], Array] = {}
+        for i in range(dim):
+            for j in range(i, dim):
+                if i > 0 and i == j and self.interaction.is_scalar:
+                    components[i, j] = components[0, 0]
+                elif full[i, j]:
+                    components[i, j] = on_grid(matrices[:, i, j].astype(hat.dtype) * weights)
+        a = [[components.get((min(i, j), max(i, j))) for j in range(dim)] for i in range(dim)]
+        divergences = jnp.einsum("mij,mj->mi", matrices, jnp.asarray(modes, dtype), precision=jax.lax.Precision.HIGHEST)
+        # b = -sum_m C_m m sin(m.z), and sin(m.z) is the real part of -i e^{i m.z}.
+        b = [on_grid(spectral.imaginary(divergences[:, i]) * weights) for i in range(dim)]
+        return a, b
+
+    def stiffness(self, t: RealScalar, state: Density) -> RealScalar:
+        """A bound from |f_m| <= mass: sum_m |C_m| |f_m| times the largest |k|^2, and the first-order terms."""
+        f, dim = state.f, self.interaction.dim
+        modes = np.asarray(self.interaction.modes)
+        modes = np.where(modes[:, -1:] < 0, -modes, modes)
+        weights = PERIOD**dim * jnp.abs((jnp.fft.rfftn(f) / f.size)[tuple(modes.T)])
+        norms = jnp.sqrt(jnp.sum(self.interaction.matrices(f.dtype) ** 2, (1, 2)))
+        if self.interaction.is_scalar:
+            norms = norms / math.sqrt(dim)
+        length = jnp.asarray(np.linalg.norm(modes, axis=1), f.dtype)
+        largest = math.sqrt(sum((n / 2 - 1) ** 2 for n in f.shape))
+        mass = PERIOD**dim * jnp.mean(f)
+        return jnp.sum(norms * (weights * largest + (weights + mass) * length) * largest)
+
+    def end_stats(self, state: Density, elapsed: RealScalarLike) -> dict[str, Any]:
+        f = state.f
+        tails = [spectral.tail(f - jnp.mean(f), i) for i in range(f.ndim)]
+        negative = jnp.sum(jnp.maximum(-f, jnp.zeros_like(f))) / jnp.sum(f)
+        return {"spectral_tail": jnp.max(jnp.stack(tails)), "negative_mass": negative}
+
+
+def _moving(state: Density, slope: Float[Array, "*grid"]) -> Density:
+    """The derivative of a state whose grid does not move."""
+    return eqx.tree_at(lambda s: s.f, jax.tree.map(lambda _: None, state), slope, is_leaf=lambda x: x is None)
+
+
+def _wavenumbers(shape: tuple[int, ...], dtype: Any) -> list[Array]:
+    """The integer wavenumbers of a real transform, with 0 at the Nyquist frequencies, whose modes are 0."""
+    *whole, last = shape
+    signed = [np.fft.fftfreq(n, 1 / n) for n in whole] + [np.fft.rfftfreq(last, 1 / last)]
+    return [jnp.asarray(np.where(2 * np.abs(k) == n, 0, k), dtype) for k, n in zip(signed, shape, strict=True)]
+
+
+def _resized(hat: Array, old: tuple[int, ...], new: tuple[int, ...]) -> Array:
+    """The modes of a real transform on the grid `old`, on the grid `new`: those below both Nyquist frequencies, and 0."""
+    for axis, (n, m) in enumerate(zip(old, new, strict=True)):
+        kept = min(n, m) // 2  # 0 to kept - 1, and, but for the last axis, -kept + 1 to -1
+        low = jax.lax.slice_in_dim(hat, 0, kept, axis=axis)
+        if axis == len(old) - 1:
+            parts, length = [low], m // 2 + 1
+        else:
+            parts, length = [low, jax.lax.slice_in_dim(hat, n - kept + 1, n, axis=axis)], m
+        gap = list(low.shape)
+        gap[axis] = length - sum(part.shape[axis] for part in parts)
+        hat = jnp.concatenate([low, jnp.zeros(gap, hat.dtype), *parts[1:]], axis)
+    return hat
+
+
+def _smooth(least: int) -> int:
+    """The smallest even number from `least` on without a prime factor above 5, for which transforms are fast."""
+    size = least + least % 2
+    while _reduced(size) > 1:
+        size += 2
+    return size
+
+
+def _reduced(size: int) -> int:
+    for prime in (2, 3, 5):
+        while size % prime == 0:
+            size //= prime
+    return size

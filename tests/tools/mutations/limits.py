@@ -1,0 +1,73 @@
+"""Limit equations, the schemes that advance them, and diagnostics of densities."""
+
+from .mutation import Mutation, tests
+
+_PDE, _RK = "jaxkinetic/landau/torus_pde.py", "jaxkinetic/runge_kutta.py"
+_DENSITIES = "jaxkinetic/diagnostics/densities.py"
+
+MUTATIONS = [
+    Mutation(
+        "torus-pde-drift",
+        "The drift of the equation on the torus has the wrong sign.",
+        _PDE,
+        "flux = -sine[i] * here",
+        "flux = sine[i] * here",
+        tests("laws/test_torus_pde.py", "test_galerkin_sum"),
+    ),
+    Mutation(
+        "torus-pde-aliasing",
+        "Products on the torus are computed on the grid of the data, where they alias.",
+        _PDE,
+        "_smooth(axis.num + int(m)) for",
+        "axis.num + 0 * int(m) for",
+        tests("laws/test_torus_pde.py", "test_galerkin_sum"),
+    ),
+    Mutation(
+        "torus-pde-stiffness",
+        "The bound of the eigenvalues has the largest wavenumber of one axis only.",
+        _PDE,
+        "largest = math.sqrt(sum((n / 2 - 1) ** 2 for n in f.shape))",
+        "largest = min(n / 2 - 1 for n in f.shape) / 2",
+        tests("laws/test_torus_pde.py", "test_stiffness_is_a_bound"),
+    ),
+    Mutation(
+        "runge-kutta-time-of-a-stage",
+        "The stages of a Runge-Kutta step are all at its beginning.",
+        _RK,
+        "system.vector_field(t + sum(row) * dt, at)",
+        "system.vector_field(t, at)",
+        tests("laws/test_runge_kutta.py", "test_order[scheme1-2-steps1]"),
+    ),
+    Mutation(
+        "rkc-too-few-stages",
+        "The interval of stability of RKC is taken to be twice as long.",
+        _RK,
+        "needed = jnp.sqrt(1 + 1.5 * scaled",
+        "needed = jnp.sqrt(1 + 0.75 * scaled",
+        tests("laws/test_runge_kutta.py", "test_stages_are_enough_and_few"),
+    ),
+    Mutation(
+        "rkc-second-order",
+        "The last coefficient of a stage of RKC has the wrong sign.",
+        _RK,
+        "mu_slope, -a[j - 1] * mu_slope",
+        "mu_slope, a[j - 1] * mu_slope",
+        tests("laws/test_runge_kutta.py", "test_order[scheme5-2-steps5]"),
+    ),
+    Mutation(
+        "density-entropy-cell",
+        "The entropy of a density lacks the volume of a cell.",
+        _DENSITIES,
+        "jnp.sum(jnp.where(positive, f * jnp.log(jnp.where(positive, f, 1)), 0)) * state.grid.cell",
+        "jnp.sum(jnp.where(positive, f * jnp.log(jnp.where(positive, f, 1)), 0))",
+        tests("measuring/test_densities.py", "test_normal_law"),
+    ),
+    Mutation(
+        "density-moment-mass",
+        "A moment of a density is not divided by its mass.",
+        _DENSITIES,
+        "return jnp.sum(values * state.f) / jnp.sum(state.f)",
+        "return jnp.sum(values * state.f)",
+        tests("measuring/test_densities.py", "test_normal_law"),
+    ),
+]
