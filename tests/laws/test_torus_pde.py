@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import jaxkinetic as jk
-from jaxkinetic.experiments.catalogue.torus_mode import interaction_for
 
 L = jk.landau
 # Not isotropic, not scalar, with modes off the axes.
@@ -16,6 +15,22 @@ GENERAL = L.Trigonometric(
     [[0, 0], [1, 0], [1, -2], [0, 2]],
     np.stack([3 * np.eye(2), [[0.3, 0.2], [0.2, 0.3]], [[0.2, 0.1], [0.1, 0.4]], 0.2 * np.eye(2)]),
 )
+
+
+def interaction_for(dim):
+    """(a, the mode of an exact solution): a scalar in d = 1, |s|^2 I - s s^T + I/2 with s = sin z in d = 2 and 3."""
+    if dim == 1:
+        return L.Trigonometric([[0], [1]], [1.0, 0.5]), (1,)
+    unit, identity = np.eye(dim, dtype=int), np.eye(dim)
+    modes, matrices = [0 * unit[0]], [dim / 2 * identity]
+    for i in range(dim):
+        modes.append(2 * unit[i])
+        matrices.append((np.diag(unit[i]) - identity) / 2)
+        for j in range(i):
+            cross = (np.outer(unit[i], unit[j]) + np.outer(unit[j], unit[i])) / 2
+            modes += [unit[i] + unit[j], unit[i] - unit[j]]
+            matrices += [cross, -cross]
+    return L.Trigonometric(np.stack(modes), np.stack(matrices)), (1, 1, 0)[:dim]
 
 
 def torus(num, dim):

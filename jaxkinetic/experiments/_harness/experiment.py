@@ -4,7 +4,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from ..._core.system import AbstractScheme
 from ..._util.checks import argument_error, did_you_mean
@@ -45,6 +45,9 @@ class Headline:
     error: str = "stderr"
 
 
+_E = TypeVar("_E", bound="Experiment")
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(option,))
 class Experiment(ABC):
     """Base of all experiments. A subclass becomes a frozen dataclass, whose fields are its options; an instance is one choice
@@ -74,12 +77,12 @@ class Experiment(ABC):
         for name, one in options_of(self).items():
             one.check(name, getattr(self, name))
 
-    def adapt(self, given: frozenset[str]) -> Self:
+    def adapt(self: _E, given: frozenset[str]) -> _E:
         """Fit the options that the user did not give to those that the user gave (`given`: their names)."""
         return self
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Self:
+    def of(cls: type[_E], given: Mapping[str, Any]) -> _E:
         """The experiment with the options `given`, checked. **Raises:** `ValueError`; `TypeError` for a class that does not
         declare an option that its base class needs."""
         known = options_of(cls)

@@ -3,7 +3,6 @@ round-off."""
 
 import dataclasses
 import math
-from typing import Self
 
 import equinox as eqx
 import numpy as np
@@ -45,7 +44,7 @@ class CoulombRelaxation(ParticleExperiment):
         super().check()
         options.check_gamma(self.gamma, self.dim)
 
-    def adapt(self, given: frozenset[str]) -> Self:
+    def adapt(self, given: frozenset[str]) -> "CoulombRelaxation":
         """If the user gives no dt, scale the default of Coulomb collisions by r^-(gamma + 3): at the typical relative speed
         r = sqrt(6 T), the rates are larger by r^(gamma + 3)."""
         dt = float(f"{self.dt * 6 ** (-(self.gamma + 3) / 2):.2g}")

@@ -4,7 +4,6 @@ and the drift of their invariants. The rates and angles of the collisions are th
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -61,7 +60,7 @@ class Microcanonical(ParticleExperiment):
                 "--epsilon", "be an angle in (0, pi] with --law fixed_angle", f"is {self.epsilon:g}", "lower it"
             )
 
-    def adapt(self, given: frozenset[str]) -> Self:
+    def adapt(self, given: frozenset[str]) -> "Microcanonical":
         if self.law == "fixed_angle" and self.gamma < 0:
             was = f"is {self.gamma:g}" if "gamma" in given else "is not given, and -3 is the default"
             raise argument_error(
