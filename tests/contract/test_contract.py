@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from case import KEY, Case, of_real_parts, real_parts
+from field_cases import FIELDS
 from helpers import count_traces, identical
 from registry import CASES, ParticleCase
 from split_cases import BITWISE as GRIDS, POTENTIALS, GridCase
@@ -165,7 +166,7 @@ def test_dtype_is_kept(case, dtype):
 
 
 @pytest.mark.bitwise
-@in_precisions([*CASES, *GRIDS])
+@in_precisions([*CASES, *GRIDS, *FIELDS])
 def test_restart_is_bitwise(case, dtype):
     """Catches a step number, time or noise that restarts at zero, a half step too many where a run is cut, and programs
     whose steps are compiled differently."""
@@ -226,7 +227,7 @@ def test_parameter_gradients(case):
         assert abs(derivative) > 1e-3, path
 
 
-@over([c for c in CASES if c.thorough] + GRIDS[2:3])
+@over([c for c in CASES if c.thorough] + GRIDS[2:3] + FIELDS)
 def test_vmap_and_jit(case):
     """The runs of `jit(vmap)` are the single runs, to a few ulp: batching may order sums differently. Catches noise that
     a batch shares."""
@@ -245,7 +246,7 @@ def test_vmap_and_jit(case):
     assert not np.allclose(batched[0], batched[1], rtol=1e-3)
 
 
-@over([c for c in CASES if c.thorough] + GRIDS)
+@over([c for c in CASES if c.thorough] + GRIDS + FIELDS)
 def test_no_recompilation(case):
     """New parameters, states, grids, keys and time steps reuse one trace, and count. Catches a recompilation at every call,
     which no result shows, and a number that is frozen into the program."""
@@ -277,7 +278,7 @@ def test_declared_invariants(case, dtype):
             assert drift > 1e3 * jnp.finfo(dtype).eps, name
 
 
-@over([c for c in CASES if c.thorough] + [GridCase(*words, dtype="float32") for words in EXPORTED])
+@over([c for c in CASES if c.thorough] + FIELDS + [GridCase(*words, dtype="float32") for words in EXPORTED])
 def test_export_without_callbacks(case):
     """Catches code that only a CPU can run, and a callback left in a program asked not to raise; gradients included."""
     state, on_grid = case.start("float32"), isinstance(case, GridCase)
