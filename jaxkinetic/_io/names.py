@@ -84,7 +84,6 @@ _FIRST_NAMES = {
     "jaxkinetic.pairs.spherical_heat.general": "jaxkinetic.pairs._heat_law",
     "jaxkinetic.pairs.spherical_heat.two_sphere": "jaxkinetic.pairs._heat_sphere",
     "jaxkinetic.pairs.spherical_heat.two_sphere_table": "jaxkinetic.pairs._heat_sphere_table",
-    "jaxkinetic.vlasov._memory": "jaxkinetic._memory",
     "jaxkinetic.vlasov._streaming_phase": "jaxkinetic.vlasov.kinetic_phase",
     "jaxkinetic.vlasov.equilibria": "jaxkinetic.vlasov.homogeneous",
     "jaxkinetic_kernels.conflict_free_batches": "jaxkinetic_kernels.waves",

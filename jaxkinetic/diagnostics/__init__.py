@@ -2,6 +2,7 @@
 entropy int f log f, which decreases in time."""
 
 from .correlations import pair_correlation as pair_correlation
+from .densities import entropy_per_particle as entropy_per_particle
 from .distances import (
     relative_entropy as relative_entropy,
     sliced_wasserstein as sliced_wasserstein,
@@ -43,10 +44,11 @@ from .rescaled import (
 )
 
 __all__ = [
-    "SelfSimilar", "energy", "entropy", "entropy_bias", "fisher_information", "fisher_information_bias", "grid_entropy",
-    "histogram", "kde_entropy", "knn_entropy", "knn_entropy_bias", "marginal_l1", "marginal_l1_floor", "mode", "moment",
-    "momentum", "pair_correlation", "relative_entropy", "rescaled_density", "rescaled_f1", "rescaled_f2",
-    "self_similar", "self_similar_time", "sliced_wasserstein", "speed", "stress", "temperature", "wasserstein",
+    "SelfSimilar", "energy", "entropy", "entropy_bias", "entropy_per_particle", "fisher_information",
+    "fisher_information_bias", "grid_entropy", "histogram", "kde_entropy", "knn_entropy", "knn_entropy_bias",
+    "marginal_l1", "marginal_l1_floor", "mode", "moment", "momentum", "pair_correlation", "relative_entropy",
+    "rescaled_density", "rescaled_f1", "rescaled_f2", "self_similar", "self_similar_time", "sliced_wasserstein",
+    "speed", "stress", "temperature", "wasserstein",
 ]  # fmt: skip
 
 

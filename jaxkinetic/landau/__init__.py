@@ -7,6 +7,7 @@ from .interactions import (
     Maxwell as Maxwell,
     PowerLaw as PowerLaw,
 )
+from .liouville import Liouville as Liouville
 from .microcanonical import Microcanonical as Microcanonical
 from .roots import symmetric_root as symmetric_root
 from .systems import IndependentNoise as IndependentNoise, Kac as Kac, MatrixSqrt as MatrixSqrt
@@ -14,8 +15,8 @@ from .torus_pde import TorusPDE as TorusPDE
 from .trigonometric import Trigonometric as Trigonometric
 
 __all__ = [
-    "AbstractInteraction", "AbstractRadial", "IndependentNoise", "Kac", "MatrixSqrt", "Maxwell", "Microcanonical",
-    "PowerLaw", "TorusPDE", "Trigonometric", "exact", "symmetric_root",
+    "AbstractInteraction", "AbstractRadial", "IndependentNoise", "Kac", "Liouville", "MatrixSqrt", "Maxwell",
+    "Microcanonical", "PowerLaw", "TorusPDE", "Trigonometric", "exact", "symmetric_root",
 ]  # fmt: skip
 
 

@@ -18,10 +18,23 @@ from ..runge_kutta import RKC
 from ..states import Density
 from .trigonometric import PERIOD, Trigonometric
 
-__all__ = ["TorusPDE"]
+__all__ = ["LIMITS", "TorusPDE", "check_density", "check_values", "moving", "negative_mass"]
 
 # Data count as not negative above this fraction of their maximum: round-off of a transform.
 _ROUND_OFF = 1e-9
+
+LIMITS: Mapping[str, tuple[float, str]] = {
+    "spectral_tail": (
+        1e-4,
+        "The grid is too coarse: {0:.2g} of the squared norm of f was in the upper third of the wavenumbers "
+        "(`stats['spectral_tail']`); use twice as many points.",
+    ),
+    "negative_mass": (
+        1e-6,
+        "f became negative: int max(-f, 0) was {0:.2g} of the mass (`stats['negative_mass']`); use more points, or a "
+        "smaller dt.",
+    ),
+}
 
 
 class TorusPDE(AbstractField):
@@ -50,18 +63,7 @@ class TorusPDE(AbstractField):
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact"}
-    limits: ClassVar[Mapping[str, tuple[float, str]]] = {
-        "spectral_tail": (
-            1e-4,
-            "The grid is too coarse: {0:.2g} of the squared norm of f was in the upper third of the wavenumbers "
-            "(`stats['spectral_tail']`); use twice as many points.",
-        ),
-        "negative_mass": (
-            1e-6,
-            "f became negative: int max(-f, 0) was {0:.2g} of the mass (`stats['negative_mass']`); use more points, or a "
-            "smaller dt.",
-        ),
-    }
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = LIMITS
     interaction: Trigonometric
 
     def __check_init__(self) -> None:
@@ -76,20 +78,8 @@ class TorusPDE(AbstractField):
 
     def check(self, state: Any) -> None:
         dim = self.interaction.dim
-        if not isinstance(state, Density):
-            raise argument_error("state", "be a Density", f"is {describe(state)}", "pass jk.Density(f, grid)")
-        axes = state.grid.axes
-        if len(axes) != dim or not all(axis.periodic for axis in axes):
-            was = f"has {len(axes)}" + ("" if all(axis.periodic for axis in axes) else ", not all periodic")
-            raise argument_error(
-                "state.grid", f"have {dim} periodic axes, one for each component of a mode", was,
-                f"pass jk.Grid(*[jk.Axis(0.0, 2 * jnp.pi, 64)] * {dim})",
-            )  # fmt: skip
-        for i, axis in enumerate(axes):
-            require(
-                f"state.grid.axes[{i}].length", jnp.abs(axis.length - PERIOD) < 1e-5, axis.length, "be 2 pi",
-                "measure velocities in units of length / 2 pi",
-            )  # fmt: skip
+        check_density(state, dim, "component of a mode")
+        for i, axis in enumerate(state.grid.axes):
             highest = self._highest[i]
             if axis.num <= 2 * highest:
                 raise argument_error(
@@ -99,19 +89,7 @@ class TorusPDE(AbstractField):
         self.interaction.check(dim)
 
     def check_start(self, state: Density) -> None:
-        if is_traced(state):
-            return
-        check_finite("state.f", state.f)
-        f = np.asarray(state.f)
-        if f.min() < -_ROUND_OFF * abs(f).max():
-            raise argument_error(
-                "state.f",
-                "not be negative",
-                f"is {f.min():.3g} at one point",
-                "pass a density: it is divided by its mass",
-            )
-        if not f.sum() > 0:
-            raise argument_error("state.f", "have a positive mass", f"has the mass {f.sum():.3g}", "pass a density")
+        check_values(state)
 
     @property
     def _highest(self) -> np.ndarray:
@@ -138,7 +116,7 @@ class TorusPDE(AbstractField):
                 flux = flux if component is None else flux + component * gradient[j]
             total = total + wave[i] * _resized(jnp.fft.rfftn(flux) / math.prod(fine), fine, f.shape)
         slope = jnp.fft.irfftn(total * f.size, f.shape)
-        return _moving(state, slope)
+        return moving(state, slope)
 
     def _convolved(
         self, hat: Complex[Array, "*half"], fine: tuple[int, ...]
@@ -190,11 +168,45 @@ class TorusPDE(AbstractField):
     def end_stats(self, state: Density, elapsed: RealScalarLike) -> dict[str, Any]:
         f = state.f
         tails = [spectral.tail(f - jnp.mean(f), i) for i in range(f.ndim)]
-        negative = jnp.sum(jnp.maximum(-f, jnp.zeros_like(f))) / jnp.sum(f)
-        return {"spectral_tail": jnp.max(jnp.stack(tails)), "negative_mass": negative}
+        return {"spectral_tail": jnp.max(jnp.stack(tails)), "negative_mass": negative_mass(f)}
 
 
-def _moving(state: Density, slope: Float[Array, "*grid"]) -> Density:
+def negative_mass(f: Float[Array, "*grid"]) -> RealScalar:
+    """int max(-f, 0) over the mass."""
+    return jnp.sum(jnp.maximum(-f, jnp.zeros_like(f))) / jnp.sum(f)
+
+
+def check_density(state: Any, num: int, each: str) -> None:
+    """**Raises:** `ValueError` unless the state is a `Density` on `num` periodic axes of length 2 pi, one for `each`."""
+    if not isinstance(state, Density):
+        raise argument_error("state", "be a Density", f"is {describe(state)}", "pass jk.Density(f, grid)")
+    axes = state.grid.axes
+    periodic = all(axis.periodic for axis in axes)
+    if len(axes) != num or not periodic:
+        was = f"has {len(axes)}" + ("" if periodic else ", not all periodic")
+        do = f"pass jk.Grid(*[jk.Axis(0.0, 2 * jnp.pi, 64)] * {num})"
+        raise argument_error("state.grid", f"have {num} periodic axes, one for each {each}", was, do)
+    for i, axis in enumerate(axes):
+        require(
+            f"state.grid.axes[{i}].length", jnp.abs(axis.length - PERIOD) < 1e-5, axis.length, "be 2 pi",
+            "measure velocities in units of length / 2 pi",
+        )  # fmt: skip
+
+
+def check_values(state: Density) -> None:
+    """**Raises:** `ValueError` for known values that are negative or not finite, and for no mass."""
+    if is_traced(state):
+        return
+    check_finite("state.f", state.f)
+    f = np.asarray(state.f)
+    if f.min() < -_ROUND_OFF * abs(f).max():
+        was = f"is {f.min():.3g} at one point"
+        raise argument_error("state.f", "not be negative", was, "pass a density: it is divided by its mass")
+    if not f.sum() > 0:
+        raise argument_error("state.f", "have a positive mass", f"has the mass {f.sum():.3g}", "pass a density")
+
+
+def moving(state: Density, slope: Float[Array, "*grid"]) -> Density:
     """The derivative of a state whose grid does not move."""
     return eqx.tree_at(lambda s: s.f, jax.tree.map(lambda _: None, state), slope, is_leaf=lambda x: x is None)
 

@@ -11,9 +11,9 @@ from jaxtyping import Array, Float
 
 from .._core.system import SplitPlan
 from .._util.checks import argument_error, check_integer, describe, is_traced
+from .._util.memory import check_memory
 from .._util.types import RealScalar
 from ..states import Axis, Grid, Wave
-from ._memory import check_memory
 from .grid_flows import WavePlan
 from .pair_tables import pair_field
 from .potentials import AbstractPotential, check_potential

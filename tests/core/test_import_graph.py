@@ -20,7 +20,7 @@ LAYERS = (
     ("_util",),
     ("states", "_io"),
     ("_core",),
-    ("random", "spectral", "runge_kutta", "schemes", "pairs", "diagnostics", "initial"),
+    ("random", "spectral", "laws", "runge_kutta", "schemes", "pairs", "diagnostics", "initial"),
     FAMILIES,
     ("fitting", "oscillation", "plotting"),
     ("experiments",),

@@ -4,6 +4,7 @@ from .mutation import Mutation, tests
 
 _PDE, _RK = "jaxkinetic/landau/torus_pde.py", "jaxkinetic/runge_kutta.py"
 _DENSITIES = "jaxkinetic/diagnostics/densities.py"
+_LIOUVILLE = "jaxkinetic/landau/liouville.py"
 
 MUTATIONS = [
     Mutation(
@@ -69,5 +70,37 @@ MUTATIONS = [
         "return jnp.sum(values * state.f) / jnp.sum(state.f)",
         "return jnp.sum(values * state.f)",
         tests("measuring/test_densities.py", "test_normal_law"),
+    ),
+    Mutation(
+        "liouville-drift",
+        "The drift in the law of N particles has the wrong sign.",
+        _LIOUVILLE,
+        "- _between(b, i, j, num) * f",
+        "+ _between(b, i, j, num) * f",
+        tests("laws/test_liouville.py", "test_equilibria_of_independent_noise[2-32-1.25]"),
+    ),
+    Mutation(
+        "liouville-factor",
+        "The law of N particles is divided by N - 1 instead of N.",
+        _LIOUVILLE,
+        "return moving(state, total / num)",
+        "return moving(state, total / (num - 1))",
+        tests("laws/test_liouville.py", "test_one_particle_marginal_at_the_start[kac]"),
+    ),
+    Mutation(
+        "liouville-stiffness",
+        "The bound of the eigenvalues counts one pair.",
+        _LIOUVILLE,
+        'pairs = num if self.noise == "kac" else num - 1',
+        "pairs = 0.25",
+        tests("laws/test_liouville.py", "test_stiffness_is_a_bound"),
+    ),
+    Mutation(
+        "entropy-per-particle",
+        "The entropy of k particles is not divided by k.",
+        _DENSITIES,
+        "    return total / count\n",
+        "    return total\n",
+        tests("laws/test_liouville.py", "test_entropy_per_particle_of_a_product"),
     ),
 ]

@@ -4,7 +4,7 @@ import os
 
 import jax
 
-from .._util.checks import argument_error
+from .checks import argument_error
 
 
 def check_memory(argument: str, nbytes: int, what: str, do: str) -> None:
