@@ -1,5 +1,6 @@
-"""Limit equations, driven by explicit Runge-Kutta schemes: cases of test_contract.py."""
+"""Limit equations and laws of N particles, driven by explicit Runge-Kutta schemes: cases of test_contract.py."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -13,33 +14,32 @@ import jaxkinetic as jk
 
 
 @dataclass(frozen=True)
-class TorusCase(Case):
-    stages: int | None = None
+class FieldCase(Case):
+    """`shape`: points of the axes, each [0, 2 pi)."""
+
+    name: str
+    make: Callable[[], jk.AbstractField]
+    shape: tuple[int, ...]
     dt: float = 0.02
     precisions: tuple[str, ...] = ("float64", "float32")
     thorough: bool = True
     differentiable: bool = True
 
-    @property
-    def name(self) -> str:
-        return f"torus-pde-rkc-{self.stages}"
-
     def system(self) -> jk.AbstractSystem:
-        return jk.landau.TorusPDE(_torus())
+        return self.make()
 
     def scheme(self) -> jk.AbstractScheme:
-        return jk.RKC(self.stages)
+        return jk.RKC()
 
     def options(self) -> dict:
         return {"scheme": self.scheme(), "dt": self.dt}
 
     def start(self, dtype="float64", seed: int = 1):
-        grid = jk.Grid(*[jk.Axis(0.0, 2 * np.pi, num) for num in (8, 12)])
-        x, y = (np.asarray(v) for v in grid.mesh)
-        f = np.exp(np.sin(x) + 0.5 * np.cos(x + y + seed))
-        return jax.tree.map(
-            lambda x: jnp.asarray(x, dtype), jk.Density(jnp.asarray(f / f.mean() / (2 * np.pi) ** 2), grid)
-        )
+        grid = jk.Grid(*[jk.Axis(0.0, 2 * np.pi, num) for num in self.shape])
+        v = [np.asarray(v) for v in grid.mesh]
+        f = np.exp(np.sin(v[0]) + 0.5 * np.cos(sum(v) + seed))
+        state = jk.Density(jnp.asarray(f / f.mean() / (2 * np.pi) ** len(v)), grid)
+        return jax.tree.map(lambda x: jnp.asarray(x, dtype), state)
 
     @staticmethod
     def values(state):
@@ -48,11 +48,15 @@ class TorusCase(Case):
     def variations(self):
         system = jax.tree.map(lambda x: x * 0.9 if eqx.is_array(x) else x, self.system())
         state = self.start()
-        shifted = eqx.tree_at(lambda s: s.f, state, state.f[::-1])
-        return [{"system": system}, {"state": shifted}, {"dt": 0.01, "t0": 1.0}]
+        turned = eqx.tree_at(lambda s: s.f, state, state.f[::-1])
+        return [{"system": system}, {"state": turned}, {"dt": 0.01, "t0": 1.0}]
 
     def __str__(self) -> str:
         return self.name
 
 
-FIELDS = [TorusCase()]
+COSINE = jk.landau.Trigonometric([[0], [1]], [1.0, 0.5])
+FIELDS = [
+    FieldCase("torus-pde", lambda: jk.landau.TorusPDE(_torus()), (8, 12)),
+    FieldCase("liouville", lambda: jk.landau.Liouville(COSINE, 3), (8, 8, 8), thorough=False),
+]
