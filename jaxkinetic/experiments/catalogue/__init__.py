@@ -7,6 +7,7 @@ from .coulomb_relaxation import CoulombRelaxation
 from .counting import Counting
 from .hmf import HMF
 from .landau_damping import LandauDamping
+from .liouville import Liouville
 from .maxwell_bkw import MaxwellBKW
 from .mean_field_diagram import MeanFieldDiagram
 from .microcanonical import Microcanonical
@@ -18,5 +19,5 @@ __all__ = ["EXPERIMENTS"]
 # In the order of `jaxkinetic list`.
 EXPERIMENTS = (
     MaxwellBKW, CoulombRelaxation, CoulombIsotropization, TorusMode, Microcanonical, Annihilation, LandauDamping, TwoStream,
-    HMF, MeanFieldDiagram, Counting, Conservation,
+    HMF, MeanFieldDiagram, Counting, Liouville, Conservation,
 )  # fmt: skip
