@@ -237,7 +237,7 @@ def test_second_start_compiles_nothing(tmp_path):
         (
             ["run", "maxwell"],
             "Argument `NAME` must be one of maxwell-bkw, coulomb-relaxation, coulomb-isotropization, torus-mode, "
-            "microcanonical, annihilation, landau-damping, two-stream, hmf, mean-field-diagram, counting, conservation, but is 'maxwell'; see `jaxkinetic list`.",
+            "microcanonical, annihilation, landau-damping, two-stream, hmf, mean-field-diagram, counting, liouville, conservation, but is 'maxwell'; see `jaxkinetic list`.",
         ),
         (
             ["run", "maxwell-bkw", "--partikles", "3"],
