@@ -305,8 +305,7 @@ print("fine")
 def test_replicas_on_two_devices():
     """Two devices of the host give the same replicas, and totals that are merged. Catches devices that repeat each
     other's replicas."""
-    # More threads than two waiting devices can keep: see test_devices.py.
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "NPROC": "8"}
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     run = subprocess.run([sys.executable, "-c", MESH], capture_output=True, text=True, env={**os.environ, **flags})
     assert run.stdout.strip() == "fine", run.stderr[-2000:]
 
