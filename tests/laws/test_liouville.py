@@ -108,7 +108,7 @@ def test_stiffness_is_a_bound():
 @pytest.mark.parametrize("noise", ["independent", "kac"])
 def test_particles_have_this_law(noise):
     """E cos(v_1 - v_2) and E cos v_1 of 3 particles at t = .4, from 40 000 runs of Euler-Maruyama with dt = .004, within 4
-    standard errors + .003 for dt. Catches noise of another system: the two noises differ by .05 in E cos(v_1 - v_2)."""
+    standard errors + .003 for dt. Catches noise of another system: the two noises differ by .07 in E cos(v_1 - v_2)."""
     system = {"independent": L.MatrixSqrt, "kac": L.Kac}[noise](COSINE)
     done = jk.simulate(L.Liouville(COSINE, 3, noise), jk.product(wave(24), 3), dt=0.02, num_steps=20).final
     one = jk.marginal(done)
