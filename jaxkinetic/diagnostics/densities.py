@@ -1,5 +1,7 @@
-"""Diagnostics of a `Density` on velocity axes, by quadrature: the sum over the grid points times the cell, which converges
-faster than any power of the spacing for smooth f that is periodic or vanishes at the ends."""
+"""Diagnostics of a `Density` on velocity axes and of a `RadialDensity`, by quadrature, which converges faster than any power of
+the spacing for smooth f that is periodic or vanishes at the ends."""
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +12,12 @@ from .._util.checks import argument_error
 from .._util.sharding import on_any_mesh
 from .._util.types import RealScalar
 from ..laws import marginal
+from ..radial import RadialDensity, RadialGrid
 from ..states import Density, Grid
 
-__all__ = ["entropy_per_particle"]
+__all__ = ["DENSITIES", "entropy_per_particle"]
+
+DENSITIES = (Density, RadialDensity)
 
 
 @on_any_mesh
@@ -50,63 +55,81 @@ def velocities(state: Density) -> tuple[Float[Array, "*grid"], ...]:
     return state.grid.mesh
 
 
-def mean(state: Density, values: Float[Array, "*grid"]) -> RealScalar:
+def dim(state: Density | RadialDensity) -> int:
+    """The number of components of the velocity."""
+    return state.dim if isinstance(state, RadialDensity) else len(state.grid.axes)
+
+
+def mean(state: Density | RadialDensity, values: Array) -> RealScalar:
     """int values f over the mass."""
-    return jnp.sum(values * state.f) / jnp.sum(state.f)
+    return state.integral(values * state.f) / state.mass
 
 
-def momentum(state: Density) -> Float[Array, " d"]:
+def momentum(state: Density | RadialDensity) -> Float[Array, " d"]:
+    if isinstance(state, RadialDensity):
+        return jnp.zeros(state.dim, state.f.dtype)
     return jnp.stack([mean(state, v) for v in velocities(state)])
 
 
-def centred_moment(state: Density, order: float, *, centred: bool) -> RealScalar:
-    u = momentum(state) if centred else jnp.zeros(len(state.grid.axes), state.f.dtype)
-    square = sum(((v - u[i]) ** 2 for i, v in enumerate(velocities(state))), jnp.zeros_like(state.f))
+def centred_moment(state: Density | RadialDensity, order: float, *, centred: bool) -> RealScalar:
+    if isinstance(state, RadialDensity):
+        square = state.grid.speeds**2
+    else:
+        u = momentum(state) if centred else jnp.zeros(len(state.grid.axes), state.f.dtype)
+        square = sum(((v - u[i]) ** 2 for i, v in enumerate(velocities(state))), jnp.zeros_like(state.f))
     if order % 2 == 0:
         return mean(state, square ** int(order // 2))
     still = square == 0
     return mean(state, jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
 
 
-def stress(state: Density) -> Float[Array, "d d"]:
+def stress(state: Density | RadialDensity) -> Float[Array, "d d"]:
+    if isinstance(state, RadialDensity):
+        return centred_moment(state, 2, centred=False) / state.dim * jnp.eye(state.dim, dtype=state.f.dtype)
     centred = [v - u for v, u in zip(velocities(state), momentum(state), strict=True)]
     return jnp.stack([jnp.stack([mean(state, v * w) for w in centred]) for v in centred])
 
 
-def entropy(state: Density) -> RealScalar:
+def entropy(state: Density | RadialDensity) -> RealScalar:
     """int f log f, with 0 log 0 = 0 and 0 also where f is negative."""
     f = state.f
     positive = f > 0
-    return jnp.sum(jnp.where(positive, f * jnp.log(jnp.where(positive, f, 1)), 0)) * state.grid.cell
+    return state.integral(jnp.where(positive, f * jnp.log(jnp.where(positive, f, 1)), 0))
 
 
-def relative_entropy(state: Density, other: Density) -> RealScalar:
+def relative_entropy(state: Density | RadialDensity, other: Density | RadialDensity) -> RealScalar:
     """int f log(f/g)."""
     check_same_grid(state.grid, other.grid)
     f, g = state.f, other.f
     positive = f > 0
     ratio = jnp.where(positive, f, 1) / jnp.where(positive, g, 1)
-    return jnp.sum(jnp.where(positive, f * jnp.log(ratio), 0)) * state.grid.cell
+    return state.integral(jnp.where(positive, f * jnp.log(ratio), 0))
 
 
-def fisher_information(state: Density) -> RealScalar:
+def fisher_information(state: Density | RadialDensity) -> RealScalar:
     """int |grad f|^2/f where f is above round-off, with spectral derivatives."""
-    f, axes = state.f, state.grid.axes
-    square = jnp.zeros_like(f)
-    for i, axis in enumerate(axes):
-        hat = jnp.fft.rfft(f, axis=i)
-        k = spectral.along(spectral.half_wavenumbers(axis), i, f.ndim)
-        square = square + jnp.fft.irfft(spectral.imaginary(k) * hat, axis.num, axis=i) ** 2
+    f = state.f
+    if isinstance(state, RadialDensity):
+        square = radial_slope(state) ** 2
+    else:
+        square = jnp.zeros_like(f)
+        for i, axis in enumerate(state.grid.axes):
+            hat = jnp.fft.rfft(f, axis=i)
+            k = spectral.along(spectral.half_wavenumbers(axis), i, f.ndim)
+            square = square + jnp.fft.irfft(spectral.imaginary(k) * hat, axis.num, axis=i) ** 2
     # Below this, f and its derivative are round-off of the transforms.
     large = f > 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(f))
-    return jnp.sum(jnp.where(large, square / jnp.where(large, f, 1), 0)) * state.grid.cell
+    return state.integral(jnp.where(large, square / jnp.where(large, f, 1), 0))
 
 
-def check_same_grid(one: Grid, other: Grid, argument: str = "other") -> None:
-    if one.shape != other.shape:
-        raise argument_error(
-            argument,
-            f"be on the same grid, of shape {one.shape}",
-            f"has shape {other.shape}",
-            "evaluate both on one grid",
-        )
+def radial_slope(state: RadialDensity) -> Float[Array, " num"]:
+    """df/dv at the speeds: the spectral derivative of f(|v|) on [-R, R], where it is even."""
+    f, num = state.f, state.grid.num
+    hat = jnp.fft.rfft(jnp.concatenate([f, f[::-1]]))
+    k = jnp.arange(num + 1, dtype=f.dtype).at[-1].set(0) * (math.pi / state.grid.radius)
+    return jnp.fft.irfft(spectral.imaginary(k) * hat, 2 * num)[:num]
+
+
+def check_same_grid(one: Grid | RadialGrid, other: Grid | RadialGrid, argument: str = "other") -> None:
+    if type(one) is not type(other) or one.shape != other.shape or getattr(one, "dim", 0) != getattr(other, "dim", 0):
+        raise argument_error(argument, f"be on the same grid, {one!r}", f"is on {other!r}", "evaluate both on one grid")

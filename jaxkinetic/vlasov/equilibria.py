@@ -25,7 +25,7 @@ from .._util.checks import (
 )
 from .._util.printing import Printed
 from .._util.types import RealScalar, RealScalarLike
-from ..initial import AMPLITUDE
+from ..initial.samplers import AMPLITUDE
 from ..states import Density, Grid
 
 __all__ = ["Maxwellian", "TwoStream", "perturbed"]
