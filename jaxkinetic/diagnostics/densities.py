@@ -1,14 +1,12 @@
 """Diagnostics of a `Density` on velocity axes and of a `RadialDensity`, by quadrature, which converges faster than any power of
 the spacing for smooth f that is periodic or vanishes at the ends."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import spectral
-from .._util.checks import argument_error
+from .._util.checks import argument_error, is_traced
 from .._util.sharding import on_any_mesh
 from .._util.types import RealScalar
 from ..laws import marginal
@@ -18,6 +16,8 @@ from ..states import Density, Grid
 __all__ = ["DENSITIES", "entropy_per_particle"]
 
 DENSITIES = (Density, RadialDensity)
+# Of f(v + k h) - f(v - k h), k = 1 to 4, in the derivative of order 8.
+_DIFFERENCES = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
 
 
 @on_any_mesh
@@ -107,7 +107,7 @@ def relative_entropy(state: Density | RadialDensity, other: Density | RadialDens
 
 
 def fisher_information(state: Density | RadialDensity) -> RealScalar:
-    """int |grad f|^2/f where f is above round-off, with spectral derivatives."""
+    """int |grad f|^2/f where f is above round-off, with derivatives that are spectral, or, if radial, of order 8."""
     f = state.f
     if isinstance(state, RadialDensity):
         square = radial_slope(state) ** 2
@@ -123,13 +123,23 @@ def fisher_information(state: Density | RadialDensity) -> RealScalar:
 
 
 def radial_slope(state: RadialDensity) -> Float[Array, " num"]:
-    """df/dv at the speeds: the spectral derivative of f(|v|) on [-R, R], where it is even."""
+    """df/dv at the speeds by differences of order 8. They are local: other than with spectral derivatives, a kink at v = 0 does
+    not spoil the tails, where f is small. f is even in v, and 0 beyond R."""
     f, num = state.f, state.grid.num
-    hat = jnp.fft.rfft(jnp.concatenate([f, f[::-1]]))
-    k = jnp.arange(num + 1, dtype=f.dtype).at[-1].set(0) * (math.pi / state.grid.radius)
-    return jnp.fft.irfft(spectral.imaginary(k) * hat, 2 * num)[:num]
+    reach = len(_DIFFERENCES)
+    padded = jnp.concatenate([f[:reach][::-1], f, jnp.zeros(reach, f.dtype)])
+    total = jnp.zeros_like(f)
+    for k, weight in enumerate(_DIFFERENCES, 1):
+        total = total + weight * (padded[reach + k : reach + k + num] - padded[reach - k : reach - k + num])
+    return total / state.grid.spacing
 
 
 def check_same_grid(one: Grid | RadialGrid, other: Grid | RadialGrid, argument: str = "other") -> None:
-    if type(one) is not type(other) or one.shape != other.shape or getattr(one, "dim", 0) != getattr(other, "dim", 0):
+    """**Raises:** `ValueError` for grids of another kind or shape, and for known ones at other points."""
+    if type(one) is not type(other) or one.shape != other.shape:
+        was = f"has shape {other.shape}" if type(one) is type(other) else f"is on a {type(other).__name__}"
+        raise argument_error(argument, f"be on the same grid, of shape {one.shape}", was, "evaluate both on one grid")
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    moved = any(not is_traced(a, b) and float(a) != float(b) for a, b in pairs)
+    if moved or jax.tree.structure(one) != jax.tree.structure(other):
         raise argument_error(argument, f"be on the same grid, {one!r}", f"is on {other!r}", "evaluate both on one grid")
