@@ -64,6 +64,10 @@ class Liouville(AbstractField):
             sentence = argument_error("noise", f"be one of {', '.join(NOISES)}", f"is {self.noise!r}", "choose one")
             raise did_you_mean(sentence, str(self.noise), NOISES)
 
+    def limit(self) -> TorusPDE:
+        """The Landau equation on the torus."""
+        return TorusPDE(self.interaction)
+
     def default_scheme(self) -> AbstractScheme:
         return RKC()
 
