@@ -48,8 +48,8 @@ class _FieldScheme(AbstractScheme):
         return state, None
 
     def make_plan(self, system: AbstractField, carry: PyTree, dt: RealScalar) -> AbstractField | None:
-        prepared = system.prepare(carry)
-        return None if prepared is system else prepared
+        held = system.with_tables(carry)
+        return None if held is system else held
 
 
 class RungeKutta(_FieldScheme):

@@ -217,7 +217,7 @@ class AbstractField(AbstractSystem):
     def vector_field(self, t: RealScalar, state: State) -> PyTree:
         """The time derivative as a state-shaped pytree, None for leaves that do not move."""
 
-    def prepare(self, state: State) -> "AbstractField":
+    def with_tables(self, state: State) -> "AbstractField":
         """A system with the same vector field that holds what depends only on the parameters and the grid of `state`, such as a
         table of a kernel: schemes call it once per run, and then use its `vector_field` and `stiffness`. By default, `self`."""
         return self

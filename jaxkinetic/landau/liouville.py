@@ -15,7 +15,7 @@ from .._util.memory import check_memory
 from .._util.types import RealScalar, RealScalarLike
 from ..runge_kutta import RKC
 from ..states import Density
-from .torus_pde import LIMITS, check_density, check_values, moving, negative_mass
+from .torus_pde import LIMITS, TorusPDE, check_density, check_values, moving, negative_mass
 from .trigonometric import PERIOD, Trigonometric
 
 __all__ = ["Liouville"]
