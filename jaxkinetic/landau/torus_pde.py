@@ -52,8 +52,9 @@ class TorusPDE(AbstractField):
     must be above twice the highest mode of the interaction. Nondimensional.
 
     Conserved: mass, to round-off. Momentum has no meaning on the torus; energy is not conserved. H = int f log f falls, at the
-    rate `dissipation`. f stays positive as long as it is resolved. Cost of an evaluation: 2 + 2 d + d (d + 1)/2 + d real
-    transforms (2 + 3 d + 1 for scalar interactions), most of them on the finer grid; O(n^d log n) operations, O(n^d d^2) memory.
+    rate `dissipation`. f stays positive as long as it is resolved.
+    Cost of an evaluation: 2 + 2 d + d (d + 1)/2 + d real transforms (2 + 3 d + 1 for scalar interactions), most of them on the
+    finer grid; O(n^d log n) operations, O(n^d d^2) memory.
 
     `stats`: `spectral_tail`, the fraction of the squared norm of f - (mean of f) in the upper third of the wavenumbers of an
     axis at the end, and `negative_mass`, int max(-f, 0) at the end over the mass.
