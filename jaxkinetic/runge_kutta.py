@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._core.loops import bounded_loop
+from ._core.loops import prefix_loop
 from ._core.system import AbstractField, AbstractScheme
 from ._core.totals import Max
 from ._util.checks import argument_error, check_integer, describe
@@ -172,7 +172,7 @@ def _chebyshev(
 
         return last, _mapped(mixed, here, start, last, before, slope)
 
-    return bounded_loop(lambda _, index: index + 2 <= stages, stage, (start, first), len(table) - 2)[1]
+    return prefix_loop(stages - 1, stage, (start, first), len(table) - 2)[1]
 
 
 @functools.cache

@@ -75,8 +75,8 @@ MUTATIONS = [
         "liouville-drift",
         "The drift in the law of N particles has the wrong sign.",
         _LIOUVILLE,
-        "- _between(b, i, j, num) * f",
-        "+ _between(b, i, j, num) * f",
+        "- on_pair(b, i, j, num) * f",
+        "+ on_pair(b, i, j, num) * f",
         tests("laws/test_liouville.py", "test_equilibria_of_independent_noise[2-32-1.25]"),
     ),
     Mutation(
