@@ -1,12 +1,14 @@
 """Diagnostics of a `Density` on velocity axes, by quadrature: the sum over the grid points times the cell, which converges
 faster than any power of the spacing for smooth f that is periodic or vanishes at the ends."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import spectral
-from .._util.checks import argument_error
+from .._util.checks import argument_error, describe, is_traced, nan_unless, require, same_length
 from .._util.sharding import on_any_mesh
 from .._util.types import RealScalar
 from ..laws import marginal
@@ -21,22 +23,42 @@ def entropy_per_particle(state: Density, density: Density, *, k: int | None = No
     on one axis for each, and N independent particles of the law f = `density`; f_k is the k-particle marginal, k = N if None.
     For symmetric laws H_1 <= H_2 <= ... <= H_N.
 
-    The masses must agree (1). By quadrature: the product of the f is not formed. Differentiable; O(n^N).
+    The masses must agree to 1 %. By quadrature: the product of the f is not formed. Differentiable; O(n^N).
 
-    **Raises:** `ValueError` for a k that is not in 1..N, and for a density that is not on the axis of a particle."""
-    num = len(state.grid.axes)
-    state = marginal(state, num if k is None else k)
+    **Raises:** `ValueError` for a k that is not in 1..N, for a density that is not on the axis of every particle, and for
+    another mass (a traced axis or mass that does not agree gives NaN)."""
+    for name, law in (("state", state), ("density", density)):
+        if not isinstance(law, Density):
+            raise argument_error(name, "be a Density", f"is {describe(law)}", "pass jk.Density(f, grid)")
+    whole = state
+    state = marginal(state, len(state.grid.axes) if k is None else k)
     count = len(state.grid.axes)
-    one = Grid(state.grid.axes[0])
-    check_same_grid(one, density.grid, "density")
+    same = [same_grid(Grid(axis), density.grid, "density") for axis in whole.grid.axes]
+    same.append(_same_mass(whole.mass, density.mass))
     total = entropy(state)
-    positive = density.f > 0
-    logarithm = jnp.where(positive, jnp.log(jnp.where(positive, density.f, 1)), -jnp.inf)
+    empty = density.f <= 0
+    logarithm = jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, density.f)))
     for i in range(count):
         others = tuple(j for j in range(count) if j != i)
         law = jnp.sum(state.f, others) * state.grid.cell
-        total = total - jnp.sum(jnp.where(law > 0, law * logarithm, 0))
+        # The infinite logarithm is masked before the product, which would otherwise make derivatives NaN.
+        total = total - jnp.sum(law * jnp.where(law <= 0, 0, logarithm))
+    for holds in same:
+        total = nan_unless(holds, total)
     return total / count
+
+
+def _same_mass(mass: RealScalar, other: RealScalar) -> Any:
+    """Whether two masses agree to 1 %. **Raises:** `ValueError` if they are known and do not."""
+    if is_traced(mass, other):
+        return jnp.abs(other - mass) <= 0.01 * jnp.abs(mass)
+    mass, other = float(mass), float(other)
+    # Not `>`, so that a NaN passes and the result is NaN.
+    require(
+        "density", not abs(other - mass) > 0.01 * abs(mass), other, f"have the mass of the law of the particles, {mass:g}",
+        "divide both by their masses", was="has the mass",
+    )  # fmt: skip
+    return True
 
 
 def velocities(state: Density) -> tuple[Float[Array, "*grid"], ...]:
@@ -74,19 +96,19 @@ def stress(state: Density) -> Float[Array, "d d"]:
 
 
 def entropy(state: Density) -> RealScalar:
-    """int f log f, with 0 log 0 = 0 and 0 also where f is negative."""
+    """int f log f, with 0 log 0 = 0 and 0 also where f is negative; NaN where f is NaN."""
     f = state.f
-    positive = f > 0
-    return jnp.sum(jnp.where(positive, f * jnp.log(jnp.where(positive, f, 1)), 0)) * state.grid.cell
+    empty = f <= 0
+    return jnp.sum(jnp.where(empty, 0, f * jnp.log(jnp.where(empty, 1, f)))) * state.grid.cell
 
 
 def relative_entropy(state: Density, other: Density) -> RealScalar:
     """int f log(f/g)."""
-    check_same_grid(state.grid, other.grid)
+    same = same_grid(state.grid, other.grid, "log_density")
     f, g = state.f, other.f
-    positive = f > 0
-    ratio = jnp.where(positive, f, 1) / jnp.where(positive, g, 1)
-    return jnp.sum(jnp.where(positive, f * jnp.log(ratio), 0)) * state.grid.cell
+    empty = f <= 0
+    ratio = jnp.where(empty, 1, f) / jnp.where(empty, 1, g)
+    return nan_unless(same, jnp.sum(jnp.where(empty, 0, f * jnp.log(ratio))) * state.grid.cell)
 
 
 def fisher_information(state: Density) -> RealScalar:
@@ -98,11 +120,13 @@ def fisher_information(state: Density) -> RealScalar:
         k = spectral.along(spectral.half_wavenumbers(axis), i, f.ndim)
         square = square + jnp.fft.irfft(spectral.imaginary(k) * hat, axis.num, axis=i) ** 2
     # Below this, f and its derivative are round-off of the transforms.
-    large = f > 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(f))
-    return jnp.sum(jnp.where(large, square / jnp.where(large, f, 1), 0)) * state.grid.cell
+    small = f <= 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(f))
+    return jnp.sum(jnp.where(small, 0, square / jnp.where(small, 1, f))) * state.grid.cell
 
 
-def check_same_grid(one: Grid, other: Grid, argument: str = "other") -> None:
+def same_grid(one: Grid, other: Grid, argument: str) -> Any:
+    """Whether two grids have the same points: True, or a traced bool if an axis is traced. **Raises:** `ValueError` for another
+    shape, and for known axes that differ."""
     if one.shape != other.shape:
         raise argument_error(
             argument,
@@ -110,3 +134,11 @@ def check_same_grid(one: Grid, other: Grid, argument: str = "other") -> None:
             f"has shape {other.shape}",
             "evaluate both on one grid",
         )
+    holds = True
+    for i, (mine, axis) in enumerate(zip(one.axes, other.axes, strict=True)):
+        same = same_length(axis.length, mine.length), same_length(axis.start - mine.start.astype(axis.start.dtype) + axis.length, axis.length)
+        if is_traced(*same):
+            holds = holds & same[0] & same[1]
+        elif not all(same) or mine.periodic != axis.periodic:
+            raise argument_error(argument, "be on the same grid", f"axis {i} is {axis}", f"evaluate both on {mine}")
+    return holds

@@ -32,7 +32,10 @@ __all__ = ["entropy", "entropy_bias", "knn_entropy", "knn_entropy_bias", "mean_o
 def entropy(state: Particles | Density) -> RealScalar:
     r"""The entropy $H = \int f \log f$, which decreases in time: of particles the estimate `knn_entropy(state)`; of a `Density`
     on velocity axes by quadrature, where f is positive. Differentiable; for a density of n grid points at a cost of O(n)."""
-    return densities.entropy(state) if isinstance(state, Density) else knn_entropy(state)
+    if isinstance(state, Density):
+        return densities.entropy(state)
+    check_state(state, also=" or a Density")
+    return knn_entropy(state)
 
 
 @on_any_mesh

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import map_rows, once, row_sums
 
-from .._util.checks import argument_error, scalar_or_nan
+from .._util.checks import argument_error, describe, scalar_or_nan
 from .._util.sharding import on_any_mesh
 from .._util.types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
@@ -79,11 +79,15 @@ def fisher_information(
 
     Of a `Density` on velocity axes it is the integral itself, by quadrature and spectral derivatives, without options.
 
-    **Raises:** `ValueError` for a bandwidth that is not positive; a traced one gives NaN.
+    **Raises:** `ValueError` for a bandwidth that is not positive (a traced one gives NaN), and for options with a `Density`.
     """
     if isinstance(state, Density):
+        for name, value, default in (("bandwidth", bandwidth, None), ("bias", bias, 0.0)):
+            if value is not default and not (isinstance(value, float) and value == default):
+                must, do = "be left out for a Density", "it belongs to the estimate from particles"
+                raise argument_error(name, must, f"is {describe(value)}", do)
         return densities.fisher_information(state)
-    check_state(state)
+    check_state(state, also=" or a Density")
     h, bias = _bandwidth(state, bandwidth, 4), checked_bias(bias, state.velocity.dtype)
     _, curvature = _estimate(state.velocity, state.alive, h, True)
     estimate = state.mean(curvature)

@@ -25,7 +25,7 @@ def momentum(state: Particles | Density) -> Float[Array, " d"]:
     """The momentum per particle, (1/N) sum_i v_i or int v f over the mass."""
     if isinstance(state, Density):
         return densities.momentum(state)
-    check_state(state)
+    check_state(state, also=" or a Density")
     return _momentum(state)
 
 
@@ -34,7 +34,7 @@ def energy(state: Particles | Density) -> RealScalar:
     """The kinetic energy per particle, (1/2N) sum_i |v_i|^2 or (1/2) int |v|^2 f over the mass."""
     if isinstance(state, Density):
         return densities.centred_moment(state, 2, centred=False) / 2
-    check_state(state)
+    check_state(state, also=" or a Density")
     return _energy(state)
 
 
@@ -49,7 +49,7 @@ def moment(state: Particles | Density, *, order: float = 4, centred: bool = Fals
     order, centred = _order(order), check_bool("centred", centred)
     if isinstance(state, Density):
         return densities.centred_moment(state, order, centred=centred)
-    check_state(state)
+    check_state(state, also=" or a Density")
     return _moment(state, order=order, centred=centred)
 
 
@@ -77,7 +77,7 @@ def stress(state: Particles | Density) -> Float[Array, "d d"]:
     stress tensor of fluid mechanics is its negative.)"""
     if isinstance(state, Density):
         return densities.stress(state)
-    check_state(state)
+    check_state(state, also=" or a Density")
     return _stress(state)
 
 
@@ -86,7 +86,7 @@ def temperature(state: Particles | Density) -> RealScalar:
     """The temperature T = (1/(d N)) sum_i |v_i - u|^2, u the mean velocity: the trace of the pressure tensor over d."""
     if isinstance(state, Density):
         return densities.centred_moment(state, 2, centred=True) / len(state.grid.axes)
-    check_state(state)
+    check_state(state, also=" or a Density")
     return _temperature(state)
 
 
