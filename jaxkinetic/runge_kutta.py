@@ -49,8 +49,7 @@ class _FieldScheme(AbstractScheme):
         return state, None
 
     def make_plan(self, system: AbstractField, carry: PyTree, dt: RealScalar) -> AbstractField | None:
-        held = system.with_tables(carry)
-        return None if held is system else held
+        return system.make_plan(carry)
 
 
 class RungeKutta(_FieldScheme):
@@ -104,7 +103,8 @@ class RKC(_FieldScheme):
 
     `stats`: `stages`, the most stages of a step; the run warns if a step needed more than it had.
 
-    **Raises:** `ValueError` for fewer than two stages, more than 1000, or, with `stages=None`, for a system without `stiffness`."""
+    **Raises:** `ValueError` for fewer than 2 or more than 1000 stages, and, with `stages=None`, for a system without
+    `stiffness`."""
 
     requires: ClassVar[type] = AbstractField
     weak_order: ClassVar[int | None] = 2
@@ -118,10 +118,8 @@ class RKC(_FieldScheme):
     stages: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
-        if self.stages is not None:
-            if check_integer("stages", self.stages, minimum=2) > _MOST_STAGES:
-                do = "lower `dt` instead"
-                raise argument_error("stages", f"be at most {_MOST_STAGES}", f"is {self.stages}", do)
+        if self.stages is not None and check_integer("stages", self.stages, minimum=2) > _MOST_STAGES:
+            raise argument_error("stages", f"be at most {_MOST_STAGES}", f"is {self.stages}", "lower `dt` instead")
 
     def step(
         self,
