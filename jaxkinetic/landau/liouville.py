@@ -7,14 +7,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .. import spectral
 from .._core.system import AbstractField, AbstractScheme
-from .._util.checks import argument_error, check_integer, describe, did_you_mean, require
+from .._util.checks import argument_error, check_integer, describe, did_you_mean, is_traced, nan_unless, require
 from .._util.memory import check_memory
 from .._util.types import RealScalar, RealScalarLike
 from ..runge_kutta import RKC
 from ..states import Density
-from .torus_pde import LIMITS, check_density, check_values, moving, negative_mass
+from .torus_pde import LIMITS, TorusPDE, check_density, check_values, moving, negative_mass, spectral_tail
 from .torus_tables import check_points, derivative, difference_tables, on_pair
 from .trigonometric import Trigonometric
 
@@ -62,9 +61,13 @@ class Liouville(AbstractField):
         if check_integer("num_particles", self.num_particles, minimum=2) > 4:
             do = "a grid of n^N points is too large"
             raise argument_error("num_particles", "be 2, 3 or 4", f"is {self.num_particles}", do)
-        if self.noise not in NOISES:
+        if not isinstance(self.noise, str) or self.noise not in NOISES:
             sentence = argument_error("noise", f"be one of {', '.join(NOISES)}", f"is {self.noise!r}", "choose one")
             raise did_you_mean(sentence, str(self.noise), NOISES)
+
+    def limit(self) -> TorusPDE:
+        """The Landau equation on the torus."""
+        return TorusPDE(self.interaction)
 
     def default_scheme(self) -> AbstractScheme:
         return RKC()
@@ -111,7 +114,8 @@ class Liouville(AbstractField):
         r"""$D(F) = \frac1N \sum_{i<j} \int F\,a\,\big((D_i - D_j)\log F\big)^2$, minus the derivative of int F log F along the
         equation with Kac's noise. F must be positive.
 
-        **Raises:** `ValueError` for independent noise, where int F log F may rise."""
+        **Raises:** `ValueError` for independent noise, where int F log F may rise, for a state on another grid, and unless F is
+        positive (a traced F gives NaN)."""
         if self.noise != "kac":
             raise argument_error(
                 "noise",
@@ -119,12 +123,15 @@ class Liouville(AbstractField):
                 f"is {self.noise!r}",
                 "int F log F may rise with independent noise",
             )
+        self.check(state)
         f, num = state.f, self.num_particles
+        if not is_traced(f):
+            require("state.f", not np.asarray(f).min() <= 0, np.asarray(f).min(), "be positive", "use more points")
         a, _ = difference_tables(self.interaction, f.shape[0], f.dtype)
         slopes = [derivative(f, i) for i in range(num)]
         pairs = [(i, j) for i in range(num) for j in range(i)]
         total = sum((on_pair(a, i, j, num) * (slopes[i] - slopes[j]) ** 2 for i, j in pairs), jnp.zeros_like(f))
-        return jnp.sum(total / f) * state.grid.cell / num
+        return nan_unless(~jnp.any(f <= 0), jnp.sum(total / f) * state.grid.cell / num)
 
     def stiffness(self, t: RealScalar, state: Density) -> RealScalar:
         """A bound from |a| <= sum_m |C_m| and the largest wavenumber, of the second- and of the first-order terms."""
@@ -136,5 +143,4 @@ class Liouville(AbstractField):
         return pairs * largest * (a * largest + 2 * b)
 
     def end_stats(self, state: Density, elapsed: RealScalarLike) -> dict[str, Any]:
-        f = state.f
-        return {"spectral_tail": spectral.tail(f - jnp.mean(f), 0), "negative_mass": negative_mass(f)}
+        return {"spectral_tail": spectral_tail(state.f), "negative_mass": negative_mass(state.f)}

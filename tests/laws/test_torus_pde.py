@@ -213,7 +213,7 @@ def test_errors():
         (lambda: run(jnp.ones((16, 16)), torus(16, 2)), "`state.grid` must have 1 periodic axes"),
         (lambda: run(flat, jk.Grid(jk.Axis(0.0, 6.0, 16))), "length` must be 2 pi, but is 6; measure velocities in units"),
         (lambda: run(flat, jk.Grid(jk.Axis(0.0, 2 * np.pi, 16, periodic=False))), "periodic axes.*but has 1, not all periodic"),
-        (lambda: run(flat.at[3].set(-0.1), good), "`state.f` must not be negative, but is -0.1 at one point"),
+        (lambda: run(flat.at[3].set(-0.1), good), "`state.f` must not be negative, but at one point is -0.1"),
         (lambda: run(flat.at[3].set(jnp.nan), good), "`state.f` must hold finite numbers"),
         (lambda: run(jnp.zeros(16), good), "`state.f` must have a positive mass"),
         (lambda: run(flat, good, L.TorusPDE(L.Trigonometric([[0], [3]], [1.0, 1.5]))), "`interaction` must be elliptic"),

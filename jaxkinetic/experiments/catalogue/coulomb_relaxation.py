@@ -16,7 +16,7 @@ from .._harness.experiment import Headline
 from .._harness.panels import dots, drifts, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Report, Series
-from ._entropy import excess_entropy, fisher_excess, fit_excess, speeds, tail
+from ._entropy import excess_entropy, fisher_excess, fit_excess, fourth_ratio, speeds, tail
 
 __all__ = ["CoulombRelaxation"]
 
@@ -59,7 +59,7 @@ class CoulombRelaxation(ParticleExperiment):
         h = excess_entropy(runs.velocities, self)
         value, noise, num = h["value"], h["noise"], len(h["groups"])
         information, information_noise, subset = fisher_excess(runs.velocities, self)
-        fourth, fourth_noise = _fourth(runs.velocities)
+        fourth, fourth_noise = fourth_ratio(runs.velocities)
         # Sum in float64, so that the drifts show the round-off of the scheme and not of the sums.
         v = np.asarray(runs.velocities, float)
         drift_p, drift_e = largest_drifts(v.mean(axis=2), (v**2).sum(axis=3).mean(axis=2) / 2)
@@ -120,16 +120,6 @@ class CoulombRelaxation(ParticleExperiment):
             Series("momentum_drift", "|dp|", drift_p, form=".1e"), Series("energy_drift", "|dE|/E", drift_e, form=".1e"),
         )  # fmt: skip
         return Report(numbers, series, notes, panels, title, speeds(runs.velocities))
-
-
-def _fourth(velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """<|v|^4>/(15 T^2) over the particles of all runs, and its standard error by the delta method."""
-    q = np.sum(np.asarray(velocities, float) ** 2, axis=-1)
-    q = np.moveaxis(q, 1, 0).reshape(q.shape[1], -1)
-    m2, m4 = q.mean(1), (q**2).mean(1)
-    influence = q**2 - 2 * (m4 / m2)[:, None] * q
-    scale = 15 * (m2 / 3) ** 2
-    return m4 / scale, influence.std(1) / scale / np.sqrt(q.shape[1])
 
 
 def _at_the_start(coulomb: bool) -> tuple[float, float]:
