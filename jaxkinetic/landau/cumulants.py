@@ -58,11 +58,11 @@ def _weights(state: Any, density: Any, n: int) -> tuple[int, Array]:
     if check_integer("n", n, minimum=0) > num:
         raise argument_error("n", f"be at most {num}, the number of particles", f"is {n}", "lower it")
     weights = check_one_particle(density)
-    check_on_axis(state, density)
+    _check_on_axis(state, density)
     return num, weights.astype(state.f.dtype)
 
 
-def check_on_axis(state: Density, density: Density) -> None:
+def _check_on_axis(state: Density, density: Density) -> None:
     """**Raises:** `ValueError` unless every axis of the state is that of the density; only numbers of points are compared if
     the grids are traced."""
     num = len(state.grid.axes)

@@ -1,4 +1,6 @@
-"""The weak error of propagation of chaos as an integral over the cumulants of the dual solution [FengWang2025, section 3]."""
+"""The weak error of propagation of chaos as an integral over the cumulants of the dual solution [FengWang2025, section 3].
+
+Derivation: docs/derivations/weak_error.md."""
 
 from typing import Any
 
@@ -61,10 +63,10 @@ def weak_error_rate(state: Density, density: Density, system: Liouville) -> Real
     `forward.states.f`.
 
     **Raises:** `ValueError` as `weak_error_kernel` and `cumulant`."""
-    single, pair = _numerators(system, density)
+    single, pair = (values.astype(state.f.dtype) for values in _numerators(system, density))
     system.check(state)
     one, two = (cumulant(state, density, n) for n in (1, 2))
-    spacing = density.grid.axes[0].spacing
+    spacing = state.grid.axes[0].spacing
     num = len(state.grid.axes)
     return (num - 1) * jnp.sum(pair * two) * spacing**2 + jnp.sum(single * one) * spacing
 

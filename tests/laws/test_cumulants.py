@@ -180,6 +180,52 @@ def test_cumulants(count):
     np.testing.assert_allclose(sum(math.comb(count, n) * x for n, x in enumerate(norms)), whole, rtol=1e-13)
 
 
+def slope(values, i):
+    """The spectral derivative along axis i."""
+    wave = np.fft.fftfreq(values.shape[i], 1 / values.shape[i])
+    wave[values.shape[i] // 2] = 0
+    wave = wave.reshape([-1 if j == i else 1 for j in range(values.ndim)])
+    return np.fft.ifft(1j * wave * np.fft.fft(values, axis=i), axis=i).real
+
+
+def test_hierarchy_of_the_weighted_marginals():
+    """d/dt M_{3,n}, n = 0, 1, 2, along the backward equation for Phi and Landau's equation for f is the right-hand side of
+    [FengWang2025, Lemma 3.6], to round-off, with its second sum to n. Catches a factor in the hierarchy, and the sum to N."""
+    count, num = 3, 12
+    f, state, system = law(num), random_function(count, num, symmetric=True), L.BackwardKolmogorov(WAVES, count, "kac")
+    field, phi_slope = L.TorusPDE(WAVES).vector_field(0.0, f).f, -system.vector_field(0.0, state).f
+    v, weights = 2 * np.pi * np.arange(num) / num, np.asarray(f.f) * 2 * np.pi / num
+    z = v[:, None] - v[None, :]
+    a = CONSTANT + sum(c * np.cos(m * z) for m, c in COSINES.items())
+
+    def pair_operator(values, i, j):
+        """(D_i - D_j)(a (D_i - D_j) values)."""
+        flux = a.reshape([num if k in (i, j) else 1 for k in range(values.ndim)]) * (
+            slope(values, i) - slope(values, j)
+        )
+        return slope(flux, i) - slope(flux, j)
+
+    kernel, diagonal = np.asarray(L.weak_error_kernel(system, f)), np.asarray(L.weak_error_diagonal(system, f))
+    marginals = [np.asarray(L.weighted_marginal(state, f, n)) for n in range(count + 1)]
+    for n in range(count):
+
+        def marginal(phi, density, n=n):
+            return L.weighted_marginal(jk.Density(phi, state.grid), jk.Density(density, f.grid), n)
+
+        _, rate = jax.jvp(marginal, (state.f, f.f), (phi_slope, field))
+        want = (
+            -sum((pair_operator(marginals[n], i, j) for i, j in itertools.combinations(range(n), 2)), np.zeros(()))
+            / count
+        )
+        for i in range(n):
+            want = want - (count - n) / count * pair_operator(marginals[n + 1], i, n) @ weights
+        if n + 2 <= count:
+            both = kernel * np.outer(weights, weights)
+            want = want + (count - n) * (count - n - 1) / count * np.tensordot(marginals[n + 2], both, 2)
+        want = want + (n + 1) * (count - n) / count * marginals[n + 1] @ (diagonal * weights)
+        np.testing.assert_allclose(rate, want, atol=1e-11 * max(1, np.abs(want).max()))
+
+
 def test_symmetrized_power():
     """The mean over subsets of k particles of phi(v_i1) ... phi(v_ik). Catches subsets with repetition, and a missing binomial
     coefficient."""
@@ -232,10 +278,11 @@ def test_observables_and_gradients():
         np.testing.assert_allclose(done.observed["C"][1], L.cumulant(done.final, f, 2), atol=tolerance)
         np.testing.assert_allclose(done.observed["S"][1], L.weak_error_rate(done.final, f, cast), atol=tolerance)
     at, small = jnp.asarray(0.5), 1e-5
-    run = jax.jit(weak_error_at_end)
-    difference = float(run(at + small) - run(at - small)) / (2 * small)
+    # One program for the values and the gradient.
+    run = jax.jit(jax.value_and_grad(weak_error_at_end))
+    difference = float(run(at + small)[0] - run(at - small)[0]) / (2 * small)
     assert abs(difference) > 1e-3
-    np.testing.assert_allclose(jax.jit(jax.grad(weak_error_at_end))(at), difference, rtol=1e-6)
+    np.testing.assert_allclose(run(at)[1], difference, rtol=1e-6)
     heavy = jax.jit(lambda f: L.cumulant(done.final, jk.Density(f, axis(10)), 1))(jnp.ones(10))
     assert np.isnan(heavy).all(), "a traced f of another mass"
 
