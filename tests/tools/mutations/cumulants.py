@@ -82,8 +82,8 @@ MUTATIONS = [
         "cumulants-weak-error-pairs",
         "The weak error has N instead of N - 1.",
         LANDAU + "weak_error.py",
-        "return (num - 1) * jnp.sum(pair * two)",
-        "return num * jnp.sum(pair * two)",
+        "rate = (num - 1) * jnp.sum(pair * two)",
+        "rate = num * jnp.sum(pair * two)",
         _IDENTITY,
     ),
     Mutation(
