@@ -8,9 +8,13 @@ from .cross_sections import (
     VariableHardSphere as VariableHardSphere,
 )
 from .isotropic_pde import IsotropicPDE as IsotropicPDE
+from .self_similar import SelfSimilar as SelfSimilar, self_similar_profile as self_similar_profile
 from .systems import KacWalk as KacWalk
 
-__all__ = ["AbstractCrossSection", "HardSphere", "IsotropicPDE", "KacWalk", "Maxwell", "VariableHardSphere", "exact"]
+__all__ = [
+    "AbstractCrossSection", "HardSphere", "IsotropicPDE", "KacWalk", "Maxwell", "SelfSimilar", "VariableHardSphere", "exact",
+    "self_similar_profile",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -29,9 +29,7 @@ def antiderivatives() -> tuple[np.ndarray, np.ndarray]:
         for m in range(left + HALF + 1):
             shifted = polynomial.polypow([left + HALF - m, 1.0], DEGREE)
             piece += (-1) ** m * comb(DEGREE + 1, m) / factorial(DEGREE) * shifted
-        for k, (table, integrand) in enumerate(
-            ((zeroth, piece), (first, polynomial.polymul(piece, [left, 1.0])))
-        ):
+        for k, (table, integrand) in enumerate(((zeroth, piece), (first, polynomial.polymul(piece, [left, 1.0])))):
             primitive = polynomial.polyint(integrand)
             primitive[0] += sums[k]
             sums[k] = primitive.sum()

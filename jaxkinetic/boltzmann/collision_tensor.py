@@ -84,8 +84,13 @@ def collision_tensor(cross_section: AbstractCrossSection, grid: RadialGrid) -> C
         met = weight * r / (2 * a) * sigma
         density = weight / (4 * a * centre) * sigma
         high, low = _box_end(left), _box_end(right)
-        return *high[:1], high[1] * density[:, None], *low[:1], -low[1] * density[:, None], met, density * (
-            left * left - right * right
+        return (
+            *high[:1],
+            high[1] * density[:, None],
+            *low[:1],
+            -low[1] * density[:, None],
+            met,
+            density * (left * left - right * right),
         )
 
     def add(sums: tuple[Array, Array, Array], at: tuple[RealScalar, RealScalar]) -> tuple[tuple, None]:
