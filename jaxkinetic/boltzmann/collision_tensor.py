@@ -1,5 +1,6 @@
 """The collision operator for isotropic densities as a tensor over pairs of speeds, with conservation of mass and energy."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,7 @@ from jaxtyping import Array, Float, Int32
 from .._util.printing import Printed
 from .._util.types import RealScalar
 from ..radial import RadialGrid
-from ._splines import DEGREE, HALF, REACH, antiderivatives, sharpening
+from ._splines import HALF, REACH, antiderivatives, sharpening
 from .cross_sections import AbstractCrossSection
 
 __all__ = ["CollisionTensor", "collision_tensor", "tensor_bytes"]
@@ -53,6 +54,7 @@ def tensor_bytes(num: int, itemsize: int) -> int:
     return 4 * itemsize * (num * (num + 1) // 2) * (num + 2 * _PAD)
 
 
+@eqx.filter_jit
 def collision_tensor(cross_section: AbstractCrossSection, grid: RadialGrid) -> CollisionTensor:
     r"""The tensor for z' uniform on the sphere, d = 3.
 

@@ -39,9 +39,9 @@ _AT_THE_EDGE = 1e-6
 
 
 class IsotropicPDE(AbstractField):
-    r"""$\partial_t f = (1-\alpha)\,Q(f,f) - \alpha\,Q_-(f,f)$ for isotropic f in R^3, (1.1) of [LodsNotaPezzotti2020]: the limit
-    of `KacWalk` as N, volume -> infinity at the density n = N/volume, the mass of f. In weak form, with z' uniform on the sphere
-    of radius $r = |v - v_*|$,
+    r"""$\partial_t f = (1-\alpha)\,Q(f,f) - \alpha\,Q_-(f,f)$ for isotropic f in R^3, (1.1) of [LodsNotaPezzotti2020]: the
+    limit of `KacWalk` as N, volume -> infinity at the density n = N/volume, the mass of f. In weak form, with z' uniform on the
+    sphere of radius $r = |v - v_*|$,
 
     $$\frac{d}{dt}\int f\varphi = \frac12 \iint f f_* \Sigma(r) \big[(1-\alpha)\langle\varphi' + \varphi'_*\rangle - \varphi -
     \varphi_*\big],\qquad n' = -\alpha n^2 \langle\Sigma\rangle.$$
@@ -49,9 +49,10 @@ class IsotropicPDE(AbstractField):
     State: `jk.RadialDensity` with d = 3. Nondimensional.
 
     Method: outcomes of collisions of two nodes are distributed among the nodes by B-splines of degree 9, which reproduce
-    polynomials up to that degree. Error: order 10 in the spacing for smooth Sigma and f; for BKW with R = 8 sqrt(T) the error of
-    the vector field is, relative to its maximum, 2e-7, 2e-9, 1e-10 at 60, 100, 200 nodes for speeds above sqrt(T), and 2e-5,
-    2e-7, 4e-7 at the node next to v = 0. Collisions that would leave [0, R] do not happen.
+    polynomials up to that degree. For smooth Sigma and f the error is of order 10 in the spacing, for hard spheres of order 4,
+    with a small factor (`self_similar_profile`). For BKW with R = 8 sqrt(T) the error of the vector field, relative to its
+    maximum, is 2e-7, 2e-9, 1e-10 at 60, 100, 200 nodes for speeds above sqrt(T), and 2e-5, 2e-7, 4e-7 at the node next to v =
+    0. Collisions that would leave [0, R] do not happen.
 
     Conserved for alpha = 0: mass and energy, to round-off; H = int f log f falls. For alpha > 0 neither is conserved, and H may
     rise. f stays positive as long as it is resolved. In float32 errors are about 1e-5.
@@ -60,9 +61,9 @@ class IsotropicPDE(AbstractField):
     reads it once. `vector_field` called outside a run builds it every time: use `with_tables(state)`. Gradients: in all
     parameters, R and f.
 
-    `stats`: `negative_mass`, int max(-f, 0) at the end over the mass; `boundary_mass`, the share of the mass at the end above 9/10
-    of R; `radius_needed`, an R that would do if this share is above 1e-6, or 0; `spectral_tail`, the fraction of the squared
-    norm of f in the upper third of its cosine modes.
+    `stats`, all at the end: `negative_mass`, int max(-f, 0) over the mass; `boundary_mass`, the share of the mass above 9/10 of
+    R; `radius_needed`, an R that would do if this share is above 1e-6, or 0; `spectral_tail`, the fraction of the squared norm
+    of f in the upper third of its cosine modes.
 
     **Raises:** `ValueError` for something that is not a cross section, one with its own `scatter`, alpha outside [0, 1], dim !=
     3; in a run: for another kind of state, data that are negative or not finite or of no mass, an R that is too small, with one

@@ -103,8 +103,8 @@ class KacWalk(AbstractPairJump):
         return ExactClock()
 
     def limit(self) -> IsotropicPDE:
-        """The Boltzmann equation for isotropic densities in R^3 with the same cross section and alpha: of N/volume, N and volume
-        -> infinity. **Raises:** `ValueError` for a cross section with its own `scatter`."""
+        """The Boltzmann equation for isotropic densities in R^3 with the same cross section and alpha, whose mass is N/volume.
+        **Raises:** `ValueError` for a cross section with its own `scatter`."""
         return IsotropicPDE(self.cross_section, self.annihilation)
 
     def num_words(self, dim: int) -> int:

@@ -19,11 +19,7 @@ from .hard_spheres import (
     mean_relative_speed as mean_relative_speed,
     pressure_rate as pressure_rate,
 )
-from .population import (
-    death_law as death_law,
-    death_moments as death_moments,
-    hierarchy_masses as hierarchy_masses,
-)
+from .population import death_law as death_law, death_moments as death_moments, hierarchy_masses as hierarchy_masses
 
 __all__ = [
     "bkw_density", "bkw_entropy", "bkw_moment", "death_law", "death_moments", "hard_sphere_density",
