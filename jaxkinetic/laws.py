@@ -1,6 +1,6 @@
 """Laws of N particles as densities on a grid with one axis for each particle: products and marginals."""
 
-from ._util.checks import argument_error, check_integer, describe
+from ._util.checks import argument_error, check_integer, check_law, deferred_checks, describe, nan_unless_met
 from ._util.memory import check_memory
 from .states import Density, Grid
 
@@ -14,13 +14,15 @@ def __dir__() -> list[str]:
 def product(density: Density, num_particles: int) -> Density:
     """The law of N independent particles, f(v_1) ... f(v_N), of a density f on one axis, divided by its mass. Differentiable.
 
-    **Raises:** `ValueError` for N < 1, for a density on several axes, and for a grid that does not fit into memory, with its
-    bytes."""
+    **Raises:** `ValueError` for N < 1, for a density on several axes, for values that are negative or not finite, for no mass
+    (if f is traced, the law is NaN), and for a grid that does not fit into memory, with its bytes."""
     num = check_integer("num_particles", num_particles, minimum=1)
     if not isinstance(density, Density) or len(density.grid.axes) != 1:
         was = f"has {len(density.grid.axes)}" if isinstance(density, Density) else f"is {describe(density)}"
         raise argument_error("density", "be a Density on one axis", was, "pass jk.Density(f, jk.Grid(axis))")
-    f, (axis,) = density.f / density.mass, density.grid.axes
+    with deferred_checks() as checks:
+        check_law("density.f", density.f)
+    f, (axis,) = nan_unless_met(checks, density.f / density.mass), density.grid.axes
     nbytes = f.size**num * f.dtype.itemsize
     check_memory("num_particles", nbytes, f"a law on {f.size}^{num} points", "take fewer points, or float32")
     out = f

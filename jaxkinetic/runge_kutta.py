@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._core.loops import bounded_loop
+from ._core.loops import prefix_loop
 from ._core.system import AbstractField, AbstractScheme
 from ._core.totals import Max
 from ._util.checks import argument_error, check_integer, describe
@@ -31,6 +31,7 @@ _TABLEAUX: dict[int, tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]] = 
 }
 # Damping of RKC: the stability polynomial is at most 1 - _DAMPING/3 in modulus within the interval of stability.
 _DAMPING = 2 / 13
+_MOST_STAGES = 1000
 # The numbers of stages from which RKC chooses.
 _LADDER = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200)
 
@@ -48,8 +49,7 @@ class _FieldScheme(AbstractScheme):
         return state, None
 
     def make_plan(self, system: AbstractField, carry: PyTree, dt: RealScalar) -> AbstractField | None:
-        held = system.with_tables(carry)
-        return None if held is system else held
+        return system.make_plan(carry)
 
 
 class RungeKutta(_FieldScheme):
@@ -103,7 +103,8 @@ class RKC(_FieldScheme):
 
     `stats`: `stages`, the most stages of a step; the run warns if a step needed more than it had.
 
-    **Raises:** `ValueError` for fewer than two stages, or, with `stages=None`, for a system without `stiffness`."""
+    **Raises:** `ValueError` for fewer than 2 or more than 1000 stages, and, with `stages=None`, for a system without
+    `stiffness`."""
 
     requires: ClassVar[type] = AbstractField
     weak_order: ClassVar[int | None] = 2
@@ -117,8 +118,8 @@ class RKC(_FieldScheme):
     stages: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
-        if self.stages is not None:
-            check_integer("stages", self.stages, minimum=2)
+        if self.stages is not None and check_integer("stages", self.stages, minimum=2) > _MOST_STAGES:
+            raise argument_error("stages", f"be at most {_MOST_STAGES}", f"is {self.stages}", "lower `dt` instead")
 
     def step(
         self,
@@ -158,21 +159,24 @@ class RKC(_FieldScheme):
 def _chebyshev(
     system: AbstractField, t: RealScalar, dt: RealScalar, start: State, stages: Array, table: Array
 ) -> State:
-    """One step with a traced number of `stages`, whose coefficients are the rows of `table`."""
+    """One step with a traced number of `stages`, whose coefficients are the rows of `table`. The recursion runs over increments
+    of `start`: over states, whose sums cancel, it would amplify their round-off by the square of the number of stages."""
     slope = system.vector_field(t, start)
-    first = eqx.apply_updates(start, jax.tree.map(lambda k: table[1, 2] * dt * k, slope))
+    first = jax.tree.map(lambda k: table[1, 2] * dt * k, slope)
 
     def stage(loop: tuple[PyTree, PyTree], index: Array) -> tuple[PyTree, PyTree]:
         before, last = loop
         mu, nu, mu_slope, gamma, _ = table[index + 2]
-        here = system.vector_field(t + table[index + 1, 4] * dt, last)
+        here = system.vector_field(t + table[index + 1, 4] * dt, eqx.apply_updates(start, last))
 
-        def mixed(x: Array, y: Array, z: Array, k0: Array, k: Array) -> Array:
-            return (1 - mu - nu) * x + mu * y + nu * z + dt * (mu_slope * k + gamma * k0)
+        def mixed(y: Array, z: Array, k0: Array, k: Array) -> Array:
+            return mu * y + nu * z + dt * (mu_slope * k + gamma * k0)
 
-        return last, _mapped(mixed, here, start, last, before, slope)
+        return last, jax.tree.map(mixed, last, before, slope, here)
 
-    return bounded_loop(lambda _, index: index + 2 <= stages, stage, (start, first), len(table) - 2)[1]
+    zero = jax.tree.map(jnp.zeros_like, first)
+    last = prefix_loop(stages - 1, stage, (zero, first), len(table) - 2)[1]
+    return eqx.apply_updates(start, last)
 
 
 @functools.cache
@@ -201,12 +205,3 @@ def _moved(state: State, dt: RealScalar, weights: tuple[float, ...], slopes: lis
     used = [(w, k) for w, k in zip(weights, slopes, strict=False) if w != 0]
     total = jax.tree.map(lambda *ks: dt * sum(w * k for (w, _), k in zip(used, ks, strict=True)), *[k for _, k in used])
     return eqx.apply_updates(state, total)
-
-
-def _mapped(combine: Any, slope: PyTree, *states: PyTree) -> State:
-    """`combine` on the leaves that move, those where `slope` is not None, with the slope last; the other leaves are those of
-    the first state."""
-    return jax.tree.map(
-        lambda k, x, *others: x if k is None else combine(x, *others, k),
-        slope, *states, is_leaf=lambda k: k is None,
-    )  # fmt: skip

@@ -25,6 +25,7 @@ from .run_key import run_words
 from .solution import Result
 from .system import AbstractScheme, AbstractSystem
 from .times import clock_of
+from .user_systems import check_user_system
 
 
 def check_start(
@@ -49,6 +50,7 @@ def check_start(
             "key", f"be given for {type(scheme).__name__}", "is missing", "pass key=jax.random.key(seed)"
         )
     system.check_step(state, dt)
+    check_user_system(system, scheme, state)
     return scheme
 
 

@@ -217,10 +217,10 @@ class AbstractField(AbstractSystem):
     def vector_field(self, t: RealScalar, state: State) -> PyTree:
         """The time derivative as a state-shaped pytree, None for leaves that do not move."""
 
-    def with_tables(self, state: State) -> "AbstractField":
-        """A system with the same vector field that holds what depends only on the parameters and the grid of `state`, such as a
-        table of a kernel: schemes call it once per run, and then use its `vector_field` and `stiffness`. By default, `self`."""
-        return self
+    def make_plan(self, like: State) -> "AbstractField | None":
+        """This system with tables that `vector_field` and `stiffness` need, computed once per run for states on the grid of
+        `like`. None: there are no tables."""
+        return None
 
     def stiffness(self, t: RealScalar, state: State) -> RealScalar | None:
         """An upper bound of the moduli of the eigenvalues of the vector field's derivative at this state, from which `RKC`

@@ -181,6 +181,13 @@ def nan_unless(holds: Any, values: jax.Array) -> jax.Array:
     return values * jnp.where(holds, np.asarray(1, values.dtype), np.asarray(np.nan, values.dtype))
 
 
+def nan_unless_met(checks: dict[str, Deferred], values: jax.Array) -> jax.Array:
+    """`values`, replaced by NaN where one of the `deferred_checks` fails: for functions outside a run."""
+    for check in checks.values():
+        values = nan_unless(check.holds, values)
+    return values
+
+
 def nan_out_of_range(module: eqx.Module, values: jax.Array) -> jax.Array:
     """`values`, replaced by NaN if a traced parameter of the module or of a module inside it is outside the `ranges` of its
     class: for functions outside a run, which have no `Result` to report a failure."""
@@ -335,6 +342,20 @@ def check_finite(argument: str, tree: Any) -> None:
                 f"{argument}{jax.tree_util.keystr(path)}", "hold finite numbers", f"has a NaN or infinity at {first}",
                 "remove it before the run",
             )  # fmt: skip
+
+
+def check_law(argument: str, values: Any) -> None:
+    """Check that the values of a density are finite, not negative beyond round-off, and have a mass. **Raises:** `ValueError`
+    for concrete values; traced ones are checked during the run: see `require`."""
+    traced = is_traced(values)
+    check_finite(argument, values)
+    array = jax.lax.stop_gradient(values) if traced else np.asarray(values)
+    smallest, mass = array.min(), array.sum()
+    # Data count as not negative above this fraction of their maximum: round-off of a transform.
+    round_off = max(1e-9, 20 * float(jnp.finfo(array.dtype).eps))
+    holds = smallest >= -round_off * abs(array).max()
+    require(argument, holds, smallest, "not be negative", "pass a density", was="at one point is")
+    require(argument, mass > 0, mass, "have a positive mass", "pass a density", was="has the sum")
 
 
 def _all_finite(array: Any) -> bool:

@@ -33,11 +33,12 @@ def one_program(*static: str) -> Callable[[Callable[..., Any]], Callable[..., An
     return decorate
 
 
-def check_state(*states: Any, argument: str = "state") -> None:
-    """**Raises:** `ValueError` unless every state is `Particles`."""
+def check_state(*states: Any, argument: str = "state", also: str = "") -> None:
+    """**Raises:** `ValueError` unless every state is `Particles`. `also`: what else the function accepts."""
     for state in states:
         if not isinstance(state, Particles):
-            raise argument_error(argument, "be Particles", f"is {describe(state)}", "pass jk.Particles(velocity)")
+            must = f"be Particles{also}"
+            raise argument_error(argument, must, f"is {describe(state)}", "pass jk.Particles(velocity)")
 
 
 def checked_bias(bias: RealScalarLike, dtype: jnp.dtype) -> RealScalar:

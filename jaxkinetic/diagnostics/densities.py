@@ -1,12 +1,14 @@
 """Diagnostics of a `Density` on velocity axes and of a `RadialDensity`, by quadrature, which converges faster than any power of
 the spacing for smooth f that is periodic or vanishes at the ends."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import spectral
-from .._util.checks import argument_error, is_traced
+from .._util.checks import argument_error, is_traced, nan_unless, require, same_length
 from .._util.sharding import on_any_mesh
 from .._util.types import RealScalar
 from ..laws import marginal
@@ -26,22 +28,42 @@ def entropy_per_particle(state: Density, density: Density, *, k: int | None = No
     on one axis for each, and N independent particles of the law f = `density`; f_k is the k-particle marginal, k = N if None.
     For symmetric laws H_1 <= H_2 <= ... <= H_N.
 
-    The masses must agree (1). By quadrature: the product of the f is not formed. Differentiable; O(n^N).
+    The masses must agree to 1 %. By quadrature: the product of the f is not formed. Differentiable; O(n^N).
 
-    **Raises:** `ValueError` for a k that is not in 1..N, and for a density that is not on the axis of a particle."""
-    num = len(state.grid.axes)
-    state = marginal(state, num if k is None else k)
+    **Raises:** `ValueError` for a k that is not in 1..N, for a density that is not on the axis of every particle, and for
+    another mass (a traced axis or mass that does not agree gives NaN)."""
+    for name, law in (("state", state), ("density", density)):
+        if not isinstance(law, Density):
+            raise argument_error(name, "be a Density", f"is {describe(law)}", "pass jk.Density(f, grid)")
+    whole = state
+    state = marginal(state, len(state.grid.axes) if k is None else k)
     count = len(state.grid.axes)
-    one = Grid(state.grid.axes[0])
-    check_same_grid(one, density.grid, "density")
+    same = [same_grid(Grid(axis), density.grid, "density") for axis in whole.grid.axes]
+    same.append(_same_mass(whole.mass, density.mass))
     total = entropy(state)
-    positive = density.f > 0
-    logarithm = jnp.where(positive, jnp.log(jnp.where(positive, density.f, 1)), -jnp.inf)
+    empty = density.f <= 0
+    logarithm = jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, density.f)))
     for i in range(count):
         others = tuple(j for j in range(count) if j != i)
         law = jnp.sum(state.f, others) * state.grid.cell
-        total = total - jnp.sum(jnp.where(law > 0, law * logarithm, 0))
+        # The infinite logarithm is masked before the product, which would otherwise make derivatives NaN.
+        total = total - jnp.sum(law * jnp.where(law <= 0, 0, logarithm))
+    for holds in same:
+        total = nan_unless(holds, total)
     return total / count
+
+
+def _same_mass(mass: RealScalar, other: RealScalar) -> Any:
+    """Whether two masses agree to 1 %. **Raises:** `ValueError` if they are known and do not."""
+    if is_traced(mass, other):
+        return jnp.abs(other - mass) <= 0.01 * jnp.abs(mass)
+    mass, other = float(mass), float(other)
+    # Not `>`, so that a NaN passes and the result is NaN.
+    require(
+        "density", not abs(other - mass) > 0.01 * abs(mass), other, f"have the mass of the law of the particles, {mass:g}",
+        "divide both by their masses", was="has the mass",
+    )  # fmt: skip
+    return True
 
 
 def velocities(state: Density) -> tuple[Float[Array, "*grid"], ...]:
@@ -91,19 +113,19 @@ def stress(state: Density | RadialDensity) -> Float[Array, "d d"]:
 
 
 def entropy(state: Density | RadialDensity) -> RealScalar:
-    """int f log f, with 0 log 0 = 0 and 0 also where f is negative."""
+    """int f log f, with 0 log 0 = 0 and 0 also where f is negative; NaN where f is NaN."""
     f = state.f
-    positive = f > 0
-    return state.integral(jnp.where(positive, f * jnp.log(jnp.where(positive, f, 1)), 0))
+    empty = f <= 0
+    return state.integral(jnp.where(empty, 0, f * jnp.log(jnp.where(empty, 1, f))))
 
 
 def relative_entropy(state: Density | RadialDensity, other: Density | RadialDensity) -> RealScalar:
     """int f log(f/g)."""
-    check_same_grid(state.grid, other.grid)
+    same = same_grid(state.grid, other.grid, "log_density")
     f, g = state.f, other.f
-    positive = f > 0
-    ratio = jnp.where(positive, f, 1) / jnp.where(positive, g, 1)
-    return state.integral(jnp.where(positive, f * jnp.log(ratio), 0))
+    empty = f <= 0
+    ratio = jnp.where(empty, 1, f) / jnp.where(empty, 1, g)
+    return nan_unless(same, state.integral(jnp.where(empty, 0, f * jnp.log(ratio))))
 
 
 def fisher_information(state: Density | RadialDensity) -> RealScalar:
@@ -118,8 +140,8 @@ def fisher_information(state: Density | RadialDensity) -> RealScalar:
             k = spectral.along(spectral.half_wavenumbers(axis), i, f.ndim)
             square = square + jnp.fft.irfft(spectral.imaginary(k) * hat, axis.num, axis=i) ** 2
     # Below this, f and its derivative are round-off of the transforms.
-    large = f > 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(f))
-    return state.integral(jnp.where(large, square / jnp.where(large, f, 1), 0))
+    small = f <= 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(f))
+    return state.integral(jnp.where(small, 0, square / jnp.where(small, 1, f)))
 
 
 def radial_slope(state: RadialDensity) -> Float[Array, " num"]:
@@ -134,12 +156,25 @@ def radial_slope(state: RadialDensity) -> Float[Array, " num"]:
     return total / state.grid.spacing
 
 
-def check_same_grid(one: Grid | RadialGrid, other: Grid | RadialGrid, argument: str = "other") -> None:
-    """**Raises:** `ValueError` for grids of another kind or shape, and for known ones at other points."""
+def same_grid(one: Grid | RadialGrid, other: Grid | RadialGrid, argument: str) -> Any:
+    """Whether two grids have the same points: True, or a traced bool if an axis is traced.
+
+    **Raises:** `ValueError` for grids of another kind or shape, and for known ones at other points."""
+    must, do = "be on the same grid", "evaluate both on one grid"
     if type(one) is not type(other) or one.shape != other.shape:
         was = f"has shape {other.shape}" if type(one) is type(other) else f"is on a {type(other).__name__}"
-        raise argument_error(argument, f"be on the same grid, of shape {one.shape}", was, "evaluate both on one grid")
-    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    moved = any(not is_traced(a, b) and float(a) != float(b) for a, b in pairs)
-    if moved or jax.tree.structure(one) != jax.tree.structure(other):
-        raise argument_error(argument, f"be on the same grid, {one!r}", f"is on {other!r}", "evaluate both on one grid")
+        raise argument_error(argument, f"{must}, of shape {one.shape}", was, do)
+    if isinstance(one, RadialGrid):
+        same = one.dim == other.dim and same_length(other.radius, one.radius)
+        if not is_traced(same) and not same:
+            raise argument_error(argument, f"{must}, {one}", f"is on {other}", do)
+        return same
+    holds = True
+    for i, (mine, axis) in enumerate(zip(one.axes, other.axes, strict=True)):
+        shifted = axis.start - mine.start.astype(axis.start.dtype) + axis.length
+        same = same_length(axis.length, mine.length), same_length(shifted, axis.length)
+        if is_traced(*same):
+            holds = holds & same[0] & same[1]
+        elif not all(same) or mine.periodic != axis.periodic:
+            raise argument_error(argument, must, f"axis {i} is {axis}", f"evaluate both on {mine}")
+    return holds

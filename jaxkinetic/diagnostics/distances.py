@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from jaxkinetic_kernels import PROJECTIONS
 
 from .._util.checks import argument_error, check_integer, check_scalar, describe, is_traced
+from .._util.gradients import forbid_gradient
 from .._util.host_callback import on_host
 from .._util.numpy_checks import check_key
 from .._util.sharding import on_any_mesh
@@ -47,28 +48,37 @@ def relative_entropy(
     r"""The relative entropy $H(f \mid g) = \int f \log(f/g)$, estimated by $\hat H - \frac1N \sum_i \log g(v_i)$.
 
     **Arguments:** `log_density`: v (N, d) -> log g (N,), as a function, an `eqx.Module` or other object with `__call__`, or a
-    distribution with `logpdf` or `log_prob` (scipy's only outside `jit` and `grad`). None: g is the Maxwellian with the mean
-    and temperature T of the sample, and H(f|g) = H + (d/2) log(2 pi e T). `entropy`: the estimator of H; bind its options, such
-    as the bias, by `jax.tree_util.Partial(jk.diagnostics.knn_entropy, k=5, bias=...)`.
+    distribution with `logpdf` or `log_prob`. Functions of NumPy arrays (scipy's) are called on the host inside `jit`; their
+    gradients raise. None: g is the Maxwellian with the mean and temperature T of the sample, and H(f|g) = H + (d/2) log(2 pi e
+    T). `entropy`: the estimator of H; bind its options, such as the bias, by `jax.tree_util.Partial(
+    jk.diagnostics.knn_entropy, k=5, bias=...)`.
 
     The bias is that of `entropy`, plus, if T is the sample's, that of (d/2) log T: -(d + 1)/(2N) for a Maxwellian. The noise of
     the estimator can make the result negative. Differentiability and cost are those of `entropy`.
 
     Of a `Density` f on velocity axes, or a `RadialDensity`: int f log(f/g) by quadrature, with g another one on the same grid,
-    or, if None, the Maxwellian of its mean and temperature. f has mass 1.
+    or, if None, the Maxwellian of its mass, mean and temperature.
 
-    **Raises:** `ValueError` if `log_density` does not return one number per particle, or is not on the same grid.
+    **Raises:** `ValueError` if `log_density` does not return one number per particle, or is not on the same grid (a traced axis
+    that differs gives NaN), and for `entropy` with a `Density`.
     """
     if isinstance(state, densities.DENSITIES):
+        if entropy is not knn_entropy:
+            raise argument_error(
+                "entropy", "be left out for a density", f"is {describe(entropy)}", "its entropy is an integral"
+            )
         if log_density is None:
-            dim = densities.dim(state)
-            return densities.entropy(state) + dim / 2 * jnp.log(2 * math.pi * math.e * temperature(state))
+            mass = state.mass
+            log_maxwellian = jnp.log(mass) - densities.dim(state) / 2 * jnp.log(
+                2 * math.pi * math.e * temperature(state)
+            )
+            return densities.entropy(state) - mass * log_maxwellian
         if not isinstance(log_density, type(state)):
             own = type(state).__name__
             must = f"be a {own} on the same grid, or None, for a {own}"
             raise argument_error("log_density", must, f"is {describe(log_density)}", f"pass jk.{own}(g, grid)")
         return densities.relative_entropy(state, log_density)
-    check_state(state)
+    check_state(state, also=" or a density")
     check_function("entropy", entropy, "H, one number")
     h = entropy(state)
     if log_density is None:
@@ -76,19 +86,46 @@ def relative_entropy(
     v = state.live_velocity
     fn = function_of("log_density", log_density, LOG_DENSITY, "map velocities (N, d) to log g (N,)")
     try:
-        values = jnp.asarray(fn(v))
+        values = _one_number_each(jnp.asarray(fn(v)), v)
     except TypeError as error:
         if is_traced(v):
-            must = "be a function that JAX can trace, inside `jit`, `grad` and a run"
+            values = _log_density_on_host(fn, v)
         else:
-            must = "map velocities (N, d) to log g (N,)"
-        was = f"fails with {type(error).__name__}"
-        raise argument_error("log_density", must, was, "write it with jax.numpy, as one function of v") from error
-    if values.shape == (state.num_slots, 1) and state.dim == 1:  # a distribution of one number
-        values = values[:, 0]
-    if values.shape != (state.num_slots,):
-        raise argument_error("log_density", "return shape (N,)", f"returns {values.shape}", "sum over the components")
+            must, was = "map velocities (N, d) to log g (N,)", f"fails with {type(error).__name__}"
+            raise argument_error("log_density", must, was, "write it with jax.numpy, as one function of v") from error
     return h - state.mean(values.astype(v.dtype))
+
+
+def _one_number_each(values: Any, v: Any) -> Any:
+    """`values` as (N,). **Raises:** `ValueError` unless they are one number for each of the velocities v (N, d)."""
+    if values.shape == (v.shape[0], 1) and v.shape[1] == 1:  # a distribution of one number
+        values = values[:, 0]
+    if values.shape != v.shape[:1]:
+        raise argument_error("log_density", "return shape (N,)", f"returns {values.shape}", "sum over the components")
+    return values
+
+
+def _log_density_on_host(fn: Callable[[Any], Any], v: Float[Array, "N d"]) -> Float[Array, " N"]:
+    """log g (N,) by a function of NumPy arrays, inside a program. Gradients raise: the derivative of log g is not known."""
+    dtype = np.dtype(v.dtype)
+
+    def host(v: np.ndarray) -> np.ndarray:
+        return _one_number_each(np.asarray(fn(np.asarray(v, float)), float), v).astype(dtype)
+
+    try:
+        host(np.zeros(v.shape))
+    except TypeError as error:
+        must, was = "map velocities (N, d) to log g (N,)", f"fails with {type(error).__name__}"
+        raise argument_error("log_density", must, was, "write it with jax.numpy, as one function of v") from error
+    message = str(
+        argument_error(
+            "log_density",
+            "be a function that JAX can trace, for gradients",
+            "is one of NumPy",
+            "write it with jax.numpy",
+        )
+    )
+    return on_host(host, jax.ShapeDtypeStruct(v.shape[:1], dtype), forbid_gradient(message, v))
 
 
 @on_any_mesh

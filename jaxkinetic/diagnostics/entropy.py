@@ -34,7 +34,10 @@ def entropy(state: Particles | Density | RadialDensity) -> RealScalar:
     r"""The entropy $H = \int f \log f$, which decreases in time: of particles the estimate `knn_entropy(state)`; of a `Density`
     on velocity axes or a `RadialDensity` by quadrature, where f is positive. Differentiable; the cost for a density is that of
     a sum over its points."""
-    return densities.entropy(state) if isinstance(state, densities.DENSITIES) else knn_entropy(state)
+    if isinstance(state, densities.DENSITIES):
+        return densities.entropy(state)
+    check_state(state, also=" or a density")
+    return knn_entropy(state)
 
 
 @on_any_mesh

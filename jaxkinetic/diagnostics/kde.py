@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxkinetic_kernels import map_rows, once, row_sums
 
-from .._util.checks import argument_error, scalar_or_nan
+from .._util.checks import argument_error, describe, scalar_or_nan
 from .._util.sharding import on_any_mesh
 from .._util.types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
@@ -82,11 +82,15 @@ def fisher_information(
     are spectral on a `Density`, which must be resolved: an error of the derivative is divided by the small f of the tails. On a
     `RadialDensity` they are differences of order 8.
 
-    **Raises:** `ValueError` for a bandwidth that is not positive; a traced one gives NaN.
+    **Raises:** `ValueError` for a bandwidth that is not positive (a traced one gives NaN), and for options with a `Density`.
     """
     if isinstance(state, densities.DENSITIES):
+        for name, value, default in (("bandwidth", bandwidth, None), ("bias", bias, 0.0)):
+            if value is not default and not (isinstance(value, float) and value == default):
+                must, do = "be left out for a density", "it belongs to the estimate from particles"
+                raise argument_error(name, must, f"is {describe(value)}", do)
         return densities.fisher_information(state)
-    check_state(state)
+    check_state(state, also=" or a density")
     h, bias = _bandwidth(state, bandwidth, 4), checked_bias(bias, state.velocity.dtype)
     _, curvature = _estimate(state.velocity, state.alive, h, True)
     estimate = state.mean(curvature)

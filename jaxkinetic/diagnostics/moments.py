@@ -26,7 +26,7 @@ def momentum(state: Particles | Density | RadialDensity) -> Float[Array, " d"]:
     """The momentum per particle, (1/N) sum_i v_i or int v f over the mass."""
     if isinstance(state, densities.DENSITIES):
         return densities.momentum(state)
-    check_state(state)
+    check_state(state, also=" or a density")
     return _momentum(state)
 
 
@@ -35,7 +35,7 @@ def energy(state: Particles | Density | RadialDensity) -> RealScalar:
     """The kinetic energy per particle, (1/2N) sum_i |v_i|^2 or (1/2) int |v|^2 f over the mass."""
     if isinstance(state, densities.DENSITIES):
         return densities.centred_moment(state, 2, centred=False) / 2
-    check_state(state)
+    check_state(state, also=" or a density")
     return _energy(state)
 
 
@@ -50,7 +50,7 @@ def moment(state: Particles | Density | RadialDensity, *, order: float = 4, cent
     order, centred = _order(order), check_bool("centred", centred)
     if isinstance(state, densities.DENSITIES):
         return densities.centred_moment(state, order, centred=centred)
-    check_state(state)
+    check_state(state, also=" or a density")
     return _moment(state, order=order, centred=centred)
 
 
@@ -78,7 +78,7 @@ def stress(state: Particles | Density | RadialDensity) -> Float[Array, "d d"]:
     stress tensor of fluid mechanics is its negative.)"""
     if isinstance(state, densities.DENSITIES):
         return densities.stress(state)
-    check_state(state)
+    check_state(state, also=" or a density")
     return _stress(state)
 
 
@@ -87,7 +87,7 @@ def temperature(state: Particles | Density | RadialDensity) -> RealScalar:
     """The temperature T = (1/(d N)) sum_i |v_i - u|^2, u the mean velocity: the trace of the pressure tensor over d."""
     if isinstance(state, densities.DENSITIES):
         return densities.centred_moment(state, 2, centred=True) / densities.dim(state)
-    check_state(state)
+    check_state(state, also=" or a density")
     return _temperature(state)
 
 

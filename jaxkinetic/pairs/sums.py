@@ -1,6 +1,7 @@
 """Sums over all partners j of particle i, in blocks of rows: N^2 evaluations in memory O(N)."""
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,6 +24,9 @@ __all__ = [
 
 # What the sums do if the particles are divided among devices (`AbstractScheme.gathers`): each device holds some columns.
 GATHERS_SUMS = "adds up numbers of all devices after every block of rows of its sums over pairs"
+
+# Addresses of Python objects in the text of a traced program: they differ from call to call.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 class Slots(NamedTuple):
@@ -72,25 +76,31 @@ def compiled_once(fn: Callable[..., Any], *given: Any) -> Any:
     """`fn(*given)`. Outside of `jit`, a cached compiled program runs it; otherwise the sums, built from functions that are new
     at every call, would be compiled at every call.
 
-    `fn`: pure, as for `jax.jit`. What `given` holds besides arrays must have a hash, else nothing is cached."""
+    `fn`: traced at every call, which costs milliseconds, so that variables which a user's function reads may change between
+    calls. What `given` holds besides arrays must have a hash, else nothing is cached."""
     arrays, static = eqx.partition(given, eqx.is_array)
 
     def of_arrays(arrays: Any) -> Any:
         return fn(*eqx.combine(arrays, static))
 
     # A program that uses a traced value besides its arguments must not be cached.
-    if is_traced(arrays) or is_traced(jax.make_jaxpr(of_arrays)(arrays).consts):
+    if is_traced(arrays):
+        return fn(*given)
+    traced = jax.make_jaxpr(of_arrays)(arrays)
+    if is_traced(traced.consts):
         return fn(*given)
     leaves, tree = jax.tree.flatten(static)
     try:
-        program = _program(fn, tree, *leaves)
+        constants = tuple((np.shape(x), np.asarray(x).tobytes()) for x in traced.consts)
+        program = _program(fn, tree, (_ADDRESS.sub("", str(traced)), constants), *leaves)
     except TypeError:
         return fn(*given)
     return program(arrays)
 
 
 @functools.lru_cache(maxsize=64, typed=True)
-def _program(fn: Callable[..., Any], tree: Any, *leaves: Any) -> Callable[[Any], Any]:
+def _program(fn: Callable[..., Any], tree: Any, traced: Any, *leaves: Any) -> Callable[[Any], Any]:
+    """`traced`: what `fn` computes, as text and constants, a part of the key only."""
     static = jax.tree.unflatten(tree, leaves)
     return jax.jit(lambda arrays: fn(*eqx.combine(arrays, static)))
 

@@ -1,5 +1,6 @@
 r"""Roots of the dispersion relation of the Vlasov equation, linearised about a homogeneous state."""
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any, cast
@@ -10,7 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
-from .._util.checks import argument_error, check_scalar, concrete_array, describe, is_traced, scalar_or_nan
+from .._util.checks import (
+    argument_error,
+    concrete_array,
+    deferred_checks,
+    describe,
+    is_traced,
+    nan_out_of_range,
+    nan_unless_met,
+    require,
+    scalar_or_nan,
+)
 from .._util.gradients import implicit_root
 from .._util.types import RealScalarLike
 from ..states import Axis
@@ -36,7 +47,7 @@ def dispersion_root(
     f0: Callable[[Complex[Array, "*shape"]], Complex[Array, "*shape"]],
     k: RealScalarLike,
     *,
-    scale: float = 1.0,
+    scale: RealScalarLike = 1.0,
 ) -> Complex[Array, ""]:
     r"""omega of the least damped (or fastest growing) mode e^{i(kx - omega t)}: the root of
 
@@ -49,21 +60,29 @@ def dispersion_root(
     `f0`: the homogeneous state per unit length of position, an entire function of a complex velocity, written with `jnp`, that
     decays along the real axis within 14 times `scale`. `k` > 0.
     **Returns:** a complex scalar, accurate to 1e-9 in float64 unless f0 is much narrower than `scale`. NaN if no root was found
-    near k scale or near the plasma frequency, and for a traced k that is not positive. Differentiable in k and in the
-    parameters of `potential` and `f0`, in forward and reverse mode, to every order (implicit function theorem).
-    **Raises:** `ValueError` for k <= 0, a potential that is not defined on this torus, and an f0 that is not such a function.
+    near k scale or near the plasma frequency, and where one of the conditions below fails for traced numbers. Differentiable
+    in k and in the parameters of `potential` and `f0`, in forward and reverse mode, to every order (implicit function theorem).
+    **Raises:** `ValueError` for k <= 0, `scale` <= 0, a potential that is not defined on this torus, and an f0 that is not such
+    a function.
     """
-    check_scalar("k", k, positive=True)
-    check_scalar("scale", scale, positive=True)
-    _check(potential, f0, k, scale)
-    k = concrete_array(scalar_or_nan("k", k, positive=True)).astype(jnp.result_type(float))
-    if any(callable(leaf) for leaf in jax.tree.leaves((potential, f0))):
+    k, scale = scalar_or_nan("k", k, positive=True), scalar_or_nan("scale", scale, positive=True)
+    with deferred_checks() as checks:
+        _check(potential, f0, k, scale)
+    k = concrete_array(k).astype(jnp.result_type(float))
+    scale = scale.astype(k.dtype) if is_traced(scale) else float(scale)
+    if any(callable(leaf) for leaf in jax.tree.leaves((potential, f0), is_leaf=_is_function)):
         # A function may read variables that change between calls, so the program is not cached.
-        return jax.jit(lambda k: _root(potential, f0, k, scale))(k)
-    return _known_root(potential, f0, k, scale)
+        root = jax.jit(lambda k: _root(potential, f0, k, scale))(k)
+    else:
+        root = _known_root(potential, f0, k, scale)
+    return nan_unless_met(checks, nan_out_of_range(potential, root))
 
 
-def _root(potential: AbstractPotential, f0: Callable[[Array], Array], k: Array, scale: float) -> Array:
+def _is_function(x: Any) -> bool:
+    return isinstance(x, jax.tree_util.Partial)
+
+
+def _root(potential: AbstractPotential, f0: Callable[[Array], Array], k: Array, scale: Any) -> Array:
     parameters, static = eqx.partition((potential, f0, k), eqx.is_inexact_array)
 
     def residual(omega: Array, parameters: Any) -> Array:
@@ -85,14 +104,16 @@ def _root(potential: AbstractPotential, f0: Callable[[Array], Array], k: Array, 
 _known_root = eqx.filter_jit(_root)
 
 
-def _check(potential: Any, f0: Any, k: RealScalarLike, scale: float) -> None:
+def _check(potential: Any, f0: Any, k: RealScalarLike, scale: Any) -> None:
     if not isinstance(potential, AbstractPotential):
         raise argument_error("potential", "be a potential", f"is {describe(potential)}", "pass jk.vlasov.Cosine(), say")
     if not callable(f0):
         raise argument_error("f0", "be a function of velocity", f"is {describe(f0)}", "write it with jnp")
-    with jax.ensure_compile_time_eval():
-        if not isinstance(potential, Poisson) and not is_traced(k):
-            potential.check((Axis(0.0, 2 * math.pi / float(np.asarray(k)), 64),))
+    known = not is_traced(k)
+    if not isinstance(potential, Poisson):
+        with jax.ensure_compile_time_eval() if known else contextlib.nullcontext():
+            potential.check((Axis(0.0, 2 * math.pi / (float(np.asarray(k)) if known else k), 64),))
+    with contextlib.nullcontext() if is_traced(scale) else jax.ensure_compile_time_eval():
         ends = scale * _REACH * jnp.asarray([-1.0, 1.0])
         v = jnp.concatenate([ends, scale * jnp.linspace(-_REACH, _REACH, 400)])
         try:
@@ -105,16 +126,14 @@ def _check(potential: Any, f0: Any, k: RealScalarLike, scale: float) -> None:
         raise argument_error(
             "f0", "be an analytic function of a complex velocity", "is not", "write it with jnp, without abs or real"
         )
-    if not is_traced(values):
-        size = np.abs(np.asarray(values))
-        if not size[:2].max() <= _DECAYED * size.max():
-            raise argument_error(
-                "f0", f"decay by |v| = {_REACH * scale:g}, {_REACH:g} times `scale`", f"is {size[:2].max():.2g} there",
-                "pass a larger `scale`",
-            )  # fmt: skip
+    size = jnp.abs(values) if is_traced(values) else np.abs(np.asarray(values))
+    largest = size[:2].max()
+    where = "" if is_traced(scale) else f"|v| = {_REACH * scale:g}, "
+    must, do = f"decay by {where}{_REACH:g} times `scale`", "pass a larger `scale`"
+    require("f0", largest <= _DECAYED * size.max(), largest, must, do, was="there is")
 
 
-def _dielectric(potential: AbstractPotential, f0: Callable, k: Array, omega: Array, scale: float) -> Array:
+def _dielectric(potential: AbstractPotential, f0: Callable, k: Array, omega: Array, scale: Any) -> Array:
     """1 - hat Gamma(k) int f0'(v)/(v - omega/k) dv, by the trapezoidal rule on a line below the pole."""
     phase_velocity = omega / k.astype(omega.dtype)
     # A horizontal line below the root and below the real axis: Landau's contour for every sign of Im omega.
@@ -128,7 +147,7 @@ def _dielectric(potential: AbstractPotential, f0: Callable, k: Array, omega: Arr
     return 1 - factor * jnp.sum(slope / (v - phase_velocity))
 
 
-def _gap(f0: Callable, k: Array, scale: float) -> Array:
+def _gap(f0: Callable, k: Array, scale: Any) -> Array:
     v = jnp.linspace(-_REACH, _REACH, 400).astype(k.dtype) * scale
 
     def largest(depth: float) -> Array:
@@ -145,7 +164,7 @@ def _coefficient(potential: AbstractPotential, k: Array) -> Array:
     return potential.coefficients((axis,))[1]
 
 
-def _sizes(potential: AbstractPotential, f0: Callable, k: Array, scale: float) -> tuple[Array, Array]:
+def _sizes(potential: AbstractPotential, f0: Callable, k: Array, scale: Any) -> tuple[Array, Array]:
     """The sizes of the rectangles that are searched: k scale, and the plasma frequency |hat Gamma(k) int f0 dv|^(1/2) k."""
     v = jnp.linspace(-_REACH, _REACH, 400).astype(k.dtype) * scale
     number = jnp.sum(f0(jax.lax.complex(v, jnp.zeros_like(v))).real) * (v[1] - v[0])

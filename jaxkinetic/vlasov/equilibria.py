@@ -25,6 +25,7 @@ from .._util.checks import (
 )
 from .._util.printing import Printed
 from .._util.types import RealScalar, RealScalarLike
+from .._util.user_laws import LOG_DENSITY, function_of, values_of
 from ..initial.samplers import AMPLITUDE
 from ..states import Density, Grid
 
@@ -126,10 +127,23 @@ def _on_length(f0: Any, length: RealScalar) -> Any:
     return f0
 
 
-def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike, *, number: int = 1) -> Density:
+def _per_length(f0: Any, length: RealScalar) -> Any:
+    """A distribution of velocities with `logpdf` or `log_prob`, divided by the length of the torus; other objects unchanged."""
+    if hasattr(f0, "length") or not any(callable(getattr(f0, name, None)) for name in LOG_DENSITY):
+        return f0
+    log_density = function_of("f0", f0, LOG_DENSITY, "be a function of velocity")
+
+    def density(v: Array) -> Array:
+        return jnp.exp(values_of("f0", log_density, v)) / length.astype(v.dtype)
+
+    return density
+
+
+def perturbed(f0: Maxwellian | TwoStream | Any, grid: Grid, amplitude: RealScalarLike, *, number: int = 1) -> Density:
     r"""$f = f_0(v)\,(1 + A\cos kx)$, k = 2 pi number/length of the grid; d = 1. x is measured from the start of its axis.
 
-    **Arguments:** `f0`: a function of v, a density per unit length. If it has a `length`, as `Maxwellian` does, this must be
+    **Arguments:** `f0`: a function of v, a density per unit length, or a distribution of v with `logpdf` or `log_prob`
+    (scipy.stats, frozen), which is divided by the length of the grid. If it has a `length`, as `Maxwellian` does, this must be
     the length of the grid, or None, which is replaced by the length of the grid. **Raises:** `ValueError` unless the grid has
     one axis of position and one of velocity and resolves the wave, for |A| > 1, for a negative f0, and for an f0 of another
     length (a traced amplitude or length out of range makes f NaN)."""
@@ -142,6 +156,7 @@ def perturbed(f0: Maxwellian | TwoStream, grid: Grid, amplitude: RealScalarLike,
         raise argument_error(
             "number", f"be below {grid.axes[0].num // 2} on this grid", f"is {number}", "take more points in x"
         )
+    f0 = _per_length(f0, grid.axes[0].length)
     if not callable(f0):
         raise argument_error(
             "f0", "be a function of velocity", f"is {describe(f0)}", "pass jk.vlasov.Maxwellian(), say"

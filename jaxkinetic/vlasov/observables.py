@@ -5,7 +5,8 @@ For the `Wave` of N particles in d = 1 (`num_particles` N, from `PseudoSchroding
 particles, and `momentum` has one component for each particle.
 
 **Raises:** every function raises `ValueError` for a state of another type, for values that do not have the shape of their grid,
-and for a potential that a run from this state would not accept; a traced parameter of it that is out of range gives NaN."""
+and for a potential that a run from this state would not accept; a traced parameter of it that is out of range, or a traced
+length that is not that of the grid, gives NaN."""
 
 import math
 from collections.abc import Callable
@@ -16,12 +17,21 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .. import spectral
-from .._util.checks import argument_error, as_array, check_integer, describe, nan_out_of_range
+from .._util.checks import (
+    Deferred,
+    argument_error,
+    as_array,
+    check_integer,
+    deferred_checks,
+    describe,
+    nan_out_of_range,
+    nan_unless_met,
+)
 from .._util.sharding import on_any_mesh
 from .._util.types import RealScalar
 from ..states import Density, Particles, Wave, check_particles, square_modulus, volume_element
 from .pair_tables import pair_energy, pair_field
-from .potentials import AbstractPotential, check_potential
+from .potentials import AbstractPotential, Axes, check_potential
 
 __all__ = [
     "AnyState", "State", "casimir", "density", "density_mode", "energy", "hamiltonian", "kinetic_energy",
@@ -147,11 +157,19 @@ def potential_energy(state: AnyState, potential: AbstractPotential) -> RealScala
         return nan_out_of_range(potential, potential.pair_sum(_positions(state), state.alive) / (2 * pairs))
     rho, axes = density(state), state.grid.axes[: state.grid.half]
     if isinstance(state, Wave) and state.num_particles > 1:
-        potential.check(axes[:1])
-        return nan_out_of_range(potential, jnp.sum(rho * pair_energy(potential, axes)) * volume_element(axes))
-    potential.check(axes)
-    value = jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2
-    return nan_out_of_range(potential, value)
+        checks = _checks(potential, axes[:1])
+        value = jnp.sum(rho * pair_energy(potential, axes)) * volume_element(axes)
+    else:
+        checks = _checks(potential, axes)
+        value = jnp.sum(rho * potential.convolve(rho, axes)) * volume_element(axes) / 2
+    return nan_unless_met(checks, nan_out_of_range(potential, value))
+
+
+def _checks(potential: AbstractPotential, axes: Axes) -> dict[str, Deferred]:
+    """The conditions on traced numbers under which the potential is defined on these axes of position."""
+    with deferred_checks() as checks:
+        potential.check(axes)
+    return checks
 
 
 @on_any_mesh
@@ -199,8 +217,8 @@ def hamiltonian(wave: Wave, potential: AbstractPotential) -> RealScalar:
     check_potential(potential)
     _check_grid(wave)
     many = wave.num_particles > 1
-    potential.check(wave.grid.axes[: 1 if many else wave.dim])
     d, axes = wave.dim, wave.grid.axes
+    checks = _checks(potential, axes[: 1 if many else d])
     alpha, hat = wave.velocity_picture().alpha, wave.fourier_picture().alpha
     # The brackets by Parseval's formula: k.v |alpha_k(v)|^2 over (k, v), E.M from alpha-hat over (x, xi).
     over_x = tuple(range(d))
@@ -215,4 +233,4 @@ def hamiltonian(wave: Wave, potential: AbstractPotential) -> RealScalar:
         moment = jnp.sum(square * xi, tuple(range(d, 2 * d)))
         out = out + jnp.sum(modes * k * spectral.along(v.points, d + i, 2 * d))
         out = out - jnp.sum(field[i] * moment) * volume_element(axes[:d])
-    return out / 2
+    return nan_unless_met(checks, nan_out_of_range(potential, out / 2))

@@ -35,6 +35,7 @@ from .._util.checks import (
 from .._util.printing import Printed, printed
 from .._util.sums import count_true
 from .._util.types import RealScalar, RealScalarLike
+from ..pairs.sums import compiled_once
 from ..spectral import along, filtered, imaginary, unit_wavenumber, wavenumbers
 from ..states import Axis, volume_element
 from .pair_sums import series_gradient, series_sum, tiled_gradient, tiled_sum
@@ -109,12 +110,14 @@ class AbstractPotential(Printed):
     def pair_gradient(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> Float[Array, "N d"]:
         """sum_{j != i} grad Gamma(x_i - x_j) over the points x (N, d) in the mask, (N, d)."""
         series = self.series(x.shape[1])
-        return tiled_gradient(self.grad, x, mask) if series is None else series_gradient(series, x, mask)
+        if series is None:
+            return compiled_once(tiled_gradient, self.grad, x, mask)
+        return series_gradient(series, x, mask)
 
     def pair_sum(self, x: Float[Array, "N d"], mask: Bool[Array, " N"]) -> RealScalar:
         """sum_{i != j} Gamma(x_i - x_j) over ordered pairs of points in the mask."""
         series = self.series(x.shape[1])
-        return tiled_sum(self.gamma, x, mask) if series is None else series_sum(series, x, mask)
+        return compiled_once(tiled_sum, self.gamma, x, mask) if series is None else series_sum(series, x, mask)
 
     def gradient_at(self, x: Float[Array, " S"], rho: Float[Array, " {axis.num}"], axis: Axis) -> Float[Array, " S"]:
         """Gamma' * rho at points x (S,), d = 1, with rho given on a grid: the interpolation of `field`."""

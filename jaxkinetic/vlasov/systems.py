@@ -147,7 +147,7 @@ class AbstractMeanField(AbstractSplit):
 
     def check_start(self, state: Any) -> None:
         """**Raises:** `ValueError` for data that do not decay at the ends of the axes that are not periodic, and for a wave
-        whose norm is not 1. If the data are traced, the run checks them instead; of a wave it checks only the norm."""
+        whose norm is not 1. If the data are traced, the run checks them instead."""
         self.check_memory(state)
         if is_traced(state):
             self._check_traced(state)
@@ -162,8 +162,7 @@ class AbstractMeanField(AbstractSplit):
             do = "divide alpha by the root of `state.mass` (put a factor into the strength of the potential)"
             holds = ~(jnp.abs(state.mass - 1) > NORM)
             require("state", holds, state.mass, "have unit norm, int |alpha|^2 = 1", do, was="has")
-            return
-        f = jnp.abs(state.f)
+        f = jnp.abs(phase_space_density(jax.lax.stop_gradient(state)))
         for i, axis in enumerate(state.grid.axes):
             if i >= state.grid.half or not axis.periodic:
                 kind, number = ("velocity", i - state.grid.half) if i >= state.grid.half else ("position", i)

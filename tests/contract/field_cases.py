@@ -77,5 +77,6 @@ COSINE = jk.landau.Trigonometric([[0], [1]], [1.0, 0.5])
 FIELDS = [
     FieldCase("torus-pde", lambda: jk.landau.TorusPDE(_torus()), (8, 12)),
     FieldCase("liouville", lambda: jk.landau.Liouville(COSINE, 3), (8, 8, 8), thorough=False),
+    FieldCase("backward", lambda: jk.landau.BackwardKolmogorov(COSINE, 2), (8, 8), thorough=False),
     RadialCase("boltzmann", lambda: jk.boltzmann.IsotropicPDE(jk.boltzmann.HardSphere(), 0.3), (32,), dt=0.1),
 ]

@@ -167,8 +167,8 @@ ERRORS = [
     (lambda: D.wasserstein(maxwellian(), maxwellian(dim=2)), "`other` must be a RadialDensity with dim = 3, but has dim"),
     (lambda: D.wasserstein(I.on_grid(I.maxwellian, PLANE), I.on_grid(I.maxwellian, PLANE)), "`state` must be isotropic, or"),
     (lambda: D.wasserstein(I.maxwellian(jax.random.key(0), 9, 3), maxwellian()), "`other` must be Particles or a law"),
-    (lambda: D.relative_entropy(maxwellian(), maxwellian(60)), r"`other` must be on the same grid, of shape \(120,\)"),
-    (lambda: D.relative_entropy(maxwellian(), maxwellian(R=9.0)), "`other` must be on the same grid, RadialGrid"),
+    (lambda: D.relative_entropy(maxwellian(), maxwellian(60)), r"`log_density` must be on the same grid, of shape \(120,\)"),
+    (lambda: D.relative_entropy(maxwellian(), maxwellian(R=9.0)), "`log_density` must be on the same grid, RadialGrid"),
     (lambda: D.relative_entropy(maxwellian(), 3), "`log_density` must be a RadialDensity on the same grid"),
 ]  # fmt: skip
 
