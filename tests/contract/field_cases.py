@@ -55,9 +55,28 @@ class FieldCase(Case):
         return self.name
 
 
+class RadialCase(FieldCase):
+    """`shape`: the number of speeds of [0, 6]. The start is not at rest: a Maxwellian with a shell."""
+
+    def scheme(self) -> jk.AbstractScheme:
+        return self.system().default_scheme()
+
+    def start(self, dtype="float64", seed: int = 1):
+        grid = jk.RadialGrid(6.0, *self.shape)
+        v = np.asarray(grid.speeds)
+        f = (1 + 0.3 * seed * v**4) * np.exp(-2 * v**2)
+        state = jk.RadialDensity(jnp.asarray(f / np.sum(np.asarray(grid.weights) * f)), grid)
+        return jax.tree.map(lambda x: jnp.asarray(x, dtype), state)
+
+    def variations(self):
+        system = jax.tree.map(lambda x: x * 0.8 if eqx.is_array(x) else x, self.system())
+        return [{"system": system}, {"state": self.start(seed=3)}, {"dt": self.dt / 2, "t0": 1.0}]
+
+
 COSINE = jk.landau.Trigonometric([[0], [1]], [1.0, 0.5])
 FIELDS = [
     FieldCase("torus-pde", lambda: jk.landau.TorusPDE(_torus()), (8, 12)),
     FieldCase("liouville", lambda: jk.landau.Liouville(COSINE, 3), (8, 8, 8), thorough=False),
     FieldCase("backward", lambda: jk.landau.BackwardKolmogorov(COSINE, 2), (8, 8), thorough=False),
+    RadialCase("boltzmann", lambda: jk.boltzmann.IsotropicPDE(jk.boltzmann.HardSphere(), 0.3), (32,), dt=0.1),
 ]
