@@ -47,6 +47,9 @@ class _FieldScheme(AbstractScheme):
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
         return state, None
 
+    def make_plan(self, system: Any, carry: PyTree, dt: RealScalar) -> Any:
+        return system.precomputed(carry)
+
 
 class RungeKutta(_FieldScheme):
     r"""The explicit Runge-Kutta schemes of Euler, of the midpoint (order 2), of Kutta (order 3), and the classical one of order
@@ -68,8 +71,9 @@ class RungeKutta(_FieldScheme):
         return self.order
 
     def step(
-        self, key: Words, system: AbstractField, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+        self, key: Words, system: AbstractField, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree, plan: Any = None
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        system = system if plan is None else plan
         rows, weights = _TABLEAUX[self.order]
         slopes: list[PyTree] = []
         for row in ((), *rows):
@@ -109,8 +113,9 @@ class RKC(_FieldScheme):
             check_integer("stages", self.stages, minimum=2)
 
     def step(
-        self, key: Words, system: AbstractField, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+        self, key: Words, system: AbstractField, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree, plan: Any = None
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        system = system if plan is None else plan
         stiffness, info = system.stiffness(t, carry), {}
         choices = _LADDER if self.stages is None else (self.stages,)
         which = jnp.zeros((), jnp.int32)

@@ -213,6 +213,11 @@ class AbstractField(AbstractSystem):
         chooses its stages; None if none is known."""
         return None
 
+    def precomputed(self, state: State) -> "AbstractField | None":
+        """This system with what `vector_field` and `stiffness` need of its parameters and the grid of `state` computed in advance;
+        schemes call it once per run. None if nothing can be computed in advance."""
+        return None
+
     def generator(self, phi: Callable[[State], RealScalar]) -> Callable[[State], RealScalar]:
         """(L phi)(state), the derivative of phi along the vector field at t = 0."""
         check_test_function(phi)
