@@ -71,7 +71,14 @@ class RungeKutta(_FieldScheme):
         return self.order
 
     def step(
-        self, key: Words, system: AbstractField, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree, plan: Any = None
+        self,
+        key: Words,
+        system: AbstractField,
+        t: RealScalar,
+        dt: RealScalar,
+        carry: PyTree,
+        aux: PyTree,
+        plan: Any = None,
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         system = system if plan is None else plan
         rows, weights = _TABLEAUX[self.order]
@@ -113,7 +120,14 @@ class RKC(_FieldScheme):
             check_integer("stages", self.stages, minimum=2)
 
     def step(
-        self, key: Words, system: AbstractField, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree, plan: Any = None
+        self,
+        key: Words,
+        system: AbstractField,
+        t: RealScalar,
+        dt: RealScalar,
+        carry: PyTree,
+        aux: PyTree,
+        plan: Any = None,
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         system = system if plan is None else plan
         stiffness, info = system.stiffness(t, carry), {}

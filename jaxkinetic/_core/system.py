@@ -214,8 +214,8 @@ class AbstractField(AbstractSystem):
         return None
 
     def precomputed(self, state: State) -> "AbstractField | None":
-        """This system with what `vector_field` and `stiffness` need of its parameters and the grid of `state` computed in advance;
-        schemes call it once per run. None if nothing can be computed in advance."""
+        """This system with tables, computed in advance, of its parameters and the grid of `state`, which its `vector_field` and
+        `stiffness` use. Schemes call it once per run. None if there are no such tables."""
         return None
 
     def generator(self, phi: Callable[[State], RealScalar]) -> Callable[[State], RealScalar]:

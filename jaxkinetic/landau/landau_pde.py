@@ -38,16 +38,17 @@ class LandauPDE(AbstractField):
     State: `jk.Density` on d velocity axes (periodic=False) of one length L and one number n of points. f must vanish outside of
     the ball inscribed in the box. Nondimensional.
 
-    The convolutions are those of the trigonometric interpolant of f with a cut off at r = L, from the exact Fourier transform of
-    the cut-off a [VicoGreengardFerrando2016], over 2 n points an axis: all pairs of the ball interact, and none with a periodic
-    image. So the singularity of psi costs no accuracy. Any gamma in [-d, 1], with Coulomb (gamma = -d), softening, and a user's
-    own `AbstractRadial`. The products are computed on the grid of f. Spectral accuracy: the error falls faster than any power of
-    n; max error of one evaluation on a BKW solution (beta = .4, gamma = 0) over max |Q|: 4e-9 (d = 3, n = 32, L = 11), 1e-13 (d
-    = 3, n = 64, L = 16), 5e-13 (d = 2, n = 128, L = 18). In float32 1e-5 at best.
+    The convolutions are those of the trigonometric interpolant of f with a, cut off at r = L, by the exact Fourier transform of
+    the cut-off a [VicoGreengardFerrando2016] over 2 n points an axis: all pairs of the ball interact, and none with a periodic
+    image. So the singularity of psi costs no accuracy. gamma in [-d, 1], softening, and a user's own `AbstractRadial`, if psi
+    is smooth for r > 0 and r^d psi is bounded at 0. Products are computed on the grid of f. The error falls faster than any
+    power of n; of one evaluation on the BKW solution (beta = .4, gamma = 0), where max |df/dt| is .9 (d = 3) and .5 (d = 2), it
+    is at most 4e-9 (d = 3, n = 32, L = 11), 6e-13 (d = 3, n = 64, L = 16), 4e-13 (d = 2, n = 128, L = 18). In float32 it is
+    about 3e-5 of max |df/dt|.
 
     Conserved: mass, to round-off. Momentum and energy to the accuracy of the grid, or, with `conservative=True`, to round-off:
-    each evaluation then subtracts f times the polynomial of degree 2 that makes the moments of the derivative 0. H = int f log f
-    falls where f > 0; f may become negative where it is not resolved.
+    each evaluation then subtracts f times a polynomial of degree 2, so that the moments of df/dt are 0. H = int f log f falls
+    where f > 0; f may become negative where it is not resolved.
 
     Cost of an evaluation: 1 + d (d + 1)/2 + d real transforms over (2 n)^d points, without those of lines of zeros, and 2 d + 2
     over n^d; O(n^d log n). Memory: d (d + 1)/2 + d arrays of n^d points, and two tables of the interaction of 2^{d-1} n^d. Runs
@@ -142,7 +143,9 @@ class LandauPDE(AbstractField):
         f = state.f
         a, b = convolved_interaction(f, self._tables(state.grid))
         slopes = _gradient(f, state.grid)
-        return [sum((x * g for x, g in zip(row, slopes, strict=True)), -drift * f) for row, drift in zip(a, b, strict=True)]
+        return [
+            sum((x * g for x, g in zip(row, slopes, strict=True)), -drift * f) for row, drift in zip(a, b, strict=True)
+        ]
 
 
 class _Prepared(LandauPDE):

@@ -1,8 +1,8 @@
 r"""Convolutions with a radial interaction on a box of velocities, cut off at the length of the box: without wrap-around.
 
 For f on a box of length L, n points an axis, the transforms are over 2 n points. For v and v' in the box every component of
-v - v' is below L, and a periodic image of it is at least L away. So a * f is the sum over all pairs with |v - v'| < L: all pairs,
-if f vanishes outside of the ball inscribed in the box.
+v - v' is below L in modulus, and of its periodic images above L. So a * f is the sum over all pairs with |v - v'| < L: all
+pairs, if f vanishes outside of the ball inscribed in the box.
 """
 
 from collections.abc import Callable

@@ -7,9 +7,10 @@ because a(z) z = 0: the cut adds no surface term to b = div a. With $G_\nu(x) = 
 $$P = (d-1)(2\pi)^{d/2} \int_0^R \psi\, r^{d+1} G_{d/2}(k r) dr,\qquad
   P + (d-1) S = (d-1)(2\pi)^{d/2} \int_0^R \psi\, r^{d+1} G_{d/2-1}(k r) dr.$$
 
-Both are entire functions of $k^2$. On the wavenumbers of a box of length 2 R, k R = pi |m|, they are needed at integers |m|^2 up
-to d n^2 only: they are Chebyshev series in |m|^2, whose coefficients are linear in the values of psi at Gauss's nodes. So the
-tables are differentiable in every parameter of psi. With r = R u^2 the integrand is smooth enough for r^gamma, gamma >= -d.
+Both are entire functions of $k^2$. On the wavenumbers of a box of length 2 R, k R = pi |m|, they are needed at the integers
+|m|^2 up to d n^2: they are Chebyshev series in |m|^2, whose coefficients are linear in the values of psi at Gauss's nodes. So
+the tables are differentiable in every parameter of psi. With r = R u^2 the integrand is smooth enough for r^gamma, gamma >= -d:
+the tables are exact to 1e-13 of their largest value.
 """
 
 import functools
@@ -113,7 +114,10 @@ def _coefficients(num: int, dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
     largest = math.pi * num * math.sqrt(dim)  # of k R
     # The series in k^2 converges from the degree k R/2 on, Gauss's rule in u, of degree 2 count, from k R on.
-    terms, count = math.ceil(largest / 2 + 3 * largest ** (1 / 3) + 20), math.ceil(largest / 2 + 3 * largest ** (1 / 3) + 30)
+    terms, count = (
+        math.ceil(largest / 2 + 3 * largest ** (1 / 3) + 20),
+        math.ceil(largest / 2 + 3 * largest ** (1 / 3) + 30),
+    )
     u, weights = np.polynomial.legendre.leggauss(count)
     u, weights = (u + 1) / 2, weights / 2
     nodes = u * u

@@ -43,9 +43,7 @@ def check_box(state: Any) -> int:
         raise argument_error("state.grid", "have 2 or 3 velocity axes", f"has {len(axes)}", f"pass {example}, say")
     for i, axis in enumerate(axes):
         if axis.periodic:
-            raise argument_error(
-                f"state.grid.axes[{i}]", "be a velocity axis", "is periodic", "pass periodic=False"
-            )
+            raise argument_error(f"state.grid.axes[{i}]", "be a velocity axis", "is periodic", "pass periodic=False")
     if len({axis.num for axis in axes}) > 1:
         shape = " x ".join(str(axis.num) for axis in axes)
         raise argument_error("state.grid", "have as many points on every axis", f"has {shape}", f"pass {example}, say")
@@ -95,7 +93,9 @@ def box_stats(state: Density) -> dict[str, Any]:
 
 def mass_outside(f: Float[Array, "*grid"], grid: Grid) -> RealScalar:
     """int |f| outside of the ball inscribed in the box, over int |f|."""
-    square = sum((spectral.along(jnp.asarray(_offsets(n), f.dtype), i, f.ndim) ** 2 for i, n in enumerate(grid.shape)), 0.0)
+    square = sum(
+        (spectral.along(jnp.asarray(_offsets(n), f.dtype), i, f.ndim) ** 2 for i, n in enumerate(grid.shape)), 0.0
+    )
     size = jnp.abs(f)
     return jnp.sum(jnp.where(square > 1, size, 0)) / jnp.sum(size)
 
