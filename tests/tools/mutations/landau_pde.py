@@ -17,10 +17,10 @@ MUTATIONS = [
     ),
     Mutation(
         "landau-pde-early-cut",
-        "The interaction is cut off at .6 of the length of the box, so that pairs of distant velocities do not interact.",
+        "The interaction is cut off at .4 of the length of the box, so that pairs of distant velocities do not interact.",
         _KERNEL,
         "factor = weights * 2 * u * nodes ** (dim + 1)",
-        "factor = weights * 2 * u * nodes ** (dim + 1) * (nodes < 0.6)",
+        "factor = weights * 2 * u * nodes ** (dim + 1) * (nodes < 0.4)",
         tests(_LAWS, "test_time_derivative_of_bkw[2-128-18.0-1e-11]"),
     ),
     Mutation(
