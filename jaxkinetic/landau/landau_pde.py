@@ -164,11 +164,13 @@ def _wavenumbers(grid: Grid) -> list[Array]:
     return [*whole, spectral.along(spectral.half_wavenumbers(grid.axes[-1]), dim - 1, dim)]
 
 
+@jax.jit
 def _gradient(f: Float[Array, "*grid"], grid: Grid) -> list[Float[Array, "*grid"]]:
     hat = jnp.fft.rfftn(f)
     return [jnp.fft.irfftn(spectral.imaginary(k) * hat, f.shape) for k in _wavenumbers(grid)]
 
 
+@jax.jit
 def _divergence(flux: list[Float[Array, "*grid"]], grid: Grid) -> Float[Array, "*grid"]:
     terms = [spectral.imaginary(k) * jnp.fft.rfftn(j) for k, j in zip(_wavenumbers(grid), flux, strict=True)]
     return jnp.fft.irfftn(sum(terms[1:], terms[0]), flux[0].shape)
