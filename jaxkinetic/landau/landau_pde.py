@@ -142,10 +142,11 @@ class LandauPDE(AbstractField):
         """The components of (a * f) grad f - (b * f) f."""
         f = state.f
         a, b = convolved_interaction(f, self._tables(state.grid))
-        slopes = _gradient(f, state.grid)
-        return [
-            sum((x * g for x, g in zip(row, slopes, strict=True)), -drift * f) for row, drift in zip(a, b, strict=True)
-        ]
+        flux, slopes = [-drift * f for drift in b], _gradient(f, state.grid)
+        for i, row in enumerate(a):
+            for component, slope in zip(row, slopes, strict=True):
+                flux[i] = flux[i] + component * slope
+        return flux
 
 
 class _Prepared(LandauPDE):

@@ -11,8 +11,8 @@ MUTATIONS = [
         "landau-pde-drift",
         "The drift of the equation in R^d has the wrong sign.",
         _PDE,
-        "-drift * f)",
-        "drift * f)",
+        "[-drift * f for drift in b]",
+        "[drift * f for drift in b]",
         tests(_LAWS, "test_time_derivative_of_bkw[2-128-18.0-1e-11]"),
     ),
     Mutation(
