@@ -142,10 +142,11 @@ class LandauPDE(AbstractField):
         """The components of (a * f) grad f - (b * f) f."""
         f = state.f
         a, b = convolved_interaction(f, self._tables(state.grid))
-        slopes = _gradient(f, state.grid)
-        return [
-            sum((x * g for x, g in zip(row, slopes, strict=True)), -drift * f) for row, drift in zip(a, b, strict=True)
-        ]
+        flux, slopes = [-drift * f for drift in b], _gradient(f, state.grid)
+        for i, row in enumerate(a):
+            for component, slope in zip(row, slopes, strict=True):
+                flux[i] = flux[i] + component * slope
+        return flux
 
 
 class _Prepared(LandauPDE):
@@ -164,11 +165,13 @@ def _wavenumbers(grid: Grid) -> list[Array]:
     return [*whole, spectral.along(spectral.half_wavenumbers(grid.axes[-1]), dim - 1, dim)]
 
 
+@jax.jit
 def _gradient(f: Float[Array, "*grid"], grid: Grid) -> list[Float[Array, "*grid"]]:
     hat = jnp.fft.rfftn(f)
     return [jnp.fft.irfftn(spectral.imaginary(k) * hat, f.shape) for k in _wavenumbers(grid)]
 
 
+@jax.jit
 def _divergence(flux: list[Float[Array, "*grid"]], grid: Grid) -> Float[Array, "*grid"]:
     terms = [spectral.imaginary(k) * jnp.fft.rfftn(j) for k, j in zip(_wavenumbers(grid), flux, strict=True)]
     return jnp.fft.irfftn(sum(terms[1:], terms[0]), flux[0].shape)

@@ -24,6 +24,7 @@ _BLOCK = 2**19
 Symbols = Callable[[Complex[Array, "*k"], KernelTables, list[Array], list[Array]], list[Array]]
 
 
+@jax.jit
 def convolved_interaction(f: Float[Array, "*grid"], tables: KernelTables) -> tuple[list[list[Array]], list[Array]]:
     """(a * f, b * f) on the grid of f: rows of the symmetric matrix, whose equal entries are one array, and the components of
     the vector. 1 + d (d + 1)/2 + d transforms over (2 n)^d points, of which those over zeros are left out."""
@@ -33,6 +34,7 @@ def convolved_interaction(f: Float[Array, "*grid"], tables: KernelTables) -> tup
     return [[upper[min(i, j), max(i, j)] for j in range(dim)] for i in range(dim)], found[len(upper) :]
 
 
+@jax.jit
 def convolved_trace(f: Float[Array, "*grid"], tables: KernelTables) -> Float[Array, "*grid"]:
     """tr(a) * f."""
     return _convolved(f, tables, _of_trace)[0]
