@@ -92,7 +92,7 @@ class RKC(_FieldScheme):
 
     `stats`: `stages`, the most stages of a step; the run warns if a step needed more than it had.
 
-    **Raises:** `ValueError` for fewer than two stages, more than 1000, or, with `stages=None`, for a system without `stiffness`."""
+    **Raises:** `ValueError` for fewer than two stages or more than 1000; with `stages=None` for a system without `stiffness`."""
 
     requires: ClassVar[type] = AbstractField
     weak_order: ClassVar[int | None] = 2
@@ -106,10 +106,9 @@ class RKC(_FieldScheme):
     stages: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
-        if self.stages is not None:
-            if check_integer("stages", self.stages, minimum=2) > _MOST_STAGES:
-                do = "lower `dt` instead"
-                raise argument_error("stages", f"be at most {_MOST_STAGES}", f"is {self.stages}", do)
+        if self.stages is not None and check_integer("stages", self.stages, minimum=2) > _MOST_STAGES:
+            do = "lower `dt` instead"
+            raise argument_error("stages", f"be at most {_MOST_STAGES}", f"is {self.stages}", do)
 
     def step(
         self, key: Words, system: AbstractField, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree

@@ -56,7 +56,9 @@ def _check_increment(
         return
     wrong = []
     try:
-        jax.tree.map(lambda new, old: _fits(new, old) or wrong.append((new, old)), out, state, is_leaf=lambda x: x is None)
+        jax.tree.map(
+            lambda new, old: _fits(new, old) or wrong.append((new, old)), out, state, is_leaf=lambda x: x is None
+        )
     except (ValueError, TypeError):
         raise argument_error(argument, must, f"returns {_kind(out)} for {_kind(state)}", do) from None
     for new, old in wrong[:1]:

@@ -136,7 +136,10 @@ def same_grid(one: Grid, other: Grid, argument: str) -> Any:
         )
     holds = True
     for i, (mine, axis) in enumerate(zip(one.axes, other.axes, strict=True)):
-        same = same_length(axis.length, mine.length), same_length(axis.start - mine.start.astype(axis.start.dtype) + axis.length, axis.length)
+        same = (
+            same_length(axis.length, mine.length),
+            same_length(axis.start - mine.start.astype(axis.start.dtype) + axis.length, axis.length),
+        )
         if is_traced(*same):
             holds = holds & same[0] & same[1]
         elif not all(same) or mine.periodic != axis.periodic:

@@ -114,7 +114,10 @@ def _log_density_on_host(fn: Callable[[Any], Any], v: Float[Array, "N d"]) -> Fl
         raise argument_error("log_density", must, was, "write it with jax.numpy, as one function of v") from error
     message = str(
         argument_error(
-            "log_density", "be a function that JAX can trace, for gradients", "is one of NumPy", "write it with jax.numpy"
+            "log_density",
+            "be a function that JAX can trace, for gradients",
+            "is one of NumPy",
+            "write it with jax.numpy",
         )
     )
     return on_host(host, jax.ShapeDtypeStruct(v.shape[:1], dtype), forbid_gradient(message, v))
