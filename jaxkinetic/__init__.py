@@ -47,13 +47,14 @@ if _typing.TYPE_CHECKING:
     from .fitting.decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
     from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
     from .laws import marginal as marginal, product as product
+    from .radial import RadialDensity as RadialDensity, RadialGrid as RadialGrid
     from .runge_kutta import RKC as RKC, RungeKutta as RungeKutta
     from .schemes import EulerMaruyama as EulerMaruyama, Leapfrog as Leapfrog, Strang as Strang, Yoshida as Yoshida
     from .states import Axis as Axis, Density as Density, Grid as Grid, Particles as Particles, Wave as Wave
 
 _ROOMS = ("boltzmann", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "vlasov")
 # Modules whose public names the package re-exports.
-_MODULES = ("fitting", "laws", "oscillation", "runge_kutta", "schemes", "states")
+_MODULES = ("fitting", "laws", "oscillation", "radial", "runge_kutta", "schemes", "states")
 _NAMES = {
     "_core.adjoint": ("AbstractAdjoint", "Checkpointed", "Direct"),
     "_core.checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
@@ -72,6 +73,7 @@ _NAMES = {
     "fitting.decay": ("DecayFit", "decay_window", "fit_decay"),
     "fitting.oscillation": ("OscillationFit", "fit_oscillation"),
     "laws": ("marginal", "product"),
+    "radial": ("RadialDensity", "RadialGrid"),
     "runge_kutta": ("RKC", "RungeKutta"),
     "schemes": ("EulerMaruyama", "Leapfrog", "Strang", "Yoshida"),
     "states": ("Axis", "Density", "Grid", "Particles", "Wave"),

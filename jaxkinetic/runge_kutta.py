@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._core.loops import bounded_loop
+from ._core.loops import prefix_loop
 from ._core.system import AbstractField, AbstractScheme
 from ._core.totals import Max
 from ._util.checks import argument_error, check_integer, describe
@@ -48,6 +48,9 @@ class _FieldScheme(AbstractScheme):
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
         return state, None
 
+    def make_plan(self, system: AbstractField, carry: PyTree, dt: RealScalar) -> AbstractField | None:
+        return system.make_plan(carry)
+
 
 class RungeKutta(_FieldScheme):
     r"""The explicit Runge-Kutta schemes of Euler, of the midpoint (order 2), of Kutta (order 3), and the classical one of order
@@ -69,8 +72,16 @@ class RungeKutta(_FieldScheme):
         return self.order
 
     def step(
-        self, key: Words, system: AbstractField, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+        self,
+        key: Words,
+        system: AbstractField,
+        t: RealScalar,
+        dt: RealScalar,
+        carry: PyTree,
+        aux: PyTree,
+        plan: AbstractField | None = None,
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        system = system if plan is None else plan
         rows, weights = _TABLEAUX[self.order]
         slopes: list[PyTree] = []
         for row in ((), *rows):
@@ -92,7 +103,8 @@ class RKC(_FieldScheme):
 
     `stats`: `stages`, the most stages of a step; the run warns if a step needed more than it had.
 
-    **Raises:** `ValueError` for fewer than two stages or more than 1000; with `stages=None` for a system without `stiffness`."""
+    **Raises:** `ValueError` for fewer than 2 or more than 1000 stages, and, with `stages=None`, for a system without
+    `stiffness`."""
 
     requires: ClassVar[type] = AbstractField
     weak_order: ClassVar[int | None] = 2
@@ -107,12 +119,19 @@ class RKC(_FieldScheme):
 
     def __check_init__(self) -> None:
         if self.stages is not None and check_integer("stages", self.stages, minimum=2) > _MOST_STAGES:
-            do = "lower `dt` instead"
-            raise argument_error("stages", f"be at most {_MOST_STAGES}", f"is {self.stages}", do)
+            raise argument_error("stages", f"be at most {_MOST_STAGES}", f"is {self.stages}", "lower `dt` instead")
 
     def step(
-        self, key: Words, system: AbstractField, t: RealScalar, dt: RealScalar, carry: PyTree, aux: PyTree
+        self,
+        key: Words,
+        system: AbstractField,
+        t: RealScalar,
+        dt: RealScalar,
+        carry: PyTree,
+        aux: PyTree,
+        plan: AbstractField | None = None,
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
+        system = system if plan is None else plan
         stiffness, info = system.stiffness(t, carry), {}
         choices = _LADDER if self.stages is None else (self.stages,)
         which = jnp.zeros((), jnp.int32)
@@ -156,7 +175,7 @@ def _chebyshev(
         return last, jax.tree.map(mixed, last, before, slope, here)
 
     zero = jax.tree.map(jnp.zeros_like, first)
-    last = bounded_loop(lambda _, index: index + 2 <= stages, stage, (zero, first), len(table) - 2)[1]
+    last = prefix_loop(stages - 1, stage, (zero, first), len(table) - 2)[1]
     return eqx.apply_updates(start, last)
 
 

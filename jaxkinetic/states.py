@@ -262,7 +262,11 @@ class Density(Printed):
 
     @property
     def mass(self) -> RealScalar:
-        return jnp.sum(self.f) * self.grid.cell
+        return self.integral(self.f)
+
+    def integral(self, values: Float[Array, "*grid"]) -> RealScalar:
+        """The integral over the grid of the function with these values."""
+        return jnp.sum(values) * self.grid.cell
 
 
 class Wave(Printed):

@@ -92,6 +92,20 @@ def bounded_loop(
     return jax.lax.scan(turn, loop, jnp.arange(turns, dtype=jnp.int32))[0]
 
 
+def prefix_loop(count: Array, body: Callable[[PyTree, Array], PyTree], loop: PyTree, turns: int) -> PyTree:
+    """`body(loop, index)` for index 0 to min(count, turns) - 1, with reverse mode. Blocks of about sqrt(turns) indices are
+    skipped together: on a CPU a condition that skips a turn copies `loop`."""
+    size = math.isqrt(max(turns, 1) - 1) + 1
+
+    def block(loop: PyTree, start: Array) -> PyTree:
+        return bounded_loop(lambda _, k: start + k < count, lambda loop, k: body(loop, start + k), loop, size)
+
+    # Indices from `turns` on are never reached.
+    count = jnp.minimum(count, turns)
+    blocks = -(-turns // size)
+    return bounded_loop(lambda _, k: k * size < count, lambda loop, k: block(loop, k * size), loop, blocks)
+
+
 def unconditional_loop(body: Callable[[PyTree, Array], PyTree], loop: PyTree, turns: int) -> PyTree:
     """Run `body(loop, index)` for index 0 to turns - 1 without conditions, and for up to sqrt(turns) further indices, for which
     `body` must change nothing. The backward pass stores about 2 sqrt(turns) states, or all if they are small."""

@@ -103,6 +103,15 @@ class AbstractSystem(Printed):
     def default_scheme(self) -> AbstractScheme:
         """The scheme that `simulate` uses if none is given."""
 
+    def limit(self) -> "AbstractSystem":
+        """The equation to which the law of one particle tends as their number tends to infinity.
+
+        **Raises:** `ValueError` for a system that has none: a limit equation, or a system of which none is known."""
+        raise argument_error(
+            "system", "be a particle system whose limit equation is known", f"is {type(self).__name__}",
+            "pass jk.landau.Kac(jk.landau.Maxwell()), say",
+        )  # fmt: skip
+
     @abc.abstractmethod
     def generator(self, phi: Callable[[State], RealScalar]) -> Callable[[State], RealScalar]:
         """The generator L: maps phi (state -> scalar) to the function state -> (L phi)(state). Dense and slow, for tests."""
@@ -207,6 +216,11 @@ class AbstractField(AbstractSystem):
     @abc.abstractmethod
     def vector_field(self, t: RealScalar, state: State) -> PyTree:
         """The time derivative as a state-shaped pytree, None for leaves that do not move."""
+
+    def make_plan(self, like: State) -> "AbstractField | None":
+        """This system with tables that `vector_field` and `stiffness` need, computed once per run for states on the grid of
+        `like`. None: there are no tables."""
+        return None
 
     def stiffness(self, t: RealScalar, state: State) -> RealScalar | None:
         """An upper bound of the moduli of the eigenvalues of the vector field's derivative at this state, from which `RKC`

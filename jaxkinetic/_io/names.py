@@ -76,6 +76,7 @@ _FIRST_NAMES = {
     "jaxkinetic.fitting._residuals": "jaxkinetic._residuals",
     "jaxkinetic.fitting.decay": "jaxkinetic.fitting",
     "jaxkinetic.fitting.oscillation": "jaxkinetic.oscillation",
+    "jaxkinetic.initial.samplers": "jaxkinetic.initial",
     "jaxkinetic.pairs._apply_pair_flow": "jaxkinetic.pairs._move",
     "jaxkinetic.pairs._event_window": "jaxkinetic.pairs._window",
     "jaxkinetic.pairs._packed_columns": "jaxkinetic.pairs._table",

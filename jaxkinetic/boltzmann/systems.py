@@ -28,6 +28,7 @@ from ..pairs.components import minus, square
 from ..pairs.envelopes import Ball, Everywhere, ball, everywhere, inside, largest_speed
 from ..states import Particles, check_alive, check_particles
 from .cross_sections import AbstractCrossSection
+from .isotropic_pde import IsotropicPDE
 
 __all__ = ["KacWalk"]
 
@@ -100,6 +101,11 @@ class KacWalk(AbstractPairJump):
 
     def default_scheme(self) -> AbstractScheme:
         return ExactClock()
+
+    def limit(self) -> IsotropicPDE:
+        """The Boltzmann equation for isotropic densities in R^3 with the same cross section and alpha, whose mass is N/volume.
+        **Raises:** `ValueError` for a cross section with its own `scatter`."""
+        return IsotropicPDE(self.cross_section, self.annihilation)
 
     def num_words(self, dim: int) -> int:
         return 1 + self.cross_section.num_words(dim)

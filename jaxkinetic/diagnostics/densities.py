@@ -1,5 +1,5 @@
-"""Diagnostics of a `Density` on velocity axes, by quadrature: the sum over the grid points times the cell, which converges
-faster than any power of the spacing for smooth f that is periodic or vanishes at the ends."""
+"""Diagnostics of a `Density` on velocity axes and of a `RadialDensity`, by quadrature, which converges faster than any power of
+the spacing for smooth f that is periodic or vanishes at the ends."""
 
 from typing import Any
 
@@ -8,13 +8,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import spectral
-from .._util.checks import argument_error, describe, is_traced, nan_unless, require, same_length
+from .._util.checks import argument_error, is_traced, nan_unless, require, same_length
 from .._util.sharding import on_any_mesh
 from .._util.types import RealScalar
 from ..laws import marginal
+from ..radial import RadialDensity, RadialGrid
 from ..states import Density, Grid
 
-__all__ = ["entropy_per_particle"]
+__all__ = ["DENSITIES", "entropy_per_particle"]
+
+DENSITIES = (Density, RadialDensity)
+# Of f(v + k h) - f(v - k h), k = 1 to 4, in the derivative of order 8.
+_DIFFERENCES = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
 
 
 @on_any_mesh
@@ -72,76 +77,104 @@ def velocities(state: Density) -> tuple[Float[Array, "*grid"], ...]:
     return state.grid.mesh
 
 
-def mean(state: Density, values: Float[Array, "*grid"]) -> RealScalar:
+def dim(state: Density | RadialDensity) -> int:
+    """The number of components of the velocity."""
+    return state.dim if isinstance(state, RadialDensity) else len(state.grid.axes)
+
+
+def mean(state: Density | RadialDensity, values: Array) -> RealScalar:
     """int values f over the mass."""
-    return jnp.sum(values * state.f) / jnp.sum(state.f)
+    return state.integral(values * state.f) / state.mass
 
 
-def momentum(state: Density) -> Float[Array, " d"]:
+def momentum(state: Density | RadialDensity) -> Float[Array, " d"]:
+    if isinstance(state, RadialDensity):
+        return jnp.zeros(state.dim, state.f.dtype)
     return jnp.stack([mean(state, v) for v in velocities(state)])
 
 
-def centred_moment(state: Density, order: float, *, centred: bool) -> RealScalar:
-    u = momentum(state) if centred else jnp.zeros(len(state.grid.axes), state.f.dtype)
-    square = sum(((v - u[i]) ** 2 for i, v in enumerate(velocities(state))), jnp.zeros_like(state.f))
+def centred_moment(state: Density | RadialDensity, order: float, *, centred: bool) -> RealScalar:
+    if isinstance(state, RadialDensity):
+        square = state.grid.speeds**2
+    else:
+        u = momentum(state) if centred else jnp.zeros(len(state.grid.axes), state.f.dtype)
+        square = sum(((v - u[i]) ** 2 for i, v in enumerate(velocities(state))), jnp.zeros_like(state.f))
     if order % 2 == 0:
         return mean(state, square ** int(order // 2))
     still = square == 0
     return mean(state, jnp.where(still, 0, jnp.where(still, 1, square) ** (order / 2)))
 
 
-def stress(state: Density) -> Float[Array, "d d"]:
+def stress(state: Density | RadialDensity) -> Float[Array, "d d"]:
+    if isinstance(state, RadialDensity):
+        return centred_moment(state, 2, centred=False) / state.dim * jnp.eye(state.dim, dtype=state.f.dtype)
     centred = [v - u for v, u in zip(velocities(state), momentum(state), strict=True)]
     return jnp.stack([jnp.stack([mean(state, v * w) for w in centred]) for v in centred])
 
 
-def entropy(state: Density) -> RealScalar:
+def entropy(state: Density | RadialDensity) -> RealScalar:
     """int f log f, with 0 log 0 = 0 and 0 also where f is negative; NaN where f is NaN."""
     f = state.f
     empty = f <= 0
-    return jnp.sum(jnp.where(empty, 0, f * jnp.log(jnp.where(empty, 1, f)))) * state.grid.cell
+    return state.integral(jnp.where(empty, 0, f * jnp.log(jnp.where(empty, 1, f))))
 
 
-def relative_entropy(state: Density, other: Density) -> RealScalar:
+def relative_entropy(state: Density | RadialDensity, other: Density | RadialDensity) -> RealScalar:
     """int f log(f/g)."""
     same = same_grid(state.grid, other.grid, "log_density")
     f, g = state.f, other.f
     empty = f <= 0
     ratio = jnp.where(empty, 1, f) / jnp.where(empty, 1, g)
-    return nan_unless(same, jnp.sum(jnp.where(empty, 0, f * jnp.log(ratio))) * state.grid.cell)
+    return nan_unless(same, state.integral(jnp.where(empty, 0, f * jnp.log(ratio))))
 
 
-def fisher_information(state: Density) -> RealScalar:
-    """int |grad f|^2/f where f is above round-off, with spectral derivatives."""
-    f, axes = state.f, state.grid.axes
-    square = jnp.zeros_like(f)
-    for i, axis in enumerate(axes):
-        hat = jnp.fft.rfft(f, axis=i)
-        k = spectral.along(spectral.half_wavenumbers(axis), i, f.ndim)
-        square = square + jnp.fft.irfft(spectral.imaginary(k) * hat, axis.num, axis=i) ** 2
+def fisher_information(state: Density | RadialDensity) -> RealScalar:
+    """int |grad f|^2/f where f is above round-off, with derivatives that are spectral, or, if radial, of order 8."""
+    f = state.f
+    if isinstance(state, RadialDensity):
+        square = radial_slope(state) ** 2
+    else:
+        square = jnp.zeros_like(f)
+        for i, axis in enumerate(state.grid.axes):
+            hat = jnp.fft.rfft(f, axis=i)
+            k = spectral.along(spectral.half_wavenumbers(axis), i, f.ndim)
+            square = square + jnp.fft.irfft(spectral.imaginary(k) * hat, axis.num, axis=i) ** 2
     # Below this, f and its derivative are round-off of the transforms.
     small = f <= 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(f))
-    return jnp.sum(jnp.where(small, 0, square / jnp.where(small, 1, f))) * state.grid.cell
+    return state.integral(jnp.where(small, 0, square / jnp.where(small, 1, f)))
 
 
-def same_grid(one: Grid, other: Grid, argument: str) -> Any:
-    """Whether two grids have the same points: True, or a traced bool if an axis is traced. **Raises:** `ValueError` for another
-    shape, and for known axes that differ."""
-    if one.shape != other.shape:
-        raise argument_error(
-            argument,
-            f"be on the same grid, of shape {one.shape}",
-            f"has shape {other.shape}",
-            "evaluate both on one grid",
-        )
+def radial_slope(state: RadialDensity) -> Float[Array, " num"]:
+    """df/dv at the speeds by differences of order 8. They are local: other than with spectral derivatives, a kink at v = 0 does
+    not spoil the tails, where f is small. f is even in v, and 0 beyond R."""
+    f, num = state.f, state.grid.num
+    reach = len(_DIFFERENCES)
+    padded = jnp.concatenate([f[:reach][::-1], f, jnp.zeros(reach, f.dtype)])
+    total = jnp.zeros_like(f)
+    for k, weight in enumerate(_DIFFERENCES, 1):
+        total = total + weight * (padded[reach + k : reach + k + num] - padded[reach - k : reach - k + num])
+    return total / state.grid.spacing
+
+
+def same_grid(one: Grid | RadialGrid, other: Grid | RadialGrid, argument: str) -> Any:
+    """Whether two grids have the same points: True, or a traced bool if an axis is traced.
+
+    **Raises:** `ValueError` for grids of another kind or shape, and for known ones at other points."""
+    must, do = "be on the same grid", "evaluate both on one grid"
+    if type(one) is not type(other) or one.shape != other.shape:
+        was = f"has shape {other.shape}" if type(one) is type(other) else f"is on a {type(other).__name__}"
+        raise argument_error(argument, f"{must}, of shape {one.shape}", was, do)
+    if isinstance(one, RadialGrid):
+        same = one.dim == other.dim and same_length(other.radius, one.radius)
+        if not is_traced(same) and not same:
+            raise argument_error(argument, f"{must}, {one}", f"is on {other}", do)
+        return same
     holds = True
     for i, (mine, axis) in enumerate(zip(one.axes, other.axes, strict=True)):
-        same = (
-            same_length(axis.length, mine.length),
-            same_length(axis.start - mine.start.astype(axis.start.dtype) + axis.length, axis.length),
-        )
+        shifted = axis.start - mine.start.astype(axis.start.dtype) + axis.length
+        same = same_length(axis.length, mine.length), same_length(shifted, axis.length)
         if is_traced(*same):
             holds = holds & same[0] & same[1]
         elif not all(same) or mine.periodic != axis.periodic:
-            raise argument_error(argument, "be on the same grid", f"axis {i} is {axis}", f"evaluate both on {mine}")
+            raise argument_error(argument, must, f"axis {i} is {axis}", f"evaluate both on {mine}")
     return holds

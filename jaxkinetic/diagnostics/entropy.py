@@ -16,6 +16,7 @@ from .._util.host_callback import on_host
 from .._util.numpy_checks import check_key
 from .._util.sharding import on_any_mesh
 from .._util.types import Key, RealScalar, RealScalarLike
+from ..radial import RadialDensity
 from ..states import Density, Particles
 from . import densities
 from ._checked import check_function, check_state, checked_bias
@@ -29,12 +30,13 @@ __all__ = ["entropy", "entropy_bias", "knn_entropy", "knn_entropy_bias", "mean_o
 
 
 @on_any_mesh
-def entropy(state: Particles | Density) -> RealScalar:
+def entropy(state: Particles | Density | RadialDensity) -> RealScalar:
     r"""The entropy $H = \int f \log f$, which decreases in time: of particles the estimate `knn_entropy(state)`; of a `Density`
-    on velocity axes by quadrature, where f is positive. Differentiable; for a density of n grid points at a cost of O(n)."""
-    if isinstance(state, Density):
+    on velocity axes or a `RadialDensity` by quadrature, where f is positive. Differentiable; the cost for a density is that of
+    a sum over its points."""
+    if isinstance(state, densities.DENSITIES):
         return densities.entropy(state)
-    check_state(state, also=" or a Density")
+    check_state(state, also=" or a density")
     return knn_entropy(state)
 
 

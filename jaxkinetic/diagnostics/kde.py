@@ -18,6 +18,7 @@ from .._util.checks import argument_error, describe, scalar_or_nan
 from .._util.sharding import on_any_mesh
 from .._util.types import Key, RealScalar, RealScalarLike
 from ..pairs.sums import Rows, Slots, differences, partners, rows_of, slots
+from ..radial import RadialDensity
 from ..states import Density, Particles
 from . import densities
 from ._checked import check_state, checked_bias
@@ -56,7 +57,7 @@ def kde_entropy(state: Particles, *, bandwidth: RealScalarLike | None = None, bi
 
 @on_any_mesh
 def fisher_information(
-    state: Particles | Density, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
+    state: Particles | Density | RadialDensity, *, bandwidth: RealScalarLike | None = None, bias: RealScalarLike = 0.0
 ) -> RealScalar:
     r"""The Fisher information $I = \int |\nabla f|^2 / f = -\int f\,\Delta \log f$, estimated by
     $\hat I = -\frac1N \sum_i \Delta \log \hat f(v_i)$,
@@ -77,17 +78,19 @@ def fisher_information(
 
     Cost and memory as `kde_entropy`, with d + 1 more sums. Differentiable except where a particle gains its third neighbour.
 
-    Of a `Density` on velocity axes it is the integral itself, by quadrature and spectral derivatives, without options.
+    Of a `Density` on velocity axes or a `RadialDensity` it is the integral itself, by quadrature, without options. Derivatives
+    are spectral on a `Density`, which must be resolved: an error of the derivative is divided by the small f of the tails. On a
+    `RadialDensity` they are differences of order 8.
 
     **Raises:** `ValueError` for a bandwidth that is not positive (a traced one gives NaN), and for options with a `Density`.
     """
-    if isinstance(state, Density):
+    if isinstance(state, densities.DENSITIES):
         for name, value, default in (("bandwidth", bandwidth, None), ("bias", bias, 0.0)):
             if value is not default and not (isinstance(value, float) and value == default):
-                must, do = "be left out for a Density", "it belongs to the estimate from particles"
+                must, do = "be left out for a density", "it belongs to the estimate from particles"
                 raise argument_error(name, must, f"is {describe(value)}", do)
         return densities.fisher_information(state)
-    check_state(state, also=" or a Density")
+    check_state(state, also=" or a density")
     h, bias = _bandwidth(state, bandwidth, 4), checked_bias(bias, state.velocity.dtype)
     _, curvature = _estimate(state.velocity, state.alive, h, True)
     estimate = state.mean(curvature)

@@ -1,5 +1,5 @@
-"""Moments: averages over the alive particles, at a cost of O(N), or over a `Density` on velocity axes; nondimensional, of unit
-mass. All are differentiable."""
+"""Moments: averages over the alive particles, at a cost of O(N), or over a `Density` on velocity axes or a `RadialDensity`;
+nondimensional, of unit mass. All are differentiable."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -13,6 +13,7 @@ from .._util.checks import argument_error, check_bool, check_scalar, describe, i
 from .._util.sharding import on_any_mesh
 from .._util.sums import gram
 from .._util.types import RealScalar
+from ..radial import RadialDensity
 from ..states import Density, Particles
 from . import densities
 from ._checked import check_finite_array, check_state, one_program
@@ -21,25 +22,25 @@ __all__ = ["energy", "mode", "moment", "momentum", "stress", "temperature"]
 
 
 @on_any_mesh
-def momentum(state: Particles | Density) -> Float[Array, " d"]:
+def momentum(state: Particles | Density | RadialDensity) -> Float[Array, " d"]:
     """The momentum per particle, (1/N) sum_i v_i or int v f over the mass."""
-    if isinstance(state, Density):
+    if isinstance(state, densities.DENSITIES):
         return densities.momentum(state)
-    check_state(state, also=" or a Density")
+    check_state(state, also=" or a density")
     return _momentum(state)
 
 
 @on_any_mesh
-def energy(state: Particles | Density) -> RealScalar:
+def energy(state: Particles | Density | RadialDensity) -> RealScalar:
     """The kinetic energy per particle, (1/2N) sum_i |v_i|^2 or (1/2) int |v|^2 f over the mass."""
-    if isinstance(state, Density):
+    if isinstance(state, densities.DENSITIES):
         return densities.centred_moment(state, 2, centred=False) / 2
-    check_state(state, also=" or a Density")
+    check_state(state, also=" or a density")
     return _energy(state)
 
 
 @on_any_mesh
-def moment(state: Particles | Density, *, order: float = 4, centred: bool = False) -> RealScalar:
+def moment(state: Particles | Density | RadialDensity, *, order: float = 4, centred: bool = False) -> RealScalar:
     """(1/N) sum_i |v_i|^order, or with `centred` (1/N) sum_i |v_i - u|^order, u the mean velocity.
 
     A Maxwellian of temperature 1 in d = 3 has 3, 15, 105 at orders 2, 4, 6. Even orders are polynomials of v.
@@ -47,9 +48,9 @@ def moment(state: Particles | Density, *, order: float = 4, centred: bool = Fals
     **Raises:** `ValueError` for an order that is negative, not a number, or traced.
     """
     order, centred = _order(order), check_bool("centred", centred)
-    if isinstance(state, Density):
+    if isinstance(state, densities.DENSITIES):
         return densities.centred_moment(state, order, centred=centred)
-    check_state(state, also=" or a Density")
+    check_state(state, also=" or a density")
     return _moment(state, order=order, centred=centred)
 
 
@@ -72,21 +73,21 @@ def mode(state: Particles, *, wavevector: Real[ArrayLike, " d"] | Sequence[float
 
 
 @on_any_mesh
-def stress(state: Particles | Density) -> Float[Array, "d d"]:
+def stress(state: Particles | Density | RadialDensity) -> Float[Array, "d d"]:
     """The pressure tensor per unit density, (1/N) sum_i (v_i - u)(v_i - u)^T, u the mean velocity. Its trace is d T. (The
     stress tensor of fluid mechanics is its negative.)"""
-    if isinstance(state, Density):
+    if isinstance(state, densities.DENSITIES):
         return densities.stress(state)
-    check_state(state, also=" or a Density")
+    check_state(state, also=" or a density")
     return _stress(state)
 
 
 @on_any_mesh
-def temperature(state: Particles | Density) -> RealScalar:
+def temperature(state: Particles | Density | RadialDensity) -> RealScalar:
     """The temperature T = (1/(d N)) sum_i |v_i - u|^2, u the mean velocity: the trace of the pressure tensor over d."""
-    if isinstance(state, Density):
-        return densities.centred_moment(state, 2, centred=True) / len(state.grid.axes)
-    check_state(state, also=" or a Density")
+    if isinstance(state, densities.DENSITIES):
+        return densities.centred_moment(state, 2, centred=True) / densities.dim(state)
+    check_state(state, also=" or a density")
     return _temperature(state)
 
 

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from .._core.system import AbstractField, AbstractScheme
 from .._util.checks import argument_error, check_integer, describe, did_you_mean, is_traced, nan_unless, require
@@ -14,8 +13,9 @@ from .._util.memory import check_memory
 from .._util.types import RealScalar, RealScalarLike
 from ..runge_kutta import RKC
 from ..states import Density
-from .torus_pde import LIMITS, check_density, check_values, moving, negative_mass, spectral_tail
-from .trigonometric import PERIOD, Trigonometric
+from .torus_pde import LIMITS, TorusPDE, check_density, check_values, moving, negative_mass, spectral_tail
+from .torus_tables import check_points, derivative, difference_tables, on_pair
+from .trigonometric import Trigonometric
 
 __all__ = ["Liouville"]
 
@@ -29,7 +29,9 @@ class Liouville(AbstractField):
     - `noise="independent"`, for `MatrixSqrt` and `IndependentNoise`, (2.1) of [CarrilloGuoJabin2024]:
       $\partial_t F = \frac1N \sum_i \sum_{j \ne i} D_i (a D_i F - b F)$;
     - `noise="kac"`, for `Kac`, (1.5) of [FengWang2025]:
-      $\partial_t F = \frac1N \sum_{i<j} (D_i - D_j)(a\,(D_i - D_j) F)$, self-adjoint: the backward equation is the same.
+      $\partial_t F = \frac1N \sum_{i<j} (D_i - D_j)(a\,(D_i - D_j) F)$, which is self-adjoint.
+
+    `BackwardKolmogorov` is the dual equation.
 
     State: `jk.Density` on N equal periodic axes of length 2 pi, as `jk.product` makes it. Derivatives are spectral; the
     products are not dealiased, so f must be resolved (`stats["spectral_tail"]`). Nondimensional.
@@ -63,12 +65,16 @@ class Liouville(AbstractField):
             sentence = argument_error("noise", f"be one of {', '.join(NOISES)}", f"is {self.noise!r}", "choose one")
             raise did_you_mean(sentence, str(self.noise), NOISES)
 
+    def limit(self) -> TorusPDE:
+        """The Landau equation on the torus."""
+        return TorusPDE(self.interaction)
+
     def default_scheme(self) -> AbstractScheme:
         return RKC()
 
     def check(self, state: Any) -> None:
         check_density(state, self.num_particles, "particle")
-        axes, highest = state.grid.axes, 2 * int(np.abs(np.asarray(self.interaction.modes)).max())
+        axes = state.grid.axes
         if len({axis.num for axis in axes}) > 1:
             shape = " x ".join(str(axis.num) for axis in axes)
             raise argument_error("state.grid", "have equal axes", f"has {shape} points", "use jk.product(f, N)")
@@ -76,32 +82,32 @@ class Liouville(AbstractField):
             "state.grid", jnp.max(jnp.abs(jnp.stack([axis.start - axes[0].start for axis in axes]))) == 0, axes[0].start,
             "have equal axes, also their `start`", "use jk.product(f, N)", was="the first axis starts at",
         )  # fmt: skip
-        if axes[0].num <= highest:
-            raise argument_error(
-                "state.grid", f"have more than {highest} points an axis, twice the highest mode of the interaction",
-                f"has {axes[0].num}", f"use at least {highest + 2}",
-            )  # fmt: skip
+        check_points(self.interaction, axes[0].num, "state.grid")
         self.interaction.check(1)
 
     def check_start(self, state: Density) -> None:
+        self.check_fits(state)
+        check_values(state)
+
+    def check_fits(self, state: Density) -> None:
+        """**Raises:** `ValueError` if a run from this state would not fit into memory, with its bytes."""
         # The states of a step and its stages, and the derivatives.
         nbytes = (2 * self.num_particles + 6) * state.f.size * state.f.dtype.itemsize
         check_memory("state", nbytes, f"a run on {state.grid.shape}", "take fewer points, or float32")
-        check_values(state)
 
     def vector_field(self, t: RealScalar, state: Density) -> Density:
         f, num = state.f, self.num_particles
-        a, b = self._tables(f)
-        slopes = [_derivative(f, i) for i in range(num)]
+        a, b = difference_tables(self.interaction, f.shape[0], f.dtype)
+        slopes = [derivative(f, i) for i in range(num)]
         total = jnp.zeros_like(f)
         for i in range(num):
             flux = jnp.zeros_like(f)
             for j in range(num):
                 if j != i and self.noise == "kac":
-                    flux = flux + _between(a, i, j, num) * (slopes[i] - slopes[j])
+                    flux = flux + on_pair(a, i, j, num) * (slopes[i] - slopes[j])
                 elif j != i:
-                    flux = flux + _between(a, i, j, num) * slopes[i] - _between(b, i, j, num) * f
-            total = total + _derivative(flux, i)
+                    flux = flux + on_pair(a, i, j, num) * slopes[i] - on_pair(b, i, j, num) * f
+            total = total + derivative(flux, i)
         return moving(state, total / num)
 
     def dissipation(self, state: Density) -> RealScalar:
@@ -121,17 +127,11 @@ class Liouville(AbstractField):
         f, num = state.f, self.num_particles
         if not is_traced(f):
             require("state.f", not np.asarray(f).min() <= 0, np.asarray(f).min(), "be positive", "use more points")
-        a, _ = self._tables(f)
-        slopes = [_derivative(f, i) for i in range(num)]
+        a, _ = difference_tables(self.interaction, f.shape[0], f.dtype)
+        slopes = [derivative(f, i) for i in range(num)]
         pairs = [(i, j) for i in range(num) for j in range(i)]
-        total = sum((_between(a, i, j, num) * (slopes[i] - slopes[j]) ** 2 for i, j in pairs), jnp.zeros_like(f))
+        total = sum((on_pair(a, i, j, num) * (slopes[i] - slopes[j]) ** 2 for i, j in pairs), jnp.zeros_like(f))
         return nan_unless(~jnp.any(f <= 0), jnp.sum(total / f) * state.grid.cell / num)
-
-    def _tables(self, f: Array) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
-        """a and b at the differences of the grid points."""
-        points = PERIOD * np.arange(f.shape[0]) / f.shape[0]
-        z = jnp.asarray(points[:, None] - points[None, :], f.dtype)[..., None]
-        return self.interaction.a(z)[..., 0, 0], self.interaction.b(z)[..., 0]
 
     def stiffness(self, t: RealScalar, state: Density) -> RealScalar:
         """A bound from |a| <= sum_m |C_m| and the largest wavenumber, of the second- and of the first-order terms."""
@@ -144,19 +144,3 @@ class Liouville(AbstractField):
 
     def end_stats(self, state: Density, elapsed: RealScalarLike) -> dict[str, Any]:
         return {"spectral_tail": spectral_tail(state.f), "negative_mass": negative_mass(state.f)}
-
-
-def _derivative(f: Array, axis: int) -> Array:
-    """The spectral derivative along an axis, as a product with a matrix: faster than transforms for up to about 100 points."""
-    num = f.shape[axis]
-    wave = np.where(2 * np.arange(num) == num, 0, np.fft.fftfreq(num, 1 / num))
-    matrix = np.fft.ifft(1j * wave[:, None] * np.fft.fft(np.eye(num), axis=0), axis=0).real
-    product = jnp.tensordot(jnp.asarray(matrix, f.dtype), f, axes=((1,), (axis,)), precision="highest")
-    return jnp.moveaxis(product, 0, axis)
-
-
-def _between(table: Float[Array, "n n"], i: int, j: int, num: int) -> Array:
-    """A table of (v_i, v_j) as an array on the axes of all particles."""
-    shape = [1] * num
-    shape[i] = shape[j] = table.shape[0]
-    return (table if i < j else table.T).reshape(shape)

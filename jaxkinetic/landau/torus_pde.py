@@ -12,7 +12,7 @@ from jaxtyping import Array, Complex, Float
 
 from .. import spectral
 from .._core.system import AbstractField, AbstractScheme
-from .._util.checks import argument_error, check_law, describe, require
+from .._util.checks import argument_error, check_law, deferred_checks, describe, nan_unless_met, require
 from .._util.types import RealScalar, RealScalarLike
 from ..runge_kutta import RKC
 from ..states import Density
@@ -51,9 +51,10 @@ class TorusPDE(AbstractField):
     State: `jk.Density` on d periodic axes of length 2 pi, one for each component of the velocity. The number of points of each
     must be above twice the highest mode of the interaction. Nondimensional.
 
-    Conserved: mass, to round-off. Momentum has no meaning on the torus; energy is not conserved. H = int f log f falls. f stays
-    positive as long as it is resolved. Cost of an evaluation: 2 + 2 d + d (d + 1)/2 + d real transforms (2 + 3 d + 1 for scalar
-    interactions), most of them on the finer grid; O(n^d log n) operations, O(n^d d^2) memory.
+    Conserved: mass, to round-off. Momentum has no meaning on the torus; energy is not conserved. H = int f log f falls, at the
+    rate `dissipation`. f stays positive as long as it is resolved.
+    Cost of an evaluation: 2 + 2 d + d (d + 1)/2 + d real transforms (2 + 3 d + 1 for scalar interactions), most of them on the
+    finer grid; O(n^d log n) operations, O(n^d d^2) memory.
 
     `stats`: `spectral_tail`, the fraction of the squared norm of f - (mean of f) in the upper third of the wavenumbers of an
     axis at the end, and `negative_mass`, int max(-f, 0) at the end over the mass.
@@ -97,26 +98,54 @@ class TorusPDE(AbstractField):
         return np.abs(np.asarray(self.interaction.modes)).max(axis=0)
 
     def vector_field(self, t: RealScalar, state: Density) -> Density:
+        f, wave = state.f, _gradient_factors(state.f)
+        _, _, flux = self._on_fine_grid(state)
+        fine = flux[0].shape
+        total = jnp.zeros((*f.shape[:-1], f.shape[-1] // 2 + 1), wave[0].dtype)
+        for i, component in enumerate(flux):
+            total = total + wave[i] * _resized(jnp.fft.rfftn(component) / math.prod(fine), fine, f.shape)
+        slope = jnp.fft.irfftn(total * f.size, f.shape)
+        return moving(state, slope)
+
+    def dissipation(self, state: Density) -> RealScalar:
+        r"""$D(f) = \frac12 \iint f f_*\,a(v - v_*) : (\nabla\log f - \nabla_*\log f_*)^{\otimes 2} = \int \nabla\log f \cdot
+        [(a * f)\nabla f - (b * f) f]$, minus the derivative of H along the equation [FengWang2025, Lemma 5.2].
+
+        By modes: the convolutions of an evaluation of the equation, O(n^d log n) operations, and the sum over the finer grid.
+        Where f is below round-off nothing is added. Differentiable.
+
+        **Raises:** `ValueError` as in a run, also for negative values; if they are traced, D is NaN."""
+        with deferred_checks() as checks:
+            self.check(state)
+            check_values(state)
+        f = state.f
+        here, gradient, flux = self._on_fine_grid(state)
+        # Below this, f and its derivative are round-off of the transforms.
+        small = here <= 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(here))
+        power = sum((g * j for g, j in zip(gradient, flux, strict=True)), jnp.zeros_like(here))
+        total = jnp.sum(jnp.where(small, 0, power / jnp.where(small, 1, here)))
+        return nan_unless_met(checks, total * state.grid.cell * (f.size / here.size))
+
+    def _on_fine_grid(self, state: Density) -> tuple[Array, list[Array], list[Array]]:
+        """f, its gradient and the components of (a * f) grad f - (b * f) f on a grid that holds all modes of these products."""
         f, dim, axes = state.f, self.interaction.dim, state.grid.axes
         # All modes of a product a_m f_{k-m} that alias would be above those that are kept.
         fine = tuple(_smooth(axis.num + int(m)) for axis, m in zip(axes, self._highest, strict=True))
         hat = _resized(jnp.fft.rfftn(f) / f.size, f.shape, f.shape)
-        wave = [spectral.imaginary(spectral.along(k, i, dim)) for i, k in enumerate(_wavenumbers(f.shape, f.dtype))]
 
         def values(coefficients: Array) -> Array:
             return jnp.fft.irfftn(coefficients * math.prod(fine), fine)
 
-        gradient = [values(_resized(k * hat, f.shape, fine)) for k in wave]
+        gradient = [values(_resized(k * hat, f.shape, fine)) for k in _gradient_factors(f)]
         here = values(_resized(hat, f.shape, fine))
         cosine, sine = self._convolved(hat, fine)
-        total = jnp.zeros_like(hat)
+        fluxes = []
         for i in range(dim):
             flux = -sine[i] * here
             for j, component in enumerate(cosine[i]):
                 flux = flux if component is None else flux + component * gradient[j]
-            total = total + wave[i] * _resized(jnp.fft.rfftn(flux) / math.prod(fine), fine, f.shape)
-        slope = jnp.fft.irfftn(total * f.size, f.shape)
-        return moving(state, slope)
+            fluxes.append(flux)
+        return here, gradient, fluxes
 
     def _convolved(
         self, hat: Complex[Array, "*half"], fine: tuple[int, ...]
@@ -216,6 +245,11 @@ def _wavenumbers(shape: tuple[int, ...], dtype: Any) -> list[Array]:
     *whole, last = shape
     signed = [np.fft.fftfreq(n, 1 / n) for n in whole] + [np.fft.rfftfreq(last, 1 / last)]
     return [jnp.asarray(np.where(2 * np.abs(k) == n, 0, k), dtype) for k, n in zip(signed, shape, strict=True)]
+
+
+def _gradient_factors(f: Array) -> list[Array]:
+    """i k_1, ..., i k_d for a real transform of f."""
+    return [spectral.imaginary(spectral.along(k, i, f.ndim)) for i, k in enumerate(_wavenumbers(f.shape, f.dtype))]
 
 
 def _resized(hat: Array, old: tuple[int, ...], new: tuple[int, ...]) -> Array:

@@ -26,7 +26,7 @@ from .._util.checks import (
 from .._util.printing import Printed
 from .._util.types import RealScalar, RealScalarLike
 from .._util.user_laws import LOG_DENSITY, function_of, values_of
-from ..initial import AMPLITUDE
+from ..initial.samplers import AMPLITUDE
 from ..states import Density, Grid
 
 __all__ = ["Maxwellian", "TwoStream", "perturbed"]

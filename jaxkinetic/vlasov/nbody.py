@@ -12,6 +12,7 @@ from ..pairs.sums import GATHERS_SUMS
 from ..schemes import Leapfrog
 from ..states import Particles, check_alive, check_particles
 from .potentials import AbstractPotential, Poisson, check_potential
+from .systems import Vlasov
 
 __all__ = ["NBody"]
 
@@ -42,6 +43,10 @@ class NBody(AbstractSplit):
 
     def default_scheme(self) -> AbstractScheme:
         return Leapfrog()
+
+    def limit(self) -> Vlasov:
+        """Vlasov's equation with the same potential."""
+        return Vlasov(self.potential)
 
     @property
     def gathers(self) -> str:

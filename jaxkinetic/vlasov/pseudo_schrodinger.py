@@ -17,7 +17,7 @@ from ..states import Axis, Grid, Wave
 from .grid_flows import WavePlan
 from .pair_tables import pair_field
 from .potentials import AbstractPotential, check_potential
-from .systems import AbstractMeanField, in_picture, stream, turned
+from .systems import AbstractMeanField, HamiltonHartree, in_picture, stream, turned
 
 __all__ = [
     "PseudoFlows",
@@ -80,6 +80,10 @@ class PseudoSchrodinger(AbstractMeanField):
     @property
     def _particle_numbers(self) -> tuple[int, ...]:
         return 1, self.num_particles
+
+    def limit(self) -> HamiltonHartree:
+        """The Hamilton-Hartree equation with the same potential."""
+        return HamiltonHartree(self.potential)
 
     def check_axes(self, grid: Grid) -> None:
         num, axes = self.num_particles, grid.axes

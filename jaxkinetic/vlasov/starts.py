@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from .._util.checks import argument_error, check_integer, describe, scalar_or_nan
 from .._util.types import Key, RealScalarLike
-from ..initial import AMPLITUDE, floating, kepler, sizes
+from ..initial.samplers import AMPLITUDE, floating, kepler, sizes
 from ..states import Particles
 
 __all__ = ["quiet_start", "random_start"]

@@ -18,7 +18,7 @@ FAMILIES = ("landau", "boltzmann", "vlasov")
 # From the bottom up; modules of one line may import each other.
 LAYERS = (
     ("_util",),
-    ("states", "_io"),
+    ("states", "radial", "_io"),
     ("_core",),
     ("random", "spectral", "laws", "runge_kutta", "schemes", "pairs", "diagnostics", "initial"),
     FAMILIES,

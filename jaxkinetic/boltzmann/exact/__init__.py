@@ -19,11 +19,11 @@ from .hard_spheres import (
     mean_relative_speed as mean_relative_speed,
     pressure_rate as pressure_rate,
 )
-from .population import death_law as death_law, death_moments as death_moments
+from .population import death_law as death_law, death_moments as death_moments, hierarchy_masses as hierarchy_masses
 
 __all__ = [
     "bkw_density", "bkw_entropy", "bkw_moment", "death_law", "death_moments", "hard_sphere_density",
-    "hard_sphere_temperature", "initial_rates", "maxwell_density", "mean_relative_speed", "pressure_rate",
+    "hard_sphere_temperature", "hierarchy_masses", "initial_rates", "maxwell_density", "mean_relative_speed", "pressure_rate",
 ]  # fmt: skip
 
 

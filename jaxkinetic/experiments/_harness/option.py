@@ -151,5 +151,10 @@ def check_gamma(gamma: float, dim: int) -> None:
         raise argument_error("--gamma", f"be at least -d = {-dim}", f"is {gamma:g}", "raise it")
 
 
+def check_gamma_at_most(gamma: float, largest: float) -> None:
+    if gamma > largest:
+        raise argument_error("--gamma", f"be at most {largest:g}", f"is {gamma:g}", "lower it")
+
+
 def points(default: int, axis: str, minimum: int) -> Any:
     return option(default, f"points in {axis}", minimum=minimum, even=True, symbol=f"points in {axis}")

@@ -101,6 +101,18 @@ def fit_excess(
     return fit, Estimate(float(fit.rate), stderr, fit.degrees_of_freedom, exact_rate)
 
 
+def fourth_ratio(velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """<|v|^4> over d (d+2) T^2, its value for a Maxwellian, over the particles of all runs, and its standard error by the delta
+    method."""
+    d = velocities.shape[-1]
+    q = np.sum(np.asarray(velocities, float) ** 2, axis=-1)
+    q = np.moveaxis(q, 1, 0).reshape(q.shape[1], -1)
+    m2, m4 = q.mean(1), (q**2).mean(1)
+    influence = q**2 - 2 * (m4 / m2)[:, None] * q
+    scale = d * (d + 2) * (m2 / d) ** 2
+    return m4 / scale, influence.std(1) / scale / np.sqrt(q.shape[1])
+
+
 def speeds(velocities: np.ndarray) -> dict[str, np.ndarray]:
     """The speeds of the particles of all runs at the first and the last save, as entries of result.npz."""
     ends = {"speed_first": velocities[:, 0], "speed_last": velocities[:, -1]}

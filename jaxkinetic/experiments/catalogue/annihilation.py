@@ -11,7 +11,8 @@ from jaxtyping import Array
 
 from ... import initial, plotting as look
 from ...boltzmann import HardSphere, KacWalk, exact
-from ...diagnostics import histogram, self_similar
+from ...diagnostics import histogram, self_similar, temperature as temperature_of
+from ...radial import RadialDensity
 from ...states import Particles
 from .._harness import option as options
 from .._harness.errors import fit_runs, meaning, standard_error
@@ -19,6 +20,7 @@ from .._harness.experiment import Headline
 from .._harness.panels import dots, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Panel, Report, Series
+from ._limit import limit_curves
 
 __all__ = ["Annihilation"]
 
@@ -26,6 +28,8 @@ __all__ = ["Annihilation"]
 _ENOUGH = 8
 # Edges of the histogram of the scaled speed |xi|.
 _EDGES = np.linspace(0, 3, 31)
+# Of the limit equation: largest speed, number of speeds, steps.
+_RADIUS, _SPEEDS, _LIMIT_STEPS = 7.0, 120, 400
 # Density exponents of the limit equation at long times in d = 3, see `hard_sphere_density`.
 _KNOWN = {0.1: 0.9225, 0.25: 0.9213, 0.75: 0.9145}
 
@@ -68,6 +72,7 @@ class Annihilation(ParticleExperiment):
         offset = 4 * dim / ((4 * dim + 1) * max(alpha, 1e-3) * exact.mean_relative_speed(dim))
         power = {"model": "algebraic", "offset": offset, "window": late}
         fits = [fit_runs(times, values, **power) for values in (densities, temperatures)] if late else []
+        limit = self._limit(times)
         known = _KNOWN.get(round(alpha, 10)) if dim == 3 else None
         xi, zeta = (
             (Estimate.of(fits[0], known), Estimate.of(fits[1]))
@@ -84,6 +89,9 @@ class Annihilation(ParticleExperiment):
             f"Temperature: T ~ (s + t)^-zeta, zeta = {zeta:.4f}; the density's exponent gives 2(1 - xi) = {twice:.4f}."
             if late
             else "",
+            "The columns `limit` and the black lines are the annihilated Boltzmann equation, solved by "
+            f"`boltzmann.IsotropicPDE`. The density differs from it by at most "
+            f"{np.max(np.abs(density.values - limit['density'])[1:] / density.noise[1:]):.1f} of its errors.",
             f"s = {offset:.3g}. The exact slopes at t = 0, for Maxwellian data, are n' = {slopes[0]:.4f} and "
             f"T' = {slopes[1]:.4f}.",
             f"Error bars show statistical noise only. {meaning(self.replicas)}",
@@ -100,11 +108,14 @@ class Annihilation(ParticleExperiment):
 
         def decay(series: Series, i: int, symbol: str, name: str, color: str) -> Panel:
             """A quantity that falls by a power of time: the particles, the law for small alpha, and the fitted power."""
-            items = [line(times[1:], series.exact[1:], "limit α → 0, αt fixed", "--", look.GREY)]
+            items = [
+                line(times[1:], series.exact[1:], "α → 0 with αt fixed", "--", look.GREY),
+                line(times[1:], limit[series.name][1:], "limit N → ∞"),
+            ]
             if late:
                 fine, fit = np.geomspace(max(late[0], times[1]), late[1], 100), fits[i]
                 label = f"power of s + t: {symbol} = {float(fit.rate):.4f} ± {float(fit.rate_stderr):.4f}"
-                items.append(line(fine, fit(fine), label))
+                items.append(line(fine, fit(fine), label, ":", look.GREEN))
             items.append(dots(times[1:], series.values[1:], series.noise[1:], color=color))
             return panel(*items, y=name, title=f"{name.split(' ')[0].capitalize()} falls by a power of time", log="xy")
 
@@ -120,7 +131,24 @@ class Annihilation(ParticleExperiment):
         )  # fmt: skip
         title = f"Annihilating hard spheres, α = {alpha:g}  ({self.replicas} × {self.particles} particles)"
         arrays = {"profiles": runs["profile"], "edges": _EDGES}
-        return Report(numbers, (runs.saves, density, temperature), notes, panels, title, arrays)
+        columns = [
+            entry
+            for series in (density, temperature)
+            for entry in (series, Series(f"{series.name}_limit", "limit", limit[series.name], form=series.form))
+        ]
+        return Report(numbers, (runs.saves, *columns), notes, panels, title, arrays)
+
+    def _limit(self, times: np.ndarray) -> dict[str, np.ndarray]:
+        """Density and temperature of the annihilated Boltzmann equation at `times`."""
+        return limit_curves(
+            lambda: self.problem().system.limit(dim=self.dim),  # pyright: ignore
+            lambda: initial.radial(initial.maxwellian, _RADIUS, _SPEEDS, self.dim),
+            times, {"density": _mass, "temperature": temperature_of}, num_steps=_LIMIT_STEPS,
+        )  # fmt: skip
+
+
+def _mass(state: RadialDensity) -> Array:
+    return state.mass
 
 
 def _gas(state: Particles, *, volume: float) -> Array:

@@ -1,24 +1,30 @@
 """A bi-Maxwellian becomes isotropic by Coulomb collisions: the initial rate beside its exact value, and the bi-Maxwellian
 closure."""
 
+import functools
+
 import equinox as eqx
 import numpy as np
 
 from ... import initial, plotting as look
 from ...diagnostics import energy, momentum, stress
 from ...landau import Kac, PowerLaw, exact
+from ...states import Axis, Grid
 from .._harness import option as options
 from .._harness.errors import largest_drifts, meaning, round_off, standard_error
 from .._harness.experiment import Headline
 from .._harness.panels import dots, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Report, Series
+from ._limit import limit_curves
 
 __all__ = ["CoulombIsotropization"]
 
 # Initial temperatures: (2 perpendicular + parallel)/3 = 1.
 _PERPENDICULAR = 1.25
 _PARALLEL = 0.5
+# Of the limit equation: length and points of a velocity axis, steps.
+_LENGTH, _POINTS, _LIMIT_STEPS = 14.0, 36, 50
 
 
 class CoulombIsotropization(ParticleExperiment):
@@ -44,9 +50,10 @@ class CoulombIsotropization(ParticleExperiment):
         perpendicular = Series.of_runs("perpendicular", "T_perp", (p[..., 0, 0] + p[..., 1, 1]) / 2)
         parallel = Series.of_runs("parallel", "T_par", p[..., 2, 2])
         differences = (p[..., 0, 0] + p[..., 1, 1]) / 2 - p[..., 2, 2]
-        closure = _closure(times)
+        closure, limit = _closure(times), self._limit(times)
         closed = closure[:, 0] - closure[:, 1]
         difference = Series("", "difference", differences.mean(0), exact=closed, exact_header="closure")
+        difference_noise = float(standard_error(differences)[-1])
         drift_p, drift_e = largest_drifts(runs["momentum"], runs["energy"])
         stepped = exact_rate = 3 * exact.coulomb_isotropization_rate(_PERPENDICULAR, _PARALLEL)
         shift = ""
@@ -61,6 +68,9 @@ class CoulombIsotropization(ParticleExperiment):
             f"value), {exact_rate:.3f} exact, for a bi-Maxwellian.{shift}",
             "The rate falls immediately, because slow particles become isotropic first. The parabola follows this only in "
             "part, and its error bar shows noise only.",
+            "The columns `limit` and the black lines are the limit N -> infinity, the Landau equation, solved by "
+            f"`landau.LandauPDE` on {_POINTS}^3 points. At the last time T_perp - T_par is "
+            f"{abs(difference.values[-1] - limit[-1, 0] + limit[-1, 1]) / difference_noise:.1f} of its errors from it.",
             f"The closure assumes a bi-Maxwellian at all times, which the solution is not: at t = {times[-1]:.3g} its "
             f"T_perp - T_par is {gap:.2f} times that of the closure.",
             round_off(drift_p, drift_e),
@@ -70,9 +80,14 @@ class CoulombIsotropization(ParticleExperiment):
             "initial_rate": rate, "initial_rate_stepped": stepped, "last_difference_over_closure": gap,
             "momentum_drift": drift_p.max(), "energy_drift": drift_e.max(),
         }  # fmt: skip
+        columns = (
+            perpendicular, Series("", "limit", limit[:, 0]), parallel, Series("", "limit", limit[:, 1])
+        )  # fmt: skip
         fine = np.linspace(0, min(times[-1], 1.2 / exact_rate), 100)
         panels = (
             panel(
+                line(times, limit[:, 0], "Landau equation"),
+                line(times, limit[:, 1], ""),
                 line(times, closure[:, 0], r"$T_\perp$, bi-Maxwellian closure", "--", look.BLUE),
                 line(times, closure[:, 1], r"$T_\parallel$, bi-Maxwellian closure", "--", look.ORANGE),
                 dots(times, perpendicular.values, perpendicular.noise, r"$T_\perp$, particles"),
@@ -80,7 +95,10 @@ class CoulombIsotropization(ParticleExperiment):
                 y="temperature", title="Both temperatures",
             ),
             panel(
-                line(fine, difference.values[0] * np.exp(-exact_rate * fine), f"exact rate {exact_rate:.2f} at t = 0"),
+                line(times, limit[:, 0] - limit[:, 1], "Landau equation"),
+                line(
+                    fine, difference.values[0] * np.exp(-exact_rate * fine), f"exact rate {exact_rate:.2f} at t = 0", ":",
+                ),
                 line(times, closed, "bi-Maxwellian closure", "--", look.GREY),
                 dots(
                     times, difference.values, standard_error(differences),
@@ -90,10 +108,21 @@ class CoulombIsotropization(ParticleExperiment):
             ),
         )  # fmt: skip
         return Report(
-            numbers, (runs.saves, perpendicular, parallel, difference), notes, panels,
+            numbers, (runs.saves, *columns, difference), notes, panels,
             f"Two temperatures, Coulomb  ({self.replicas} × {self.particles} particles, Δt = {self.dt:g})",
-            {"closure": closure, "rates": rates},
+            {"closure": closure, "limit": limit, "rates": rates},
         )  # fmt: skip
+
+    def _limit(self, times: np.ndarray) -> np.ndarray:
+        """(T_perp, T_par) of the Landau equation at `times`, (T, 2)."""
+        axis = Axis(-_LENGTH / 2, _LENGTH, _POINTS, periodic=False)
+        law = functools.partial(initial.bimaxwellian, perpendicular=_PERPENDICULAR, parallel=_PARALLEL)
+        p = limit_curves(
+            self.problem().system.limit,  # pyright: ignore
+            lambda: initial.on_grid(law, Grid(axis, axis, axis)),
+            times, {"stress": stress}, num_steps=_LIMIT_STEPS,
+        )["stress"]  # fmt: skip
+        return np.stack([(p[:, 0, 0] + p[:, 1, 1]) / 2, p[:, 2, 2]], -1)
 
 
 def _closure(times: np.ndarray) -> np.ndarray:

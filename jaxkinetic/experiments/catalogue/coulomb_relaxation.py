@@ -2,12 +2,14 @@
 round-off."""
 
 import dataclasses
+import functools
 import math
 
 import equinox as eqx
 import numpy as np
 
 from ... import initial, plotting as look
+from ...diagnostics import entropy, fisher_information, moment
 from ...landau import Kac, PowerLaw, exact
 from ...plotting import Axes
 from .._harness import option as options
@@ -16,7 +18,8 @@ from .._harness.experiment import Headline
 from .._harness.panels import dots, drifts, line, panel
 from .._harness.replicas import ParticleExperiment, Problem, Runs
 from .._harness.report import Estimate, Report, Series
-from ._entropy import excess_entropy, fisher_excess, fit_excess, speeds, tail
+from ._entropy import excess_entropy, fisher_excess, fit_excess, fourth_ratio, speeds, tail
+from ._limit import limit_curves
 
 __all__ = ["CoulombRelaxation"]
 
@@ -24,6 +27,8 @@ __all__ = ["CoulombRelaxation"]
 _TANGENT = 0.3
 # Sharpness of Rosenbluth's shell, e^{-sharpness (|v| - 1)^2} [RosenbluthMacDonaldJudd1957].
 _SHARPNESS = 10.0
+# Of the limit equation: largest speed, number of speeds, steps.
+_RADIUS, _SPEEDS, _LIMIT_STEPS = 7.0, 160, 200
 
 
 class CoulombRelaxation(ParticleExperiment):
@@ -59,7 +64,8 @@ class CoulombRelaxation(ParticleExperiment):
         h = excess_entropy(runs.velocities, self)
         value, noise, num = h["value"], h["noise"], len(h["groups"])
         information, information_noise, subset = fisher_excess(runs.velocities, self)
-        fourth, fourth_noise = _fourth(runs.velocities)
+        fourth, fourth_noise = fourth_ratio(runs.velocities)
+        limit = self._limit(times)
         # Sum in float64, so that the drifts show the round-off of the scheme and not of the sums.
         v = np.asarray(runs.velocities, float)
         drift_p, drift_e = largest_drifts(v.mean(axis=2), (v**2).sum(axis=3).mean(axis=2) / 2)
@@ -71,6 +77,9 @@ class CoulombRelaxation(ParticleExperiment):
         notes = (
             f"Entropy-decay rate, a fit of A exp(-rate t) to {window[0]:.3g} <= t <= {window[1]:.3g}: {rate:.3f}."
             + (" The rate falls with time, because fast particles collide rarely." if coulomb else ""),
+            "The columns `limit` and the lines without points are the limit N -> infinity, the Landau equation, solved by "
+            f"`landau.IsotropicPDE`. H - H_M differs from it by at most "
+            f"{np.max(np.abs(value - limit['entropy']) / noise):.1f} of its errors.",
             f"At t = 0 the Landau equation has H - H_M = {start:.5f} exactly; estimated here {value[0]:.5f}."
             + (f" Its exact derivative there is {slope:.4f}, a relative rate of {-slope / start:.2f}." if coulomb else ""),
             f"I/I_M - 1 compares Fisher's information of {subset} particles of each run with that of the Maxwellian of their "
@@ -95,6 +104,7 @@ class CoulombRelaxation(ParticleExperiment):
         early = np.linspace(0, -_TANGENT * start / slope, 30)
         panels = (
             panel(
+                line(times, limit["entropy"], "Landau equation", color=look.GREY),
                 lambda ax: look.entropy(ax, times, value, noise, fit=fit, window=window, rate_stderr=rate.stderr),
                 *([line(early, start + slope * early, "exact tangent at t = 0", lw=2.5)] if coulomb else []),
             ),
@@ -104,6 +114,8 @@ class CoulombRelaxation(ParticleExperiment):
             ),
             panel(
                 lambda ax: ax.axhline(0, color=look.GREY, ls=":"),
+                line(times, limit["fisher"], "Landau equation", color=look.BLUE),
+                line(times, 1 - limit["fourth"], "Landau equation", color=look.ORANGE),
                 dots(times, information, information_noise, r"Fisher's information, $I/I_{\rm Maxwell} - 1$"),
                 dots(times, 1 - fourth, fourth_noise, r"$1 - \langle |v|^4\rangle / 15\,T^2$", look.ORANGE),
                 y="distance from the Maxwellian", title="Fisher's information and fourth moment",
@@ -115,21 +127,30 @@ class CoulombRelaxation(ParticleExperiment):
         law = "Coulomb" if coulomb else f"γ = {self.gamma:g}"
         title = f"Kac's conservative Landau system, {law}: a shell relaxes  (N = {self.particles}, Δt = {self.dt:g})"
         series = (
-            runs.saves, Series("entropy", "H-H_M", value, noise, form=".5f"),
-            Series("fisher", "I/I_M-1", information, information_noise), Series("fourth", "M4/15T^2", fourth, fourth_noise),
+            runs.saves,
+            Series("entropy", "H-H_M", value, noise, form=".5f"),
+            Series("entropy_limit", "limit", limit["entropy"], form=".5f"),
+            Series("fisher", "I/I_M-1", information, information_noise), Series("fisher_limit", "limit", limit["fisher"]),
+            Series("fourth", "M4/15T^2", fourth, fourth_noise), Series("fourth_limit", "limit", limit["fourth"]),
             Series("momentum_drift", "|dp|", drift_p, form=".1e"), Series("energy_drift", "|dE|/E", drift_e, form=".1e"),
         )  # fmt: skip
         return Report(numbers, series, notes, panels, title, speeds(runs.velocities))
 
-
-def _fourth(velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """<|v|^4>/(15 T^2) over the particles of all runs, and its standard error by the delta method."""
-    q = np.sum(np.asarray(velocities, float) ** 2, axis=-1)
-    q = np.moveaxis(q, 1, 0).reshape(q.shape[1], -1)
-    m2, m4 = q.mean(1), (q**2).mean(1)
-    influence = q**2 - 2 * (m4 / m2)[:, None] * q
-    scale = 15 * (m2 / 3) ** 2
-    return m4 / scale, influence.std(1) / scale / np.sqrt(q.shape[1])
+    def _limit(self, times: np.ndarray) -> dict[str, np.ndarray]:
+        """H - H_M, I/I_M - 1 and <|v|^4>/15 T^2 of the Landau equation at `times`."""
+        observe = {"entropy": entropy, "fisher": fisher_information, "fourth": moment}
+        shell = functools.partial(initial.rosenbluth, sharpness=_SHARPNESS)
+        found = limit_curves(
+            lambda: self.problem().system.limit(isotropic=True, dim=self.dim),  # pyright: ignore
+            lambda: initial.radial(shell, _RADIUS, _SPEEDS, self.dim),
+            times, observe, num_steps=_LIMIT_STEPS,
+        )  # fmt: skip
+        found["entropy"] -= float(exact.maxwellian_entropy(self.dim))
+        return {
+            **found,
+            "fisher": found["fisher"] / self.dim - 1,
+            "fourth": found["fourth"] / (self.dim * (self.dim + 2)),
+        }
 
 
 def _at_the_start(coulomb: bool) -> tuple[float, float]:

@@ -96,7 +96,7 @@ MUTATIONS = [
     Mutation(
         "completion-shows-modules",
         "`dir` of a room shows the modules that it imports.",
-        "jaxkinetic/initial.py",
+        "jaxkinetic/initial/__init__.py",
         "def __dir__() -> list[str]:\n    return __all__",
         "def __dir__() -> list[str]:\n    return list(globals())",
         tests("core/test_public_names.py", "test_completion_shows_public_names_only"),

@@ -48,6 +48,14 @@ MUTATIONS = [
         tests("laws/test_runge_kutta.py", "test_stages_are_enough_and_few"),
     ),
     Mutation(
+        "rkc-block-of-stages",
+        "The last block of stages of RKC is skipped unless it is full.",
+        "jaxkinetic/_core/loops.py",
+        "lambda _, k: k * size < count",
+        "lambda _, k: k * size + size - 1 < count",
+        tests("laws/test_runge_kutta.py", "test_order[scheme5-2-steps5]"),
+    ),
+    Mutation(
         "rkc-second-order",
         "The last coefficient of a stage of RKC has the wrong sign.",
         _RK,
@@ -75,8 +83,8 @@ MUTATIONS = [
         "liouville-drift",
         "The drift in the law of N particles has the wrong sign.",
         _LIOUVILLE,
-        "- _between(b, i, j, num) * f",
-        "+ _between(b, i, j, num) * f",
+        "- on_pair(b, i, j, num) * f",
+        "+ on_pair(b, i, j, num) * f",
         tests("laws/test_liouville.py", "test_equilibria_of_independent_noise[2-32-1.25]"),
     ),
     Mutation(

@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Integer, Real
 
 from jaxkinetic_kernels import wrap
 
-from ._util.checks import (
+from .._util.checks import (
     NONNEGATIVE,
     Range,
     argument_error,
@@ -23,15 +23,11 @@ from ._util.checks import (
     known_as,
     scalar_or_nan,
 )
-from ._util.numpy_checks import check_key, known_numbers
-from ._util.types import Key, RealScalarLike
-from .states import Particles
+from .._util.numpy_checks import check_key, known_numbers
+from .._util.types import Key, RealScalarLike
+from ..states import Particles
 
 __all__ = ["bimaxwellian", "bkw", "maxwellian", "rosenbluth", "torus_mode"]
-
-
-def __dir__() -> list[str]:
-    return __all__
 
 
 _GRID = 1 << 14
@@ -110,11 +106,15 @@ def bkw(
     the two ends the derivative of the path is infinite and does not give the derivative of the law.
     """
     num_particles, dim, dtype = sizes(key, num_particles, dim, dtype)
+    return Particles(_bkw(key, *known_as(dtype, checked_beta(beta, dim)), (num_particles, dim)))
+
+
+def checked_beta(beta: RealScalarLike, dim: int) -> RealScalarLike:
+    """beta, or NaN if it is traced and outside [0, 2/(d+2)]."""
     check_scalar("beta", beta, within=NONNEGATIVE)
     largest = 2 / (dim + 2)
     within = Range(f"be at most 2/(d+2) = {largest:.4g}", "lower it", low=0.0, high=largest * (1 + 1e-6))
-    beta = scalar_or_nan("beta", beta, within=within)
-    return Particles(_bkw(key, *known_as(dtype, beta), (num_particles, dim)))
+    return scalar_or_nan("beta", beta, within=within)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -190,13 +190,19 @@ def torus_mode(
 
     **Raises:** `ValueError` for a mode that is not made of integers or is 0, and for |A| > 1.
     """
-    wavevector = np.asarray(mode)
-    if wavevector.ndim != 1 or not np.issubdtype(wavevector.dtype, np.integer) or not wavevector.any():
-        raise argument_error("mode", "be a vector of integers, not all 0", f"is {describe(mode)}", "pass [1, 0], say")
+    wavevector = checked_mode(mode)
     num_particles, dim, dtype = sizes(key, num_particles, wavevector.size, dtype)
     amplitude = scalar_or_nan("amplitude", amplitude, within=AMPLITUDE)
     phase = scalar_or_nan("phase", phase)
     return Particles(_torus_mode(key, *known_as(dtype, amplitude, phase, wavevector), (num_particles, dim)))
+
+
+def checked_mode(mode: Any) -> Integer[np.ndarray, " d"]:
+    """`mode` as an array. **Raises:** `ValueError` unless it is a vector of integers, not all 0."""
+    wavevector = np.asarray(mode)
+    if wavevector.ndim != 1 or not np.issubdtype(wavevector.dtype, np.integer) or not wavevector.any():
+        raise argument_error("mode", "be a vector of integers, not all 0", f"is {describe(mode)}", "pass [1, 0], say")
+    return wavevector
 
 
 @partial(jax.jit, static_argnums=4)
