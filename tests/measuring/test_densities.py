@@ -95,15 +95,15 @@ def test_options_and_grids_that_do_not_fit():
     moved = jk.Density(f.f, jk.Grid(*[jk.Axis(-8.0, 18.0, 48, periodic=False)] * 2))
     unequal = jk.Density(jnp.ones((8, 10)), jk.Grid(circle.axes[0], jk.Axis(0.0, 2 * np.pi, 10)))
     for call, sentence in (
-        (lambda: D.fisher_information(f, bandwidth=0.3), "`bandwidth` must be left out for a Density, but is 0.3"),
-        (lambda: D.fisher_information(f, bias=jnp.ones(())), "`bias` must be left out for a Density"),
-        (lambda: D.relative_entropy(f, f, entropy=D.kde_entropy), "`entropy` must be left out for a Density"),
+        (lambda: D.fisher_information(f, bandwidth=0.3), "`bandwidth` must be left out for a density, but is 0.3"),
+        (lambda: D.fisher_information(f, bias=jnp.ones(())), "`bias` must be left out for a density"),
+        (lambda: D.relative_entropy(f, f, entropy=D.kde_entropy), "`entropy` must be left out for a density"),
         (lambda: D.relative_entropy(f, moved), r"`log_density` must be on the same grid, but axis 0 is Axis\(start=-8.0"),
         (lambda: D.entropy_per_particle(None, line), "`state` must be a Density, but is None"),
         (lambda: D.entropy_per_particle(square, "x"), "`density` must be a Density, but is 'x'"),
         (lambda: D.entropy_per_particle(unequal, line), "`density` must be on the same grid, of shape \\(10,\\)"),
         (lambda: D.entropy_per_particle(square, jk.Density(2 * line.f, circle)), "`density` must have the mass of the law"),
-        (lambda: D.energy(None), "`state` must be Particles or a Density, but is None"),
+        (lambda: D.energy(None), "`state` must be Particles or a density, but is None"),
         (lambda: jk.product(jk.Density(-line.f, circle), 2), "`density.f` must not be negative, but at one point is -0.159"),
         (lambda: jk.product(jk.Density(0 * line.f, circle), 2), "`density.f` must have a positive mass"),
     ):  # fmt: skip
