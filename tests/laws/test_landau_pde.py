@@ -356,7 +356,7 @@ def test_errors():
         (lambda: on(jk.Grid(long, velocity(-5.0, 10.0, 24))), r"axes\[1\].length` must be that of the first axis, but is 10"),
         (lambda: on(good, 4.0), r"in the ball .* box, but 0.0\d+ of the mass is outside of it; use axes of length 2[0-3]"),
         (lambda: on(box(16, 2, 20.0), 0.5), r"must resolve the data, but 0.\d+ of the squared norm.*; use 50 points an axis"),
-        (lambda: run(f - 0.1), "`state.f` must not be negative, but is -0.1 at one point"),
+        (lambda: run(f - 0.1), "`state.f` must not be negative, but at one point is -0.1"),
         (lambda: run(0 * f), "`state.f` must have a positive mass"),
         (lambda: run(np.where(f > 0.1, np.nan, f)), "`state.f` must hold finite numbers"),
         (lambda: L.LandauPDE(L.Maxwell()).check_start(huge), "`state` must fit into memory, but a run on"),
