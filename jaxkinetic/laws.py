@@ -2,6 +2,7 @@
 
 from ._util.checks import argument_error, check_integer, check_law, deferred_checks, describe, nan_unless_met
 from ._util.memory import check_memory
+from ._util.sharding import on_any_mesh
 from .states import Density, Grid
 
 __all__ = ["marginal", "product"]
@@ -11,6 +12,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
+@on_any_mesh
 def product(density: Density, num_particles: int) -> Density:
     """The law of N independent particles, f(v_1) ... f(v_N), of a density f on one axis, divided by its mass. Differentiable.
 
@@ -31,6 +33,7 @@ def product(density: Density, num_particles: int) -> Density:
     return Density(out, Grid(*[axis] * num))
 
 
+@on_any_mesh
 def marginal(state: Density, k: int = 1) -> Density:
     """The law of the first k particles: the integral over the other axes. Linear in f.
 

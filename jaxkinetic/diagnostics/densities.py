@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .. import spectral
-from .._util.checks import argument_error, is_traced, nan_unless, require, same_length
+from .._util.checks import argument_error, describe, is_traced, nan_unless, require, same_length
 from .._util.sharding import on_any_mesh
 from .._util.types import RealScalar
 from ..laws import marginal

@@ -1,12 +1,13 @@
 """The command line: `jaxkinetic list`, `jaxkinetic run NAME`, `jaxkinetic sweep NAME --over OPTION=VALUES`."""
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +30,11 @@ from ._harness.sweep import parse_over, sweep
 
 __all__ = ["main"]
 
+# The settings of JAX that `_set_up` changes.
+_SETTINGS = (
+    "jax_enable_x64", "jax_enable_compilation_cache", "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes",
+)  # fmt: skip
 _FORCE = "replace results that have other parameters, and discard the finished parts of a stopped run"
 
 
@@ -54,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Print the sentence only, without the file and line of the library that issues the warning.
         warnings.formatwarning = lambda message, *_, **__: f"jaxkinetic: {message}\n"
     try:
-        return _main(arguments)
+        with _restored():
+            return _main(arguments)
     except (ValueError, SimulationError, OSError, ImportError) as error:
         print(f"jaxkinetic: {error}", file=sys.stderr)
         return 2
@@ -113,10 +120,20 @@ def _described(experiment: type[Experiment]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@contextlib.contextmanager
+def _restored() -> Iterator[None]:
+    """Restore the settings of JAX that a command changes, for a process that runs several commands."""
+    before = {name: getattr(jax.config, name) for name in _SETTINGS}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
+
+
 def _set_up(bits: int, compilation_cache: bool) -> None:
     """Configure JAX. This must happen before the first array is created."""
-    if bits == 64:
-        jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_enable_x64", bits == 64)
     if compilation_cache:
         # Hide warnings about a damaged, full or read-only cache: JAX then compiles the program anew, and the run continues.
         warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")

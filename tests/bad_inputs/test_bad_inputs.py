@@ -40,6 +40,8 @@ G = jk.Grid(jk.Axis(0.0, 4 * math.pi, 8), jk.Axis(-6.0, 12.0, 32, periodic=False
 V2 = np.exp(-(np.linspace(-6, 6, 32, endpoint=False) ** 2) / 2) / math.sqrt(2 * math.pi) / (4 * math.pi)
 F = jk.Density(np.ones((8, 1)) * V2, G)
 W = jk.Wave(np.sqrt(np.ones((8, 1)) * V2), G)
+C = jk.Density(np.full(8, 1 / (2 * math.pi)), jk.Grid(jk.Axis(0.0, 2 * math.pi, 8)))
+T1 = jk.landau.Trigonometric([[0], [1]], [1.0, 0.5])
 
 
 def kac():
@@ -60,6 +62,12 @@ def vsim(system=None, state=None, **options):
     """A run of Vlasov's equation."""
     system = jk.vlasov.Vlasov(jk.vlasov.Poisson(4 * math.pi)) if system is None else system
     return jk.simulate(system, F if state is None else state, **({"dt": 0.1, "num_steps": 2} | options))
+
+
+def pde(system=None, state=None, **options):
+    """A run of the equation on the torus."""
+    given = {"dt": 0.1, "num_steps": 2} | options
+    return jk.simulate(jk.landau.TorusPDE(T1) if system is None else system, C if state is None else state, **given)
 
 
 def ens(system=None, init=None, **options):
@@ -115,7 +123,7 @@ FIT = jk.DecayFit(*[jnp.asarray(np.ones(()))] * 12, "exponential")
 NAMES = {
     "T": T, "Y": Y, "O": O, "MOMENTS": MOMENTS, "ONE_RUN": ONE_RUN, "FIT": FIT,
     "jk": jk, "L": jk.landau, "B": jk.boltzmann, "V": jk.vlasov, "P": jk.pairs, "D": jk.diagnostics, "np": np, "jnp": jnp,
-    "jax": jax, "math": math, "nan": math.nan, "inf": math.inf, "key": key, "S": S, "bodies": bodies, "G": G, "F": F, "W": W,
+    "jax": jax, "math": math, "nan": math.nan, "inf": math.inf, "key": key, "S": S, "bodies": bodies, "G": G, "F": F, "W": W, "C": C, "T1": T1, "pde": pde,
     "kac": kac, "walk": walk, "sim": sim, "vsim": vsim, "ens": ens, "it": it, "see": see, "Radial": Radial,
     "CrossSection": CrossSection, "Weird": Weird,
 }  # fmt: skip

@@ -54,7 +54,7 @@ def test_option_turns_the_cache_off(user, tmp_path):
         assert parse(command).compilation_cache
         assert not parse([*command, "--no-compilation-cache"]).compilation_cache
     user.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "chosen"))
-    assert settings(False, user) == {"jax_enable_compilation_cache": False}
+    assert settings(False, user) == {"jax_enable_x64": False, "jax_enable_compilation_cache": False}
     assert not list(tmp_path.iterdir())
 
 

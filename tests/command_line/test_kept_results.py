@@ -2,6 +2,8 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -227,3 +229,22 @@ def test_no_abbreviations(arguments, sentence, tmp_path, monkeypatch, capsys, ru
     assert sentence in capsys.readouterr().err
     assert runs == []
     assert not list(tmp_path.iterdir())
+
+
+def test_precision_of_several_commands(tmp_path, monkeypatch):
+    """In one process each command computes with its own precision, and the settings of JAX are afterwards as before. Catches a
+    run in float32 that follows one in float64 and computes as that, and a cache that stays off."""
+    seen = []
+    quick = cli.CATALOGUE["conservation"].run
+
+    def run(self, watch):
+        seen.append(str(jnp.zeros(()).dtype))
+        return quick(self, watch)
+
+    monkeypatch.setattr(cli.CATALOGUE["conservation"], "run", run)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    before = {name: getattr(jax.config, name) for name in cli._SETTINGS}
+    for precision in ("64", "32"):
+        assert call(tmp_path / precision, "--precision", precision, "--no-compilation-cache") == 0
+        assert {name: getattr(jax.config, name) for name in before} == before
+    assert seen == ["float64", "float32"]

@@ -10,6 +10,7 @@ import pytest
 from helpers import CIRCLE
 
 import jaxkinetic as jk
+from jaxkinetic.vlasov import dispersion
 
 B, L, V, D = jk.boltzmann, jk.landau, jk.vlasov, jk.diagnostics
 KEY = jax.random.key(0)
@@ -34,6 +35,23 @@ def density(g: jk.Grid) -> jk.Density:
 def wave(a) -> jk.Wave:
     f = density(grid())
     return jk.Wave(a * jnp.sqrt(f.f / f.mass), f.grid)
+
+
+def unit(w: jk.Wave) -> jk.Wave:
+    return jk.Wave(w.alpha / jnp.sqrt(w.mass).astype(w.alpha.dtype), w.grid)
+
+
+def circle(length=2 * np.pi) -> jk.Grid:
+    return jk.Grid(jk.Axis(0.0, length, 4))
+
+
+def law(a, length=2 * np.pi) -> jk.Density:
+    """A density on four points of the circle, one of which is a."""
+    return jk.Density(jnp.ones(4).at[0].set(a), circle(length))
+
+
+def two(row) -> jk.Density:
+    return jk.Density(row[:, None] * jnp.ones((4, 4)), jk.Grid(*circle().axes * 2))
 
 
 # A system and a state from a number; one that is in range, one that is not, and the sentence.
@@ -68,6 +86,18 @@ CASES = {
     "ends": (
         lambda a: (V.Vlasov(V.Cosine()), jk.Density(density(grid()).f + a, grid())), 0.0, 0.25,
         "`state` must decay towards the ends of its velocity axis 0, but is there, relative to its largest value, 0.2",
+    ),
+    "wave ends": (
+        lambda a: (V.HamiltonVlasov(V.Cosine()), unit(jk.Wave(jnp.sqrt(density(grid()).f + a), grid()))), 0.0, 0.25,
+        "`state` must decay towards the ends of its velocity axis 0, but is there, relative to its largest value, 0.2",
+    ),
+    "law": (
+        lambda a: (L.TorusPDE(L.Trigonometric([[0], [1]], [1.0, 0.5])), law(a)), 0.1, -0.1,
+        "`state.f` must not be negative, but at one point is -0.1",
+    ),
+    "mass": (
+        lambda a: (L.Liouville(L.Trigonometric([[0], [1]], [1.0, 0.5]), 2), two(jnp.stack([a] * 4))), 0.1, 0.0,
+        "`state.f` must have a positive mass",
     ),
     "axis": (lambda a: (V.Vlasov(V.Gaussian()), density(grid(a))), CIRCLE, -5.0, "`length` must be positive, but is -5"),
 }  # fmt: skip
@@ -167,6 +197,28 @@ OUTSIDE = {
     "walk": (lambda a: B.KacWalk(B.HardSphere(), 5.0, a).generator(lambda s: s.num_alive)(particles()), 1.0, 3.0),
     "energy": (lambda a: V.energy(bodies(), V.Gaussian(1.0, a)), 1.0, -1.0),
     "grid energy": (lambda a: V.energy(density(grid()), V.Gaussian(1.0, a)), 1.0, -1.0),
+    "hamiltonian": (lambda a: V.hamiltonian(wave(1.0), V.Gaussian(1.0, a)), 1.0, -1.0),
+    "length of a potential": (lambda a: V.energy(density(grid()), V.Poisson(a, 1.0)), CIRCLE, 5.0),
+    "length of a wave": (lambda a: V.hamiltonian(wave(1.0), V.Poisson(a, 1.0)), CIRCLE, 5.0),
+    "product": (lambda a: jk.product(law(a), 2).f, 0.1, -0.1),
+    "grids": (lambda a: D.relative_entropy(law(0.5), law(0.5, a)), 2 * np.pi, 6.0),
+    "grid of a particle": (
+        lambda a: D.entropy_per_particle(two(0.02533 * jnp.ones(4)), jk.Density(0.1591 * jnp.ones(4), circle(a))),
+        2 * np.pi,
+        6.0,
+    ),
+    "masses": (
+        lambda a: D.entropy_per_particle(jk.product(law(0.5), 2), jk.Density(a * jnp.ones(4), circle())),
+        0.5 / np.pi,
+        0.7,
+    ),
+    "dissipation": (
+        lambda a: L.Liouville(L.Trigonometric([[0], [1]], [1.0, 0.5]), 2, "kac").dissipation(
+            two(jnp.stack([a, 1 + a] * 2))
+        ),
+        0.1,
+        -0.1,
+    ),
     "generator": (lambda a: L.Kac(L.Maxwell(a)).generator(D.energy)(particles()), 1.0, -3.0),
 }
 
@@ -194,3 +246,21 @@ def test_homogeneous_state_has_the_mass_of_its_grid():
         V.perturbed(V.Maxwellian(0.5, CIRCLE), long, 0.1)
     with pytest.raises(ValueError, match="`f0` must have a length"):
         V.PerturbedAmplitude(V.Maxwellian(0.5), 0.1)
+
+
+def test_dispersion_root_of_traced_numbers(monkeypatch):
+    """A traced scale, temperature, wavenumber or width that would raise gives NaN, an admissible one does not. Catches a root
+    of an integral that is cut off, or of a rule with a negative step. (The search itself is replaced.)"""
+    monkeypatch.setattr(dispersion, "_known_root", lambda *_: jax.lax.complex(jnp.ones(()), jnp.ones(())))
+
+    @jax.jit
+    def root(scale=0.4, temperature=0.1, k=1.0, width=0.8):
+        f0 = V.Maxwellian(temperature, 2 * np.pi)
+        cosine = V.dispersion_root(V.Cosine(), f0, k, scale=scale)
+        return jnp.stack([cosine, V.dispersion_root(V.Gaussian(-3.0, width), f0, k, scale=scale)])
+
+    assert np.isfinite(root()).all()
+    for bad in ({"scale": -1.0}, {"scale": 0.02}, {"temperature": 4.0}, {"k": -1.0}):
+        assert np.isnan(root(**bad)).all(), bad
+    assert np.isnan(root(k=2.0)).tolist() == [True, False]
+    assert np.isnan(root(width=-0.8)).tolist() == [False, True]

@@ -141,6 +141,9 @@ def test_errors(monkeypatch):
         (lambda: jk.product(state, 2), "`density` must be a Density on one axis, but has 2"),
         (lambda: jk.product(wave(16), 12), r"`num_particles` must fit into memory, but a law on 16\^12 points takes .* GiB"),
         (lambda: jk.marginal(state, 3), "`k` must be at most 2, the number of axes, but is 3"),
+        (lambda: L.Liouville(COSINE, 2, "kac").dissipation(None), "`state` must be a Density, but is None"),
+        (lambda: L.Liouville(COSINE, 2, "kac").dissipation(wave(16)), "must have 2 periodic axes.*but has 1"),
+        (lambda: L.Liouville(COSINE, 2, "kac").dissipation(jk.Density(-state.f, state.grid)), "`state.f` must be positive"),
         (lambda: D.entropy_per_particle(state, wave(8)), r"`density` must be on the same grid, of shape \(16,\), but"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=sentence):

@@ -203,6 +203,25 @@ def test_gradients_and_float32():
     np.testing.assert_allclose(done, jk.simulate(system, state, dt=0.02, num_steps=10).final.f, atol=1e-5)
 
 
+def test_equilibrium_is_resolved():
+    """Near the uniform equilibrium, where f - (mean of f) is round-off, no warning says that the grid is too coarse; a mode in
+    the upper third does, along every axis. Catches the spectrum of noise taken for that of f."""
+    system, (v,) = L.TorusPDE(L.Trigonometric([[0], [1]], [1.0, 0.5])), torus(16, 1).mesh
+
+    def tail(f, system=system):
+        state = jk.Density(f, torus(16, f.ndim))
+        return float(jk.simulate(system, state, dt=1e-9, num_steps=1).stats["spectral_tail"])
+
+    noise = np.random.default_rng(0).standard_normal(16)
+    assert tail((1 + 1e-15 * noise) / (2 * np.pi)) < 1e-6
+    assert tail((1 + 1e-15 * noise + 1e-3 * jnp.cos(v)) / (2 * np.pi)) < 1e-6
+    with pytest.warns(UserWarning, match="The grid is too coarse"):
+        assert tail((1 + 1e-6 * jnp.cos(7 * v)) / (2 * np.pi)) > 0.9
+    two = L.Liouville(L.Trigonometric([[0], [1]], [1.0, 0.5]), 2)
+    with pytest.warns(UserWarning, match="The grid is too coarse"):
+        tail((1 + 0.1 * jnp.cos(7 * v[None, :]) + 0.1 * jnp.cos(v[:, None])) / (2 * np.pi) ** 2, two)
+
+
 def test_errors():
     """Catches raw errors for grids, data and interactions that do not fit."""
     system, good = L.TorusPDE(L.Trigonometric([[0], [3]], [1.0, 0.5])), torus(16, 1)

@@ -467,6 +467,16 @@ def test_functions_are_read_anew_at_every_call():
     t = 0.2
     roots += [V.dispersion_root(V.Cosine(), f0, 1.0, scale=0.4).imag]
     np.testing.assert_allclose(roots, [0.5255727568, 0.3749236868], atol=1e-9)
+    strength, f0 = 1.0, V.Maxwellian(0.1, 2 * math.pi)
+    potential = V.Custom(lambda x: -strength * jnp.cos(x[..., 0]))
+    first = V.dispersion_root(potential, f0, 1.0, scale=0.4).imag
+    strength = 0.5
+    second = V.dispersion_root(potential, f0, 1.0, scale=0.4).imag
+    np.testing.assert_allclose([first, second], [0.5255727568, growth_of(0.5)], atol=1e-9)
+
+
+def growth_of(strength):
+    return V.dispersion_root(V.Cosine(strength), V.Maxwellian(0.1, 2 * math.pi), 1.0, scale=0.4).imag
 
 
 def growth(t):

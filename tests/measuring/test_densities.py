@@ -57,6 +57,61 @@ def test_gradients_and_zeros():
         np.testing.assert_allclose(jax.grad(fn)(t), (fn(t + small) - fn(t - small)) / (2 * small), rtol=1e-6)
 
 
+def test_nan_and_zeros_are_seen():
+    """NaN in f gives NaN; an empty cell of both laws has no effect, also on derivatives; the Maxwellian of f has the mass of f.
+    Catches a mask f > 0, which drops NaN, a product 0 log 0 that is masked after it, and a formula for mass 1."""
+    broken = jk.Density(GRID.mesh[0] * jnp.nan, GRID)
+    full = normal(MEAN, COVARIANCE)
+    assert np.isnan([D.entropy(broken), D.fisher_information(broken), D.relative_entropy(broken, full)]).all()
+    assert np.isnan(D.relative_entropy(full, broken))
+    np.testing.assert_allclose(
+        D.relative_entropy(normal(MEAN, COVARIANCE, 3.0)), 3 * D.relative_entropy(full), rtol=1e-9, atol=1e-12
+    )
+    circle = jk.Grid(jk.Axis(0.0, 2 * np.pi, 8))
+    f = jnp.asarray([0.0, 1, 2, 3, 2, 1, 0, 0]) * 4 / (9 * np.pi)
+
+    def per_particle(f):
+        return D.entropy_per_particle(
+            jk.product(jk.Density(f, circle), 2), jk.Density(jax.lax.stop_gradient(f), circle)
+        )
+
+    value, slope = jax.value_and_grad(per_particle)(f)
+    np.testing.assert_allclose(value, 0, atol=1e-14)
+    assert np.isfinite(slope).all()
+    assert np.isnan(
+        D.entropy_per_particle(jk.Density(jnp.full((8, 8), jnp.nan), jk.Grid(*circle.axes * 2)), full_line(circle))
+    )
+
+
+def full_line(grid):
+    return jk.Density(jnp.ones(grid.shape) / (2 * np.pi), grid)
+
+
+def test_options_and_grids_that_do_not_fit():
+    """Options of the estimates from particles, other axes of the same shape, other masses, states that are none. Catches a
+    bandwidth that has no effect, and f of one point beside g of another."""
+    f, circle = normal(MEAN, COVARIANCE), jk.Grid(jk.Axis(0.0, 2 * np.pi, 8))
+    line, square = full_line(circle), jk.Density(jnp.ones((8, 8)) / (4 * np.pi**2), jk.Grid(*circle.axes * 2))
+    moved = jk.Density(f.f, jk.Grid(*[jk.Axis(-8.0, 18.0, 48, periodic=False)] * 2))
+    unequal = jk.Density(jnp.ones((8, 10)), jk.Grid(circle.axes[0], jk.Axis(0.0, 2 * np.pi, 10)))
+    for call, sentence in (
+        (lambda: D.fisher_information(f, bandwidth=0.3), "`bandwidth` must be left out for a density, but is 0.3"),
+        (lambda: D.fisher_information(f, bias=jnp.ones(())), "`bias` must be left out for a density"),
+        (lambda: D.relative_entropy(f, f, entropy=D.kde_entropy), "`entropy` must be left out for a density"),
+        (lambda: D.relative_entropy(f, moved), r"`log_density` must be on the same grid, but axis 0 is Axis\(start=-8.0"),
+        (lambda: D.entropy_per_particle(None, line), "`state` must be a Density, but is None"),
+        (lambda: D.entropy_per_particle(square, "x"), "`density` must be a Density, but is 'x'"),
+        (lambda: D.entropy_per_particle(unequal, line), "`density` must be on the same grid, of shape \\(10,\\)"),
+        (lambda: D.entropy_per_particle(square, jk.Density(2 * line.f, circle)), "`density` must have the mass of the law"),
+        (lambda: D.energy(None), "`state` must be Particles or a density, but is None"),
+        (lambda: jk.product(jk.Density(-line.f, circle), 2), "`density.f` must not be negative, but at one point is -0.159"),
+        (lambda: jk.product(jk.Density(0 * line.f, circle), 2), "`density.f` must have a positive mass"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=sentence):
+            call()
+    assert float(D.fisher_information(f, bandwidth=None, bias=0.0)) > 0
+
+
 def test_entropy_of_particles_and_errors():
     """`entropy` of particles is the nearest-neighbour estimate; densities on other grids and functions raise, and so do moments
     on a periodic axis. Catches a position that is silently taken for a velocity."""

@@ -89,6 +89,27 @@ def test_laws_inside_jit_and_gradients():
     np.testing.assert_allclose(w * slope, 0.7 - v.mean(), rtol=1e-4)
 
 
+def test_numpy_densities_inside_jit():
+    """log g by scipy inside `jit`, `vmap` and a run is that outside; its gradient raises; a law of velocities given by scipy is
+    divided by the length of the torus. Catches a refusal of what every other diagnostic takes, and a mass of 12.6."""
+    v = jnp.asarray(np.random.default_rng(5).standard_normal((6, 3)))
+    law = multivariate_normal(np.zeros(3), np.diag([1.0, 2, 3]))
+
+    def of(v):
+        return jk.diagnostics.relative_entropy(jk.Particles(v), law)
+
+    np.testing.assert_allclose(jax.jit(jax.vmap(of))(jnp.stack([v, 2 * v])), [of(v), of(2 * v)], rtol=1e-12)
+    for gradient in (jax.grad(of), jax.jit(jax.grad(of))):
+        with pytest.raises(ValueError, match="`log_density` must be a function that JAX can trace, for gradients"):
+            gradient(v)
+    with pytest.raises(ValueError, match=r"`log_density` must return shape \(N,\), but returns \(6, 3\)"):
+        jax.jit(lambda v: jk.diagnostics.relative_entropy(jk.Particles(v), norm(0, 1)))(v)
+    grid = jk.Grid(jk.Axis(0.0, 4 * math.pi, 8), jk.Axis(-8.0, 16.0, 32, periodic=False))
+    known = jk.vlasov.perturbed(jk.vlasov.Maxwellian(1.44), grid, 0.1).f
+    np.testing.assert_allclose(jk.vlasov.perturbed(norm(0, 1.2), grid, 0.1).f, known, atol=1e-15)
+    np.testing.assert_allclose(jax.jit(lambda a: jk.vlasov.perturbed(norm(0, 1.2), grid, a).f)(0.1), known, atol=1e-15)
+
+
 def test_a_law_that_changes():
     """An object whose content changes is another law. Catches a program that is kept for the object."""
     law = Unhashable(0.0)

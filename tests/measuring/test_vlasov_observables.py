@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import CIRCLE, poisson_bracket, slow_but, torus_grid
+from helpers import CIRCLE, count_programs, poisson_bracket, slow_but, torus_grid
 
 import jaxkinetic as jk
 from jaxkinetic.vlasov import grid_flows
@@ -122,6 +122,24 @@ def test_coefficients_at_nyquist():
     np.testing.assert_allclose(field[1], -known * jnp.cos(4 * x) * jnp.sin(y), atol=1e-14)
     poisson = V.Poisson(2 * math.pi, 1.0).convolve(jnp.cos(4 * x) * jnp.cos(y), axes)
     np.testing.assert_allclose(poisson, jnp.cos(4 * x) * jnp.cos(y) / 17, atol=1e-14)
+
+
+def test_sums_over_pairs_are_compiled_once():
+    """A second energy or force of the same potential compiles nothing, also with a function of the user's, and sees a variable
+    of that function that has changed, a number or an array. Catches programs anew at every call, and one that is stale."""
+    x = np.random.default_rng(3).standard_normal((9, 1))
+    state, weight, shift = jk.Particles(0 * x, x), 1.0, np.zeros(1)
+    for potential in (V.Gaussian(1.0, 0.7), V.Custom(lambda z: -weight * jnp.cos(z[..., 0]) + jnp.asarray(shift)[0])):
+        first = V.energy(state, potential), potential.pair_gradient(x, state.alive)
+        with count_programs() as programs:
+            again = V.energy(state, potential), potential.pair_gradient(x, state.alive)
+        assert programs == []
+        np.testing.assert_array_equal(first[0], again[0])
+        np.testing.assert_array_equal(first[1], again[1])
+    weight = 5.0
+    np.testing.assert_allclose(V.energy(state, potential), 5 * first[0], rtol=1e-12)
+    shift = np.ones(1)
+    np.testing.assert_allclose(V.energy(state, potential), 5 * first[0] + 0.5, rtol=1e-12)
 
 
 def test_user_functions_close_over_tracers():
