@@ -208,6 +208,11 @@ class AbstractField(AbstractSystem):
     def vector_field(self, t: RealScalar, state: State) -> PyTree:
         """The time derivative as a state-shaped pytree, None for leaves that do not move."""
 
+    def make_plan(self, like: State) -> Any:
+        """An object with the methods `vector_field` and `stiffness` of this system that holds tables computed once per run, for
+        states of the structure of `like` and on its grid. None: there are no tables."""
+        return None
+
     def stiffness(self, t: RealScalar, state: State) -> RealScalar | None:
         """An upper bound of the moduli of the eigenvalues of the vector field's derivative at this state, from which `RKC`
         chooses its stages; None if none is known."""

@@ -7,6 +7,7 @@ from .interactions import (
     Maxwell as Maxwell,
     PowerLaw as PowerLaw,
 )
+from .isotropic_pde import IsotropicPDE as IsotropicPDE
 from .liouville import Liouville as Liouville
 from .microcanonical import Microcanonical as Microcanonical
 from .roots import symmetric_root as symmetric_root
@@ -15,7 +16,7 @@ from .torus_pde import TorusPDE as TorusPDE
 from .trigonometric import Trigonometric as Trigonometric
 
 __all__ = [
-    "AbstractInteraction", "AbstractRadial", "IndependentNoise", "Kac", "Liouville", "MatrixSqrt", "Maxwell",
+    "AbstractInteraction", "AbstractRadial", "IndependentNoise", "IsotropicPDE", "Kac", "Liouville", "MatrixSqrt", "Maxwell",
     "Microcanonical", "PowerLaw", "TorusPDE", "Trigonometric", "exact", "symmetric_root",
 ]  # fmt: skip
 
