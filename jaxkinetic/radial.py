@@ -75,7 +75,7 @@ class RadialGrid(Printed):
 
     @property
     def weights(self) -> Float[Array, " num"]:
-        return self.spacing**self.dim * jnp.asarray(_unit_weights(self.num, self.dim), self.radius.dtype)
+        return self.spacing**self.dim * jnp.asarray(unit_weights(self.num, self.dim), self.radius.dtype)
 
 
 class RadialDensity(Printed):
@@ -118,7 +118,7 @@ def sphere_area(dim: int) -> float:
 
 
 @cache
-def _unit_weights(num: int, dim: int) -> np.ndarray:
+def unit_weights(num: int, dim: int) -> np.ndarray:
     """The weights for a spacing of 1, (num,)."""
     x = np.arange(num) + 0.5
     weights = x ** (dim - 1)

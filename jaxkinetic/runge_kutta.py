@@ -48,7 +48,7 @@ class _FieldScheme(AbstractScheme):
     def init(self, key: Words, system: Any, state: State, dt: RealScalar) -> tuple[PyTree, PyTree]:
         return state, None
 
-    def make_plan(self, system: AbstractField, carry: PyTree, dt: RealScalar) -> AbstractField | None:
+    def make_plan(self, system: AbstractField, carry: PyTree, dt: RealScalar) -> Any:
         return system.make_plan(carry)
 
 
@@ -79,7 +79,7 @@ class RungeKutta(_FieldScheme):
         dt: RealScalar,
         carry: PyTree,
         aux: PyTree,
-        plan: AbstractField | None = None,
+        plan: Any = None,
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         system = system if plan is None else plan
         rows, weights = _TABLEAUX[self.order]
@@ -129,7 +129,7 @@ class RKC(_FieldScheme):
         dt: RealScalar,
         carry: PyTree,
         aux: PyTree,
-        plan: AbstractField | None = None,
+        plan: Any = None,
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
         system = system if plan is None else plan
         stiffness, info = system.stiffness(t, carry), {}
@@ -157,7 +157,7 @@ class RKC(_FieldScheme):
 
 
 def _chebyshev(
-    system: AbstractField, t: RealScalar, dt: RealScalar, start: State, stages: Array, table: Array
+    system: Any, t: RealScalar, dt: RealScalar, start: State, stages: Array, table: Array
 ) -> State:
     """One step with a traced number of `stages`, whose coefficients are the rows of `table`. The recursion runs over increments
     of `start`: over states, whose sums cancel, it would amplify their round-off by the square of the number of stages."""

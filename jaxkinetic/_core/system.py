@@ -217,9 +217,9 @@ class AbstractField(AbstractSystem):
     def vector_field(self, t: RealScalar, state: State) -> PyTree:
         """The time derivative as a state-shaped pytree, None for leaves that do not move."""
 
-    def make_plan(self, like: State) -> "AbstractField | None":
-        """This system with tables that `vector_field` and `stiffness` need, computed once per run for states on the grid of
-        `like`. None: there are no tables."""
+    def make_plan(self, like: State) -> Any:
+        """An object with the methods `vector_field` and `stiffness` of this system that holds tables computed once per run, for
+        states on the grid of `like`. None: there are no tables."""
         return None
 
     def stiffness(self, t: RealScalar, state: State) -> RealScalar | None:

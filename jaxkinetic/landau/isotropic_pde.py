@@ -1,0 +1,266 @@
+"""The Landau equation for isotropic densities, conservative and with falling entropy by construction."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from .. import spectral
+from .._core.system import AbstractField, AbstractScheme
+from .._util.checks import argument_error, check_finite, check_integer, describe, is_traced
+from .._util.types import RealScalar, RealScalarLike
+from ..radial import RadialDensity, sphere_area, unit_weights
+from ..runge_kutta import RKC
+from ..states import Density
+from .interactions import AbstractRadial, check_callables
+from .isotropic_kernel import kernel_table
+from .radial_differences import REACH, adjoint_slope, at_faces, face_weights, slope_at_faces
+from .trigonometric import Trigonometric
+
+__all__ = ["IsotropicPDE"]
+
+# Limits of the bends of log f between neighbouring points, and of the sum of the coefficients of a difference, each times f at
+# the face over f at the point (2.7 for constant f), above which differences are of order 2.
+_BEND, _STEEP = 3.0, 16.0
+# |S^{d-1}| R^d f(R) over the mass, up to which the speeds reach far enough.
+_EDGE = 1e-9
+# A run does not start above this.
+_FAR_TOO_LARGE = 1e-4
+_LEAST_NUM = 3 * REACH
+
+
+class IsotropicPDE(AbstractField):
+    r"""The Landau equation $\partial_t f = \mathrm{div}\,[(a * f)\nabla f - (b * f) f]$, (1.1) of [CarrilloGuoJabin2024], for
+    isotropic f(|v|) in R^d, d = `dim`, and a radial interaction: the limit of `MatrixSqrt`, `IndependentNoise` and `Kac` as N
+    -> infinity from isotropic data.
+
+    With $e = |v|^2/2$ and $a(z) z = 0$ the weak form is, for every $\phi(e)$,
+
+    $$\frac{d}{dt}\int f \phi = -\frac12 \iint f f_* A(v, v_*)\,(\phi' - \phi'_*)\,(g' - g'_*),\qquad g = \log f,$$
+
+    where A is the average of v.a(v - v*)v over the angle between v and v*. Here ' = d/de is replaced by a difference of order
+    16 from the points of the grid to the faces between them, the same for phi and for log f, and f by the exponential of the
+    interpolated log f. So mass and energy are conserved to round-off, int f log f falls at the rate `dissipation`, and
+    Maxwellians are stationary, for every number of points. The form with phi' and g' is that of the difference schemes of
+    [BuetCordier1998].
+
+    State: `jk.RadialDensity` in R^d. Nondimensional. gamma from -d on, Coulomb included.
+
+    Order in the spacing: above 8 for smooth f, for Coulomb too (`isotropic_kernel`); d even: 7 near v = 0. 80 points to R = 8
+    give M4 of BKW to 1e-9. Where log f jumps, at the edge of a support for instance, order 2. f stays positive as long as it is
+    resolved. Cost: O(n^2) operations an evaluation, O(n^2) memory; the table of A is computed once per run. float32: relative
+    error 1e-5.
+
+    `stats`: `spectral_tail`, the fraction of the squared norm of f in the upper third of the wavenumbers at the end;
+    `negative_mass`, int max(-f, 0) at the end over the mass; `radius_missing`, by how much R is too small for f, and the
+    Maxwellian to which it tends, to be negligible there.
+
+    **Raises:** `ValueError` for an interaction that is not radial and a dim below 2; in a run, for a state that is not a
+    `RadialDensity` in R^d, fewer than 24 points, gamma < -d, data that are negative, not finite or of no mass, an R at which
+    they are not small, and a spacing above half the thermal speed."""
+
+    conserves: ClassVar[Mapping[str, str]] = {"mass": "exact", "energy": "exact"}
+    limits: ClassVar[Mapping[str, tuple[float, str]]] = {
+        "spectral_tail": (
+            1e-6,
+            "The grid is too coarse: {0:.2g} of the squared norm of f was in the upper third of the wavenumbers "
+            "(`stats['spectral_tail']`); use twice as many points.",
+        ),
+        "negative_mass": (
+            1e-6,
+            "f became negative: int max(-f, 0) was {0:.2g} of the mass (`stats['negative_mass']`); use more points, or a "
+            "smaller dt.",
+        ),
+        "radius_missing": (
+            0.0,
+            "The grid is too short: f is not negligible at its end R; enlarge R by {0:.2g} (`stats['radius_missing']`).",
+        ),
+    }
+    interaction: AbstractRadial
+    dim: int = eqx.field(static=True, default=3)
+
+    def __check_init__(self) -> None:
+        if isinstance(self.interaction, Trigonometric):
+            raise argument_error(
+                "interaction", "be a radial interaction in R^d", "is a Trigonometric, on the torus",
+                "use jk.landau.TorusPDE(interaction)",
+            )  # fmt: skip
+        if not isinstance(self.interaction, AbstractRadial):
+            raise argument_error(
+                "interaction", "be a radial interaction", f"is {describe(self.interaction)}",
+                "pass jk.landau.PowerLaw(-3.0), say",
+            )  # fmt: skip
+        check_integer("dim", self.dim, minimum=2)
+
+    def default_scheme(self) -> AbstractScheme:
+        return RKC()
+
+    def check(self, state: Any) -> None:
+        if not isinstance(state, RadialDensity):
+            do = "pass jk.initial.radial(law, R, num, dim)"
+            if isinstance(state, Density):
+                do += ", or use jk.landau.LandauPDE"
+            raise argument_error("state", "be a RadialDensity", f"is {describe(state)}", do)
+        if state.dim != self.dim:
+            raise argument_error(
+                "state", f"be a density in R^{self.dim}, as `dim` says", f"is one in R^{state.dim}",
+                f"pass IsotropicPDE(interaction, dim={state.dim})",
+            )  # fmt: skip
+        if state.grid.num < _LEAST_NUM:
+            raise argument_error(
+                "num", f"be at least {_LEAST_NUM}", f"is {state.grid.num}", "use about 10 points per thermal speed"
+            )
+        self.interaction.check(self.dim)
+        check_callables(self.interaction, self.dim, state.f.dtype)
+
+    def check_start(self, state: RadialDensity) -> None:
+        if is_traced(state):
+            return
+        check_finite("state.f", state.f)
+        f, radius, num = np.asarray(state.f, float), float(state.grid.radius), state.grid.num
+        if f.min() < 0:
+            raise argument_error("state.f", "not be negative", f"is {f.min():.3g} at one point", "pass a density")
+        if not f.sum() > 0:
+            raise argument_error("state.f", "have a positive mass", f"has the mass {f.sum():.3g}", "pass a density")
+        edge, missing, width = (float(x) for x in _edge(f, radius, self.dim, np))
+        if edge > _FAR_TOO_LARGE:
+            raise argument_error(
+                "R", "be so large that f and the Maxwellian of its energy vanish there",
+                f"is {radius:.3g}, where |S^(d-1)| R^d f is {edge:.2g} of the mass", f"use R = {radius + missing:.2g}",
+            )  # fmt: skip
+        if 2 * radius > num * width:
+            raise argument_error(
+                "num", "give a spacing below half the thermal speed", f"is {num}, a spacing of {radius / num:.2g} at the "
+                f"thermal speed {width:.2g}", f"use at least {int(np.ceil(4 * radius / width))}",
+            )  # fmt: skip
+
+    def make_plan(self, like: RadialDensity) -> "_Tabulated":
+        return _Tabulated(kernel_table(self.interaction, like.grid))
+
+    def vector_field(self, t: RealScalar, state: RadialDensity) -> RadialDensity:
+        return self.make_plan(state).vector_field(t, state)
+
+    def stiffness(self, t: RealScalar, state: RadialDensity) -> RealScalar:
+        """A bound from the sums of the moduli of the derivative's coefficients (Gershgorin)."""
+        return self.make_plan(state).stiffness(t, state)
+
+    def dissipation(self, state: RadialDensity) -> RealScalar:
+        r"""$D(f) = \frac12 \iint f f_* A\,(g' - g'_*)^2$, g = log f: minus the derivative of int f log f along the discrete
+        equation, to round-off where f > 0."""
+        return self.make_plan(state).dissipation(state)
+
+    def end_stats(self, state: RadialDensity, elapsed: RealScalarLike) -> dict[str, Any]:
+        f = state.f
+        return {
+            "spectral_tail": spectral.tail(jnp.concatenate([f[::-1], f]), 0),
+            "negative_mass": state.integral(jnp.maximum(-f, jnp.zeros_like(f))) / state.mass,
+            "radius_missing": _edge(f, state.grid.radius, self.dim, jnp)[1],
+        }
+
+
+class _Tabulated(eqx.Module):
+    """The equation with the table of A."""
+
+    kernel: Float[Array, "faces faces"]
+
+    def vector_field(self, t: RealScalar, state: RadialDensity) -> RadialDensity:
+        faces = _Faces(state)
+        flux = faces.weighted * self._drift(faces)
+        rough = faces.rough
+        slope = adjoint_slope(jnp.where(rough, 0, flux), state.dim) + _adjoint_step(jnp.where(rough, flux, 0))
+        slope = -slope / (state.grid.spacing**2 * state.grid.weights)
+        return eqx.tree_at(lambda s: s.f, jax.tree.map(lambda _: None, state), slope, is_leaf=lambda x: x is None)
+
+    def _drift(self, faces: "_Faces") -> Float[Array, " faces"]:
+        """int f* A (g' - g'*), the flux in e over f."""
+        # Near equilibrium g' is almost constant: its mean, which cancels, would leave round-off.
+        slope = faces.slope - jnp.sum(faces.weighted * faces.slope) / jnp.sum(faces.weighted)
+        sums = jnp.matmul(self.kernel, jnp.stack([faces.weighted, faces.weighted * slope], -1), precision="highest")
+        return slope * sums[:, 0] - sums[:, 1]
+
+    def dissipation(self, state: RadialDensity) -> RealScalar:
+        faces = _Faces(state)
+        return jnp.sum(faces.weighted * faces.slope * self._drift(faces))
+
+    def stiffness(self, t: RealScalar, state: RadialDensity) -> RealScalar:
+        faces, dim, grid = _Faces(state), state.dim, state.grid
+        f, weights = jnp.maximum(state.f, _least(state.f)), grid.weights
+        diffusion = jnp.matmul(self.kernel, faces.weighted, precision="highest")
+        # The equation for x = df/f is x' = -(wf)^-1 D^T [f_faces (diffusion D x + drift I x) + a smooth integral of x]. Sums of
+        # moduli bound it; those of diffusion are smallest for the variable sqrt(wf) x, in which it is symmetric.
+        root = 1 / jnp.sqrt(weights * f)
+        across = diffusion * slope_at_faces(root, dim, np.abs) / grid.spacing**2
+        across = across + jnp.abs(self._drift(faces)) * at_faces(root, np.abs)
+        high = root * adjoint_slope(jnp.where(faces.rough, 0, faces.weighted * across), dim, np.abs)
+        # Where the mean is logarithmic, f g' is the difference of f itself.
+        places = jnp.arange(1, grid.num, dtype=f.dtype)
+        low = face_weights(grid) * diffusion * (1 / weights[1:] + 1 / weights[:-1]) / places**2
+        low = jnp.where(faces.rough, low, 0)
+        low = (jnp.pad(low, (1, 0)) + jnp.pad(low, (0, 1))) / grid.spacing**4
+        return jnp.max(high / grid.spacing**2 + low)
+
+
+class _Faces(eqx.Module):
+    """log f at the faces: its derivative `slope`, f times the weights of the faces, and where log f is `rough`."""
+
+    slope: Float[Array, " faces"]
+    weighted: Float[Array, " faces"]
+    rough: Bool[Array, " faces"]
+
+    def __init__(self, state: RadialDensity):
+        f, grid = state.f, state.grid
+        g = jnp.log(jnp.maximum(f, _least(f)))
+        step, high = g[1:] - g[:-1], jnp.minimum(at_faces(g), jnp.max(g) + 1)
+        rough = _rough(g, step, high, grid.dim)
+        # Where log f is rough, the logarithmic mean, (f_+ - f_-)/(log f_+ - log f_-).
+        half = jnp.where(rough, step / 2, 0)
+        small = jnp.abs(half) < 1e-2
+        ratio = jnp.where(small, 1 + half**2 / 6, jnp.sinh(half) / jnp.where(small, 1, half))
+        mean = jnp.where(rough, (g[1:] + g[:-1]) / 2, high)
+        self.rough = rough
+        places = grid.spacing**2 * jnp.arange(1, grid.num, dtype=f.dtype)
+        self.slope = jnp.where(rough, step / places, slope_at_faces(g, grid.dim) / grid.spacing**2)
+        self.weighted = face_weights(grid) * jnp.exp(mean) * ratio
+
+
+def _least(f: Float[Array, " num"]) -> RealScalar:
+    """What replaces f below it in log f."""
+    return jnp.asarray(16 * jnp.finfo(f.dtype).tiny, f.dtype)
+
+
+def _rough(
+    g: Float[Array, " num"], step: Float[Array, " faces"], mean: Float[Array, " faces"], dim: int
+) -> Bool[Array, " faces"]:
+    """Whether the stencil of a face has a point where log f bends sharply, or where f is so small that the flux through the
+    face would change it by far more than a difference of neighbours does."""
+    # Bends at the midpoints but the last; log f is even.
+    bends = jnp.abs(jnp.diff(jnp.pad(step, (1, 0)))) > _BEND
+    counted = jnp.cumsum(jnp.pad(bends.astype(jnp.int32), (REACH + 1, REACH)))
+    bent = counted[2 * REACH + 1 :] > counted[: -2 * REACH - 1]
+    places = jnp.arange(1, g.size, dtype=g.dtype)
+    return bent | (jnp.exp(mean) * slope_at_faces(jnp.exp(-g), dim, np.abs) * places > _STEEP)
+
+
+def _adjoint_step(fluxes: Float[Array, " faces"]) -> Float[Array, " num"]:
+    """The transpose of the difference of neighbours, divided by the speed of the face."""
+    shares = fluxes / jnp.arange(1, fluxes.size + 1, dtype=fluxes.dtype)
+    return jnp.pad(shares, (1, 0)) - jnp.pad(shares, (0, 1))
+
+
+def _edge(f: Any, radius: Any, dim: int, xp: Any) -> tuple[Any, Any, Any]:
+    """(|S^{d-1}| R^d f(R) over the mass, how much larger R must be for that to be negligible, the thermal speed). f(R) is that
+    of the state or, if larger, that of the Maxwellian of its energy. `xp`: numpy, before a run, or jax.numpy."""
+    num = f.shape[0]
+    h = radius / num
+    cells = h**dim * xp.asarray(unit_weights(num, dim), f.dtype) * f
+    mass = xp.sum(cells)
+    temperature = xp.sum(cells * (h * (xp.arange(num, dtype=f.dtype) + 0.5)) ** 2) / (dim * mass)
+    maxwellian = (2 * math.pi * temperature) ** (-dim / 2) * xp.exp(-(radius**2) / (2 * temperature))
+    edge = sphere_area(dim) * radius**dim * xp.maximum(xp.max(xp.abs(f[-2:])) / mass, maxwellian)
+    enough = radius**2 + 2 * temperature * xp.log(xp.maximum(edge / _EDGE, xp.ones_like(edge)))
+    return edge, xp.sqrt(enough) - radius, xp.sqrt(temperature)
