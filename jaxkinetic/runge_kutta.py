@@ -156,9 +156,7 @@ class RKC(_FieldScheme):
         return _chebyshev(system, t, dt, carry, info["stages"].value, table), aux, info
 
 
-def _chebyshev(
-    system: Any, t: RealScalar, dt: RealScalar, start: State, stages: Array, table: Array
-) -> State:
+def _chebyshev(system: Any, t: RealScalar, dt: RealScalar, start: State, stages: Array, table: Array) -> State:
     """One step with a traced number of `stages`, whose coefficients are the rows of `table`. The recursion runs over increments
     of `start`: over states, whose sums cancel, it would amplify their round-off by the square of the number of stages."""
     slope = system.vector_field(t, start)

@@ -1,6 +1,7 @@
 """Microcanonical binary collisions: conservative jumps of pairs, which tend to `Kac`'s diffusion as the angles tend to 0."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from .._core.system import AbstractPairJump, AbstractScheme
+from .._core.system import AbstractField, AbstractPairJump, AbstractScheme
 from .._util.checks import POSITIVE, Range, argument_error, check_scalar, concrete_array, describe, is_traced, require
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike
 from ..pairs import ExactClock, directions, rotations
@@ -20,6 +21,7 @@ from ..pairs.envelopes import Ball, Everywhere, ball, everywhere, inside, larges
 from ..pairs.spherical_heat.general import harmonics
 from ..states import Particles, check_alive, check_particles
 from .interactions import AbstractRadial, Maxwell
+from .limits import landau_limit
 
 __all__ = ["LAWS", "Microcanonical", "check_angle"]
 
@@ -137,6 +139,18 @@ class Microcanonical(AbstractPairJump):
 
     def default_scheme(self) -> AbstractScheme:
         return ExactClock()
+
+    def limit(self, *, isotropic: bool = False, dim: int = 3) -> AbstractField:
+        """The Landau equation, as for `Kac`. It is the limit only if epsilon -> 0 (and floor -> 0) as N -> infinity, of which
+        a warning reminds: at fixed epsilon the limit is a Boltzmann equation with other rates, see
+        `exact.microcanonical_defect`."""
+        what = "epsilon" if self.floor is None else "epsilon and floor"
+        warnings.warn(
+            f"The Landau equation is the limit of Microcanonical only if {what} -> 0 as N -> infinity; at a fixed epsilon "
+            "the decay rates differ, by jk.landau.exact.microcanonical_defect.",
+            stacklevel=3,  # above the call of a bound method of a module
+        )
+        return landau_limit(self.interaction, isotropic, dim)
 
     def num_words(self, dim: int) -> int:
         return rotations.num_words(dim) if self.law == "heat_kernel" else rotations.axis_words(dim)

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from jaxkinetic_kernels import particle_normals
 
-from .._core.system import AbstractDiffusion, AbstractPairFlow, AbstractScheme
+from .._core.system import AbstractDiffusion, AbstractField, AbstractPairFlow, AbstractScheme
 from .._util.checks import argument_error, describe
 from .._util.types import Components, PairWords, RealScalar, RealScalarLike, Words
 from ..pairs import rotations
@@ -29,6 +29,7 @@ from ..schemes import EulerMaruyama
 from ..states import Particles, check_alive, check_particles
 from .generators import particle_generator
 from .interactions import AbstractInteraction, AbstractRadial, Noise, PairNormals, check_callables
+from .limits import landau_limit
 from .roots import symmetric_root
 
 __all__ = ["AbstractLandau", "AbstractPairNoise", "IndependentNoise", "Kac", "MatrixSqrt"]
@@ -95,6 +96,11 @@ class AbstractLandau(AbstractDiffusion):
     def _form(self) -> dict[str, str]:
         # Passed only if it is not the default: a user's interaction with one form needs no argument `form`.
         return {} if self.sums == "direct" else {"form": self.sums}
+
+    def limit(self, *, isotropic: bool = False, dim: int = 3) -> AbstractField:
+        """The Landau equation: `TorusPDE` for a `Trigonometric` interaction, `LandauPDE` for a radial one, or `IsotropicPDE`
+        for isotropic densities in R^dim."""
+        return landau_limit(self.interaction, isotropic, dim)
 
     def generator(self, phi: Callable[[Particles], RealScalar]) -> Callable[[Particles], RealScalar]:
         return particle_generator(self.interaction, phi, shared_noise=False)

@@ -7,6 +7,7 @@ from .coulomb_relaxation import CoulombRelaxation
 from .counting import Counting
 from .hmf import HMF
 from .landau_damping import LandauDamping
+from .landau_pde import LandauPDE
 from .liouville import Liouville
 from .maxwell_bkw import MaxwellBKW
 from .mean_field_diagram import MeanFieldDiagram
@@ -19,5 +20,5 @@ __all__ = ["EXPERIMENTS"]
 # In the order of `jaxkinetic list`.
 EXPERIMENTS = (
     MaxwellBKW, CoulombRelaxation, CoulombIsotropization, TorusMode, Microcanonical, Annihilation, LandauDamping, TwoStream,
-    HMF, MeanFieldDiagram, Counting, Liouville, Conservation,
+    HMF, MeanFieldDiagram, Counting, Liouville, LandauPDE, Conservation,
 )  # fmt: skip
