@@ -159,7 +159,7 @@ MUTATIONS = [
         "dispersion-program-kept",
         "A program is kept for a function although a value that it reads from outside has changed.",
         VLASOV + "dispersion.py",
-        "if any(callable(leaf) for leaf in jax.tree.leaves((potential, f0))):",
+        "if any(callable(leaf) for leaf in jax.tree.leaves((potential, f0), is_leaf=_is_function)):",
         "if False:",
         tests("laws/test_vlasov.py", "test_functions_are_read_anew_at_every_call"),
     ),
