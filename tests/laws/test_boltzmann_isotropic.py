@@ -149,7 +149,7 @@ def test_stiffness_is_a_bound():
     most four times too large. Catches the smallest frequency in place of the largest."""
     state = jk.initial.radial(jk.initial.rosenbluth, 8.0, 40, 3)
     for alpha in (0.0, 1.0):
-        system = B.IsotropicPDE(B.HardSphere(), alpha).with_tables(state)
+        system = B.IsotropicPDE(B.HardSphere(), alpha).make_plan(state)
         jacobian = jax.jacfwd(lambda f: system.vector_field(0.0, jk.RadialDensity(f, state.grid)).f)(state.f)  # noqa: B023
         radius = np.abs(np.linalg.eigvals(np.asarray(jacobian))).max()
         assert radius < float(system.stiffness(0.0, state)) < 4 * radius
