@@ -9,6 +9,7 @@ from .interactions import (
     Maxwell as Maxwell,
     PowerLaw as PowerLaw,
 )
+from .landau_pde import LandauPDE as LandauPDE
 from .liouville import Liouville as Liouville
 from .microcanonical import Microcanonical as Microcanonical
 from .roots import symmetric_root as symmetric_root
@@ -22,9 +23,10 @@ from .weak_error import (
 )
 
 __all__ = [
-    "AbstractInteraction", "AbstractRadial", "BackwardKolmogorov", "IndependentNoise", "Kac", "Liouville", "MatrixSqrt",
-    "Maxwell", "Microcanonical", "PowerLaw", "TorusPDE", "Trigonometric", "cumulant", "exact", "symmetric_root",
-    "symmetrized_power", "weak_error_diagonal", "weak_error_kernel", "weak_error_rate", "weighted_marginal",
+    "AbstractInteraction", "AbstractRadial", "BackwardKolmogorov", "IndependentNoise", "Kac", "LandauPDE", "Liouville",
+    "MatrixSqrt", "Maxwell", "Microcanonical", "PowerLaw", "TorusPDE", "Trigonometric", "cumulant", "exact",
+    "symmetric_root", "symmetrized_power", "weak_error_diagonal", "weak_error_kernel", "weak_error_rate",
+    "weighted_marginal",
 ]  # fmt: skip
 
 

@@ -2,17 +2,16 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import jax.numpy as jnp
 
-from .. import spectral
 from .._util.checks import argument_error, check_finite, check_integer, describe
 from .._util.memory import check_memory
 from .._util.types import RealScalar, RealScalarLike
 from ..states import Density, Grid
 from .liouville import Liouville
-from .torus_pde import LIMITS, moving
+from .torus_pde import LIMITS, moving, spectral_tail
 from .torus_tables import derivative, difference_tables, on_pair
 
 __all__ = ["BackwardKolmogorov", "symmetrized_power"]
@@ -34,13 +33,20 @@ class BackwardKolmogorov(Liouville):
     Constants and the symmetry under permutations are kept to round-off, with Kac's noise also int Phi. The maximum of |Phi|
     does not rise as long as Phi is resolved. Cost as for `Liouville`.
 
-    `stats`: `spectral_tail`, the largest of the N axes.
+    `stats`: `spectral_tail`, as for `TorusPDE`.
 
     **Raises:** `ValueError` as `Liouville`, and for data that are not finite.
     """
 
     conserves: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {"spectral_tail": LIMITS["spectral_tail"]}
+
+    def limit(self) -> NoReturn:
+        """**Raises:** `ValueError`: the dual equation is not one of a law of particles."""
+        raise argument_error(
+            "system", "be a particle system whose limit equation is known", "is the dual equation BackwardKolmogorov",
+            "use the limit of jk.landau.Liouville",
+        )  # fmt: skip
 
     def check_start(self, state: Density) -> None:
         self.check_fits(state)
@@ -61,8 +67,7 @@ class BackwardKolmogorov(Liouville):
         return moving(state, total / num)
 
     def end_stats(self, state: Density, elapsed: RealScalarLike) -> dict[str, Any]:
-        phi = state.f - jnp.mean(state.f)
-        return {"spectral_tail": jnp.max(jnp.stack([spectral.tail(phi, i) for i in range(phi.ndim)]))}
+        return {"spectral_tail": spectral_tail(state.f)}
 
 
 def symmetrized_power(phi: Density, num_particles: int, k: int) -> Density:
@@ -72,14 +77,15 @@ def symmetrized_power(phi: Density, num_particles: int, k: int) -> Density:
     For a symmetric law F: int F Phi = int F_k phi^k, with F_k its k-particle marginal. Differentiable; O(k n^N) operations, as
     a recursion in N.
 
-    **Raises:** `ValueError` unless 1 <= k <= N, for a function on several axes, and for a grid that does not fit into memory,
-    with its bytes."""
+    **Raises:** `ValueError` unless 1 <= k <= N, for a function on several axes or with values that are not finite, and for a
+    grid that does not fit into memory, with its bytes."""
     num = check_integer("num_particles", num_particles, minimum=1)
     if check_integer("k", k, minimum=1) > num:
         raise argument_error("k", f"be at most {num}, the number of particles", f"is {k}", "lower it")
     if not isinstance(phi, Density) or len(phi.grid.axes) != 1:
         was = f"has {len(phi.grid.axes)}" if isinstance(phi, Density) else f"is {describe(phi)}"
         raise argument_error("phi", "be a Density on one axis", was, "pass jk.Density(phi, jk.Grid(axis))")
+    check_finite("phi.f", phi.f)
     values = phi.f
     nbytes = (k + 1) * values.size**num * values.dtype.itemsize
     check_memory("num_particles", nbytes, f"a function on {values.size}^{num} points", "take fewer points, or float32")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._util.checks import argument_error, check_integer, describe, is_traced, nan_unless
+from .._util.checks import argument_error, check_integer, deferred_checks, describe, is_traced, nan_unless_met, require
 from ..states import Density
 
 __all__ = ["check_one_particle", "cumulant", "weighted_marginal"]
@@ -22,8 +22,8 @@ def weighted_marginal(state: Density, density: Density, n: int) -> Float[Array, 
 
     By quadrature. Linear in Phi, differentiable; O(N n_points^N) operations.
 
-    **Raises:** `ValueError` for an f on several axes, on another grid or of another mass, and unless 0 <= n <= N. If f is
-    traced, another mass gives NaN."""
+    **Raises:** `ValueError` for an f on several axes, on another grid or of another mass, and unless 0 <= n <= N. If f or
+    a grid is traced, another mass or axis gives NaN."""
     num, weights = _weights(state, density, n)
     values = state.f
     for _ in range(num - n):
@@ -51,54 +51,45 @@ def cumulant(state: Density, density: Density, n: int) -> Float[Array, "..."]:
 
 
 def _weights(state: Any, density: Any, n: int) -> tuple[int, Array]:
-    """(N, the quadrature weights of f dv), after the checks of the arguments."""
+    """(N, f dv at the grid points), after the checks of the arguments."""
     if not isinstance(state, Density):
         raise argument_error("state", "be a Density", f"is {describe(state)}", "pass jk.Density(phi, grid)")
     num = len(state.grid.axes)
     if check_integer("n", n, minimum=0) > num:
         raise argument_error("n", f"be at most {num}, the number of particles", f"is {n}", "lower it")
-    weights = check_one_particle(density)
-    _check_on_axis(state, density)
-    return num, weights.astype(state.f.dtype)
-
-
-def _check_on_axis(state: Density, density: Density) -> None:
-    """**Raises:** `ValueError` unless every axis of the state is that of the density; only numbers of points are compared if
-    the grids are traced."""
-    num = len(state.grid.axes)
-    if state.grid.shape != density.grid.shape * num:
-        points = " x ".join(str(points) for points in state.grid.shape)
-        raise argument_error(
-            "density", "be on the axis of every particle", f"has {density.grid.shape[0]} points for a state of {points}",
-            "evaluate both on one grid",
-        )  # fmt: skip
-    if not is_traced(state.grid, density.grid):
-        one, *axes = (
-            (float(np.asarray(x.start)), float(np.asarray(x.length))) for x in density.grid.axes + state.grid.axes
-        )
-        other = next((axis for axis in axes if not np.allclose(axis, one, rtol=1e-5, atol=1e-5)), None)
-        if other is not None:
-            was = f"is on [{one[0]:.6g}, {sum(one):.6g})"
-            where = f"[{other[0]:.6g}, {sum(other):.6g})"
-            raise argument_error(
-                "density", f"be on the axis of every particle, {where}", was, "evaluate both on one grid"
-            )
+    with deferred_checks() as checks:
+        weights = check_one_particle(density)
+        _check_on_axis(state, density)
+    return num, nan_unless_met(checks, weights.astype(state.f.dtype))
 
 
 def check_one_particle(density: Any) -> Float[Array, " n"]:
-    """f dv at the grid points. **Raises:** `ValueError` unless f is on one axis and, if it is known, has the mass 1; if it is
-    traced, another mass gives NaN."""
+    """f dv at the grid points. **Raises:** `ValueError` unless f is on one axis and of mass 1: see `require`."""
     if not isinstance(density, Density) or len(density.grid.axes) != 1:
         was = f"has {len(density.grid.axes)}" if isinstance(density, Density) else f"is {describe(density)}"
         raise argument_error("density", "be a Density on one axis", was, "pass jk.Density(f, jk.Grid(axis))")
-    (axis,) = density.grid.axes
-    # The mass is that of a run: round-off accumulates.
-    tolerance = float(jnp.finfo(density.f.dtype).eps) ** 0.5
-    if is_traced(density):
-        weights = density.f * axis.spacing
-        return nan_unless(jnp.abs(jnp.sum(weights) - 1) < tolerance, weights)
-    length = float(np.asarray(axis.length))
-    mass = float(np.asarray(density.f, float).mean()) * length
-    if not abs(mass - 1) < tolerance:
-        raise argument_error("density", "have the mass 1", f"has {mass:.6g}", "divide f by `density.mass`")
-    return density.f * axis.spacing
+    f, (axis,) = density.f, density.grid.axes
+    # The mass of a run, in which round-off accumulates.
+    tolerance = float(jnp.finfo(f.dtype).eps) ** 0.5
+    mass = density.mass if is_traced(density) else np.asarray(f, float).mean() * float(axis.length)
+    require("density", abs(mass - 1) < tolerance, mass, "have the mass 1", "divide f by `density.mass`", was="has")
+    return f * axis.spacing
+
+
+def _check_on_axis(state: Density, density: Density) -> None:
+    """**Raises:** `ValueError` unless every axis of the state is that of the density: see `require`."""
+    (one,), num = density.grid.axes, len(state.grid.axes)
+    if state.grid.shape != (one.num,) * num:
+        points = " x ".join(str(axis.num) for axis in state.grid.axes)
+        raise argument_error(
+            "density", "be on the axis of every particle", f"has {one.num} points for a state of {points}",
+            "evaluate both on one grid",
+        )  # fmt: skip
+    for axis in state.grid.axes:
+        for name in ("start", "length"):
+            mine, other = getattr(one, name), getattr(axis, name)
+            if not is_traced(mine, other):
+                mine, other = float(mine), float(other)
+            same = abs(mine - other) <= 1e-5 * abs(other) + 1e-5
+            was, do = f"its axis has the {name}", "evaluate both on one grid"
+            require("density", same, mine, "be on the axis of every particle", do, was=was)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Complex, Float
 
 from .. import spectral
 from .._core.system import AbstractField, AbstractScheme
-from .._util.checks import argument_error, check_law, describe, require
+from .._util.checks import argument_error, check_law, deferred_checks, describe, nan_unless_met, require
 from .._util.types import RealScalar, RealScalarLike
 from ..runge_kutta import RKC
 from ..states import Density
@@ -112,13 +112,19 @@ class TorusPDE(AbstractField):
         [(a * f)\nabla f - (b * f) f]$, minus the derivative of H along the equation [FengWang2025, Lemma 5.2].
 
         By modes: the convolutions of an evaluation of the equation, O(n^d log n) operations, and the sum over the finer grid.
-        Where f is below round-off nothing is added. Differentiable."""
+        Where f is below round-off nothing is added. Differentiable.
+
+        **Raises:** `ValueError` as in a run, also for negative values; if they are traced, D is NaN."""
+        with deferred_checks() as checks:
+            self.check(state)
+            check_values(state)
         f = state.f
         here, gradient, flux = self._on_fine_grid(state)
         # Below this, f and its derivative are round-off of the transforms.
-        large = here > 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(here))
+        small = here <= 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(here))
         power = sum((g * j for g, j in zip(gradient, flux, strict=True)), jnp.zeros_like(here))
-        return jnp.sum(jnp.where(large, power / jnp.where(large, here, 1), 0)) * state.grid.cell * (f.size / here.size)
+        total = jnp.sum(jnp.where(small, 0, power / jnp.where(small, 1, here)))
+        return nan_unless_met(checks, total * state.grid.cell * (f.size / here.size))
 
     def _on_fine_grid(self, state: Density) -> tuple[Array, list[Array], list[Array]]:
         """f, its gradient and the components of (a * f) grad f - (b * f) f on a grid that holds all modes of these products."""

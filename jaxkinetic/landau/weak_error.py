@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._util.checks import argument_error, describe, is_traced
+from .._util.checks import argument_error, deferred_checks, describe, is_traced, nan_unless_met, require
 from .._util.types import RealScalar
 from ..states import Density
 from .cumulants import check_one_particle, cumulant
@@ -32,19 +32,21 @@ def weak_error_kernel(system: Liouville, density: Density) -> Float[Array, "n n"
     fluxes. Differentiable; O(n^3) operations.
 
     **Raises:** `ValueError` for another system, an f on several axes, of another mass or not positive, and a grid that does not
-    resolve the interaction."""
-    _, pair = _numerators(system, density)
-    _check_positive(density)
-    return pair / (density.f[:, None] * density.f[None, :])
+    resolve the interaction; for traced arguments NaN."""
+    with deferred_checks() as checks:
+        _, pair = _numerators(system, density)
+        _check_positive(density)
+    return nan_unless_met(checks, pair / (density.f[:, None] * density.f[None, :]))
 
 
 def weak_error_diagonal(system: Liouville, density: Density) -> Float[Array, " n"]:
     r"""V_f(v, v) of [FengWang2025, section 3.1], in which a particle does not meet itself, a(0) = b(0) = 0:
     Q(f, f)/f = d/dt log f along the Landau equation, for both noises. For a(0) > 0, as on the torus, it is not the diagonal of
     `weak_error_kernel`. Its integral against f vanishes. Arguments and errors as for `weak_error_kernel`."""
-    single, _ = _numerators(system, density)
-    _check_positive(density)
-    return single / density.f
+    with deferred_checks() as checks:
+        single, _ = _numerators(system, density)
+        _check_positive(density)
+    return nan_unless_met(checks, single / density.f)
 
 
 def weak_error_rate(state: Density, density: Density, system: Liouville) -> RealScalar:
@@ -63,19 +65,22 @@ def weak_error_rate(state: Density, density: Density, system: Liouville) -> Real
     `forward.states.f`.
 
     **Raises:** `ValueError` as `weak_error_kernel` and `cumulant`."""
-    single, pair = (values.astype(state.f.dtype) for values in _numerators(system, density))
-    system.check(state)
+    with deferred_checks() as checks:
+        single, pair = (values.astype(state.f.dtype) for values in _numerators(system, density))
+        system.check(state)
     one, two = (cumulant(state, density, n) for n in (1, 2))
     spacing = state.grid.axes[0].spacing
     num = len(state.grid.axes)
-    return (num - 1) * jnp.sum(pair * two) * spacing**2 + jnp.sum(single * one) * spacing
+    rate = (num - 1) * jnp.sum(pair * two) * spacing**2 + jnp.sum(single * one) * spacing
+    return nan_unless_met(checks, rate)
 
 
 def _check_positive(density: Density) -> None:
-    """**Raises:** `ValueError` for known values that are not positive."""
-    if not is_traced(density) and not (smallest := np.asarray(density.f).min()) > 0:
-        do = "use `weak_error_rate`, which does not divide by f"
-        raise argument_error("density.f", "be positive", f"is {smallest:.3g} at one point", do)
+    """**Raises:** `ValueError` for values that are not positive: see `require`."""
+    f = density.f
+    smallest = jnp.min(f) if is_traced(f) else np.asarray(f).min()
+    do = "use `weak_error_rate`, which does not divide by f"
+    require("density.f", smallest > 0, smallest, "be positive", do, was="at one point is")
 
 
 def _numerators(system: Any, density: Density) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:

@@ -15,7 +15,7 @@ import jaxkinetic as jk
 
 @dataclass(frozen=True)
 class FieldCase(Case):
-    """`shape`: points of the axes, each [0, 2 pi)."""
+    """`shape`: points of the axes, each [0, 2 pi). A subclass may have another `grid` and `density`."""
 
     name: str
     make: Callable[[], jk.AbstractField]
@@ -35,11 +35,17 @@ class FieldCase(Case):
         return {"scheme": self.scheme(), "dt": self.dt}
 
     def start(self, dtype="float64", seed: int = 1):
-        grid = jk.Grid(*[jk.Axis(0.0, 2 * np.pi, num) for num in self.shape])
-        v = [np.asarray(v) for v in grid.mesh]
-        f = np.exp(np.sin(v[0]) + 0.5 * np.cos(sum(v) + seed))
-        state = jk.Density(jnp.asarray(f / f.mean() / (2 * np.pi) ** len(v)), grid)
+        grid = self.grid()
+        f = self.density([np.asarray(v) for v in grid.mesh], seed)
+        state = jk.Density(jnp.asarray(f / (f.sum() * float(grid.cell))), grid)
         return jax.tree.map(lambda x: jnp.asarray(x, dtype), state)
+
+    def grid(self) -> jk.Grid:
+        return jk.Grid(*[jk.Axis(0.0, 2 * np.pi, num) for num in self.shape])
+
+    def density(self, v: list[np.ndarray], seed: int) -> np.ndarray:
+        """Positive values at the components v of the velocity, to be divided by their mass."""
+        return np.exp(np.sin(v[0]) + 0.5 * np.cos(sum(v) + seed))
 
     @staticmethod
     def values(state):
@@ -73,10 +79,22 @@ class RadialCase(FieldCase):
         return [{"system": system}, {"state": self.start(seed=3)}, {"dt": self.dt / 2, "t0": 1.0}]
 
 
+@dataclass(frozen=True)
+class VelocityCase(FieldCase):
+    """On axes [-5, 5) of velocities, which are not periodic."""
+
+    def grid(self) -> jk.Grid:
+        return jk.Grid(*[jk.Axis(-5.0, 10.0, num, periodic=False) for num in self.shape])
+
+    def density(self, v: list[np.ndarray], seed: int) -> np.ndarray:
+        return np.exp(-sum((x - 0.2 * seed) ** 2 for x in v) / 1.6) + np.exp(-sum((x + 0.7) ** 2 for x in v) / 1.2)
+
+
 COSINE = jk.landau.Trigonometric([[0], [1]], [1.0, 0.5])
 FIELDS = [
     FieldCase("torus-pde", lambda: jk.landau.TorusPDE(_torus()), (8, 12)),
     FieldCase("liouville", lambda: jk.landau.Liouville(COSINE, 3), (8, 8, 8), thorough=False),
     FieldCase("backward", lambda: jk.landau.BackwardKolmogorov(COSINE, 2), (8, 8), thorough=False),
     RadialCase("boltzmann", lambda: jk.boltzmann.IsotropicPDE(jk.boltzmann.HardSphere(), 0.3), (32,), dt=0.1),
+    VelocityCase("landau-pde", lambda: jk.landau.LandauPDE(jk.landau.PowerLaw(-1.0, softening=0.3)), (20, 20)),
 ]

@@ -152,6 +152,10 @@ def test_dissipation():
     for system, state in ((L.TorusPDE(interaction), line), (L.TorusPDE(GENERAL), wave)):
         rate = system.generator(jk.diagnostics.entropy)(state)
         np.testing.assert_allclose(system.dissipation(state), -rate, rtol=1e-11)
+    negative = jk.Density(flat.f.at[3, 3].set(-0.1), plane)
+    with pytest.raises(ValueError, match="must not be negative"):
+        L.TorusPDE(GENERAL).dissipation(negative)
+    assert np.isnan(jax.jit(lambda state: L.TorusPDE(GENERAL).dissipation(state))(negative)), "where f is traced"
 
 
 @pytest.mark.slow
