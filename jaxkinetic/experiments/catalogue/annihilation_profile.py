@@ -76,8 +76,8 @@ class AnnihilationProfile(ExperimentInParts):
         notes = (
             "n ~ t^-xi and T ~ t^-zeta at long times, 2(1 - xi) = zeta; f = n (2T)^(-3/2) psi(v/sqrt(2T)). kurtosis is "
             "<|v|^4>/(15 T^2), 1 for a Maxwellian. As alpha -> 0, xi tends to 12/13, zeta to 2/13.",
-            f"xi of the walk, fitted from the time when half of the particles are gone: {told}. With many particles the fit differs "
-            "from the exponent at long times by more than its statistical error, because the time is finite.",
+            f"xi of the walk, fitted from the time when half of the particles are gone: {told}. With many particles the fit "
+            "differs from the exponent at long times by more than its statistical error, because the time is finite.",
             f"The walk's exponents differ from the equation's by at most {largest:.1f} standard errors."
             if np.isfinite(largest)
             else "Too few particles are left to fit the walk's exponents; take more particles or fewer steps.",
@@ -92,9 +92,10 @@ class AnnihilationProfile(ExperimentInParts):
         }
         series = [Series("alpha", "alpha", _ALPHAS, form=".2f")]
         for name, exact, values, noise in found:
-            column, error = np.full(len(_ALPHAS), np.nan), np.full(len(_ALPHAS), np.nan)
-            column[rows], error[rows] = values, noise
-            series += [Series(name, name, exact, form=".5f"), Series(f"{name}_walk", "walk", column, error)]
+            cells = [""] * len(_ALPHAS)
+            for row, value, error in zip(rows, values, noise, strict=True):
+                cells[row] = f"{value:.4f} +- {error:.4f}"
+            series += [Series(name, name, exact, form=".5f"), Series("", "walk", cells)]
         series.append(Series("kurtosis", "kurtosis", kurtosis, form=".5f"))
         panels = (
             *(
@@ -112,30 +113,31 @@ class AnnihilationProfile(ExperimentInParts):
             self._shape(speeds, profiles, walks, rows),
         )  # fmt: skip
         title = f"Annihilating hard spheres at long times  ({self.replicas} × {self.particles} particles)"
-        arrays = {"speeds": speeds, "profiles": profiles}
+        arrays = {"speeds": speeds, "profiles": profiles, "walk_alpha": np.array(_WALKS)}
+        for name, _, values, noise in found:
+            arrays |= {f"{name}_walk": values, f"{name}_walk_noise": noise}
         numbers = {"largest_score": largest, **numbers}
         return Report(numbers, series, notes, panels, title, arrays)
 
     def _shape(
         self, speeds: np.ndarray, profiles: np.ndarray, walks: Mapping[float, Any], rows: Sequence[int]
     ) -> Panel:
-        """psi over the Maxwellian, for all alpha of the walk; particles for the first and the last."""
+        """psi over the Maxwellian, for every alpha of the walk; particles for the largest."""
+        from scipy.special import gammainc
+
         shown, items = speeds < 2.6, []
         colors = dict(zip(_WALKS, look.COLORS, strict=False))
         for alpha, row in zip(_WALKS, rows, strict=True):
             ratio = profiles[row] * pi**1.5 * np.exp(speeds**2)
             items.append(line(speeds[shown], ratio[shown], f"α = {alpha:g}", color=colors[alpha]))
         edges, histograms = walks[_WALKS[-1]][2:]
-        # The share of the Maxwellian in each bin.
-        from scipy.special import gammainc
-
-        share = np.diff(gammainc(1.5, edges**2)) / np.diff(edges)
-        centres = (edges[1:] + edges[:-1]) / 2
-        few = centres < 2.2
-        ratio = histograms / share
-        items.append(
-            dots(centres[few], ratio.mean(0)[few], standard_error(ratio)[few], f"walk, α = {_WALKS[-1]:g}", look.GREY)
-        )
+        # Bins of three, and the share of the Maxwellian in each: few particles are left.
+        share = np.diff(gammainc(1.5, edges[::3] ** 2)) / np.diff(edges[::3])
+        coarse = histograms.reshape(len(histograms), -1, 3).mean(2) / share
+        centres = (edges[3::3] + edges[:-1:3]) / 2
+        few = centres < 2.5
+        label = f"walk, α = {_WALKS[-1]:g}"
+        items.append(dots(centres[few], coarse.mean(0)[few], standard_error(coarse)[few], label, look.GREY))
         return panel(*items, x=r"$|\xi| = |v|/\sqrt{2T}$", y=r"$\psi/\psi_{\rm Maxwell}$", title="Self-similar profile")
 
 
