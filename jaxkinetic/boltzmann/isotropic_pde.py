@@ -58,7 +58,7 @@ class IsotropicPDE(AbstractField):
     rise. f stays positive as long as it is resolved. In float32 errors are about 1e-5.
 
     Cost: a table of num^3/2 numbers, 32 MB for num = 200 in float64, built once per run in O(num^3) operations; each evaluation
-    reads it once. `vector_field` called outside a run builds it every time: use `with_tables(state)`. Gradients: in all
+    reads it once. `vector_field` called outside a run builds it every time: use `make_plan(state)`. Gradients: in all
     parameters, R and f.
 
     `stats`, all at the end: `negative_mass`, int max(-f, 0) over the mass; `boundary_mass`, the share of the mass above 9/10 of
@@ -131,15 +131,15 @@ class IsotropicPDE(AbstractField):
             was = f"has {share:.2g} of the mass above 9/10 of R = {float(state.grid.radius):g}"
             raise argument_error("state.f", "vanish at the largest speed R", was, f"use R = {enough:.3g}")
 
-    def with_tables(self, state: RadialDensity) -> "_Tabled":
-        return _Tabled(self, collision_tensor(self.cross_section, state.grid))
+    def make_plan(self, like: RadialDensity) -> "_Tabled":
+        return _Tabled(self, collision_tensor(self.cross_section, like.grid))
 
     def vector_field(self, t: RealScalar, state: RadialDensity) -> RadialDensity:
-        return self.with_tables(state).vector_field(t, state)
+        return self.make_plan(state).vector_field(t, state)
 
     def stiffness(self, t: RealScalar, state: RadialDensity) -> RealScalar:
         """Twice the largest collision frequency."""
-        return self.with_tables(state).stiffness(t, state)
+        return self.make_plan(state).stiffness(t, state)
 
     def end_stats(self, state: RadialDensity, elapsed: RealScalarLike) -> dict[str, Any]:
         f = state.f

@@ -102,10 +102,10 @@ class KacWalk(AbstractPairJump):
     def default_scheme(self) -> AbstractScheme:
         return ExactClock()
 
-    def limit(self) -> IsotropicPDE:
-        """The Boltzmann equation for isotropic densities in R^3 with the same cross section and alpha, whose mass is N/volume.
-        **Raises:** `ValueError` for a cross section with its own `scatter`."""
-        return IsotropicPDE(self.cross_section, self.annihilation)
+    def limit(self, dim: int = 3) -> IsotropicPDE:
+        """The Boltzmann equation for isotropic densities in R^d with the same cross section and alpha; their mass is N/volume.
+        **Raises:** `ValueError` for a cross section with its own `scatter`, and as `IsotropicPDE`."""
+        return IsotropicPDE(self.cross_section, self.annihilation, dim)
 
     def num_words(self, dim: int) -> int:
         return 1 + self.cross_section.num_words(dim)

@@ -29,8 +29,11 @@ AMPLITUDES = {
 }
 
 
-# Without samples, in double precision.
-LAWS = {"liouville": ["--particles", "2", "--nv", "16", "--steps", "40", "--dt", "0.05"]}
+# Of laws, in double precision.
+LAWS = {
+    "liouville": ["--particles", "2", "--nv", "16", "--steps", "40", "--dt", "0.05"],
+    "annihilation-profile": ["--particles", "400", "--steps", "20", "--replicas", "8"],
+}
 
 
 def call(*arguments, **options):
@@ -186,6 +189,20 @@ def test_run_of_a_law(tmp_path):
 
 
 @pytest.mark.slow
+def test_run_of_a_profile(tmp_path):
+    """The exponents of the equation at alpha = .25, and of a walk of 400 particles within five errors. Catches rows of the walk
+    that belong to another alpha."""
+    done = call("run", "annihilation-profile", *LAWS["annihilation-profile"], "--seed", "3", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "result.json").read_text())["results"]
+    assert abs(found["xi_walk_0.25_exact"] - 0.92132) < 1e-5
+    assert found["largest_score"] < 5
+    arrays = np.load(tmp_path / "result.npz")
+    assert len(arrays["alpha"]) == len(arrays["xi"]) == len(arrays["kurtosis"]) == len(arrays["profiles"])
+    assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+
+
+@pytest.mark.slow
 def test_one_replica_in_two_dimensions(tmp_path):
     """Double precision, d = 2. One run has no scatter of its own; the fit then takes its correlated residuals. Catches
     an error bar of 0 or NaN."""
@@ -237,7 +254,7 @@ def test_second_start_compiles_nothing(tmp_path):
         (
             ["run", "maxwell"],
             "Argument `NAME` must be one of maxwell-bkw, coulomb-relaxation, coulomb-isotropization, torus-mode, "
-            "microcanonical, annihilation, landau-damping, two-stream, hmf, mean-field-diagram, counting, liouville, conservation, but is 'maxwell'; see `jaxkinetic list`.",
+            "microcanonical, annihilation, annihilation-profile, landau-damping, two-stream, hmf, mean-field-diagram, counting, liouville, conservation, but is 'maxwell'; see `jaxkinetic list`.",
         ),
         (
             ["run", "maxwell-bkw", "--partikles", "3"],

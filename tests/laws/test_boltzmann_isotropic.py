@@ -146,10 +146,13 @@ def test_error_falls_at_high_order():
 
 def test_stiffness_is_a_bound():
     """The eigenvalues of the derivative for hard spheres, without and with annihilation, are below `stiffness`, which is at
-    most four times too large. Catches the smallest frequency in place of the largest."""
+    most four times too large; a run makes the table once. Catches the smallest frequency in place of the largest, and a table
+    that is made at every evaluation."""
     state = jk.initial.radial(jk.initial.rosenbluth, 8.0, 40, 3)
+    plan = jk.RungeKutta(4).make_plan(B.IsotropicPDE(B.HardSphere()), state, jnp.asarray(0.1))
+    assert plan.tensor.gain.shape[0] == 40 * 41 / 2
     for alpha in (0.0, 1.0):
-        system = B.IsotropicPDE(B.HardSphere(), alpha).with_tables(state)
+        system = B.IsotropicPDE(B.HardSphere(), alpha).make_plan(state)
         jacobian = jax.jacfwd(lambda f: system.vector_field(0.0, jk.RadialDensity(f, state.grid)).f)(state.f)  # noqa: B023
         radius = np.abs(np.linalg.eigvals(np.asarray(jacobian))).max()
         assert radius < float(system.stiffness(0.0, state)) < 4 * radius

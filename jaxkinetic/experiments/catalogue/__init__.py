@@ -1,6 +1,7 @@
 """The experiments, and the code that several of them share."""
 
 from .annihilation import Annihilation
+from .annihilation_profile import AnnihilationProfile
 from .conservation import Conservation
 from .coulomb_isotropization import CoulombIsotropization
 from .coulomb_relaxation import CoulombRelaxation
@@ -19,6 +20,6 @@ __all__ = ["EXPERIMENTS"]
 
 # In the order of `jaxkinetic list`.
 EXPERIMENTS = (
-    MaxwellBKW, CoulombRelaxation, CoulombIsotropization, TorusMode, Microcanonical, Annihilation, LandauDamping, TwoStream,
-    HMF, MeanFieldDiagram, Counting, Liouville, LandauPDE, Conservation,
+    MaxwellBKW, CoulombRelaxation, CoulombIsotropization, TorusMode, Microcanonical, Annihilation, AnnihilationProfile,
+    LandauDamping, TwoStream, HMF, MeanFieldDiagram, Counting, Liouville, LandauPDE, Conservation,
 )  # fmt: skip

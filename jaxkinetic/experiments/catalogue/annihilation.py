@@ -80,8 +80,8 @@ class Annihilation(ParticleExperiment):
             else (Estimate(nan, nan, nan, known), Estimate(nan, nan, nan))
         )
         twice = Estimate(2 * (1 - xi.value), 2 * xi.stderr, xi.freedom)
-        limit, slopes = 4 * dim / (4 * dim + 1), exact.initial_rates(dim, alpha)
-        limits = f"{limit:.4f} as alpha -> 0" + (f", {known:.4f} in the limit equation at this alpha" if known else "")
+        small, slopes = 4 * dim / (4 * dim + 1), exact.initial_rates(dim, alpha)
+        limits = f"{small:.4f} as alpha -> 0" + (f", {known:.4f} in the limit equation at this alpha" if known else "")
         notes = (
             f"Density: n ~ (s + t)^-xi, xi = {xi:.4f} over t = {late[0]:.3g} to {late[1]:.3g} ({limits})."
             if late
@@ -99,7 +99,7 @@ class Annihilation(ParticleExperiment):
             * (self.scheme == "tau-leap"),
         )
         numbers = {
-            "density_exponent": xi, "density_exponent_small_alpha": limit, "temperature_exponent": zeta, "window": late,
+            "density_exponent": xi, "density_exponent_small_alpha": small, "temperature_exponent": zeta, "window": late,
             "last_density": density.values[-1],
         }  # fmt: skip
         centres = (_EDGES[1:] + _EDGES[:-1]) / 2

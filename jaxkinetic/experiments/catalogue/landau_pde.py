@@ -127,8 +127,8 @@ class LandauPDE(ExperimentInParts):
             "the grid. H falls in every step of both."
             if max(radial["rise"], grid["rise"]) < 0
             else "H rises in a step: it is not resolved.",
-            f"Particles: H - H_M is at most {z.max():.1f} standard errors from the isotropic solver's. The estimators smooth, "
-            "above all Fisher's information of the shell at t = 0.",
+            f"Particles: H - H_M is at most {z.max():.1f} standard errors from the isotropic solver's. The estimate of "
+            "Fisher's information is that of a density smoothed by its kernel, which is lower.",
             "H_M, M4_M and I_M are those of the Maxwellian of temperature 1.",
         )
         series = (
@@ -150,7 +150,7 @@ class LandauPDE(ExperimentInParts):
         def curves(name: str, **more: Any) -> list[Any]:
             return [
                 line(t, radial[name], "isotropic solver", **more),
-                line(t, grid[name], f"spectral solver, {self.nv}^{d} points", "--", look.ORANGE),
+                line(t, grid[name], f"spectral solver, {self.nv}{'²³'[d - 2]} points", "--", look.ORANGE),
             ]
 
         panels = (
@@ -161,7 +161,8 @@ class LandauPDE(ExperimentInParts):
             panel(*curves("D"), y=r"$D(f) = -dH/dt$", title="Entropy dissipation", log="y"),
             panel(
                 *curves("I"), dots(ts, i, i_noise, "particles, kernel estimate"),
-                y=r"$I/I_{\rm Maxwell} - 1$", title="Fisher's information falls", log="y",
+                lambda ax: ax.axhline(0, color=look.GREY, ls=":"),
+                y=r"$I/I_{\rm Maxwell} - 1$", title="Fisher's information falls",
             ),
             panel(
                 *curves("M4"), dots(ts, m, m_noise, "particles"), y=r"$M_4/M_{4,\rm Maxwell}$", title="Fourth moment",
@@ -170,5 +171,10 @@ class LandauPDE(ExperimentInParts):
         )  # fmt: skip
         law = "Coulomb" if self.gamma == -3 else f"γ = {self.gamma:g}"
         return Report(
-            numbers, series, notes, panels, f"The Landau equation in R^{d} from a shell, {law}", size=(6.2, 4.4)
+            numbers,
+            series,
+            notes,
+            panels,
+            f"The Landau equation in R{'²³'[d - 2]} from a shell, {law}",
+            size=(6.2, 4.4),
         )
