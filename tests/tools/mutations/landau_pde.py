@@ -40,6 +40,14 @@ MUTATIONS = [
         tests(_LAWS, "test_pressure_tensor_of_maxwell_molecules[2-48]"),
     ),
     Mutation(
+        "landau-pde-blocks",
+        "The planes of a block are counted as if the last block were full.",
+        _CONVOLUTION,
+        "return [x.reshape(num * size, *x.shape[2:])[:rows] for x in found]",
+        "return [x.reshape(num * size, *x.shape[2:])[-rows:] for x in found]",
+        tests(_LAWS, "test_all_planes_at_once"),
+    ),
+    Mutation(
         "landau-pde-gradient-of-tables",
         "The tables that a run computes once are not differentiated.",
         _PDE,
