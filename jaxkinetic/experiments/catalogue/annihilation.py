@@ -72,7 +72,8 @@ class Annihilation(ParticleExperiment):
         offset = 4 * dim / ((4 * dim + 1) * max(alpha, 1e-3) * exact.mean_relative_speed(dim))
         power = {"model": "algebraic", "offset": offset, "window": late}
         fits = [fit_runs(times, values, **power) for values in (densities, temperatures)] if late else []
-        limit = self._limit(times)
+        # `boltzmann.IsotropicPDE` is for d = 3.
+        limit = self._limit(times) if dim == 3 else {}
         known = _KNOWN.get(round(alpha, 10)) if dim == 3 else None
         xi, zeta = (
             (Estimate.of(fits[0], known), Estimate.of(fits[1]))
@@ -90,8 +91,10 @@ class Annihilation(ParticleExperiment):
             if late
             else "",
             "The columns `limit` and the black lines are the annihilated Boltzmann equation, solved by "
-            f"`boltzmann.IsotropicPDE`. The density differs from it by at most "
-            f"{np.max(np.abs(density.values - limit['density'])[1:] / density.noise[1:]):.1f} of its errors.",
+            "`boltzmann.IsotropicPDE`. The density differs from it by at most "
+            f"{np.max(np.abs(density.values - limit['density'])[1:] / density.noise[1:]):.1f} of its errors."
+            if limit
+            else "",
             f"s = {offset:.3g}. The exact slopes at t = 0, for Maxwellian data, are n' = {slopes[0]:.4f} and "
             f"T' = {slopes[1]:.4f}.",
             f"Error bars show statistical noise only. {meaning(self.replicas)}",
@@ -108,10 +111,9 @@ class Annihilation(ParticleExperiment):
 
         def decay(series: Series, i: int, symbol: str, name: str, color: str) -> Panel:
             """A quantity that falls by a power of time: the particles, the law for small alpha, and the fitted power."""
-            items = [
-                line(times[1:], series.exact[1:], "α → 0 with αt fixed", "--", look.GREY),
-                line(times[1:], limit[series.name][1:], "limit N → ∞"),
-            ]
+            items = [line(times[1:], series.exact[1:], "α → 0 with αt fixed", "--", look.GREY)]
+            if limit:
+                items.append(line(times[1:], limit[series.name][1:], "limit N → ∞"))
             if late:
                 fine, fit = np.geomspace(max(late[0], times[1]), late[1], 100), fits[i]
                 label = f"power of s + t: {symbol} = {float(fit.rate):.4f} ± {float(fit.rate_stderr):.4f}"
@@ -131,18 +133,18 @@ class Annihilation(ParticleExperiment):
         )  # fmt: skip
         title = f"Annihilating hard spheres, α = {alpha:g}  ({self.replicas} × {self.particles} particles)"
         arrays = {"profiles": runs["profile"], "edges": _EDGES}
-        columns = [
-            entry
-            for series in (density, temperature)
-            for entry in (series, Series(f"{series.name}_limit", "limit", limit[series.name], form=series.form))
-        ]
+        columns = []
+        for series in (density, temperature):
+            columns.append(series)
+            if limit:
+                columns.append(Series(f"{series.name}_limit", "limit", limit[series.name], form=series.form))
         return Report(numbers, (runs.saves, *columns), notes, panels, title, arrays)
 
     def _limit(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """Density and temperature of the annihilated Boltzmann equation at `times`."""
         return limit_curves(
-            lambda: self.problem().system.limit(dim=self.dim),  # pyright: ignore
-            lambda: initial.radial(initial.maxwellian, _RADIUS, _SPEEDS, self.dim),
+            lambda: self.problem().system.limit(),  # pyright: ignore
+            lambda: initial.radial(initial.maxwellian, _RADIUS, _SPEEDS),
             times, {"density": _mass, "temperature": temperature_of}, num_steps=_LIMIT_STEPS,
         )  # fmt: skip
 
