@@ -49,7 +49,7 @@ def evaluated(system: Any, state: Any) -> Any:
 def evaluation(dim: int, in_run: bool, num: int) -> Callable[[], Any]:
     """An evaluation by itself, or one in a run, which has computed the tables of the interaction."""
     system, (state, _) = jk.landau.LandauPDE(jk.landau.Maxwell()), bkw(num, dim)
-    system = jax.jit(lambda system, state: system.precomputed(state))(system, state) if in_run else system
+    system = jax.jit(lambda system, state: system.make_plan(state))(system, state) if in_run else system
     return lambda: jax.block_until_ready(evaluated(system, state))
 
 

@@ -159,7 +159,7 @@ def ensemble(
     if not throw:
         return kept
     warn(kept)
-    return raise_or_mark(kept, "ensemble")
+    return raise_or_mark(kept, "ensemble", mesh)
 
 
 @eqx.filter_jit

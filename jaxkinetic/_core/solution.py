@@ -183,9 +183,9 @@ def warn(solution: Solution) -> None:
         warnings.warn(sentence, stacklevel=3)
 
 
-def raise_or_mark(solution: Solution, name: str) -> Solution:
+def raise_or_mark(solution: Solution, name: str, mesh: jax.sharding.Mesh | None = None) -> Solution:
     """Outside a trace, raise `SimulationError` if a run of the function `name` failed. Inside a trace, attach one check to the
-    outputs, which raises the same sentence after the loop."""
+    outputs, which raises the same sentence after the loop, on every device of the mesh."""
     if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(solution)):
         if np.any(np.asarray(solution.result.code) != Result.FINISHED):
             raise SimulationError(solution.result.message)
@@ -198,15 +198,29 @@ def raise_or_mark(solution: Solution, name: str) -> Solution:
     arrays, rest = eqx.partition(solution, lambda x: isinstance(x, Tracer))
     tell = partial(_raise, name, bad.size, structure)
 
-    return eqx.combine(stop_if(failed > 0, tell, arrays, failed, *one), rest)
+    return eqx.combine(stop_if(failed > 0, tell, arrays, failed, *one, mesh=mesh), rest)
 
 
-def stop_if(bad: Bool[Array, ""], tell: Callable[..., np.ndarray], arrays: PyTree, *numbers: Array) -> PyTree:
+def stop_if(
+    bad: Bool[Array, ""],
+    tell: Callable[..., np.ndarray],
+    arrays: PyTree,
+    *numbers: Array,
+    mesh: jax.sharding.Mesh | None = None,
+) -> PyTree:
     """Return `arrays`. If `bad`, call `tell(*numbers)` on the host first; it raises a `failure`, or returns True in the shape
-    of the numbers (which have leading axes under `vmap`)."""
+    of the numbers (which have leading axes under `vmap`). With a mesh of several devices each of them calls it: if only one
+    raised, the others would wait for it in their next collective, and the process would be aborted."""
+
+    def called(*numbers: Array) -> Array:
+        return jax.pure_callback(tell, jax.ShapeDtypeStruct((), jnp.bool_), *numbers, vmap_method="broadcast_all")
+
+    everywhere = jax.sharding.PartitionSpec()
+    if mesh is not None and mesh.size > 1:
+        called = jax.shard_map(called, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False)
 
     def stop(arrays: PyTree, *numbers: Array) -> PyTree:
-        ok = jax.pure_callback(tell, jax.ShapeDtypeStruct((), jnp.bool_), *numbers, vmap_method="broadcast_all")
+        ok = called(*numbers)
         return jax.tree.map(lambda x: jnp.where(ok, x, jnp.zeros_like(x)), arrays)
 
     return jax.lax.cond(bad, stop, lambda arrays, *_: arrays, arrays, *numbers)

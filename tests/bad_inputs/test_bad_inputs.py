@@ -123,7 +123,8 @@ FIT = jk.DecayFit(*[jnp.asarray(np.ones(()))] * 12, "exponential")
 NAMES = {
     "T": T, "Y": Y, "O": O, "MOMENTS": MOMENTS, "ONE_RUN": ONE_RUN, "FIT": FIT,
     "jk": jk, "L": jk.landau, "B": jk.boltzmann, "V": jk.vlasov, "P": jk.pairs, "D": jk.diagnostics, "np": np, "jnp": jnp,
-    "jax": jax, "math": math, "nan": math.nan, "inf": math.inf, "key": key, "S": S, "bodies": bodies, "G": G, "F": F, "W": W, "C": C, "T1": T1, "pde": pde,
+    "jax": jax, "math": math, "nan": math.nan, "inf": math.inf, "key": key, "S": S, "bodies": bodies, "G": G, "F": F,
+    "W": W, "C": C, "T1": T1, "pde": pde,
     "kac": kac, "walk": walk, "sim": sim, "vsim": vsim, "ens": ens, "it": it, "see": see, "Radial": Radial,
     "CrossSection": CrossSection, "Weird": Weird,
 }  # fmt: skip

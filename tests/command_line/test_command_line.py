@@ -29,8 +29,9 @@ AMPLITUDES = {
 }
 
 
-# Of laws, in double precision.
+# Of laws and limit equations, in double precision.
 LAWS = {
+    "landau-pde": ["--particles", "400", "--steps", "5", "--replicas", "4", "--nv", "30", "--speeds", "120"],
     "liouville": ["--particles", "2", "--nv", "16", "--steps", "40", "--dt", "0.05"],
     "annihilation-profile": ["--particles", "400", "--steps", "20", "--replicas", "8"],
 }
@@ -189,6 +190,21 @@ def test_run_of_a_law(tmp_path):
 
 
 @pytest.mark.slow
+def test_run_of_the_landau_equation(tmp_path):
+    """From the shell to t = .1, Coulomb: H - H_M = .047053 (known to 1e-6), M4 = .849711 of the Maxwellian's; the spectral
+    solver on a coarse grid agrees, and entropy and dissipation balance. Catches another datum, and another time scale."""
+    done = call("run", "landau-pde", *LAWS["landau-pde"], "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "result.json").read_text())["results"]
+    assert abs(found["entropy_last"] - 0.047053) < 1e-4
+    assert found["solvers_apart_M4"] < 1e-3
+    assert found["solvers_apart_H"] < 2e-3
+    assert found["balance_isotropic"] < 3e-4
+    assert abs(np.load(tmp_path / "result.npz")["fourth_exact"][-1] - 0.849711) < 1e-5
+    assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+
+
+@pytest.mark.slow
 def test_run_of_a_profile(tmp_path):
     """The exponents of the equation at alpha = .25, and of a walk of 400 particles within five errors. Catches rows of the walk
     that belong to another alpha."""
@@ -254,7 +270,8 @@ def test_second_start_compiles_nothing(tmp_path):
         (
             ["run", "maxwell"],
             "Argument `NAME` must be one of maxwell-bkw, coulomb-relaxation, coulomb-isotropization, torus-mode, "
-            "microcanonical, annihilation, annihilation-profile, landau-damping, two-stream, hmf, mean-field-diagram, counting, liouville, conservation, but is 'maxwell'; see `jaxkinetic list`.",
+            "microcanonical, annihilation, annihilation-profile, landau-damping, two-stream, hmf, mean-field-diagram, "
+            "counting, liouville, landau-pde, conservation, but is 'maxwell'; see `jaxkinetic list`.",
         ),
         (
             ["run", "maxwell-bkw", "--partikles", "3"],

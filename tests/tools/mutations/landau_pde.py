@@ -51,8 +51,8 @@ MUTATIONS = [
         "landau-pde-gradient-of-tables",
         "The tables that a run computes once are not differentiated.",
         _PDE,
-        "return _Prepared(self.interaction, self.conservative, self._tables(state.grid))",
-        "return _Prepared(self.interaction, self.conservative, jax.lax.stop_gradient(self._tables(state.grid)))",
+        "return _Prepared(self.interaction, self.conservative, self._tables(like.grid))",
+        "return _Prepared(self.interaction, self.conservative, jax.lax.stop_gradient(self._tables(like.grid)))",
         tests(_LAWS, "test_gradients_and_vmap"),
     ),
     Mutation(

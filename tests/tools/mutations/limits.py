@@ -35,8 +35,8 @@ MUTATIONS = [
         "runge-kutta-time-of-a-stage",
         "The stages of a Runge-Kutta step are all at its beginning.",
         _RK,
-        "field.vector_field(t + sum(row) * dt, at)",
-        "field.vector_field(t, at)",
+        "system.vector_field(t + sum(row) * dt, at)",
+        "system.vector_field(t, at)",
         tests("laws/test_runge_kutta.py", "test_order[scheme1-2-steps1]"),
     ),
     Mutation(
