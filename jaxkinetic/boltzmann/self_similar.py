@@ -1,5 +1,7 @@
 """Self-similar solutions of the Boltzmann equation with annihilation: what its densities tend to as they vanish."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -77,7 +79,7 @@ def _solve(cross_section: AbstractCrossSection, gamma: RealScalar, alpha: RealSc
         moments = jnp.stack([jnp.sum(weights * psi) - 1, jnp.sum(weights * x**2 * psi) - dim / 2])
         return jnp.concatenate([rate, moments])
 
-    def newton(_: int, unknown: Array) -> Array:
+    def newton(_: Any, unknown: Array) -> Array:
         return unknown - jnp.linalg.solve(jax.jacfwd(residual)(unknown), residual(unknown))
 
     maxwellian = jnp.pi ** (-dim / 2) * jnp.exp(-(x**2))

@@ -153,9 +153,9 @@ def test_stiffness_is_a_bound():
     assert plan.tensor.gain.shape[0] == 40 * 41 / 2
     for alpha in (0.0, 1.0):
         system = B.IsotropicPDE(B.HardSphere(), alpha).make_plan(state)
-        jacobian = jax.jacfwd(lambda f: system.vector_field(0.0, jk.RadialDensity(f, state.grid)).f)(state.f)  # noqa: B023
+        jacobian = jax.jacfwd(lambda f: system.vector_field(jnp.zeros(()), jk.RadialDensity(f, state.grid)).f)(state.f)  # noqa: B023
         radius = np.abs(np.linalg.eigvals(np.asarray(jacobian))).max()
-        assert radius < float(system.stiffness(0.0, state)) < 4 * radius
+        assert radius < float(system.stiffness(jnp.zeros(()), state)) < 4 * radius
 
 
 def test_gradients_and_float32():
