@@ -55,8 +55,21 @@ class FieldCase(Case):
         return self.name
 
 
+@dataclass(frozen=True)
+class RadialCase(FieldCase):
+    """Isotropic densities in R^3: `shape` is (num,), of speeds up to 6."""
+
+    def start(self, dtype="float64", seed: int = 1):
+        state = jk.initial.radial(jk.initial.bkw, 6.0, *self.shape, beta=0.4 - 0.05 * seed)
+        return jax.tree.map(lambda x: jnp.asarray(x, dtype), state)
+
+    def variations(self):
+        return [super().variations()[0], {"state": self.start(seed=2)}, {"dt": 0.01, "t0": 1.0}]
+
+
 COSINE = jk.landau.Trigonometric([[0], [1]], [1.0, 0.5])
 FIELDS = [
     FieldCase("torus-pde", lambda: jk.landau.TorusPDE(_torus()), (8, 12)),
     FieldCase("liouville", lambda: jk.landau.Liouville(COSINE, 3), (8, 8, 8), thorough=False),
+    RadialCase("isotropic-pde", lambda: jk.landau.IsotropicPDE(jk.landau.PowerLaw(-1.0)), (24,), thorough=False),
 ]
