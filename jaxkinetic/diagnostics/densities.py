@@ -18,8 +18,8 @@ from ..states import Density, Grid
 __all__ = ["DENSITIES", "entropy_per_particle"]
 
 DENSITIES = (Density, RadialDensity)
-# Of f(v + k h) - f(v - k h), k = 1 to 4, in the derivative of order 8.
-_DIFFERENCES = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
+# Of f(v + k h) - f(v - k h), k = 1 to 6, in the derivative of order 12.
+_DIFFERENCES = (6 / 7, -15 / 56, 5 / 63, -1 / 56, 1 / 385, -1 / 5544)
 
 
 @on_any_mesh
@@ -129,8 +129,8 @@ def relative_entropy(state: Density | RadialDensity, other: Density | RadialDens
 
 
 def fisher_information(state: Density | RadialDensity) -> RealScalar:
-    """int |grad f|^2/f, with derivatives that are spectral, or, if radial, of order 8. Where f is round-off or not positive, the
-    integrand counts as its limit at a zero of f, 2/d times the Laplacian of f, if that is positive."""
+    """int |grad f|^2/f, with derivatives that are spectral, or, if radial, of order 12. Where f is round-off or not positive,
+    the integrand counts as its limit at a zero of f, 2/d times the Laplacian of f, if that is positive."""
     f = state.f
     square, at_zero = jnp.zeros_like(f), jnp.zeros_like(f)
     if isinstance(state, RadialDensity):
@@ -148,8 +148,8 @@ def fisher_information(state: Density | RadialDensity) -> RealScalar:
 
 
 def radial_slope(state: RadialDensity) -> Float[Array, " num"]:
-    """df/dv at the speeds by differences of order 8. They are local: other than with spectral derivatives, a kink at v = 0 does
-    not spoil the tails, where f is small. f is even in v, and 0 beyond R."""
+    """df/dv at the speeds by differences of order 12. They are local: other than with spectral derivatives, a kink at v = 0
+    does not spoil the tails, where f is small. f is even in v, and 0 beyond R."""
     f, num = state.f, state.grid.num
     reach = len(_DIFFERENCES)
     padded = jnp.concatenate([f[:reach][::-1], f, jnp.zeros(reach, f.dtype)])
