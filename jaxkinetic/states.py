@@ -280,7 +280,8 @@ class Wave(Printed):
 
     `num_particles`: 1, or N for the amplitude of N particles in d = 1 on a grid of N position and N velocity axes, as returned
     by `vlasov.product_wave` and used by `vlasov.PseudoSchrodinger`. Energies depend on it, because one particle in N dimensions
-    on the same grid has a different Hamiltonian.
+    on the same grid has a different Hamiltonian: a wave of N particles made by hand needs it. (A run of `PseudoSchrodinger`
+    sets it in the states that it returns.)
     """
 
     alpha: Complex[Array, "*grid"]

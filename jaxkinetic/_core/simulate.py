@@ -77,7 +77,11 @@ def simulate(
     `Cosine` or `Harmonic`, and for `MatrixSqrt` with `Maxwell` or `Trigonometric`: only totals are exchanged. Otherwise a step
     either collects the state on every device (grids, `RandomMatching`, `TauLeap`, `Sweep`, `ExactClock`, sheets), or sums over
     all devices after every block of rows (other sums over pairs). The result is correct, but the run may take longer than on
-    one device, and a warning says so. Independent runs scale with every scheme: `ensemble(mesh=)`.
+    one device, and a warning says so. Independent runs scale with every scheme: `ensemble(mesh=)`. Inside `jit`, a failure of
+    a run whose state is divided stops the process, since one device raises and the others wait for it: use `throw=False` there.
+
+    Functions (potentials, observables, laws of yours) are compiled once, as by `jax.jit`: what they read from outside must not
+    change between calls. Pass such numbers as parameters of an `eqx.Module` or a `jax.tree_util.Partial`.
 
     **Raises:** `ValueError` for bad arguments, before anything runs. `SimulationError`, naming the first bad step, if the state
     becomes NaN or infinite, or if the scheme reports a fault (inside a trace: a runtime error raised after the loop). A traced

@@ -66,10 +66,11 @@ def dispersion_root(
     a function.
     """
     k, scale = scalar_or_nan("k", k, positive=True), scalar_or_nan("scale", scale, positive=True)
+    known: Any = scale
     with deferred_checks() as checks:
         _check(potential, f0, k, scale)
     k = concrete_array(k).astype(jnp.result_type(float))
-    scale = scale.astype(k.dtype) if is_traced(scale) else float(scale)
+    scale = known.astype(k.dtype) if is_traced(known) else float(known)
     if any(callable(leaf) for leaf in jax.tree.leaves((potential, f0), is_leaf=_is_function)):
         # A function may read variables that change between calls, so the program is not cached.
         root = jax.jit(lambda k: _root(potential, f0, k, scale))(k)

@@ -143,6 +143,32 @@ print("context")
 """
 
 
+FAILURE = """
+import jax, jax.numpy as jnp, numpy as np
+import jaxkinetic as jk
+mesh, state = jax.make_mesh((4,), ("replica",)), jk.Particles(np.ones((4, 3), np.float32))
+
+@jax.jit
+def total(annihilation):
+    walk = jk.boltzmann.KacWalk(jk.boltzmann.Maxwell(), 8.0, annihilation)
+    options = dict(key=jax.random.key(0), replicas=4, dt=0.1, num_steps=1, mesh=mesh)
+    return jk.ensemble(walk, state, **options).final.velocity.sum()
+
+assert np.isfinite(total(0.5))
+try:
+    jax.block_until_ready(total(2.0))
+except Exception as error:
+    print(str(error).strip().splitlines()[-1])
+"""
+
+
+def test_failure_on_a_mesh():
+    """A failure in a jitted ensemble on four devices is an exception that ends in the sentence. Catches a callback on one
+    device: the others wait for it in a collective, and JAX aborts the process after a minute."""
+    last = " ".join(run(FAILURE, timeout=50))
+    assert last.endswith("Argument `annihilation` must be in [0, 1], but is 2; it is a probability. (4 of 4 runs)")
+
+
 @pytest.mark.timeout(120)
 def test_explicit_mesh():
     """An ensemble on four devices, and a state sharded over them, with the Explicit axes that `jax.make_mesh` gives, are those

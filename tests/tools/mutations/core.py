@@ -188,7 +188,7 @@ MUTATIONS = [
         "throw-on-one-output",
         "The error depends on one output, and is dropped by the compiler with it.",
         "jaxkinetic/_core/solution.py",
-        "    return eqx.combine(stop_if(failed > 0, tell, arrays, failed, *one), rest)\n",
+        "    return eqx.combine(stop_if(failed > 0, tell, arrays, failed, *one, mesh=mesh), rest)\n",
         """    code = stop_if(failed > 0, tell, solution.result.code, failed, *one)
     return eqx.tree_at(lambda s: s.result.code, eqx.combine(arrays, rest), code)
 """,

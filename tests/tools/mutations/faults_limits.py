@@ -110,4 +110,12 @@ MUTATIONS = [
         "            pass\n",
         tests("command_line/test_kept_results.py", "test_precision_of_several_commands"),
     ),
+    Mutation(
+        "failure-on-one-device",
+        "A failure in a jitted ensemble on a mesh is raised on one device, for which the others wait.",
+        "jaxkinetic/_core/ensemble.py",
+        'return raise_or_mark(kept, "ensemble", mesh)',
+        'return raise_or_mark(kept, "ensemble")',
+        tests("core/test_devices.py", "test_failure_on_a_mesh"),
+    ),
 ]
