@@ -126,13 +126,13 @@ def unit_weights(num: int, dim: int) -> np.ndarray:
         # The midpoint sum of x^n has the end term zeta(-n, 1/2) = -B_{n+1}(1/2)/(n + 1) at 0, which vanishes for even n. The
         # correction of the first weights cancels it for odd n = d - 1 + 2k, k < 8.
         odd = [dim - 1 + 2 * k for k in range(_CORRECTED)]
-        ends = np.array([_bernoulli_at_half(n + 1) / (n + 1) for n in odd])
+        ends = np.array([bernoulli_at_half(n + 1) / (n + 1) for n in odd])
         powers = np.array([x[:_CORRECTED] ** (2 * k) for k in range(_CORRECTED)])
         weights[:_CORRECTED] += np.linalg.solve(powers, ends)
     return sphere_area(dim) * weights
 
 
-def _bernoulli_at_half(n: int) -> float:
+def bernoulli_at_half(n: int) -> float:
     """Bernoulli's polynomial B_n(1/2) = (2^{1-n} - 1) B_n."""
     numbers: list[Any] = [1.0]
     for m in range(1, n + 1):

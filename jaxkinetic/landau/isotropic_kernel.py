@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import beta, binom
 
 from ..radial import RadialGrid
 from .interactions import AbstractRadial
@@ -93,8 +92,13 @@ def _correction(dim: int) -> tuple[np.ndarray, np.ndarray]:
         power = (dim - 1) / 2 + l
         inside = np.maximum(r**2 - lattice[:, None] ** 2, 0) ** power
         errors = [
-            2 * lattice ** (2.0 * m) @ inside - r ** (2 * m + 1 + 2 * power) * beta(m + 0.5, power + 1) for m in moments
+            2 * lattice ** (2.0 * m) @ inside - r ** (2 * m + 1 + 2 * power) * _beta(m + 0.5, power + 1)
+            for m in moments
         ]
-        series = binom((dim - 1) / 2, l) * (-0.25) ** l
+        series = math.prod(((dim - 1) / 2 - i) / (i + 1) for i in range(l)) * (-0.25) ** l
         out[:, l] = -series * np.linalg.solve(conditions, np.array(errors)) * measure
     return r, out
+
+
+def _beta(x: float, y: float) -> float:
+    return math.exp(math.lgamma(x) + math.lgamma(y) - math.lgamma(x + y))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -51,10 +51,10 @@ class IsotropicPDE(AbstractField):
 
     State: `jk.RadialDensity` in R^d. Nondimensional. gamma from -d on, Coulomb included.
 
-    Order in the spacing: above 8 for smooth f, for Coulomb too (`isotropic_kernel`); d even: 7 near v = 0. 80 points to R = 8
-    give M4 of BKW to 1e-9. Where log f jumps, at the edge of a support for instance, order 2. f stays positive as long as it is
-    resolved. Cost: O(n^2) operations an evaluation, O(n^2) memory; the table of A is computed once per run. float32: relative
-    error 1e-5.
+    Order in the spacing: above 8 for smooth f, for Coulomb too (`isotropic_kernel`); 7 near v = 0 if d is even. 80 points to
+    R = 9 give f of BKW to 1e-9 in d = 3 and 4e-7 in d = 2. Where log f is rough, at the edge of a support for instance: order
+    2. f stays positive as long as it is resolved. Cost: O(n^2) operations an evaluation, O(n^2) memory; the table of A is
+    computed once per run. float32: relative error of M4 below 1e-5.
 
     `stats`: `spectral_tail`, the fraction of the squared norm of f in the upper third of the wavenumbers at the end;
     `negative_mass`, int max(-f, 0) at the end over the mass; `radius_missing`, by how much R is too small for f, and the
@@ -141,7 +141,9 @@ class IsotropicPDE(AbstractField):
             )  # fmt: skip
 
     def make_plan(self, like: RadialDensity) -> "_Tabulated":
-        return _Tabulated(kernel_table(self.interaction, like.grid))
+        grid = like.grid
+        matrices = (jnp.asarray(x, like.f.dtype) for x in difference_matrices(grid.num, grid.dim))
+        return _Tabulated(kernel_table(self.interaction, grid), *matrices)
 
     def vector_field(self, t: RealScalar, state: RadialDensity) -> RadialDensity:
         return self.make_plan(state).vector_field(t, state)
@@ -153,6 +155,7 @@ class IsotropicPDE(AbstractField):
     def dissipation(self, state: RadialDensity) -> RealScalar:
         r"""$D(f) = \frac12 \iint f f_* A\,(g' - g'_*)^2$, g = log f: minus the derivative of int f log f along the discrete
         equation, to round-off where f > 0."""
+        self.check(state)
         return self.make_plan(state).dissipation(state)
 
     def end_stats(self, state: RadialDensity, elapsed: RealScalarLike) -> dict[str, Any]:
@@ -165,72 +168,71 @@ class IsotropicPDE(AbstractField):
 
 
 class _Tabulated(eqx.Module):
-    """The equation with the table of A."""
+    """The equation with the table of A and the matrices of `difference_matrices`."""
 
     kernel: Float[Array, "faces faces"]
+    derivative: Float[Array, "faces num"]
+    interpolation: Float[Array, "faces num"]
 
     def vector_field(self, t: RealScalar, state: RadialDensity) -> RadialDensity:
-        faces = _Faces(state)
-        flux = faces.weighted * self._drift(faces)
-        rough = faces.rough
-        derivative, _ = difference_matrices(state.grid.num, state.dim)
-        slope = _product(derivative.T, jnp.where(rough, 0, flux)) + _adjoint_step(jnp.where(rough, flux, 0))
+        at = self._at_faces(state)
+        flux = at.weighted * self._drift(at)
+        slope = _product(jnp.where(at.rough, 0, flux), self.derivative) + _adjoint_step(jnp.where(at.rough, flux, 0))
         slope = -slope / (state.grid.spacing**2 * state.grid.weights)
         return eqx.tree_at(lambda s: s.f, jax.tree.map(lambda _: None, state), slope, is_leaf=lambda x: x is None)
 
-    def _drift(self, faces: "_Faces") -> Float[Array, " faces"]:
+    def _drift(self, at: "_AtFaces") -> Float[Array, " faces"]:
         """int f* A (g' - g'*), the flux in e over f."""
         # Near equilibrium g' is almost constant: its mean, which cancels, would leave round-off.
-        slope = faces.slope - jnp.sum(faces.weighted * faces.slope) / jnp.sum(faces.weighted)
-        sums = jnp.matmul(self.kernel, jnp.stack([faces.weighted, faces.weighted * slope], -1), precision="highest")
+        slope = at.slope - jnp.sum(at.weighted * at.slope) / jnp.sum(at.weighted)
+        sums = _product(self.kernel, jnp.stack([at.weighted, at.weighted * slope], -1))
         return slope * sums[:, 0] - sums[:, 1]
 
     def dissipation(self, state: RadialDensity) -> RealScalar:
-        faces = _Faces(state)
-        return jnp.sum(faces.weighted * faces.slope * self._drift(faces))
+        at = self._at_faces(state)
+        return jnp.sum(at.weighted * at.slope * self._drift(at))
 
     def stiffness(self, t: RealScalar, state: RadialDensity) -> RealScalar:
-        faces, grid = _Faces(state), state.grid
-        derivative, interpolation = (abs(x) for x in difference_matrices(grid.num, grid.dim))
+        at, grid = self._at_faces(state), state.grid
+        derivative, interpolation = jnp.abs(self.derivative), jnp.abs(self.interpolation)
         f, weights = jnp.maximum(state.f, _least(state.f)), grid.weights
-        diffusion = jnp.matmul(self.kernel, faces.weighted, precision="highest")
+        diffusion = _product(self.kernel, at.weighted)
         # The equation for x = df/f is x' = -(wf)^-1 D^T [f_faces (diffusion D x + drift I x) + a smooth integral of x]. Sums of
         # moduli bound it; those of diffusion are smallest for the variable sqrt(wf) x, in which it is symmetric.
         root = 1 / jnp.sqrt(weights * f)
         across = diffusion * _product(derivative, root) / grid.spacing**2
-        across = across + jnp.abs(self._drift(faces)) * _product(interpolation, root)
-        high = root * _product(derivative.T, jnp.where(faces.rough, 0, faces.weighted * across))
+        across = across + jnp.abs(self._drift(at)) * _product(interpolation, root)
+        high = root * _product(jnp.where(at.rough, 0, at.weighted * across), derivative)
         # Where the mean is logarithmic, f g' is the difference of f itself.
-        places = jnp.arange(1, grid.num, dtype=f.dtype)
-        low = face_weights(grid) * diffusion * (1 / weights[1:] + 1 / weights[:-1]) / places**2
-        low = jnp.where(faces.rough, low, 0)
+        low = face_weights(grid) * diffusion * (1 / weights[1:] + 1 / weights[:-1]) / _places(f) ** 2
+        low = jnp.where(at.rough, low, 0)
         low = (jnp.pad(low, (1, 0)) + jnp.pad(low, (0, 1))) / grid.spacing**4
         return jnp.max(high / grid.spacing**2 + low)
 
-
-class _Faces(eqx.Module):
-    """log f at the faces: its derivative `slope`, f times the weights of the faces, and where log f is `rough`."""
-
-    slope: Float[Array, " faces"]
-    weighted: Float[Array, " faces"]
-    rough: Bool[Array, " faces"]
-
-    def __init__(self, state: RadialDensity):
+    def _at_faces(self, state: RadialDensity) -> "_AtFaces":
         f, grid = state.f, state.grid
         g = jnp.log(jnp.maximum(f, _least(f)))
-        derivative, interpolation = difference_matrices(grid.num, grid.dim)
-        slope, high = jnp.split(_product(np.concatenate([derivative, interpolation]), g), 2)
-        step, high = g[1:] - g[:-1], jnp.minimum(high, jnp.max(g) + 1)
-        rough = _rough(g, step, high, grid.dim)
+        slope, mean = _product(self.derivative, g), _product(self.interpolation, g)
+        step, mean = g[1:] - g[:-1], jnp.minimum(mean, jnp.max(g) + 1)
+        steep = jnp.exp(mean) * _places(f) * _product(jnp.abs(self.derivative), jnp.exp(-g)) > _STEEP
+        rough = steep | _bent(step)
         # Where log f is rough, the logarithmic mean, (f_+ - f_-)/(log f_+ - log f_-).
         half = jnp.where(rough, step / 2, 0)
         small = jnp.abs(half) < 1e-2
         ratio = jnp.where(small, 1 + half**2 / 6, jnp.sinh(half) / jnp.where(small, 1, half))
-        mean = jnp.where(rough, (g[1:] + g[:-1]) / 2, high)
-        self.rough = rough
-        places = grid.spacing**2 * jnp.arange(1, grid.num, dtype=f.dtype)
-        self.slope = jnp.where(rough, step / places, slope / grid.spacing**2)
-        self.weighted = face_weights(grid) * jnp.exp(mean) * ratio
+        mean = jnp.where(rough, (g[1:] + g[:-1]) / 2, mean)
+        slope = jnp.where(rough, step / _places(f), slope) / grid.spacing**2
+        return _AtFaces(slope, face_weights(grid) * jnp.exp(mean) * ratio, rough)
+
+
+class _AtFaces(NamedTuple):
+    """The derivative `slope` of log f at the faces; f times the weights of the faces; whether log f is `rough`: in the stencil
+    of the face it bends sharply at a point, or f is so small at a point that the flux through the face would change it by far
+    more than a difference of neighbours does."""
+
+    slope: Float[Array, " faces"]
+    weighted: Float[Array, " faces"]
+    rough: Bool[Array, " faces"]
 
 
 def _least(f: Float[Array, " num"]) -> RealScalar:
@@ -238,21 +240,21 @@ def _least(f: Float[Array, " num"]) -> RealScalar:
     return jnp.asarray(16 * jnp.finfo(f.dtype).tiny, f.dtype)
 
 
-def _rough(
-    g: Float[Array, " num"], step: Float[Array, " faces"], mean: Float[Array, " faces"], dim: int
-) -> Bool[Array, " faces"]:
-    """Whether the stencil of a face has a point where log f bends sharply, or where f is so small that the flux through the
-    face would change it by far more than a difference of neighbours does."""
-    # Bends at the midpoints but the last; log f is even.
+def _bent(step: Float[Array, " faces"]) -> Bool[Array, " faces"]:
+    """Whether log f bends sharply in the stencil of a face."""
+    # At the midpoints but the last; log f is even.
     bends = jnp.abs(jnp.diff(jnp.pad(step, (1, 0)))) > _BEND
     counted = jnp.cumsum(jnp.pad(bends.astype(jnp.int32), (REACH + 1, REACH)))
-    bent = counted[2 * REACH + 1 :] > counted[: -2 * REACH - 1]
-    derivative = abs(difference_matrices(g.size, dim)[0]) * np.arange(1, g.size)[:, None]
-    return bent | (jnp.exp(mean) * _product(derivative, jnp.exp(-g)) > _STEEP)
+    return counted[2 * REACH + 1 :] > counted[: -2 * REACH - 1]
 
 
-def _product(matrix: np.ndarray, x: Float[Array, " columns"]) -> Float[Array, " rows"]:
-    return jnp.matmul(jnp.asarray(matrix, x.dtype), x, precision="highest")
+def _product(x: Float[Array, "..."], y: Float[Array, "..."]) -> Float[Array, "..."]:
+    return jnp.matmul(x, y, precision="highest")
+
+
+def _places(f: Float[Array, " num"]) -> Float[Array, " faces"]:
+    """The speeds of the faces in units of the spacing."""
+    return jnp.arange(1, f.size, dtype=f.dtype)
 
 
 def _adjoint_step(fluxes: Float[Array, " faces"]) -> Float[Array, " num"]:

@@ -8,9 +8,8 @@ from functools import cache
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import bernoulli
 
-from ..radial import RadialGrid, sphere_area, unit_weights
+from ..radial import RadialGrid, bernoulli_at_half, sphere_area, unit_weights
 
 __all__ = ["REACH", "difference_matrices", "face_weights"]
 
@@ -62,8 +61,7 @@ def _unit_weights(num: int, dim: int) -> np.ndarray:
     if dim % 2 == 0:
         # sum_{v >= 1} v^n has the end term zeta(-n) = -B_{n+1}/(n + 1) at 0, which vanishes for even n.
         odd = [dim + 1 + 2 * k for k in range(_CORRECTED)]
-        numbers = bernoulli(odd[-1] + 1)
-        ends = np.array([numbers[n + 1] / (n + 1) for n in odd])
+        ends = np.array([bernoulli_at_half(n + 1) / (2.0**-n - 1) / (n + 1) for n in odd])
         powers = np.array([v[:_CORRECTED] ** (2 + 2 * k) for k in range(_CORRECTED)])
         weights[:_CORRECTED] += np.linalg.solve(powers, ends)
     return weights
