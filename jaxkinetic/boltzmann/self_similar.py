@@ -53,8 +53,9 @@ def self_similar_profile(
     nothing vanishes, it is this limit. For Maxwell molecules psi is the Maxwellian, xi = 1, zeta = 0: the temperature is
     constant.
 
-    Error for hard spheres at num = 80, of order 4: 2e-8 in xi, 4e-8 in zeta, 4e-8 in the kurtosis. Cost O(num^3) per step.
-    Differentiable in alpha and in the parameters of the cross section, in reverse and forward mode. Nondimensional.
+    Error for hard spheres at num = 80, of order 4: 2e-8 in xi, 4e-8 in zeta, 4e-8 in the kurtosis; in float32 1e-6, 2e-6 and
+    1e-5. Cost O(num^3) per step. Differentiable in alpha and in the parameters of the cross section, in reverse and forward
+    mode. Nondimensional.
 
     **Raises:** `ValueError` for something that is not a cross section, one with its own `scatter` or that is no power of r,
     alpha outside [0, .8]. For hard spheres the distance from the profile decreases as n^4.3, n^1.5, n^.6, n^.4 at alpha = .1,

@@ -273,8 +273,8 @@ def test_particles_tend_to_it():
 
 
 def test_errors_and_warnings():
-    """Catches raw errors for states, cross sections and parameters that do not fit, and runs that do not say that R or the
-    number of nodes is too small."""
+    """Catches raw errors for states, cross sections and parameters that do not fit, runs that do not say that R is
+    too small, and a check of a known state that fails inside a trace."""
     system, good = B.IsotropicPDE(B.HardSphere()), bkw(24)
 
     def run(state, system=system):
@@ -312,3 +312,5 @@ def test_errors_and_warnings():
         warnings.simplefilter("error")
         run(good)
     assert len(warned) >= 1
+    mass = jax.jit(lambda alpha: run(good, B.IsotropicPDE(B.HardSphere(), alpha)).final.mass)(0.5)
+    assert 0.98 < float(mass) < 0.99
