@@ -129,19 +129,22 @@ def relative_entropy(state: Density | RadialDensity, other: Density | RadialDens
 
 
 def fisher_information(state: Density | RadialDensity) -> RealScalar:
-    """int |grad f|^2/f where f is above round-off, with derivatives that are spectral, or, if radial, of order 8."""
+    """int |grad f|^2/f, with derivatives that are spectral, or, if radial, of order 8. Where f is round-off or not positive, the
+    integrand counts as its limit at a zero of f, 2/d times the Laplacian of f, if that is positive."""
     f = state.f
+    square, at_zero = jnp.zeros_like(f), jnp.zeros_like(f)
     if isinstance(state, RadialDensity):
         square = radial_slope(state) ** 2
     else:
-        square = jnp.zeros_like(f)
         for i, axis in enumerate(state.grid.axes):
             hat = jnp.fft.rfft(f, axis=i)
             k = spectral.along(spectral.half_wavenumbers(axis), i, f.ndim)
             square = square + jnp.fft.irfft(spectral.imaginary(k) * hat, axis.num, axis=i) ** 2
+            at_zero = at_zero + jnp.fft.irfft(-(k**2).astype(hat.dtype) * hat, axis.num, axis=i)
+        at_zero = jnp.maximum(at_zero, 0) * (2 / f.ndim)
     # Below this, f and its derivative are round-off of the transforms.
     small = f <= 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(f))
-    return state.integral(jnp.where(small, 0, square / jnp.where(small, 1, f)))
+    return state.integral(jnp.where(small, at_zero, square / jnp.where(small, 1, f)))
 
 
 def radial_slope(state: RadialDensity) -> Float[Array, " num"]:

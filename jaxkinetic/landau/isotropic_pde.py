@@ -19,7 +19,7 @@ from ..runge_kutta import RKC
 from ..states import Density
 from .interactions import AbstractRadial, check_callables
 from .isotropic_kernel import kernel_table
-from .radial_differences import REACH, adjoint_slope, at_faces, face_weights, slope_at_faces
+from .radial_differences import REACH, difference_matrices, face_weights
 from .trigonometric import Trigonometric
 
 __all__ = ["IsotropicPDE"]
@@ -129,9 +129,10 @@ class IsotropicPDE(AbstractField):
             raise argument_error("state.f", "have a positive mass", f"has the mass {f.sum():.3g}", "pass a density")
         edge, missing, width = (float(x) for x in _edge(f, radius, self.dim, np))
         if edge > _FAR_TOO_LARGE:
+            # The temperature lacks what is beyond R: hence the factor.
             raise argument_error(
                 "R", "be so large that f and the Maxwellian of its energy vanish there",
-                f"is {radius:.3g}, where |S^(d-1)| R^d f is {edge:.2g} of the mass", f"use R = {radius + missing:.2g}",
+                f"is {radius:.3g}, where |S^(d-1)| R^d f is {edge:.2g} of the mass", f"use R = {1.2 * (radius + missing):.2g}",
             )  # fmt: skip
         if 2 * radius > num * width:
             raise argument_error(
@@ -172,7 +173,8 @@ class _Tabulated(eqx.Module):
         faces = _Faces(state)
         flux = faces.weighted * self._drift(faces)
         rough = faces.rough
-        slope = adjoint_slope(jnp.where(rough, 0, flux), state.dim) + _adjoint_step(jnp.where(rough, flux, 0))
+        derivative, _ = difference_matrices(state.grid.num, state.dim)
+        slope = _product(derivative.T, jnp.where(rough, 0, flux)) + _adjoint_step(jnp.where(rough, flux, 0))
         slope = -slope / (state.grid.spacing**2 * state.grid.weights)
         return eqx.tree_at(lambda s: s.f, jax.tree.map(lambda _: None, state), slope, is_leaf=lambda x: x is None)
 
@@ -188,15 +190,16 @@ class _Tabulated(eqx.Module):
         return jnp.sum(faces.weighted * faces.slope * self._drift(faces))
 
     def stiffness(self, t: RealScalar, state: RadialDensity) -> RealScalar:
-        faces, dim, grid = _Faces(state), state.dim, state.grid
+        faces, grid = _Faces(state), state.grid
+        derivative, interpolation = (abs(x) for x in difference_matrices(grid.num, grid.dim))
         f, weights = jnp.maximum(state.f, _least(state.f)), grid.weights
         diffusion = jnp.matmul(self.kernel, faces.weighted, precision="highest")
         # The equation for x = df/f is x' = -(wf)^-1 D^T [f_faces (diffusion D x + drift I x) + a smooth integral of x]. Sums of
         # moduli bound it; those of diffusion are smallest for the variable sqrt(wf) x, in which it is symmetric.
         root = 1 / jnp.sqrt(weights * f)
-        across = diffusion * slope_at_faces(root, dim, np.abs) / grid.spacing**2
-        across = across + jnp.abs(self._drift(faces)) * at_faces(root, np.abs)
-        high = root * adjoint_slope(jnp.where(faces.rough, 0, faces.weighted * across), dim, np.abs)
+        across = diffusion * _product(derivative, root) / grid.spacing**2
+        across = across + jnp.abs(self._drift(faces)) * _product(interpolation, root)
+        high = root * _product(derivative.T, jnp.where(faces.rough, 0, faces.weighted * across))
         # Where the mean is logarithmic, f g' is the difference of f itself.
         places = jnp.arange(1, grid.num, dtype=f.dtype)
         low = face_weights(grid) * diffusion * (1 / weights[1:] + 1 / weights[:-1]) / places**2
@@ -215,7 +218,9 @@ class _Faces(eqx.Module):
     def __init__(self, state: RadialDensity):
         f, grid = state.f, state.grid
         g = jnp.log(jnp.maximum(f, _least(f)))
-        step, high = g[1:] - g[:-1], jnp.minimum(at_faces(g), jnp.max(g) + 1)
+        derivative, interpolation = difference_matrices(grid.num, grid.dim)
+        slope, high = jnp.split(_product(np.concatenate([derivative, interpolation]), g), 2)
+        step, high = g[1:] - g[:-1], jnp.minimum(high, jnp.max(g) + 1)
         rough = _rough(g, step, high, grid.dim)
         # Where log f is rough, the logarithmic mean, (f_+ - f_-)/(log f_+ - log f_-).
         half = jnp.where(rough, step / 2, 0)
@@ -224,7 +229,7 @@ class _Faces(eqx.Module):
         mean = jnp.where(rough, (g[1:] + g[:-1]) / 2, high)
         self.rough = rough
         places = grid.spacing**2 * jnp.arange(1, grid.num, dtype=f.dtype)
-        self.slope = jnp.where(rough, step / places, slope_at_faces(g, grid.dim) / grid.spacing**2)
+        self.slope = jnp.where(rough, step / places, slope / grid.spacing**2)
         self.weighted = face_weights(grid) * jnp.exp(mean) * ratio
 
 
@@ -242,8 +247,12 @@ def _rough(
     bends = jnp.abs(jnp.diff(jnp.pad(step, (1, 0)))) > _BEND
     counted = jnp.cumsum(jnp.pad(bends.astype(jnp.int32), (REACH + 1, REACH)))
     bent = counted[2 * REACH + 1 :] > counted[: -2 * REACH - 1]
-    places = jnp.arange(1, g.size, dtype=g.dtype)
-    return bent | (jnp.exp(mean) * slope_at_faces(jnp.exp(-g), dim, np.abs) * places > _STEEP)
+    derivative = abs(difference_matrices(g.size, dim)[0]) * np.arange(1, g.size)[:, None]
+    return bent | (jnp.exp(mean) * _product(derivative, jnp.exp(-g)) > _STEEP)
+
+
+def _product(matrix: np.ndarray, x: Float[Array, " columns"]) -> Float[Array, " rows"]:
+    return jnp.matmul(jnp.asarray(matrix, x.dtype), x, precision="highest")
 
 
 def _adjoint_step(fluxes: Float[Array, " faces"]) -> Float[Array, " num"]:

@@ -96,5 +96,6 @@ FIELDS = [
     FieldCase("liouville", lambda: jk.landau.Liouville(COSINE, 3), (8, 8, 8), thorough=False),
     FieldCase("backward", lambda: jk.landau.BackwardKolmogorov(COSINE, 2), (8, 8), thorough=False),
     RadialCase("boltzmann", lambda: jk.boltzmann.IsotropicPDE(jk.boltzmann.HardSphere(), 0.3), (32,), dt=0.1),
+    RadialCase("isotropic-pde", lambda: jk.landau.IsotropicPDE(jk.landau.PowerLaw(-1.0)), (32,), thorough=False),
     VelocityCase("landau-pde", lambda: jk.landau.LandauPDE(jk.landau.PowerLaw(-1.0, softening=0.3)), (20, 20)),
 ]

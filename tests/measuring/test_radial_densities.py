@@ -51,6 +51,13 @@ def test_a_radial_law_is_the_law_on_the_grid():
         np.testing.assert_allclose(D.temperature(radial), 1 if law is I.bkw else 0.9, rtol=1e-6)
 
 
+def test_fisher_information_at_a_zero():
+    """The extreme BKW law vanishes at v = 0, a point of the grid, where |grad f|^2/f is not 0: 35/9 in d = 3, to 1e-6. Catches a
+    point that is left out (2e-3)."""
+    law = I.on_grid(I.bkw, jk.Grid(*[jk.Axis(-6.5, 13.0, 40, periodic=False)] * 3))
+    np.testing.assert_allclose(D.fisher_information(law), 35 / 9, rtol=1e-6)
+
+
 def test_fisher_information_of_a_shell():
     """f has a kink at v = 0, which is not resolved: int |f'|^2/f all the same, to 1e-5 of adaptive quadrature. Catches spectral
     derivatives, whose error is divided by f = 1e-15 (they gave 845)."""
