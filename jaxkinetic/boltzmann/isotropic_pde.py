@@ -124,9 +124,10 @@ class IsotropicPDE(AbstractField):
         f = np.asarray(state.f)
         if f.min() < -_ROUND_OFF * abs(f).max():
             raise argument_error("state.f", "not be negative", f"is {f.min():.3g} at one speed", "pass a density")
-        if not float(state.mass) > 0:
-            raise argument_error("state.f", "have a positive mass", f"has {float(state.mass):.3g}", "pass a density")
-        share, enough = (float(x) for x in _edge(state))
+        with jax.ensure_compile_time_eval():  # known numbers also inside a trace
+            mass, (share, enough) = float(state.mass), (float(x) for x in _edge(state))
+        if not mass > 0:
+            raise argument_error("state.f", "have a positive mass", f"has {mass:.3g}", "pass a density")
         if share > _AT_THE_EDGE:
             was = f"has {share:.2g} of the mass above 9/10 of R = {float(state.grid.radius):g}"
             raise argument_error("state.f", "vanish at the largest speed R", was, f"use R = {enough:.3g}")

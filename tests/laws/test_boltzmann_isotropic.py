@@ -185,8 +185,8 @@ def test_gradients_and_float32():
 
 
 def test_profile():
-    """Exponents and kurtosis for hard spheres to 5e-5, the limit alpha -> 0, Maxwell molecules, xi at alpha = .75. Catches the
-    exponent of T in place of that of n, and a stretching of the wrong sign."""
+    """Exponents and kurtosis for hard spheres to 5e-6, xi at alpha = .75, the limit alpha -> 0; Maxwell molecules and Sigma =
+    r^2, whose profiles are Maxwellian. Catches the exponent of T in place of that of n, and a wrong energy of the profile."""
     for alpha, xi, zeta, kurtosis in ((0.1, 0.92246, 0.15507, 1.00368), (0.25, 0.92132, 0.15737, 1.01059)):
         found = B.self_similar_profile(B.HardSphere(), alpha)
         np.testing.assert_allclose((found.xi, found.zeta, found.kurtosis), (xi, zeta, kurtosis), atol=5e-6)
@@ -200,6 +200,9 @@ def test_profile():
     np.testing.assert_allclose(3 * np.sqrt(2 / np.pi) * 2, still.frequency, rtol=1e-6)  # <r> = 4 sqrt(T/pi) at T = 1/2
     maxwell = B.self_similar_profile(B.Maxwell(), 0.5)
     np.testing.assert_allclose((maxwell.xi, maxwell.zeta, maxwell.kurtosis), (1.0, 0.0, 1.0), atol=1e-9)
+    # Sigma = r^2 removes particles at the rate n (v^2 + d T), under which a Maxwellian stays one: T = n^(1/3).
+    square = B.self_similar_profile(B.VariableHardSphere(2.0), 0.5)
+    np.testing.assert_allclose((square.xi, square.zeta, square.kurtosis), (0.75, 0.25, 1.0), atol=1e-6)
 
 
 def test_profile_is_stationary():
@@ -273,8 +276,8 @@ def test_particles_tend_to_it():
 
 
 def test_errors_and_warnings():
-    """Catches raw errors for states, cross sections and parameters that do not fit, and runs that do not say that R or the
-    number of nodes is too small."""
+    """Catches raw errors for states, cross sections and parameters that do not fit, runs that do not say that R is
+    too small, and a check of a known state that fails inside a trace."""
     system, good = B.IsotropicPDE(B.HardSphere()), bkw(24)
 
     def run(state, system=system):
@@ -312,3 +315,5 @@ def test_errors_and_warnings():
         warnings.simplefilter("error")
         run(good)
     assert len(warned) >= 1
+    mass = jax.jit(lambda alpha: run(good, B.IsotropicPDE(B.HardSphere(), alpha)).final.mass)(0.5)
+    assert 0.98 < float(mass) < 0.99
