@@ -57,10 +57,10 @@ def _same_mass(mass: RealScalar, other: RealScalar) -> Any:
     """Whether two masses agree to 1 %. **Raises:** `ValueError` if they are known and do not."""
     if is_traced(mass, other):
         return jnp.abs(other - mass) <= 0.01 * jnp.abs(mass)
-    mass, other = float(mass), float(other)
+    known, found = float(mass), float(other)
     # Not `>`, so that a NaN passes and the result is NaN.
     require(
-        "density", not abs(other - mass) > 0.01 * abs(mass), other, f"have the mass of the law of the particles, {mass:g}",
+        "density", not abs(found - known) > 0.01 * abs(known), found, f"have the mass of the law of the particles, {known:g}",
         "divide both by their masses", was="has the mass",
     )  # fmt: skip
     return True
@@ -167,11 +167,13 @@ def same_grid(one: Grid | RadialGrid, other: Grid | RadialGrid, argument: str) -
     if type(one) is not type(other) or one.shape != other.shape:
         was = f"has shape {other.shape}" if type(one) is type(other) else f"is on a {type(other).__name__}"
         raise argument_error(argument, f"{must}, of shape {one.shape}", was, do)
-    if isinstance(one, RadialGrid):
+    if isinstance(one, RadialGrid) and isinstance(other, RadialGrid):
         same = one.dim == other.dim and same_length(other.radius, one.radius)
         if not is_traced(same) and not same:
             raise argument_error(argument, f"{must}, {one}", f"is on {other}", do)
         return same
+    assert isinstance(one, Grid)
+    assert isinstance(other, Grid)
     holds = True
     for i, (mine, axis) in enumerate(zip(one.axes, other.axes, strict=True)):
         shifted = axis.start - mine.start.astype(axis.start.dtype) + axis.length

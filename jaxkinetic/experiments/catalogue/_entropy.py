@@ -2,7 +2,7 @@
 noise, and the fit of the decay of H - H_M."""
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,6 @@ from ...fitting.decay import DecayFit, fit_decay
 from ...landau import exact
 from ...states import Particles
 from .._harness.errors import standard_error
-from .._harness.replicas import ParticleExperiment
 from .._harness.report import Estimate
 
 # Number of groups of replicas; the scatter between groups gives the noise.
@@ -27,7 +26,20 @@ _BIAS_PARTICLES = 1 << 20
 _FISHER_PARTICLES = 8192
 
 
-def excess_entropy(velocities: np.ndarray, experiment: ParticleExperiment) -> dict[str, Any]:
+class Sample(Protocol):
+    """The options of an experiment with particles that its estimates need."""
+
+    @property
+    def particles(self) -> int: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def replicas(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def excess_entropy(velocities: np.ndarray, experiment: Sample) -> dict[str, Any]:
     """H - H_M of velocities (replica, time, N, d), where the Maxwellian has the sample's own temperature and mean. Replicas are
     pooled in groups. Returns "value" and "noise" (time,), "groups" (group, time), and the scalar "bias_stderr"."""
     dim = experiment.dim
@@ -68,7 +80,7 @@ def tail(times: np.ndarray, value: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return (places >= first) & (places < last)
 
 
-def fisher_excess(velocities: np.ndarray, experiment: ParticleExperiment) -> tuple[np.ndarray, np.ndarray, int]:
+def fisher_excess(velocities: np.ndarray, experiment: Sample) -> tuple[np.ndarray, np.ndarray, int]:
     """(I T/d - 1, its standard error, M) at every time: Fisher's information of the first M <= 8192 particles of every run,
     relative to that of the Maxwellian with their temperature, estimated in the same way from M particles. 0 in equilibrium."""
     num, dim = min(_FISHER_PARTICLES, velocities.shape[2]), velocities.shape[3]
@@ -123,6 +135,6 @@ def _bias_replicas(particles: int) -> int:
     return max(8, min(_BIAS_REPLICAS, _BIAS_PARTICLES // particles))
 
 
-def _bias_key(experiment: ParticleExperiment, number: int) -> Key:
+def _bias_key(experiment: Sample, number: int) -> Key:
     """A key that no run has: the runs have the numbers 0 to replicas - 1."""
     return jax.random.fold_in(jax.random.key(experiment.seed, impl="threefry2x32"), number)

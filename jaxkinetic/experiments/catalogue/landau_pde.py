@@ -11,7 +11,6 @@ from ... import diagnostics, initial, plotting as look
 from ..._core.ensemble import ensemble
 from ..._core.save import Save
 from ..._core.simulate import simulate
-from ..._core.system import AbstractField
 from ...landau import IsotropicPDE, Kac, LandauPDE as Equation, PowerLaw, exact
 from ...pairs import RandomMatching
 from ...states import Axis, Grid
@@ -75,7 +74,7 @@ class LandauPDE(ExperimentInParts):
             Equation(self._interaction), initial.on_grid(initial.bkw, Grid(*[axis] * self.dim), **self._shell)
         )
 
-    def _solved(self, system: AbstractField, start: Any) -> Sequence[Any]:
+    def _solved(self, system: IsotropicPDE | Equation, start: Any) -> Sequence[Any]:
         """(times, H, D, I, <|v|^4>) at every step."""
         observe = {
             "H": diagnostics.entropy, "D": system.dissipation, "I": diagnostics.fisher_information, "M4": diagnostics.moment
@@ -96,6 +95,7 @@ class LandauPDE(ExperimentInParts):
             num_steps=_FINER * self.steps,
             save=Save(steps=steps, state=True),
         )
+        assert runs.states is not None
         v = np.asarray(runs.states.velocity)
         h = excess_entropy(v, self)
         information, information_noise, _ = fisher_excess(v, self)
