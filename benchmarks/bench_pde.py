@@ -2,7 +2,7 @@
 
     python benchmarks/bench_pde.py [--cores 2] [--sizes 32 64] [--json benchmarks/results/pde_cpu_2cores.json] [--quick]
 
-A size is the number of points of an axis. Add a solver: a function that returns its entries, to SOLVERS.
+A size is the number of points of an axis of `LandauPDE`. Then whole runs of the isotropic solvers, with their errors.
 """
 
 import _harness as harness
@@ -13,9 +13,12 @@ OPTIONS = harness.options(__doc__.splitlines()[0], SIZES, quick=(16,), of="point
 import math  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
+from dataclasses import asdict  # noqa: E402
 from functools import cache, partial  # noqa: E402
 from typing import Any  # noqa: E402
 
+import _pde_boltzmann  # noqa: E402
+import _pde_isotropic  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
@@ -99,16 +102,25 @@ def landau_pde() -> list[Entry]:
     return out
 
 
-SOLVERS = [landau_pde]
-
-
 def main() -> None:
-    results = harness.run([entry for solver in SOLVERS for entry in solver()], OPTIONS)
+    results = harness.run(landau_pde(), OPTIONS)
     for result in results:
         if result.extra:
             shown = ", ".join(f"{name} {value:.3g}" for name, value in result.extra.items())
             print(f"{result.name}, n = {result.size}: {shown}")
-    harness.finish(results, OPTIONS)
+    landau = _pde_isotropic.rows((40, 80)) if OPTIONS.quick else _pde_isotropic.rows()
+    isotropic = [{"solver": "landau.IsotropicPDE", **row} for row in landau]
+    isotropic += _pde_boltzmann.rows(quick=OPTIONS.quick)
+    for row in isotropic:
+        print(
+            ", ".join(
+                f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
+            )
+        )
+    method = (
+        "LandauPDE: one call not counted, then 0.3 s and 3 calls at least. Isotropic: a run that compiles, then 3 to 5"
+    )
+    harness.write_rows([*map(asdict, results), *isotropic], OPTIONS, method)
 
 
 if __name__ == "__main__":
