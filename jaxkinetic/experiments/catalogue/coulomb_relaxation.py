@@ -83,8 +83,8 @@ class CoulombRelaxation(ParticleExperiment):
             f"At t = 0 the Landau equation has H - H_M = {start:.5f} exactly; estimated here {value[0]:.5f}."
             + (f" Its exact derivative there is {slope:.4f}, a relative rate of {-slope / start:.2f}." if coulomb else ""),
             f"I/I_M - 1 compares Fisher's information of {subset} particles of each run with that of the Maxwellian of their "
-            "temperature, by the same kernel estimator. Structure finer than its kernel is not resolved, above all at t = 0, so "
-            "it lies below the limit. I falls, as H does.",
+            "temperature, by the same kernel estimator. Structure finer than its kernel is not resolved, above all at t = 0: "
+            "it is below the limit. I falls, as H does.",
             "The true value is at least 0. A value below 0 is an error of the estimator: its kernel widens thin tails, and the "
             "subtracted bias is that of a Maxwellian. For example, with 8192 particles and M4/15T^2 = .93 the "
             "estimate is -.012 instead of +.018.",

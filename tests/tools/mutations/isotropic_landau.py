@@ -72,7 +72,7 @@ MUTATIONS = [
         tests(_TESTS, "test_edge_of_a_support_and_underflow"),
     ),
     Mutation(
-        "isotropic-stiffness",
+        "isotropic-landau-stiffness",
         "The bound of the eigenvalues lacks a factor of the spacing's order.",
         _PDE,
         "return jnp.max(high / grid.spacing**2 + low)",
@@ -91,8 +91,8 @@ MUTATIONS = [
         "runge-kutta-plan",
         "RKC does not use the tables of the plan.",
         _RK,
-        "stiffness, info = field.stiffness(t, carry), {}",
-        "field = system\n        stiffness, info = field.stiffness(t, carry), {}",
+        "system = system if plan is None else plan\n        stiffness, info",
+        "stiffness, info",
         tests(_TESTS, "test_table_is_computed_once"),
     ),
 ]
