@@ -49,7 +49,8 @@ class IsotropicPDE(AbstractField):
     Maxwellians are stationary, for every number of points. The form with phi' and g' is that of the difference schemes of
     [BuetCordier1998].
 
-    State: `jk.RadialDensity` in R^d. Nondimensional. gamma from -d on, Coulomb included.
+    State: `jk.RadialDensity` in R^d, d = 2 to 9. Nondimensional. gamma from -d on, Coulomb included. Good values at temperature
+    T: R = 9 sqrt(T), 60 to 120 points, dt = .005 with `RKC`.
 
     Order in the spacing: above 8 for smooth f, for Coulomb too (`isotropic_kernel`); 7 near v = 0 if d is even. 80 points to
     R = 9 give f of BKW to 1e-9 in d = 3 and 4e-7 in d = 2. Where log f is rough, at the edge of a support for instance: order
