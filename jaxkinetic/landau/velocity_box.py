@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -59,8 +60,12 @@ def check_resolved(state: Density) -> None:
     """**Raises:** `ValueError` for known data that are negative or not finite, have no mass, do not fit into the box, or vary
     from point to point; with the length or the number of points that would do."""
     check_values(state)
-    if is_traced(state):
-        return
+    if not is_traced(state):
+        with jax.ensure_compile_time_eval():  # inside `jit`, operations on known arrays would be traced
+            _check_known(state)
+
+
+def _check_known(state: Density) -> None:
     f, grid = np.asarray(state.f, float), state.grid
     points = [np.asarray(axis.points, float) for axis in grid.axes]
     length, num = float(grid.axes[0].length), grid.axes[0].num

@@ -49,6 +49,31 @@ def test_no_limit(system):
         system().limit()
 
 
+@pytest.mark.parametrize("name", ["torus", "landau", "isotropic", "boltzmann"])
+def test_known_data_and_a_traced_parameter(name):
+    """Inside `jit` and `grad` a known start is checked as outside, and bad data raise. Catches a check that computes with
+    known arrays inside a trace, where the results are traced."""
+    line, plane = jk.Grid(jk.Axis(0.0, 2 * np.pi, 16)), jk.Grid(*[jk.Axis(-6.0, 12.0, 24, periodic=False)] * 2)
+    make, good = {
+        "torus": (
+            lambda s: L.TorusPDE(L.Trigonometric([[0], [1]], s * np.array([1.0, 0.5]))),
+            jk.initial.on_grid(jk.initial.torus_mode, line, mode=[1], amplitude=0.5),
+        ),
+        "landau": (lambda s: L.LandauPDE(L.PowerLaw(-1.0, s)), jk.initial.on_grid(jk.initial.bkw, plane, beta=0.3)),
+        "isotropic": (lambda s: L.IsotropicPDE(L.PowerLaw(-1.0, s)), jk.initial.radial(jk.initial.bkw, 8.0, 40)),
+        "boltzmann": (lambda s: B.IsotropicPDE(B.HardSphere(s)), jk.initial.radial(jk.initial.bkw, 8.0, 40)),
+    }[name]
+
+    def entropy(strength, state):
+        done = jk.simulate(make(strength), state, dt=0.01, num_steps=1, throw=False)
+        return jk.diagnostics.entropy(done.final)
+
+    assert float(jax.jit(jax.grad(lambda s: entropy(s, good)))(1.0)) < 0  # entropy falls faster
+    bad = type(good)(np.asarray(good.f) - np.asarray(good.f).max() / 2, good.grid)
+    with pytest.raises(ValueError, match=r"`state\.f` must not be negative"):
+        jax.jit(lambda s: entropy(s, bad))(1.0)
+
+
 def test_first_derivative():
     """At t = 0 N independent particles move at (N-1)/N of the limit's rate: d/dt E|v_1|^4 of `Kac` from the generator, over
     4000 draws of 8 particles, within 4 standard errors of (N-1)/N times the limit's, for gamma = -2; the isotropic and the
