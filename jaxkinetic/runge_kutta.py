@@ -137,7 +137,8 @@ class RKC(_FieldScheme):
         which = jnp.zeros((), jnp.int32)
         if stiffness is not None:
             # beta_s = 2/3 (s^2 - 1)(1 - 2/15 damping).
-            scaled = jnp.abs(dt) * jax.lax.stop_gradient(stiffness)
+            # Of a stiffness that is not known (NaN), the most stages and a warning.
+            scaled = jnp.abs(dt) * jnp.nan_to_num(jax.lax.stop_gradient(stiffness), nan=np.inf, posinf=np.inf)
             needed = jnp.sqrt(1 + 1.5 * scaled / (1 - 2 / 15 * _DAMPING))
             which = jnp.minimum(jnp.sum(jnp.asarray(choices, needed.dtype) < needed), len(choices) - 1).astype(
                 jnp.int32

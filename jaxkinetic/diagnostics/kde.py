@@ -79,8 +79,8 @@ def fisher_information(
     Cost and memory as `kde_entropy`, with d + 1 more sums. Differentiable except where a particle gains its third neighbour.
 
     Of a `Density` on velocity axes or a `RadialDensity` it is the integral itself, by quadrature, without options. Derivatives
-    are spectral on a `Density`, which must be resolved: an error of the derivative is divided by the small f of the tails. On a
-    `RadialDensity` they are differences of order 12.
+    are spectral on a `Density`, which must be resolved and vanish at its ends: an error of the derivative is divided by the
+    small f of the tails. On a `RadialDensity` they are differences of order 12.
 
     **Raises:** `ValueError` for a bandwidth that is not positive (a traced one gives NaN), and for options with a `Density`.
     """

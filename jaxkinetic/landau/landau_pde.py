@@ -10,7 +10,16 @@ from jaxtyping import Array, Float
 
 from .. import spectral
 from .._core.system import AbstractField, AbstractScheme
-from .._util.checks import Range, argument_error, check_bool, check_scalar, describe
+from .._util.checks import (
+    Range,
+    argument_error,
+    check_bool,
+    check_law,
+    check_scalar,
+    deferred_checks,
+    describe,
+    nan_unless_met,
+)
 from .._util.memory import check_memory
 from .._util.types import RealScalar, RealScalarLike
 from ..runge_kutta import RKC
@@ -55,18 +64,22 @@ class LandauPDE(AbstractField):
     compute these once.
 
     `stats`, all at the end: `spectral_tail`, the fraction of the squared norm of f in the upper third of the wavenumbers of an
-    axis; `negative_mass`, int max(-f, 0) over the mass; `boundary_mass`, the fraction of int |f| outside of the inscribed ball;
-    with `conservative`, `correction`, int |what it subtracts| over int |df/dt|.
+    axis; `negative_mass`, int max(-f, 0) over int |f|; `boundary_mass`, the fraction of int |f| outside of the inscribed ball;
+    with `conservative`, `correction`, int |what it subtracts| over int |df/dt|, which tends to 0 in
+    equilibrium.
 
     **Raises:** `ValueError` for an interaction that is not `AbstractRadial`; in a run: for axes that are periodic, unequal, or
     not 2 or 3, gamma outside of [-d, 1], data that are negative, not finite or of no mass, a box that is too small or a grid
     that is too coarse for the data, and a grid on which a run does not fit into memory.
     """
 
-    conserves: ClassVar[Mapping[str, str]] = {"mass": "exact"}
     limits: ClassVar[Mapping[str, tuple[float, str]]] = BOX_LIMITS
     interaction: AbstractRadial
     conservative: bool = eqx.field(static=True, default=False)
+
+    @property
+    def conserves(self) -> Mapping[str, str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return dict.fromkeys(("mass", "momentum", "energy") if self.conservative else ("mass",), "exact")
 
     def __check_init__(self) -> None:
         check_bool("conservative", self.conservative)
@@ -110,14 +123,20 @@ class LandauPDE(AbstractField):
         r"""$D(f) = \frac12 \iint f f_* \, a : (\nabla\log f - \nabla_*\log f_*)^{\otimes 2}$, minus the derivative of
         int f log f along the equation. Expanded and integrated by parts it is the integral of the flux times grad log f: as
         expensive as `vector_field`. Where f is negative or round-off of its maximum, the integrand counts as its limit at a
-        zero of f, 2/d times the time derivative of f, if that is positive."""
+        zero of f, 2/d times the time derivative of f, if that is positive.
+
+        **Raises:** `ValueError` for a state as in a run, also for negative values; if they are traced, D is NaN."""
+        with deferred_checks() as checks:
+            self.check(state)
+            check_law("state.f", state.f)
+
         f, dim = state.f, state.f.ndim
         flux = self._flux(state)
         terms = [j * g for j, g in zip(flux, _gradient(f, state.grid), strict=True)]
         large = f > 10 * jnp.finfo(f.dtype).eps * jax.lax.stop_gradient(jnp.max(f))
         inside = sum(terms[1:], terms[0]) / jnp.where(large, f, 1)
         at_zero = jnp.maximum(_divergence(flux, state.grid), 0) * (2 / dim)
-        return jnp.sum(jnp.where(large, inside, at_zero)) * state.grid.cell
+        return nan_unless_met(checks, jnp.sum(jnp.where(large, inside, at_zero)) * state.grid.cell)
 
     def stiffness(self, t: RealScalar, state: Density) -> RealScalar:
         """From max_v of the largest eigenvalue of a * f, which is at most its trace over d - 1, and the largest |k|^2."""

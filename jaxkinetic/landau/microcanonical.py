@@ -140,7 +140,7 @@ class Microcanonical(AbstractPairJump):
     def default_scheme(self) -> AbstractScheme:
         return ExactClock()
 
-    def limit(self, *, isotropic: bool = False, dim: int = 3) -> AbstractField:
+    def limit(self, *, isotropic: bool = False, dim: int | None = None) -> AbstractField:
         """The Landau equation, as for `Kac`. It is the limit only if epsilon -> 0 (and floor -> 0) as N -> infinity, of which
         a warning reminds: at fixed epsilon the limit is a Boltzmann equation with other rates, see
         `exact.microcanonical_defect`."""

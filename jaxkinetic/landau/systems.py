@@ -97,7 +97,7 @@ class AbstractLandau(AbstractDiffusion):
         # Passed only if it is not the default: a user's interaction with one form needs no argument `form`.
         return {} if self.sums == "direct" else {"form": self.sums}
 
-    def limit(self, *, isotropic: bool = False, dim: int = 3) -> AbstractField:
+    def limit(self, *, isotropic: bool = False, dim: int | None = None) -> AbstractField:
         """The Landau equation: `TorusPDE` for a `Trigonometric` interaction, `LandauPDE` for a radial one, or `IsotropicPDE`
         for isotropic densities in R^dim."""
         return landau_limit(self.interaction, isotropic, dim)

@@ -31,7 +31,7 @@ LIMITS: Mapping[str, tuple[float, str]] = {
     ),
     "negative_mass": (
         1e-6,
-        "f became negative: int max(-f, 0) was {0:.2g} of the mass (`stats['negative_mass']`); use more points, or a "
+        "f became negative: int max(-f, 0) was {0:.2g} of int |f| (`stats['negative_mass']`); use more points, or a "
         "smaller dt.",
     ),
 }
@@ -57,7 +57,7 @@ class TorusPDE(AbstractField):
     finer grid; O(n^d log n) operations, O(n^d d^2) memory.
 
     `stats`: `spectral_tail`, the fraction of the squared norm of f - (mean of f) in the upper third of the wavenumbers of an
-    axis at the end, and `negative_mass`, int max(-f, 0) at the end over the mass.
+    axis at the end, and `negative_mass`, int max(-f, 0) at the end over int |f|.
 
     **Raises:** `ValueError` for an interaction that is not `Trigonometric`; in a run: for axes of another number, length or
     kind, too few points, data that are negative, not finite or of no mass, and an a(z) that is not positive definite.
@@ -209,8 +209,8 @@ def spectral_tail(f: Float[Array, "*grid"]) -> RealScalar:
 
 
 def negative_mass(f: Float[Array, "*grid"]) -> RealScalar:
-    """int max(-f, 0) over the mass."""
-    return jnp.sum(jnp.maximum(-f, jnp.zeros_like(f))) / jnp.sum(f)
+    """int max(-f, 0) over int |f|."""
+    return jnp.sum(jnp.maximum(-f, jnp.zeros_like(f))) / jnp.sum(jnp.abs(f))
 
 
 def check_density(state: Any, num: int, each: str) -> None:

@@ -40,8 +40,8 @@ def weak_error_kernel(system: Liouville, density: Density) -> Float[Array, "n n"
 
 
 def weak_error_diagonal(system: Liouville, density: Density) -> Float[Array, " n"]:
-    r"""V_f(v, v) of [FengWang2025, section 3.1], in which a particle does not meet itself, a(0) = b(0) = 0:
-    Q(f, f)/f = d/dt log f along the Landau equation, for both noises. For a(0) > 0, as on the torus, it is not the diagonal of
+    r"""V_f(v, v) of [FengWang2025, section 3.1], in the convention that a particle does not meet itself, a(0) = b(0) = 0:
+    Q(f, f)/f = d/dt log f along the Landau equation, for both noises. Since here a(0) > 0, it differs from the diagonal of
     `weak_error_kernel`. Its integral against f vanishes. Arguments and errors as for `weak_error_kernel`."""
     with deferred_checks() as checks:
         single, _ = _numerators(system, density)

@@ -295,7 +295,7 @@ def test_errors_and_warnings():
         (lambda: B.IsotropicPDE(B.Maxwell(), dim=2), "`dim` must be 3, but is 2; use `KacWalk`"),
         (lambda: run(normal(jax.random.key(0), 9, 3)), "`state` must be a RadialDensity, but is Particles"),
         (lambda: run(jk.initial.radial(normal, 8.0, 24, 2)), "`state.grid.dim` must be 3, but is 2"),
-        (lambda: run(jk.RadialDensity(good.f.at[3].set(-0.1), good.grid)), "`state.f` must not be negative, but is -0.1 at"),
+        (lambda: run(jk.RadialDensity(good.f.at[3].set(-0.1), good.grid)), "`state.f` must not be negative, but at one point"),
         (lambda: run(jk.RadialDensity(good.f.at[3].set(jnp.nan), good.grid)), "`state.f` must hold finite numbers"),
         (lambda: run(jk.RadialDensity(0 * good.f, good.grid)), "`state.f` must have a positive mass"),
         (lambda: run(jk.initial.radial(normal, 3.0, 24, 3)), "must vanish at the largest speed R.*use R = 7.[0-9]"),

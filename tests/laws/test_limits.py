@@ -23,6 +23,8 @@ def test_landau(system):
     assert isinstance(system(COSINE).limit(), L.TorusPDE)
     with pytest.raises(ValueError, match="`isotropic` must be False on the torus, but is True"):
         system(COSINE).limit(isotropic=True)
+    with pytest.raises(ValueError, match="`dim` must be left out unless isotropic=True, but is 2"):
+        system(COULOMB).limit(dim=2)
 
 
 def test_other_systems():
@@ -72,6 +74,33 @@ def test_known_data_and_a_traced_parameter(name):
     bad = type(good)(np.asarray(good.f) - np.asarray(good.f).max() / 2, good.grid)
     with pytest.raises(ValueError, match=r"`state\.f` must not be negative"):
         jax.jit(lambda s: entropy(s, bad))(1.0)
+
+
+@pytest.mark.parametrize("system", [L.IsotropicPDE(L.PowerLaw(-1.0)), B.IsotropicPDE(B.HardSphere())])
+def test_traced_data_of_no_mass(system):
+    """Negative data and no data end a run, if they are traced, too. Catches a check of known data only."""
+    good = jk.initial.radial(jk.initial.maxwellian, 8.0, 40)
+
+    @jax.jit
+    def result(f):
+        return jk.simulate(system, jk.RadialDensity(f, good.grid), dt=0.01, num_steps=1, throw=False).result
+
+    assert str(result(good.f)) == "finished"
+    for bad in (good.f - 0.3 * good.f.max(), 0 * good.f):
+        assert "state.f" in str(result(bad))
+
+
+def test_dissipation_of_what_is_no_density():
+    """D(f) of negative data raises a sentence, and is NaN if they are traced. Catches a positive number."""
+    plane = jk.initial.on_grid(jk.initial.bkw, jk.Grid(*[jk.Axis(-6.0, 12.0, 24, periodic=False)] * 2))
+    line = jk.initial.radial(jk.initial.maxwellian, 8.0, 40)
+    for system, state in ((L.LandauPDE(L.Maxwell()), plane), (L.IsotropicPDE(L.Maxwell()), line)):
+        negative = type(state)(-state.f, state.grid)
+        with pytest.raises(ValueError, match=r"`state\.f` must not be negative"):
+            system.dissipation(negative)
+        with pytest.raises(ValueError, match="`state` must be a"):
+            system.dissipation(line if state is plane else plane)
+        assert np.isnan(jax.jit(lambda s, system=system: system.dissipation(s))(negative))
 
 
 def test_first_derivative():

@@ -2,7 +2,7 @@
 noise, and the fit of the decay of H - H_M."""
 
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ _BIAS_PARTICLES = 1 << 20
 _FISHER_PARTICLES = 8192
 
 
+@runtime_checkable
 class Sample(Protocol):
     """The options of an experiment with particles that its estimates need."""
 

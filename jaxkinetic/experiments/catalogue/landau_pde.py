@@ -43,7 +43,7 @@ class LandauPDE(ExperimentInParts):
     steps: int = options.steps(50, minimum=4)
     replicas: int = options.replicas(4)
     seed: int = options.seed()
-    nv: int = options.points(36, "v", 16)
+    nv: int = options.points(36, "v", 30)
     speeds: int = options.option(200, "speeds of the isotropic solver", minimum=40, symbol="number of speeds")
     gamma: float = options.gamma(-3.0, "at least -dim, at most 1")
 

@@ -81,12 +81,18 @@ class Liouville(ExperimentInParts):
             f"Largest N H_N up to t = {times[-1]:.3g}: {told['independent']} with independent noise; {told['kac']} with Kac's.",
             "Theorem 2.2 of Carrillo, Guo and Jabin, for independent noise: H_N(t) <= (H_N(0) + C_1/N) e^{C_2 t}, C_1 and C_2 "
             "independent of N. Here H_N(0) = 0, so N H_N is bounded in N at every t. The theorem gives no numbers.",
+            f"The columns H_1 and H_2 are those of {self.particles} particles.",
             f"Subadditivity, H_k <= H_(k+1): the smallest difference is {below:.1e}.",
         )
         columns = [
             Series(f"{noise}_{n}", f"{n} H_{n}, {noise}", scaled[noise, n], form=".5f")
             for noise in _NOISES
             for n in sizes
+        ]
+        columns += [
+            Series("", f"H_{k}, {noise}", parts[f"{noise}, N = {self.particles}"][1][k - 1], form=".5f")
+            for noise in _NOISES
+            for k in (1, 2)
         ]
         numbers = {
             "largest_scaled_entropy": largest, "largest_independent": most["independent"], "largest_kac": most["kac"],

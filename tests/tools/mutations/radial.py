@@ -72,6 +72,22 @@ MUTATIONS = [
         tests("laws/test_limits.py", "test_other_systems"),
     ),
     Mutation(
+        "isotropic-stiffness-of-nothing",
+        "The bound of the eigenvalues is NaN where f underflows, and RKC takes its least number of stages.",
+        "jaxkinetic/landau/isotropic_pde.py",
+        "jnp.maximum(weights * f, jnp.finfo(f.dtype).tiny)",
+        "(weights * f)",
+        tests("laws/test_isotropic_landau.py", "test_stiffness_of_a_shell_with_an_empty_middle"),
+    ),
+    Mutation(
+        "isotropic-traced-data",
+        "Traced data of the isotropic equation are not checked.",
+        "jaxkinetic/landau/isotropic_pde.py",
+        '        check_law("state.f", state.f)\n        if is_traced(state):\n            return\n',
+        '        if is_traced(state):\n            return\n        check_law("state.f", state.f)\n',
+        tests("laws/test_limits.py", "test_traced_data_of_no_mass[system0]"),
+    ),
+    Mutation(
         "box-check-inside-a-trace",
         "The check of known data on a box computes inside of the trace.",
         "jaxkinetic/landau/velocity_box.py",
