@@ -67,7 +67,10 @@ class AnnihilationProfile(ExperimentInParts):
         for i, name in enumerate(("xi", "zeta")):
             values, noise = (np.array([walk[i][k] for walk in walks.values()]) for k in (0, 1))
             found.append((name, exponents[i], values, noise))
-        scores = {name: np.abs(values - exact[rows]) / noise for name, exact, values, noise in found}
+        scores = {
+            name: np.abs(values - exact[rows]) / np.where(noise > 0, noise, np.nan)
+            for name, exact, values, noise in found
+        }
         known = np.concatenate(list(scores.values()))
         largest = float(np.nanmax(known)) if np.isfinite(known).any() else np.nan
         told = ", ".join(
