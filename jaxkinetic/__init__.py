@@ -11,6 +11,7 @@ from importlib import metadata as _metadata
 if _typing.TYPE_CHECKING:
     from . import (
         boltzmann as boltzmann,
+        chaos as chaos,
         diagnostics as diagnostics,
         initial as initial,
         landau as landau,
@@ -52,7 +53,7 @@ if _typing.TYPE_CHECKING:
     from .schemes import EulerMaruyama as EulerMaruyama, Leapfrog as Leapfrog, Strang as Strang, Yoshida as Yoshida
     from .states import Axis as Axis, Density as Density, Grid as Grid, Particles as Particles, Wave as Wave
 
-_ROOMS = ("boltzmann", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "vlasov")
+_ROOMS = ("boltzmann", "chaos", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "vlasov")
 # Modules whose public names the package re-exports.
 _MODULES = ("fitting", "laws", "oscillation", "radial", "runge_kutta", "schemes", "states")
 _NAMES = {

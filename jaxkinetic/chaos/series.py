@@ -1,0 +1,58 @@
+"""A distance for every N, and the exponent that it shows."""
+
+import dataclasses
+
+import numpy as np
+
+__all__ = ["Exponent", "Series", "Theory"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Theory:
+    """What is known of a distance as N grows. `theorem`: in words, such as "bound 1/2" or "qualitative"; `source`: its BibTeX
+    key. `predicted`: the exponent that a formal or exact computation gives, None where theory is silent."""
+
+    theorem: str = ""
+    predicted: float | None = None
+    source: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """A distance for every N, at one time.
+
+    - `N`, (n,). `value`: signed; with a floor, sqrt(raw^2 - floor^2), or minus the root of the opposite where that is negative.
+      `stderr`: its standard error, by bootstrap over the runs (0 for a deterministic system).
+    - `raw`: before the floor was removed. `floor`: what N independent particles of the limit give; 0 without a floor.
+    - `replicas`: runs for each N.
+    - `amount`, `draws`: what is fitted, |amount| ~ N^{-power p}: the value, or its square (`power` = 2), (n,), and bootstrap
+      draws of it, (B, n); draws are equal to `amount` for a deterministic system."""
+
+    N: np.ndarray
+    value: np.ndarray
+    stderr: np.ndarray
+    raw: np.ndarray
+    floor: np.ndarray
+    replicas: np.ndarray
+    amount: np.ndarray
+    draws: np.ndarray
+    power: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Exponent:
+    """A distance that decays as N^{-value}.
+
+    - `value`, `stderr`; `interval`: 95 %, from a bootstrap over runs and over the window of the fit.
+    - `used`: the N that were fitted. `left_out`: N -> the reason in words.
+    - `statement`: what the fit says, in one sentence, for example that it cannot tell 1/2 from 1.
+    - `curvature`, `curvature_stderr`: of log(distance) against log N, NaN for fewer than four N."""
+
+    value: float
+    stderr: float
+    interval: tuple[float, float]
+    used: tuple[int, ...]
+    left_out: dict[int, str]
+    statement: str
+    curvature: float = float("nan")
+    curvature_stderr: float = float("nan")
