@@ -1,6 +1,8 @@
 """Least squares of y = A N^{-q} + c for many series y at once, by variable projection: for a given q the model is linear in A
 and c, and what remains is a search in one variable. NumPy in float64."""
 
+from typing import Any
+
 import numpy as np
 
 __all__ = ["curvature", "exponents", "log_slope"]
@@ -82,7 +84,9 @@ def curvature(x: np.ndarray, y: np.ndarray, stderr: np.ndarray, q: float, sign: 
     m = np.exp(-q * x)
     level = np.sum(m * sign * y / size / stderr**2) / np.sum((m / stderr) ** 2)
     start = np.array([np.log(level) if level > 0 else 0.0, -q, 0.0])
-    found = least_squares(lambda theta: (size * model(theta) - y) / stderr, start, jac=jacobian, x_scale="jac")
+    # pyright takes `jac` for a string, the type of its default.
+    jac: Any = jacobian
+    found = least_squares(lambda theta: (size * model(theta) - y) / stderr, start, jac=jac, x_scale="jac")
     normal = found.jac.T @ found.jac
     if not found.success or np.linalg.cond(normal) > 1e14:
         return float("nan"), float("nan")

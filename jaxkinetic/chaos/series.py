@@ -44,12 +44,12 @@ class Exponent:
     """A distance that decays as N^{-value}.
 
     - `value`, `stderr`; `interval`: 95 %, from a bootstrap over runs and over the window of the fit.
-    - `used`: the N that were fitted. `left_out`: N -> the reason in words. `within_noise`: those of `used` that do not stand out
-      of the noise, N -> the reason in words: they enter with their errors, and no law is seen there.
+    - `used`: the N that were fitted. `left_out`: N -> the reason in words. `within_noise`: those of `used` that do not
+      stand out of the noise, N -> the reason in words. They enter with their errors; figures must not show them as a law.
     - `statement`: what the fit says, in one sentence, for example that it cannot tell 1/2 from 1.
     - `curvature`, `curvature_stderr`: the second derivative of log(distance) with respect to log N, and its standard error;
       NaN for fewer than four N.
-    - `stderr_window`: the part of `stderr` that shows how the exponent depends on the range of N; more runs do not reduce it.
+    - `stderr_window`: the part of `stderr` that surely comes from the range of N; more runs do not reduce it.
     - `fitted_floor`, `fitted_floor_stderr`: the floor F, if it was a parameter of the fit; negative if F^2 < 0 fits best."""
 
     value: float
