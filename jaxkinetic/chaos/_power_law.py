@@ -7,9 +7,9 @@ import numpy as np
 
 __all__ = ["curvature", "exponents", "log_slope"]
 
-# Golden sections: each leaves .618 of the bracket, 5e-7 of it in the end.
-_GOLDEN_STEPS = 30
+# Values of q whose best one begins Newton's method, and its steps; a step that leaves the bracket halves it instead.
 _GRID = 161
+_STEPS = 12
 
 
 def exponents(
@@ -22,37 +22,42 @@ def exponents(
     weight = (stderr.min() / stderr) ** 2
     weight = weight / weight.sum()
 
-    def basis(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """exp(-q x), scaled to a maximum of 1, and its part orthogonal to the constant. q (..., 1)."""
-        m = np.exp(-q * x - np.max(-q * x, axis=-1, keepdims=True))
-        return m, m - (m @ weight)[..., None] if constant else m
+    def law(q: np.ndarray) -> np.ndarray:
+        """exp(-q x) for q (...,), scaled to a maximum of 1."""
+        exponent = -q[..., None] * x
+        return np.exp(exponent - np.max(exponent, axis=-1, keepdims=True))
 
-    def gain(q: np.ndarray) -> np.ndarray:
-        """What the fit with q[b] (B,) removes from the sum of squares of y[b]."""
-        _, m = basis(q[:, None])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.maximum(sign * np.sum(weight * m * y, axis=1), 0) ** 2 / np.sum(weight * m**2, axis=1)
+    def centred(m: np.ndarray) -> np.ndarray:
+        """The part that a constant does not fit."""
+        return m - (m @ weight)[..., None] if constant else m
+
+    def slopes(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and second derivative in q of log(c^2/d), c = sum w m y, d = sum w m^2, which is what the fit removes from the
+        sum of squares. The scale of m cancels."""
+        m = law(q)
+        m, m1, m2 = centred(m), centred(-x * m), centred(x**2 * m)
+        c, c1, c2 = (np.sum(weight * k * y, axis=1) for k in (m, m1, m2))
+        d, d1, d2 = m**2 @ weight, 2 * (m * m1) @ weight, 2 * (m1**2 + m * m2) @ weight
+        return 2 * c1 / c - d1 / d, 2 * (c2 / c - (c1 / c) ** 2) - (d2 / d - (d1 / d) ** 2)
 
     grid = np.linspace(low, high, _GRID)
-    _, m = basis(grid[:, None])
-    on_grid = np.maximum(sign * (y * weight) @ m.T, 0) ** 2 / np.sum(weight * m**2, axis=1)
-    best = np.argmax(on_grid, axis=1)
-    a, b = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _GRID - 1)]
-    ratio = (np.sqrt(5) - 1) / 2
-    left, right = b - ratio * (b - a), a + ratio * (b - a)
-    gain_left, gain_right = gain(left), gain(right)
-    for _ in range(_GOLDEN_STEPS):
-        lower = gain_left >= gain_right
-        a, b = np.where(lower, a, left), np.where(lower, right, b)
-        new = np.where(lower, b - ratio * (b - a), a + ratio * (b - a))
-        gain_new = gain(new)
-        left, right = np.where(lower, new, right), np.where(lower, left, new)
-        gain_left, gain_right = np.where(lower, gain_new, gain_right), np.where(lower, gain_left, gain_new)
-    q = (a + b) / 2
+    m = centred(law(grid))
+    best = np.argmax(np.maximum(sign * (y * weight) @ m.T, 0) ** 2 / (m**2 @ weight), axis=1)
+    q, a, b = grid[best], grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _GRID - 1)]
+    for _ in range(_STEPS):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            first, second = slopes(q)
+            a, b = np.where(first > 0, q, a), np.where(first > 0, b, q)
+            new = q - first / second
+        new = np.where((new >= a) & (new <= b) & (second < 0), new, (a + b) / 2)
+        settled = np.max(np.abs(new - q)) < 1e-11
+        q = new
+        if settled:
+            break
     if not constant:
         return q, np.zeros_like(q)
-    m, centred = basis(q[:, None])
-    amplitude = np.sum(weight * centred * y, axis=1) / np.sum(weight * centred**2, axis=1)
+    m = law(q)
+    amplitude = np.sum(weight * centred(m) * y, axis=1) / (centred(m) ** 2 @ weight)
     return q, (y - amplitude[:, None] * m) @ weight
 
 

@@ -24,7 +24,7 @@ _OTHER_SIGN = 3.0
 # Range in which the exponent of the distance is sought; with a fitted floor, which p = 0 would equal.
 _RANGE = (-2.0, 6.0)
 _RANGE_WITH_FLOOR = (0.05, 6.0)
-# Accuracy of the search, by which intervals are extended.
+# By which intervals are extended, so that round-off excludes no exponent.
 _RESOLUTION = 1e-6
 # Square of a standard Gaussian that noise exceeds in 5 % of all cases; neighbouring windows are nearly one variable.
 _SIGNIFICANT = 3.84

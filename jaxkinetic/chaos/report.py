@@ -5,6 +5,7 @@ import json
 import math
 import os
 import platform
+import textwrap
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -21,9 +22,6 @@ from .series import Exponent, Series, Theory
 __all__ = ["ChaosRecord", "from_json", "plot", "table", "to_json"]
 
 _FORMAT, _VERSION = "jaxkinetic chaos study", 1
-# Panels of a figure, beyond which distances share panels.
-_PANELS = 6
-_MARKERS = "osD^vPX*"
 
 
 class Study(Protocol):
@@ -105,53 +103,52 @@ def _cell(text: str) -> str:
 
 def plot(study: Study) -> look.Figure:
     """Every distance against N on logarithmic axes, with error bars of one standard error, the fitted power law, and the floor
-    in grey. Up to six distances have a panel each; more share six panels.
+    in grey.
 
     A filled marker stands out of the noise, and lies above the floor. Hollow markers are values below the floor, which was
     removed from them; grey hollow markers are within two standard errors of 0, or were left out of the fit. A value at or
     below 0, which a logarithmic axis cannot show, is a triangle at two standard errors above 0. Each has its legend entry."""
     names = list(study.series)
-    count = min(len(names), _PANELS)
-    groups = [names[i::count] for i in range(count)]
-    columns = min(count, 3) if count != 4 else 2
-    rows = -(-count // columns)
+    columns = min(len(names), 3) if len(names) != 4 else 2
+    rows = -(-len(names) // columns)
     title = f"Propagation of chaos, {study.system}, t = {float(study.time):g}, against {study.limit}"
-    figure, axes = look.new_figure(rows, columns, size=(5.4 * columns, 4.3 * rows + 0.5), title=title)
-    for ax, group in zip(axes.flat, groups, strict=False):
-        for k, name in enumerate(group):
-            alone = len(group) == 1
-            _panel(
-                ax, name, study.series[name], study.exponents[name], color=look.COLORS[k % len(look.COLORS)],
-                marker=_MARKERS[k % len(_MARKERS)], alone=alone,
-            )  # fmt: skip
+    title = textwrap.fill(title, 38 * columns, max_lines=3, placeholder=" ...")
+    figure, axes = look.new_figure(rows, columns, size=(5.4 * columns, 4.8 * rows + 0.7), title=title)
+    for ax, name in zip(axes.flat, names, strict=False):
+        _panel(ax, study.series[name], study.exponents[name])
         look.log_log(ax)
-        _limits(ax, [study.series[name] for name in group])
-        _n_axis(ax, np.concatenate([np.asarray(study.series[name].N) for name in group]))
-        look.describe(ax, "number of particles N", "distance", group[0] if len(group) == 1 else "several distances")
-        look.legend(ax)
-    for ax in list(axes.flat)[count:]:
+        _limits(ax, study.series[name])
+        look.describe(ax, "number of particles N", "distance", name)
+        handles, labels = ax.get_legend_handles_labels()
+        # Measured points first, and outside, where no point is.
+        order = sorted(range(len(labels)), key=lambda i: not isinstance(handles[i], tuple))
+        ax.legend(
+            [handles[i] for i in order], [labels[i] for i in order], frameon=False, fontsize=10, ncols=2,
+            loc="upper center", bbox_to_anchor=(0.5, -0.16),
+        )  # fmt: skip
+    for ax in list(axes.flat)[len(names) :]:
         ax.set_visible(False)
     return figure
 
 
-def _panel(ax: Any, name: str, series: Series, found: Exponent, *, color: str, marker: str, alone: bool) -> None:
+def _panel(ax: Any, series: Series, found: Exponent) -> None:
+    color = look.BLUE
     n = np.asarray(series.N, float)
     value, stderr = np.asarray(series.value, float), np.nan_to_num(np.asarray(series.stderr, float))
     negative = _sign(value, stderr) < 0
     size = -value if negative else value
-    own = "" if alone else f"{name}: "
     kinds = shown(n, size, stderr, np.asarray(series.floor, float), found)
     bars = np.stack([np.minimum(stderr, np.maximum(size * (1 - 1e-6), 0)), stderr])
     looks = {
-        "clear": (f"{own}{'minus the value' if negative else 'measured'}", color, color),
-        "below": (f"{own}below the floor, which was removed", color, "white"),
-        "noisy": (f"{own}within its noise, or left out", look.GREY, "white"),
+        "clear": ("minus the value" if negative else "measured", color, color),
+        "below": ("below the floor, which was removed", color, "white"),
+        "noisy": ("within its noise, or left out", look.GREY, "white"),
     }
     for kind, (label, edge, face) in looks.items():
         which = kinds[kind]
         if which.any():
             ax.errorbar(
-                n[which], size[which], yerr=bars[:, which], fmt=marker, ms=5.5, color=edge, mfc=face, capsize=2.5, lw=1.2,
+                n[which], size[which], yerr=bars[:, which], fmt="o", ms=5.5, color=edge, mfc=face, capsize=2.5, lw=1.2,
                 label=label,
             )  # fmt: skip
     which = kinds["none"] & (stderr > 0)
@@ -163,13 +160,13 @@ def _panel(ax: Any, name: str, series: Series, found: Exponent, *, color: str, m
             ms=7,
             mfc="white",
             color=look.GREY,
-            label=f"{own}below 0: two standard errors",
+            label="below 0: two standard errors",
         )
     if math.isfinite(found.value):
-        _line(ax, n, size, stderr, series.power, found, color, own)
+        _line(ax, n, size, stderr, series.power, found, color)
     limit = np.asarray(series.floor, float)
     if np.any(limit > 0):
-        ax.plot(n[limit > 0], limit[limit > 0], "-", color=look.GREY, lw=2.5, alpha=0.7, label=f"{own}floor")
+        ax.plot(n[limit > 0], limit[limit > 0], "-", color=look.GREY, lw=2.5, alpha=0.7, label="floor")
 
 
 def shown(
@@ -196,7 +193,7 @@ def _sign(value: np.ndarray, stderr: np.ndarray) -> float:
 
 
 def _line(
-    ax: Any, n: np.ndarray, size: np.ndarray, stderr: np.ndarray, power: int, found: Exponent, color: str, own: str
+    ax: Any, n: np.ndarray, size: np.ndarray, stderr: np.ndarray, power: int, found: Exponent, color: str
 ) -> None:
     """The fitted law through the weighted mean of the points that stand out of the noise."""
     used = np.isin(n, found.used)
@@ -213,30 +210,23 @@ def _line(
     fine = np.geomspace(n[used].min(), n[used].max(), 100)
     y = amplitude * fine ** (-power * found.value) + constant
     kept = y > 0
-    label = f"{own}p = {plain(found.value, found.stderr)}"
+    label = f"p = {plain(found.value, found.stderr)}"
     ax.plot(fine[kept], y[kept] ** (1 / power), "--", color=color, lw=1.3, label=label)
     if found.fitted_floor is not None and found.fitted_floor > 0:
-        ax.axhline(found.fitted_floor, color=look.GREY, ls=":", label=f"{own}fitted floor")
+        ax.axhline(found.fitted_floor, color=look.GREY, ls=":", label="fitted floor")
 
 
-def _limits(ax: Any, group: list[Series]) -> None:
-    """A bar that reaches 0 ends at the lower edge, a factor below what is drawn."""
-    heights = [np.abs(np.asarray(one.value, float)) for one in group] + [np.asarray(one.floor, float) for one in group]
-    values = np.concatenate(heights)
+def _limits(ax: Any, series: Series) -> None:
+    """Ticks at the N that were run. A bar that reaches 0 ends at the lower edge."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    ticks = np.unique(series.N)
+    ax.xaxis.set_major_locator(FixedLocator(ticks[:: -(-len(ticks) // 7)].tolist()))
+    ax.xaxis.set_minor_locator(NullLocator())
+    values = np.abs(np.concatenate([np.asarray(series.value, float), np.asarray(series.floor, float)]))
     values = values[np.isfinite(values) & (values > 0)]
     if len(values):
         ax.set_ylim(bottom=values.min() * min(0.5, (values.min() / values.max()) ** 0.1))
-
-
-def _n_axis(ax: Any, n: np.ndarray) -> None:
-    """Ticks at the N that were run."""
-    from matplotlib.ticker import FixedLocator, NullLocator
-
-    ticks = np.unique(n)
-    if len(ticks) > 7:
-        ticks = ticks[:: -(-len(ticks) // 6)]
-    ax.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
-    ax.xaxis.set_minor_locator(NullLocator())
 
 
 # ---- JSON ----------------------------------------------------------------------------------------------------------------
