@@ -1,12 +1,16 @@
 """Laws on a line, in float64 by NumPy: quantiles and their integrals."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Complex, Float
 
-__all__ = ["LineLaw", "interpolated", "of_samples", "of_series", "of_values"]
+from .._util.checks import argument_error, check_integer
+from ..radial import RadialDensity, sphere_area, unit_weights
+from ..states import Density
+
+__all__ = ["LineLaw", "direction_of", "of_grid", "of_radial", "of_samples", "of_series", "of_values"]
 
 # Points of a fine grid between two points of the grid of the data.
 _FINER = 16
@@ -88,7 +92,7 @@ def of_series(characteristic: Complex[np.ndarray, " m"], centre: float, radius: 
     spacing = radius / count
     x = -radius + spacing * (np.arange(2 * count) + 0.5)
     phases = np.exp(-1j * np.pi / radius * np.multiply.outer(x, np.arange(1, count)))
-    p = (characteristic[0].real + 2 * (phases @ characteristic[1:]).real) / (2 * radius)
+    p = np.real(characteristic[0] + 2 * (phases @ characteristic[1:])) / (2 * radius)
     return of_values(p, centre + x[0], spacing)
 
 
@@ -102,7 +106,65 @@ def of_samples(x: Float[np.ndarray, " n"]) -> LineLaw:
     return LineLaw(edges, levels, first, float(np.mean(x**2)), None)
 
 
-def interpolated(p: Float[np.ndarray, " n"], times: int) -> Float[np.ndarray, " m"]:
+def direction_of(of: Any, dim: int) -> np.ndarray:
+    """The direction of a component. **Raises:** `ValueError` for one that the law does not have."""
+    if isinstance(of, np.ndarray):
+        return of
+    index = check_integer("of", of, minimum=0)
+    if index >= dim:
+        raise argument_error("of", f"be at most {dim - 1}, the last component", f"is {index}", "lower it")
+    return np.eye(dim)[index]
+
+
+def of_radial(law: RadialDensity, of: Any) -> LineLaw:
+    """The speed, or a component."""
+    f, dim, num, radius = np.asarray(law.f, float), law.dim, law.grid.num, float(law.grid.radius)
+    spacing = radius / num
+    speeds = spacing * (np.arange(num) + 0.5)
+    if isinstance(of, str):
+        p = sphere_area(dim) * speeds ** (dim - 1) * f
+        # v^{d-1} f is even in v for odd d, odd for even d; on [-R, R] it vanishes at the ends.
+        return of_values(
+            np.concatenate([p[::-1] if dim % 2 else -p[::-1], p]), -speeds[-1], spacing, keep=(0.0, radius)
+        )
+    direction_of(of, dim)
+    from scipy.special import hyp0f1
+
+    # A component of a uniform direction has the characteristic function 0F1(d/2, -s^2/4). For even d the weights of the
+    # quadrature are corrected at v = 0, accurately for waves much longer than the spacing: therefore with 4 times the points.
+    many = 4 * num
+    weights = (radius / many) ** dim * unit_weights(many, dim) * _interpolated(np.concatenate([f[::-1], f]), 4)[many:]
+    s, speeds = np.pi / radius * np.arange(num), radius / many * (np.arange(many) + 0.5)
+    waves = hyp0f1(dim / 2, -(np.multiply.outer(s, speeds) ** 2) / 4)
+    return of_series((waves @ weights).astype(complex), 0.0, radius)
+
+
+def of_grid(law: Density, of: Any) -> LineLaw:
+    """A component, or the component along a direction."""
+    f, axes = np.asarray(law.f, float), law.grid.axes
+    direction = direction_of(of, len(axes))
+    places = np.flatnonzero(direction)
+    if len(places) == 1:
+        axis = axes[places[0]]
+        p = f.sum(tuple(i for i in range(f.ndim) if i != places[0]))
+        spacing, start = float(axis.length) / axis.num, float(axis.start)
+        line = of_values(p, start, spacing)
+        return line._replace(first=np.full_like(line.first, np.nan), second=math.nan) if axis.periodic else line
+    # The characteristic function along the direction, up to the Nyquist frequency of the grid.
+    lengths, starts = (np.array([float(getattr(axis, name)) for axis in axes]) for name in ("length", "start"))
+    spacings = lengths / [axis.num for axis in axes]
+    middle = starts + (lengths - spacings) / 2
+    radius = float(np.abs(direction) @ lengths) / 2
+    s = np.pi / radius * np.arange(math.floor(radius / spacings.max()))
+    points = [x + h * np.arange(axis.num) - c for x, h, axis, c in zip(starts, spacings, axes, middle, strict=True)]
+    waves = [np.exp(1j * np.multiply.outer(s, u * x)) for u, x in zip(direction, points, strict=True)]
+    found = np.tensordot(waves[-1], f * np.prod(spacings), (1, f.ndim - 1))
+    for wave in waves[-2::-1]:
+        found = np.einsum("k...i,ki->k...", found, wave)
+    return of_series(found, float(direction @ middle), radius)
+
+
+def _interpolated(p: Float[np.ndarray, " n"], times: int) -> Float[np.ndarray, " m"]:
     """The trigonometric interpolant of p at `times` as many points, each in the middle of its cell."""
     step = _FINER // times
     return _fine(p)[step // 2 :: step]

@@ -4,6 +4,7 @@ A *law* at one time is a `jk.RadialDensity`, a `jk.Density` on velocity axes, on
 (periodic axes of position, then as many of velocity), or a sampler, a function (key, num) -> `jk.Particles`. Densities count
 divided by their mass, except in the weights of `nodes`."""
 
+import contextlib
 import inspect
 import math
 import warnings
@@ -19,14 +20,14 @@ from jaxtyping import Array, Float
 from .._core.save import Save
 from .._core.simulate import simulate
 from .._core.system import AbstractField, AbstractSystem
-from .._util.checks import argument_error, check_integer, describe, is_traced, kind, takes
+from .._util.checks import argument_error, check_integer, describe, kind, takes
 from .._util.types import Key
 from ..boltzmann.isotropic_pde import IsotropicPDE as IsotropicBoltzmann
 from ..diagnostics._monotone_transport import Cumulated, Quantile, quantile_of
-from ..radial import RadialDensity, sphere_area, unit_weights
+from ..radial import RadialDensity
 from ..states import Density, Particles
 from ._directions import directions
-from ._line_laws import LineLaw, interpolated, of_samples, of_series, of_values
+from ._line_laws import LineLaw, direction_of, of_grid, of_radial, of_samples
 
 __all__ = ["SAMPLES", "check_law", "check_limit", "draw", "is_periodic", "laws_at", "line_law", "nodes", "quantiles"]
 
@@ -41,8 +42,8 @@ _MASS = 1e-3
 
 
 def check_limit(system: AbstractSystem, limit: Any) -> None:
-    """**Raises:** `ValueError` unless `limit` is `(equation, density)` with the limit equation of `system`, in R^d or for isotropic
-    densities, with the same parameters, or a function of the time. A system without a known limit accepts every equation."""
+    """**Raises:** `ValueError` unless `limit` is a function of the time, or `(equation, density)` with the limit equation of
+    `system`, in R^d or for isotropic densities, with its parameters. A system without a known limit accepts every equation."""
     if isinstance(limit, AbstractSystem) or not isinstance(limit, (tuple, list)):
         if not callable(limit) or isinstance(limit, (type, AbstractSystem)) or not takes(limit, 1):
             raise argument_error(
@@ -77,10 +78,8 @@ def _limits_of(system: AbstractSystem, equation: AbstractField) -> list[Abstract
         found = [limit()]
         options = {"isotropic": True, "dim": dim} if "isotropic" in known else {"dim": dim}
         if isinstance(dim, int) and options.keys() <= known.keys():
-            try:
+            with contextlib.suppress(ValueError):
                 found.append(limit(**options))
-            except ValueError:
-                pass
     return sorted(found, key=lambda one: type(one) is type(equation))
 
 
@@ -95,9 +94,9 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def laws_at(limit: Any, times: Sequence[float], dt: float) -> list[Any]:
-    """The laws at `times`, which increase from 0 on and are multiples of `dt`. Of `(equation, density)`: solved in float64 by the
-    default scheme of the equation, with dt divided by 4 until that changes the laws by less than 1e-5 in L1, relative to their mass (the
-    error is then about 1e-6); leaves are NumPy arrays. Of a function: its values.
+    """The laws at `times`, which increase from 0 on and are multiples of `dt`. Of `(equation, density)`: solved in float64 by
+    the default scheme of the equation; dt is divided by 4 until that changes the laws by less than 1e-5 in L1, relative to
+    their mass (the error is then about 1e-6). Their leaves are NumPy arrays. Of a function: its values.
 
     **Raises:** `ValueError` if dt/1024 is not small enough, for a law that is none, and for a mass other than 1
     unless the equation is Boltzmann's; `SimulationError` if the run fails."""
@@ -123,6 +122,7 @@ def laws_at(limit: Any, times: Sequence[float], dt: float) -> list[Any]:
             _check_mass(float(density.mass))
         steps = [round(t / dt) for t in times]
         laws = _solved(equation, density, steps, dt)
+        change = math.inf
         for level in range(1, _TIMES + 1):
             finer = _solved(equation, density, [s * _BY**level for s in steps], dt / _BY**level)
             change = max(
@@ -214,7 +214,7 @@ def _sampled(law: Callable[..., Any], key: Key, num: int) -> Particles:
 
 
 def nodes(law: Any) -> tuple[Particles, Float[Array, " n"]]:
-    r"""Particles v_i and weights w_i with $\sum_i w_i \phi(v_i) = \int \phi f$, $\sum_i w_i$ the mass, in the default precision.
+    r"""Particles v_i and weights w_i with $\sum_i w_i \phi(v_i) = \int \phi f$, in the default precision.
 
     - `RadialDensity`: the quadrature of its grid times `directions`: exact in the direction for polynomials of degree 7.
     - `Density`: the points of the grid.
@@ -293,7 +293,7 @@ def _of_spline(law: Density, place: Key, shift: Key, num: int) -> Float[Array, "
 
 
 def quantiles(law: Any, of: Any, num: int) -> tuple[Float[np.ndarray, " num"], float]:
-    r"""(q, second) of the law of one number of v: $q_i = N \int_{i/N}^{(i+1)/N} F^{-1}$ and $\int x^2 dF$, float64 by NumPy. With
+    r"""(q, second) of the law of one number of v: $q_i = N \int_{i/N}^{(i+1)/N} F^{-1}$ and $\int x^2 dF$, in float64. With
     them $W_2^2 = \frac1N \sum_i (x_{(i)} - q_i)^2 + \mathrm{second} - \frac1N \sum_i q_i^2$ is exact for N particles.
 
     `of`: "speed", or the index of a component. Of a `RadialDensity`, and a component of a `Density`: spectral. The speed of a
@@ -309,73 +309,17 @@ def quantiles(law: Any, of: Any, num: int) -> tuple[Float[np.ndarray, " num"], f
 
 
 def line_law(law: Any, of: Any) -> LineLaw:
-    """The law of one number of v, see `quantiles`; on the torus that of an angle in one period, of which only `quantile` counts.
-    `of`: "speed", an index, or a direction (d,) of R^d, for the component along it."""
+    """The law of one number of v, see `quantiles`; on the torus that of an angle in one period, which has no
+    integrals. `of`: "speed", an index, or a direction (d,) of R^d, for the component along it."""
     check_law(law)
     if isinstance(law, RadialDensity):
-        return _of_radial(law, of)
+        return of_radial(law, of)
     if isinstance(law, Density) and isinstance(of, str) and is_periodic(law):
         raise argument_error("of", "be the index of an angle on the torus", f"is {of!r}", "pass 0")
     if isinstance(law, Density) and not isinstance(of, str) and not _phase_space(law):
-        return _of_grid(law, of)
+        return of_grid(law, of)
     state = _samples(law) if callable(law) else draw(law, jax.random.key(_SEED, impl="threefry2x32"), SAMPLES)
     v = np.asarray(state.velocity, float)
     if isinstance(of, str):
         return of_samples(np.linalg.norm(v, axis=1))
-    return of_samples(v @ _unit(of, v.shape[1]))
-
-
-def _unit(of: Any, dim: int) -> np.ndarray:
-    """The direction of a component. **Raises:** `ValueError` for one that the law does not have."""
-    if isinstance(of, np.ndarray):
-        return of
-    index = check_integer("of", of, minimum=0)
-    if index >= dim:
-        raise argument_error("of", f"be at most {dim - 1}, the last component", f"is {index}", "lower it")
-    return np.eye(dim)[index]
-
-
-def _of_radial(law: RadialDensity, of: Any) -> LineLaw:
-    f, dim, num, radius = np.asarray(law.f, float), law.dim, law.grid.num, float(law.grid.radius)
-    spacing = radius / num
-    speeds = spacing * (np.arange(num) + 0.5)
-    if isinstance(of, str):
-        p = sphere_area(dim) * speeds ** (dim - 1) * f
-        # v^{d-1} f is even in v for odd d, odd for even d; on [-R, R] it vanishes at the ends.
-        return of_values(
-            np.concatenate([p[::-1] if dim % 2 else -p[::-1], p]), -speeds[-1], spacing, keep=(0.0, radius)
-        )
-    _unit(of, dim)
-    from scipy.special import hyp0f1
-
-    # A component of a uniform direction has the characteristic function 0F1(d/2, -s^2/4). For even d the weights of the
-    # quadrature are corrected at v = 0, accurately for waves much longer than the spacing: therefore with 4 times the points.
-    many = 4 * num
-    weights = (radius / many) ** dim * unit_weights(many, dim) * interpolated(np.concatenate([f[::-1], f]), 4)[many:]
-    s, speeds = np.pi / radius * np.arange(num), radius / many * (np.arange(many) + 0.5)
-    waves = hyp0f1(dim / 2, -(np.multiply.outer(s, speeds) ** 2) / 4)
-    return of_series((waves @ weights).astype(complex), 0.0, radius)
-
-
-def _of_grid(law: Density, of: Any) -> LineLaw:
-    f, axes = np.asarray(law.f, float), law.grid.axes
-    direction = _unit(of, len(axes))
-    places = np.flatnonzero(direction)
-    if len(places) == 1:
-        axis = axes[places[0]]
-        p = f.sum(tuple(i for i in range(f.ndim) if i != places[0]))
-        spacing, start = float(axis.length) / axis.num, float(axis.start)
-        line = of_values(p, start, spacing)
-        return line._replace(first=np.full_like(line.first, np.nan), second=math.nan) if axis.periodic else line
-    # The characteristic function along the direction, up to the Nyquist frequency of the grid.
-    lengths, starts = (np.array([float(getattr(axis, name)) for axis in axes]) for name in ("length", "start"))
-    spacings = lengths / [axis.num for axis in axes]
-    middle = starts + (lengths - spacings) / 2
-    radius = float(np.abs(direction) @ lengths) / 2
-    s = np.pi / radius * np.arange(math.floor(radius / spacings.max()))
-    points = [x + h * np.arange(axis.num) - c for x, h, axis, c in zip(starts, spacings, axes, middle, strict=True)]
-    waves = [np.exp(1j * np.multiply.outer(s, u * x)) for u, x in zip(direction, points, strict=True)]
-    found = np.tensordot(waves[-1], f * np.prod(spacings), (1, f.ndim - 1))
-    for wave in waves[-2::-1]:
-        found = np.einsum("k...i,ki->k...", found, wave)
-    return of_series(found, float(direction @ middle), radius)
+    return of_samples(v @ direction_of(of, v.shape[1]))
