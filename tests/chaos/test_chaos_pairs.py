@@ -288,6 +288,34 @@ def test_torus_pairs(num, noise):
             assert law[name] / 2 > 8 * stderr
 
 
+@pytest.mark.slow
+def test_torus_exponents():
+    """N = 16, 64, 256 from uniform data, t = 2: H_2 decays with exponent 2 and L1 with 1, within .1; N E|rho_1|^2 is within 4
+    standard errors + 1/N of its value at leading order, by the recursion of the steps. An L1 distance with a floor of noise has
+    the exponent of its number of runs."""
+    dt, steps, Ns = 0.1, 20, np.array([16, 64, 256])
+    distances = {"H": PairEntropy(), "L1": PairL1(), "factor": StructureFactor(1)}
+    leading = 1.0
+    for _ in range(steps):
+        leading = 1 + (np.exp(-dt) * (1 + dt / 4)) ** 2 * leading - np.exp(-2 * dt)
+    found = {name: [] for name in distances}
+    for num in Ns:
+        x = runs(
+            jk.landau.MatrixSqrt(torus_cosine()), uniform, int(num), distances, replicas=16_000, seed=int(num), dt=dt,
+            num_steps=steps, steps=(steps,),
+        )  # fmt: skip
+        for name, one in distances.items():
+            found[name].append(measured(lambda x, one=one: one.estimate(x, 0, ()), x[name][:, 0], 50))
+    for name, exponent in (("H", 2), ("L1", 1)):
+        value, stderr = np.array(found[name]).T
+        slope, error = np.polyfit(np.log(Ns), np.log(value), 1, w=value / stderr, cov="unscaled")
+        print(name, -slope[0], np.sqrt(error[0, 0]))
+        assert abs(slope[0] + exponent) < 0.1
+    value, stderr = np.array(found["factor"]).T
+    print((value - leading) / stderr)
+    assert (abs(value - leading) < 4 * stderr + 1 / Ns).all()
+
+
 @pytest.mark.parametrize("num", [2, 3])
 def test_pair_distances_equal_those_of_the_density(num):
     """H_2 per particle and the L1 distance from the exact c_m of `Liouville` at t = 1, as if every run had them, equal those of
