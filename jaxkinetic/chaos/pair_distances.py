@@ -33,7 +33,7 @@ class PairCovariance(AbstractDistance):
     = \mathrm{Cov}_{R-1}(\bar\varphi, \bar\psi) - \frac1R \sum_r \frac{w_r}{n-1},$$
 
     where Cov has the divisor R - 1. The right-hand side is computed: it contains differences from means only, so a large mean
-    of phi costs no digits, also in float32. A constant added to phi changes nothing. Standard error: about sqrt(2/R)/N, as
+    of phi costs few digits in float32. A constant added to phi changes nothing. Standard error: about sqrt(2/R)/N, as
     small relative to 1/N at large N as at small N.
 
     **Arguments:** `phi`, `psi`: state -> (N,), the value at every particle; psi is phi by default. Dead slots are left out; n

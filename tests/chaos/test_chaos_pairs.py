@@ -51,7 +51,7 @@ def runs(system, start, num, distances, *, replicas, seed, **options):
     return {name: np.asarray(x, float) for name, x in solution.observed.items()}
 
 
-def measured(estimate, statistics, draws=200):
+def measured(estimate, statistics, draws=80):
     """(estimate, its standard error by bootstrap over the runs)."""
     rng, count = np.random.default_rng(0), len(statistics)
     found = [estimate(statistics[rng.integers(0, count, count)]) for _ in range(draws)]
