@@ -14,6 +14,7 @@ from .pair_distances import (
     Moment as Moment,
     MomentBias as MomentBias,
     PairCovariance as PairCovariance,
+    StructureFactor as StructureFactor,
 )
 from .population import NumberBias as NumberBias, NumberVariance as NumberVariance, PairMass as PairMass
 from .report import ChaosRecord as ChaosRecord, from_json as from_json
@@ -25,6 +26,6 @@ from .transport import SlicedWasserstein as SlicedWasserstein, Wasserstein as Wa
 __all__ = [
     "AbstractDistance", "ChaosRecord", "ChaosStudy", "CountingFunctional", "Exponent", "MarginalDistance",
     "MarginalEntropy", "MarginalFisher", "MarginalL1", "ModeVariance", "Moment", "MomentBias", "NumberBias",
-    "NumberVariance", "PairCovariance", "PairEntropy", "PairL1", "PairMass", "Series", "SlicedWasserstein", "Theory",
+    "NumberVariance", "PairCovariance", "PairEntropy", "PairL1", "PairMass", "Series", "SlicedWasserstein", "StructureFactor", "Theory",
     "Wasserstein", "chaos_study", "fit_exponent", "from_json",
 ]  # fmt: skip

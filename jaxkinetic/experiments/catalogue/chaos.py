@@ -23,7 +23,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "kac-maxwell": {},
     "kac-coulomb": {"gamma": -3.0, "dt": 0.1, "steps": 5},
     "matrix-sqrt-torus": {"dim": 1, "dt": 0.02, "steps": 50, "particles": 128, "replicas": 4096},
-    "liouville-torus": {"dim": 1, "dt": 0.02, "steps": 100, "particles": 4, "replicas": 1},
+    "liouville-torus": {"dim": 1, "dt": 0.02, "steps": 100, "particles": 4},
     "microcanonical": {"dt": 0.25, "steps": 1, "replicas": 2000},
     "annihilation": {"dt": 1.0, "steps": 1, "particles": 512, "replicas": 4096},
     "hmf": {"dim": 1, "dt": 0.05, "steps": 20, "particles": 256, "replicas": 20_000},
