@@ -29,4 +29,20 @@ MUTATIONS = [
         "min(least, key=lambda name: least[name])",
         tests(FILE, "test_share_of_the_ceiling"),
     ),
+    Mutation(
+        "device-scatters-complex128",
+        "In float64, accelerators scatter columns that are packed two by two, one particle after another.",
+        "jaxkinetic/pairs/_packed_columns.py",
+        "if x.dtype != jnp.complex128:",
+        "if True:",
+        tests("core/test_aot.py", "test_no_scatter_of_large_elements"),
+    ),
+    Mutation(
+        "device-density-of-another-mode",
+        "On accelerators the density is not the zero mode of the transform over v.",
+        "jaxkinetic/vlasov/grid_flows.py",
+        "return hat[(..., *[0] * d)].real",
+        "return hat[(..., *[1] * d)].real",
+        tests("measuring/test_vlasov_observables.py", "test_density_on_accelerators"),
+    ),
 ]
