@@ -311,15 +311,18 @@ def _row_sums_over_velocities(f: Array, d: int) -> Array:
 def _over_velocities(f: Array, d: int) -> Array:
     """The sum over the last d axes.
 
-    On an accelerator it is the zero mode of the transform that follows in the step, which XLA computes once for both. A
-    reduction would be computed from f or from its transpose, in another order, depending on the loop around the step, and
-    a run that continues another one has another loop: on an H200 the restart was then not bitwise."""
+    On an accelerator it is the zero mode of the transform that follows in the step, which XLA computes once for both. XLA takes
+    a reduction from f or from its transpose, so the order of the sum depends on the loop around the step. A run that continues
+    another one has another loop, and on an H200 it was not bitwise the whole run."""
+
+    sums = partial(_row_sums_over_velocities, d=d)
+    if not fits(f.size * f.dtype.itemsize):
+        return sums(f)  # XLA would transform the blocks twice
 
     def zero_mode(f: Array) -> Array:
-        hat = in_blocks(lambda f: jnp.fft.rfftn(f, axes=_last(d)), f)
-        return hat[(..., *[0] * d)].real
+        return jnp.fft.rfftn(f, axes=_last(d))[(..., *[0] * d)].real
 
-    return jax.lax.platform_dependent(f, cpu=partial(_row_sums_over_velocities, d=d), default=zero_mode)
+    return jax.lax.platform_dependent(f, cpu=sums, default=zero_mode)
 
 
 @_over_velocities.defjvp

@@ -45,4 +45,28 @@ MUTATIONS = [
         "return hat[(..., *[1] * d)].real",
         tests("measuring/test_vlasov_observables.py", "test_density_on_accelerators"),
     ),
+    Mutation(
+        "device-earlier-run-wins",
+        "Of two runs that have an item, the earlier one counts.",
+        "benchmarks/_device_table.py",
+        "out[part] |= content.get(part, {})",
+        "out[part] = content.get(part, {}) | out[part]",
+        tests(FILE, "test_runs_are_merged"),
+    ),
+    Mutation(
+        "device-flags-mixed",
+        "Runs with XLA_FLAGS count as runs without.",
+        "benchmarks/_device_table.py",
+        'by_flags.setdefault(content.get("flags", ""), [])',
+        'by_flags.setdefault("", [])',
+        tests(FILE, "test_runs_are_merged"),
+    ),
+    Mutation(
+        "device-two-commits-in-one-file",
+        "Results of two commits are kept as one.",
+        "benchmarks/_device_table.py",
+        '("device", "device_kind", "platform", "commit", "versions")',
+        '("device", "device_kind", "platform", "versions")',
+        tests(FILE, "test_runs_that_do_not_belong_together"),
+    ),
 ]
