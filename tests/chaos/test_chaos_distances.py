@@ -171,6 +171,14 @@ def test_draws_on_a_coarse_grid_keep_moments():
         assert (np.abs(x.mean(0) - mean) < 4 * x.std(0) / math.sqrt(len(x))).all()
 
 
+def test_draws_of_a_smaller_mass():
+    """A particle of a law of mass 3/4 is alive with that probability; of mass 1, up to what the grid lacks, always."""
+    for mass in (0.75, 0.9995):
+        law = jk.RadialDensity(mass * radial(3).f, radial(3).grid)
+        alive = np.asarray(limits.draw(law, KEY, 40_000).alive).mean()
+        assert alive == 1 if mass > 0.9 else abs(alive - 0.75) < 4 * math.sqrt(0.75 / 4 / 40_000)
+
+
 def test_laws_at():
     """The equation on the torus against its exact solution to 1e-6, from steps that are too long; leaves are NumPy arrays in
     float64. Functions of the time are called."""
