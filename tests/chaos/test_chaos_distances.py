@@ -353,6 +353,7 @@ def test_marginal_l1_recovers_a_perturbation(k):
     joint = p if k == 1 else np.multiply.outer(p, p)
     exact = np.abs(joint - bins**-k).sum()
     found, table = statistics_of(distance, law, math.sqrt(1.3) * rng.standard_normal((24 * 40, num, 3)))
+    np.testing.assert_allclose(found.sum(1), 1)
     # The statistics are unbiased: their mean is that of the marginal.
     score = (found.mean(0) - joint.reshape(-1)) / (found.std(0) / math.sqrt(len(found)))
     assert np.abs(score).max() < 4.5

@@ -16,12 +16,12 @@ MUTATIONS = [
         tests(_TESTS, "test_quantiles_of_radial_densities[2]"),
     ),
     Mutation(
-        "chaos-quantiles-first-order",
-        "The integral of the quantile function lacks the term that cancels the error of the quantile to first order.",
+        "chaos-quantiles-component",
+        "A component of an isotropic law is that of a law in one dimension more.",
         _LINE,
-        "+ x * (u - level)",
-        "+ 0 * (u - level)",
-        tests(_TESTS, "test_quantiles_of_radial_densities[3]", "test_quantiles_of_grids_and_samplers"),
+        "hyp0f1(dim / 2,",
+        "hyp0f1((dim + 1) / 2,",
+        tests(_TESTS, "test_quantiles_of_radial_densities[3]"),
     ),
     Mutation(
         "chaos-projection-centre",
