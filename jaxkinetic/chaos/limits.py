@@ -1,8 +1,8 @@
 """The law of one particle in the limit: solved, sampled, integrated, and as quantiles.
 
 A *law* at one time is a `jk.RadialDensity`, a `jk.Density` on velocity axes, on the torus (periodic axes) or on phase space
-(periodic axes of position, then as many of velocity), or a sampler, a function (key, num) -> `jk.Particles`. Densities count
-divided by their mass, except in the weights of `nodes`."""
+(periodic axes of position, then as many of velocity), or a sampler, a function (key, num) -> `jk.Particles`. A mass below 1 is
+the share of particles that is alive, from N = volume on; quantiles are those of the density divided by its mass."""
 
 import contextlib
 import inspect
@@ -22,7 +22,6 @@ from .._core.simulate import simulate
 from .._core.system import AbstractField, AbstractSystem
 from .._util.checks import argument_error, check_integer, describe, kind, takes
 from .._util.types import Key
-from ..boltzmann.isotropic_pde import IsotropicPDE as IsotropicBoltzmann
 from ..diagnostics._monotone_transport import Cumulated, Quantile, quantile_of
 from ..radial import RadialDensity
 from ..states import Density, Particles
@@ -37,7 +36,7 @@ _SEED = 22
 # The time step of the limit equation is divided by 4 until that changes the laws by less than this in L1, over their mass: of
 # a scheme of order 2 the last error is then 1/15 of it.
 _CHANGE, _TIMES, _BY = 1e-5, 5, 4
-# Of |mass - 1| for the equations of Landau and Vlasov.
+# Of |mass - 1| at time 0, and in `draw`.
 _MASS = 1e-3
 
 
@@ -98,8 +97,8 @@ def laws_at(limit: Any, times: Sequence[float], dt: float) -> list[Any]:
     the default scheme of the equation; dt is divided by 4 until that changes the laws by less than 1e-5 in L1, relative to
     their mass (the error is then about 1e-6). Their leaves are NumPy arrays. Of a function: its values.
 
-    **Raises:** `ValueError` if dt/1024 is not small enough, for a law that is none, and for a mass other than 1
-    unless the equation is Boltzmann's; `SimulationError` if the run fails."""
+    **Raises:** `ValueError` if dt/1024 is not small enough, for a law that is none, and unless the mass is 1 at
+    time 0; `SimulationError` if the run fails."""
     if not isinstance(limit, (tuple, list)):
         found = []
         for t in times:
@@ -118,8 +117,7 @@ def laws_at(limit: Any, times: Sequence[float], dt: float) -> list[Any]:
         )
     with jax.enable_x64(True):
         equation, density = (_leaves(jnp.asarray, tree) for tree in (equation, density))
-        if not isinstance(equation, IsotropicBoltzmann):  # there the mass is N/volume
-            _check_mass(float(density.mass))
+        _check_mass(float(density.mass))
         steps = [round(t / dt) for t in times]
         laws = _solved(equation, density, steps, dt)
         change = math.inf
@@ -142,8 +140,9 @@ def _check_mass(mass: float) -> None:
     # Not `>`, so that NaN raises.
     if not abs(mass - 1) <= _MASS:
         raise argument_error(
-            "limit[1]", f"have mass 1 to {_MASS:g}", f"has mass {mass:g}", "divide it by its mass, or enlarge its grid"
-        )
+            "limit[1]", f"have mass 1 to {_MASS:g}", f"has mass {mass:g}",
+            "divide it by its mass (Kac's walk: N = volume), or enlarge its grid",
+        )  # fmt: skip
 
 
 def _solved(equation: AbstractField, density: Any, steps: Sequence[int], dt: float) -> list[Any]:
@@ -240,21 +239,26 @@ def draw(law: Any, key: Key, num: int) -> Particles:
     - `Density` on one axis: by inversion, as above; on the torus after refining the trigonometric interpolant 16 times.
     - On several axes: from the cubic B-spline through which resolved wavenumbers k keep their amplitude; others come in with
       (k h/2 pi)^4 of it, h the spacing. Where that spline is negative, it counts as 0.
-    - A sampler: called."""
+    - A sampler: called.
+
+    A particle of a density is alive with probability `law.mass`, where that is below 1 - 1e-3."""
     check_law(law)
     check_integer("num", num, minimum=1)
     if not isinstance(law, (Density, RadialDensity)):
         return _sampled(law, key, num)
     law = jax.tree.map(jnp.asarray, law)
-    first, second = jax.random.split(key)
+    first, second, third = jax.random.split(key, 3)
+    u = jax.random.uniform(first, (num,), law.f.dtype)
     if isinstance(law, RadialDensity):
-        speed = _inverse(quantile_of(law, "law"), jax.random.uniform(first, (num,), law.f.dtype))
         x = jax.random.normal(second, (num, law.dim), law.f.dtype)
-        return Particles(speed[:, None] * x / jnp.linalg.norm(x, axis=1, keepdims=True))
-    if len(law.grid.axes) > 1:
-        return _particles(law, _of_spline(law, first, second, num))
-    quantile = _on_the_circle(law) if law.grid.axes[0].periodic else quantile_of(law, "law")
-    return Particles(_inverse(quantile, jax.random.uniform(first, (num,), law.f.dtype))[:, None])
+        state = Particles(_inverse(quantile_of(law, "law"), u)[:, None] * x / jnp.linalg.norm(x, axis=1, keepdims=True))
+    elif len(law.grid.axes) > 1:
+        state = _particles(law, _of_spline(law, u, second))
+    else:
+        quantile = _on_the_circle(law) if law.grid.axes[0].periodic else quantile_of(law, "law")
+        state = Particles(_inverse(quantile, u)[:, None])
+    alive = jax.random.uniform(third, (num,), law.f.dtype) < jnp.where(law.mass > 1 - _MASS, 1, law.mass)
+    return Particles(state.velocity, state.position, alive)
 
 
 def _inverse(quantile: Quantile, u: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -297,8 +301,8 @@ def _on_the_circle(law: Density) -> Quantile:
     return Quantile(Cumulated(axis.start + axis.length * steps, p, wave - wave[0] + steps, jnp.zeros_like(p)))
 
 
-def _of_spline(law: Density, place: Key, shift: Key, num: int) -> Float[Array, "num axes"]:
-    """Draws from the cubic B-spline: a node, plus along each axis the sum of four uniform numbers of mean 0."""
+def _of_spline(law: Density, u: Float[Array, " num"], key: Key) -> Float[Array, "num axes"]:
+    """Draws from the cubic B-spline: a node, by u, plus along each axis the sum of four uniform numbers of mean 0."""
     f, axes = law.f, law.grid.axes
     for i, axis in enumerate(axes):
         half = jnp.sinc(jnp.arange(axis.num // 2 + 1, dtype=f.dtype) / axis.num) ** 4
@@ -307,9 +311,8 @@ def _of_spline(law: Density, place: Key, shift: Key, num: int) -> Float[Array, "
         hat = jnp.fft.rfft(f, axis=i)
         f = jnp.fft.irfft(hat / half.astype(hat.dtype).reshape(shape), axis.num, axis=i)
     levels = jnp.cumsum(jnp.maximum(f, 0).reshape(-1))
-    u = jax.random.uniform(place, (num,), f.dtype) * levels[-1]
-    node = jnp.minimum(jnp.searchsorted(levels, u, side="right"), f.size - 1)
-    offset = jnp.sum(jax.random.uniform(shift, (num, len(axes), 4), f.dtype) - 0.5, -1)
+    node = jnp.minimum(jnp.searchsorted(levels, u * levels[-1], side="right"), f.size - 1)
+    offset = jnp.sum(jax.random.uniform(key, (*u.shape, len(axes), 4), f.dtype) - 0.5, -1)
     columns = []
     for i, (index, axis) in enumerate(zip(jnp.unravel_index(node, f.shape), axes, strict=True)):
         x = index.astype(f.dtype) + offset[:, i]

@@ -1,4 +1,4 @@
-"""Distances of the k-particle marginals to products of the limit: from bins for particles, exact for densities of N."""
+"""Distances of the k-particle marginals to products of the limit: by bins for particles, exact for densities of N particles."""
 
 import math
 from collections.abc import Sequence
@@ -28,23 +28,23 @@ _POINTS = {1: 512, 2: 256}
 
 
 class MarginalL1(AbstractDistance):
-    r"""$\sum_B |\mathbb P_{N,k}(B) - f^{\otimes k}(B)|$ over products B of k = 1 or 2 bins of one number of v: a lower bound of
-    the L1 distance of the k-particle marginal and the product of the limit, in total variation norm (at most 2).
+    r"""$\sum_B |\mathbb P_{N,k}(B) - f^{\otimes k}(B)|$ over products B of k = 1 or 2 bins of one number of v: the L1 distance
+    (at most 2) of the k-particle marginal to the product of the limit, as the bins resolve it, which is at most the true one.
 
     The probabilities come from the counts n_b of all runs together: n_b/N, and for pairs of different particles
-    n_b (n_c - delta_bc)/(N(N-1)), whose expectations are those of the marginals without bias. The bins have equal probability
-    in the limit.
+    n_b (n_c - delta_bc)/(N(N-1)), unbiased for the marginals at every N. The bins have equal probability in the limit.
 
-    **Arguments:** `k`. `bins`: their number. `of`: "speed", or the index of a component or of an angle of the torus.
-    `plug_in`: False splits the runs into two halves and takes the signs of the differences from one and the differences from
-    the other, both ways, and their mean. Noise then adds nothing: the expectation is at most the true sum, tends to it as the
-    signs become certain, and is 0 for independent particles of the limit; estimates may be negative. True takes absolute values
-    of the mean differences, which have a positive floor of order (bins^k/(N R))^{1/2} (k = 1), measured as for other distances.
+    **Arguments:** `k`. `bins`: their number. `of`: "speed", or the index of a component or of an angle of the torus. `plug_in`:
+    False splits the runs into two halves and takes the signs of the differences from one half and their values from the other,
+    and the mean over both ways. Noise then adds nothing: the expectation is at most the true sum, tends to it as the signs
+    become certain, and is 0 for independent particles of the limit. Estimates may be negative. True takes absolute values of
+    the mean differences. These have a positive floor, of order (bins/(N R))^{1/2} for k = 1 and R runs, measured as for other
+    distances.
 
-    Where particles are annihilated, bins count the alive ones, over N, against a limit whose mass is 1 at time 0.
+    Where particles are annihilated, the alive ones over N are compared with a limit whose mass is 1 at time 0.
 
-    **Raises:** `ValueError` for another k, fewer than 2 bins, a state that is no `Particles` or lacks the component, and for
-    one run unless `plug_in`."""
+    **Raises:** `ValueError` for another k, fewer than 2 bins, a state that is no `Particles` or lacks the component, and for a
+    single run unless `plug_in`."""
 
     needs_limit: ClassVar[bool] = True
     k: int = eqx.field(static=True, default=1)
@@ -78,7 +78,7 @@ class MarginalL1(AbstractDistance):
 
     def statistics(self, state: Particles, table: PyTree) -> Float[Array, " S"]:
         x = number_of(state.live_velocity, self.of)
-        edges, (start, length) = table[0].astype(x.dtype), table[1].astype(x.dtype)
+        edges, (start, length) = (jnp.asarray(values, x.dtype) for values in table[:2])
         x = jnp.where(length > 0, start + jnp.mod(x - start, jnp.where(length > 0, length, 1)), x)
         below = jnp.sum((x[:, None] <= edges[None]) & state.alive[:, None], axis=0).astype(x.dtype)
         alive = jnp.sum(state.alive).astype(x.dtype)
@@ -151,9 +151,8 @@ class _OfDensity(AbstractDistance):
 
 class MarginalEntropy(_OfDensity):
     r"""$H_k = \frac1k \int F_{N,k} \log(F_{N,k}/f^{\otimes k})$, the relative entropy per particle of k of N particles and
-    independent ones of the limit, exact from the density of N particles (`jk.landau.Liouville`): see
-    `jk.diagnostics.entropy_per_particle`. `k`: None for H_N. Fluctuation theory about the uniform state gives N^{-2} for fixed
-    k and N^{-1} for H_N.
+    independent ones of the limit, exact from the density of N particles (`jk.landau.Liouville`) by
+    `jk.diagnostics.entropy_per_particle`. `k`: None for H_N. Fluctuation theory gives N^{-2} for fixed k and N^{-1} for H_N.
 
     **Raises:** `ValueError` for a state that is no density of N particles, k > N, and a limit on another axis."""
 
@@ -162,8 +161,8 @@ class MarginalEntropy(_OfDensity):
 
 
 class MarginalDistance(_OfDensity):
-    r"""$\int |F_{N,k} - f^{\otimes k}|$, the L1 distance of the k-particle marginal (`k`: None for N) and the product of the
-    limit, exact from the density of N particles. Marginals of k = 1, 2 are first interpolated to 512, 256 points an axis; the
+    r"""$\int |F_{N,k} - f^{\otimes k}|$, the L1 distance of the k-particle marginal (`k`: None for N) to the product of the
+    limit, exact from the density of N particles. Marginals of k = 1, 2 are first interpolated to 512, 256 points an axis. The
     error is of order 2 in the spacing, where the difference changes its sign. **Raises:** as `MarginalEntropy`."""
 
     def functional(self, state: Density, law: Density) -> Array:
@@ -179,8 +178,8 @@ class MarginalDistance(_OfDensity):
 
 class MarginalFisher(_OfDensity):
     r"""$I_k = \frac1k \int F_{N,k}\, |\nabla \log(F_{N,k}/f^{\otimes k})|^2$, the relative Fisher information per particle,
-    exact from the density of N particles with spectral derivatives; `k`: None for N. Densities must be positive: points where
-    one is not do not count. **Raises:** as `MarginalEntropy`."""
+    from the density of N particles with spectral derivatives. `k`: None for N. Points where a density is not positive do not
+    count. **Raises:** as `MarginalEntropy`."""
 
     def functional(self, state: Density, law: Density) -> Array:
         part = marginal(state, len(state.grid.axes) if self.k is None else self.k)

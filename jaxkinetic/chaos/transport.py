@@ -155,7 +155,8 @@ def _square(
 ) -> Float[Array, " L"]:
     """W_2^2 of each row."""
     num, dtype = x.shape[1], x.dtype
-    q, below, rest = q.astype(dtype), below.astype(dtype), rest.astype(dtype).reshape(-1)
+    q, below, rest = (jnp.asarray(values, dtype) for values in (q, below, rest))
+    rest = rest.reshape(-1)
     count = jnp.sum(alive, dtype=jnp.int32)
     ordered = sorted_rows(jnp.where(alive[None], x, jnp.inf))
     # With dead particles, means over longer intervals: by the integral, linear between multiples of 1/N.
