@@ -15,6 +15,7 @@ from .._util.types import PyTree, State
 from ..diagnostics import mode as empirical_mode
 from ..states import Particles
 from .distance import AbstractDistance
+from .limits import nodes
 
 __all__ = ["ModeVariance", "Moment", "MomentBias", "PairCovariance", "StructureFactor"]
 
@@ -32,7 +33,7 @@ class PairCovariance(AbstractDistance):
     = \mathrm{Cov}_{R-1}(\bar\varphi, \bar\psi) - \frac1R \sum_r \frac{w_r}{n-1},$$
 
     where Cov has the divisor R - 1. The right-hand side is computed: it contains differences from means only, so a large mean
-    of phi costs no digits, also in float32. A constant added to phi changes nothing. Standard error: about sqrt(2/R)/N, as
+    of phi costs few digits in float32. A constant added to phi changes nothing. Standard error: about sqrt(2/R)/N, as
     small relative to 1/N at large N as at small N.
 
     **Arguments:** `phi`, `psi`: state -> (N,), the value at every particle; psi is phi by default. Dead slots are left out; n
@@ -105,9 +106,10 @@ class MomentBias(Moment):
     r"""$\mathbb E \varphi(v_1)$ of N particles minus its value in the limit. Predicted exponent 1; unbiased at every N.
 
     `phi`: state -> (N,), the value at every particle. It is also evaluated at the quadrature nodes of the limit's law, as
-    particles, so it may depend on each particle's own coordinates only. The mean in the limit is taken in float64.
+    particles, so it may depend on each particle's own coordinates only. The mean in the limit is taken in float64. Of a limit
+    that is a sampler it is the mean of 2^18 draws, with the standard error of phi over 512.
 
-    **Raises:** `ValueError` as `PairCovariance`; for a limit that is a sampler and has no quadrature nodes."""
+    **Raises:** `ValueError` as `PairCovariance`."""
 
     needs_limit: ClassVar[bool] = True
     vanishes_initially: ClassVar[bool] = True
@@ -117,10 +119,9 @@ class MomentBias(Moment):
         return np.array([self._limit(law) for law in laws])
 
     def _limit(self, law: Any) -> float:
-        from .limits import nodes
-
-        particles, weights = nodes(law)
-        values = np.asarray(particle_values("phi", self.phi, particles), float)
+        with jax.enable_x64(True):
+            particles, weights = nodes(law)
+            values = np.asarray(particle_values("phi", self.phi, particles), float)
         return float(np.average(values, weights=np.asarray(weights, float)))
 
     def estimate(self, statistics: np.ndarray, num: int, table: PyTree) -> float:
@@ -171,6 +172,10 @@ class ModeVariance(StructureFactor):
     **Raises:** `ValueError` as `StructureFactor`, and for R = 1."""
 
     vanishes_initially: ClassVar[bool] = True
+
+    # Written out for type checkers, which see the field's type otherwise.
+    def __init__(self, mode: int | Sequence[int]):
+        super().__init__(mode)
 
     def estimate(self, statistics: np.ndarray, num: int, table: PyTree) -> float:
         real, imag, alive = several_runs(statistics).T

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -11,7 +12,8 @@ from jaxtyping import Array, Float
 from .._core.system import AbstractSystem
 from .._util.checks import argument_error, describe
 from .._util.types import PyTree, State
-from ..states import Particles
+from ..radial import RadialDensity
+from ..states import Density, Particles
 from .distance import AbstractDistance
 from .pair_distances import check_particles_state, several_runs
 
@@ -74,19 +76,25 @@ class PairMass(_Number):
 class NumberBias(_Number):
     r"""$\mathbb E\,n/\Lambda$ minus the mass of the limit's law, n(t). Predicted exponent 1. Unbiased.
 
-    **Arguments**, **Raises:** as `NumberVariance`; also `ValueError` for a limit that is a sampler and has no mass."""
+    **Arguments**, **Raises:** as `NumberVariance`; also `ValueError` for a limit that is a sampler, which has no mass."""
 
     needs_limit: ClassVar[bool] = True
     vanishes_initially: ClassVar[bool] = True
 
     def tables(self, laws: Sequence[Any], num: int) -> np.ndarray:
         """(T,): the mass of the limit's law at each time."""
-        from .limits import nodes
-
-        return np.array([float(np.sum(np.asarray(nodes(law)[1], float))) for law in laws])
+        return np.array([_mass(law) for law in laws])
 
     def estimate(self, statistics: np.ndarray, num: int, table: PyTree) -> float:
         return float(np.mean(statistics)) / self.volume_of(num) - float(table)
+
+
+def _mass(law: Any) -> float:
+    if not isinstance(law, (Density, RadialDensity)):
+        must = "give a density, for the number of particles"
+        raise argument_error("limit", must, f"gives {describe(law)}", "pass (system.limit(), density)")
+    with jax.enable_x64(True):
+        return float(jax.tree.map(jnp.asarray, law).mass)
 
 
 def _positive(volume: Any) -> float:

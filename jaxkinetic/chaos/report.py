@@ -19,7 +19,7 @@ from .._util.checks import argument_error, describe
 from ._statement import plain
 from .series import Exponent, Series, Theory
 
-__all__ = ["ChaosRecord", "from_json", "plot", "table", "to_json"]
+__all__ = ["ChaosRecord", "draw_series", "from_json", "plot", "table", "to_json"]
 
 _FORMAT, _VERSION = "jaxkinetic chaos study", 1
 
@@ -117,7 +117,7 @@ def plot(study: Study) -> look.Figure:
     title = textwrap.fill(title, 38 * columns, max_lines=3, placeholder=" ...")
     figure, axes = look.new_figure(rows, columns, size=(5.4 * columns, 4.8 * rows + 0.7), title=title)
     for ax, name in zip(axes.flat, names, strict=False):
-        _panel(ax, study.series[name], study.exponents[name])
+        draw_series(ax, study.series[name], study.exponents[name])
         look.log_log(ax)
         _limits(ax, study.series[name])
         look.describe(ax, "number of particles N", "distance", name)
@@ -133,7 +133,8 @@ def plot(study: Study) -> look.Figure:
     return figure
 
 
-def _panel(ax: Any, series: Series, found: Exponent) -> None:
+def draw_series(ax: Any, series: Series, found: Exponent) -> None:
+    """One distance against N in a panel that `plot` describes."""
     color = look.BLUE
     n = np.asarray(series.N, float)
     value, stderr = np.asarray(series.value, float), np.nan_to_num(np.asarray(series.stderr, float))

@@ -68,7 +68,7 @@ class PairEntropy(_TorusPair):
 
     The noise of c_m adds its variance to the square. It is subtracted, to second order: half the trace of the Hessian of H_2 in
     c times the sample covariance of the mean of c. For small c the estimate is the U-statistic of c_m^2; it can be negative.
-    The remaining bias is O(R^{-1} c^2) + O(R^{-2}). The standard error is about sqrt(M)/(2 N^2 R), or c/(N sqrt R) if larger.
+    The remaining bias is O(R^{-2}). The standard error is about sqrt(M/2)/(N^2 R), or c_1/(N sqrt R) if larger.
     Modes above M are left out, which costs H_2 their c_m^2 / 2.
 
     **Arguments:** `modes`: M. **Raises:** `ValueError` for M < 1, other states than particles in d = 1, and R = 1."""
@@ -96,7 +96,7 @@ class PairL1(_TorusPair):
     The absolute value of a noisy g - 1 would have a positive mean also for independent particles. Therefore its sign is taken
     from nine tenths of the runs and its value from the other tenth, averaged over the ten choices (R parts if R < 10). The mean
     is then 0 for independent particles and never exceeds the true distance; where g - 1 has simple zeros it is less by O(1/R).
-    Modes above M are left out.
+    The standard error is about 1.3/(N sqrt R). Modes above M are left out.
 
     **Arguments:** `modes`: M. **Raises:** `ValueError` for M < 1, other states than particles in d = 1, and R = 1."""
 

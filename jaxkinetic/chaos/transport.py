@@ -72,12 +72,14 @@ class Wasserstein(AbstractDistance):
         check_velocities(state, self.of)
 
     def tables(self, laws: Sequence[Any], num: int) -> PyTree:
-        """(q, rest), (T, N) and (T,): means of the quantiles, and the variance inside of the intervals."""
+        """(q, their sums from the left, rest), (T, N), (T, N + 1), (T,): means of the quantiles, and the variance inside of the
+        intervals."""
         return tuple(np.stack(x) for x in zip(*[_table(law, self.of, num) for law in laws], strict=True))
 
     def statistics(self, state: Particles, table: PyTree) -> Float[Array, " 1"]:
         x = number_of(state.live_velocity, self.of)
-        return _square(x[None], state.alive, table[0][None], table[1])
+        q, below, rest = table
+        return _square(x[None], state.alive, q[None], below[None], rest)
 
     def estimate(self, statistics: np.ndarray, num: int, table: PyTree) -> float:
         return float(np.mean(statistics))
@@ -106,7 +108,7 @@ class SlicedWasserstein(AbstractDistance):
         return np.ones((1, 1)) if dim == 1 else fixed_directions(self.num_directions, dim)
 
     def tables(self, laws: Sequence[Any], num: int) -> PyTree:
-        """(q, rest), (T, L or 1, N) and (T, L or 1)."""
+        """(q, sums, rest), as for `Wasserstein`, for each time and then L directions, or 1."""
         found = []
         for law in laws:
             if isinstance(law, RadialDensity):
@@ -134,28 +136,31 @@ def _dim(law: Any) -> int:
     return len(axes) // 2 if any(axis.periodic for axis in axes) else len(axes)
 
 
-def _table(law: Any, of: Any, num: int) -> tuple[Float[np.ndarray, " N"], np.ndarray]:
+def _table(law: Any, of: Any, num: int) -> tuple[np.ndarray, ...]:
     if is_periodic(law):
         raise argument_error(
             "limit", "be a law on R^d for a Wasserstein distance", "is on the torus", "use MarginalL1 or ModeVariance"
         )
     line = line_law(law, of)
     q = line.means(num)
-    return q, np.asarray(line.second - np.mean(q**2))
+    return q, np.concatenate([[0.0], np.cumsum(q)]), np.asarray(line.second - np.mean(q**2))
 
 
 def _square(
-    x: Float[Array, "L N"], alive: Array, q: Float[Array, "#L N"], rest: Float[Array, "*#L"]
+    x: Float[Array, "L N"],
+    alive: Array,
+    q: Float[Array, "#L N"],
+    below: Float[Array, "#L N+1"],
+    rest: Float[Array, "*#L"],
 ) -> Float[Array, " L"]:
     """W_2^2 of each row."""
     num, dtype = x.shape[1], x.dtype
-    q, rest = q.astype(dtype), rest.astype(dtype).reshape(-1)
+    q, below, rest = q.astype(dtype), below.astype(dtype), rest.astype(dtype).reshape(-1)
     count = jnp.sum(alive, dtype=jnp.int32)
     ordered = sorted_rows(jnp.where(alive[None], x, jnp.inf))
     # With dead particles, means over longer intervals: by the integral, linear between multiples of 1/N.
     places = jnp.arange(num + 1, dtype=dtype) * (num / jnp.maximum(count, 1).astype(dtype))
     cell = jnp.minimum(places.astype(jnp.int32), num - 1)
-    below = jnp.concatenate([jnp.zeros_like(q[:, :1]), jnp.cumsum(q, axis=1)], axis=1)
     levels = below[:, cell] + (jnp.minimum(places, num) - cell.astype(dtype))[None] * q[:, cell]
     longer = jnp.diff(levels, axis=1) * (count.astype(dtype) / num)
     # W_2^2 = mean (x - m)^2 + int |F^{-1}|^2 - mean m^2: without the cancellation of mean x^2 against int |F^{-1}|^2.
