@@ -111,7 +111,9 @@ def plot(study: Study) -> look.Figure:
     names = list(study.series)
     columns = min(len(names), 3) if len(names) != 4 else 2
     rows = -(-len(names) // columns)
-    title = f"Propagation of chaos, {study.system}, t = {float(study.time):g}, against {study.limit}"
+    title = f"Propagation of chaos, {study.system}, t = {float(study.time):g}"
+    if not study.limit.startswith("none"):
+        title += f", against {study.limit}"
     title = textwrap.fill(title, 38 * columns, max_lines=3, placeholder=" ...")
     figure, axes = look.new_figure(rows, columns, size=(5.4 * columns, 4.8 * rows + 0.7), title=title)
     for ax, name in zip(axes.flat, names, strict=False):

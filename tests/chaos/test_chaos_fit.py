@@ -95,6 +95,11 @@ def test_few_runs():
         found = fit_exponent(one)
         covered.append(found.interval[0] <= 1 <= found.interval[1])
     assert np.mean(covered) >= 0.9
+    # The two ends decide: six degrees of freedom at four runs, whose quantile is 2.45.
+    few, many = (fit_exponent(series(N[:3], 1 / N[:3], 0.01 / N[:3], draws=5000, runs=runs)) for runs in (4, 10**6))
+    np.testing.assert_allclose(few.stderr / many.stderr, np.sqrt(4 / 3), rtol=0.02)
+    np.testing.assert_allclose(np.ptp(many.interval) / (2 * many.stderr), 1.96, rtol=0.05)
+    np.testing.assert_allclose(np.ptp(few.interval) / (2 * few.stderr), 2.45, rtol=0.02)
 
 
 def test_no_decay():

@@ -33,10 +33,18 @@ MUTATIONS = [
     ),
     Mutation(
         "chaos-fit-few-runs",
-        "The errors lack the factor sqrt(R/(R - 1)) of a bootstrap, and Student's law.",
+        "The errors lack the factor sqrt(R/(R - 1)) of a bootstrap over R runs.",
         _FIT,
-        "half = float(student_quantile(0.95, fit.freedom(replicas))) * total",
-        "half = 1.75 * total * float(np.sqrt(1 - 1 / replicas.max()))",
+        "np.sqrt(runs / np.maximum(runs - 1, 1)), 1.0)",
+        "1.0, 1.0)",
+        _fits("test_few_runs"),
+    ),
+    Mutation(
+        "chaos-fit-student",
+        "The interval of a few runs is that of many.",
+        _FIT,
+        "student_quantile(0.95, fit.freedom(replicas))",
+        "student_quantile(0.95, math.inf)",
         _fits("test_few_runs"),
     ),
     Mutation(
