@@ -26,6 +26,10 @@ from .transport import SlicedWasserstein as SlicedWasserstein, Wasserstein as Wa
 __all__ = [
     "AbstractDistance", "ChaosRecord", "ChaosStudy", "CountingFunctional", "Exponent", "MarginalDistance",
     "MarginalEntropy", "MarginalFisher", "MarginalL1", "ModeVariance", "Moment", "MomentBias", "NumberBias",
-    "NumberVariance", "PairCovariance", "PairEntropy", "PairL1", "PairMass", "Series", "SlicedWasserstein", "StructureFactor", "Theory",
-    "Wasserstein", "chaos_study", "fit_exponent", "from_json",
+    "NumberVariance", "PairCovariance", "PairEntropy", "PairL1", "PairMass", "Series", "SlicedWasserstein",
+    "StructureFactor", "Theory", "Wasserstein", "chaos_study", "fit_exponent", "from_json",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._util.checks import argument_error, check_scalar, describe
 from .._util.student import student_quantile
+from ._asymptotic import asymptotic
 from ._power_law import curvature, exponents, log_slope
 from ._statement import bends, changes_sign, plain, runs_for_three, too_few, what_it_says
 from .series import Exponent, Series
@@ -36,7 +37,8 @@ _WINDOW_DRAWS = 300
 def fit_exponent(series: Series, *, seed: int = 0, floor: Literal["fit"] | None = None) -> Exponent:
     r"""Fit $|\text{amount}| = A N^{-\text{power}\, p}$ by weighted least squares on the amounts, and say what the fit shows.
 
-    - Every N with a finite amount is fitted. Left out are amounts that are not finite, and those with the other sign by more
+    - The amounts have the sign that most of them have: squared distances below their floor at every N, for example, show that
+      N particles are nearer to the limit than N independent ones. Every N with a finite amount is fitted. Left out are amounts that are not finite, and those with the other sign by more
       than 3 standard errors, such as squared distances below their floor. `within_noise` lists the fitted N within 2 standard
       errors of 0.
     - Fewer than three N above 2 standard errors: no exponent (NaN), and the statement estimates the runs that it would take.
@@ -51,8 +53,9 @@ def fit_exponent(series: Series, *, seed: int = 0, floor: Literal["fit"] | None 
       chance in a third of all series without any such dependence.
     - `interval`: 2.5 and 97.5 % of the bootstrap with Gaussian shifts $\tau$, extended to value +- t stderr, t of Student's law
       with the degrees of freedom of Welch and Satterthwaite for the runs (1.96 for many).
-    - A deterministic series (draws without spread): least squares of log|amount| with equal weights; the error is $\tau$ or the
-      error from the residuals, whichever is larger.
+    - A deterministic series (draws without spread) of at least four N: $\log|\text{amount}|$ is fitted with corrections in 1/N
+      (one for four N, two for more), and p is that of N -> infinity; the error is the change by the last correction. With
+      three N: least squares with equal weights; the error is $\tau$ or that from the residuals, whichever is larger.
 
     `floor`: "fit" adds a constant to the model, F^2 for squared distances and F otherwise, and reports F: use it for amounts
     from which no floor was removed. It needs four N and p > 0. The floor must not depend on N.
@@ -79,6 +82,8 @@ def fit_exponent(series: Series, *, seed: int = 0, floor: Literal["fit"] | None 
         return Exponent(math.nan, math.nan, (math.nan, math.nan), (), left_out, statement)
 
     fit = _Fit(x, y, stderr, draws, sign, series.power, floor == "fit")
+    if fit.exact and floor is None and len(used) >= 4:
+        return _at_large_N(x, y, series.power, used, left_out)
     rng = np.random.default_rng(seed)
     total = math.hypot(fit.statistical, fit.window)
     shifted = fit.sample + fit.window * rng.standard_normal(len(fit.sample))
@@ -96,11 +101,22 @@ def fit_exponent(series: Series, *, seed: int = 0, floor: Literal["fit"] | None 
         )
     else:
         statement = what_it_says(fit.value, total, fit.surely_window, interval)
+    if series.power == 2 and sign < 0:
+        statement = f"Nearer to the limit than N independent particles. {statement}"
     if left_out:
         statement = f"{statement[:-1]}; left out: {', '.join(f'N = {k} ({why})' for k, why in left_out.items())}."
     return Exponent(
         fit.value, total, interval, used, left_out, statement, bend, bend_stderr, fit.surely_window, noisy, *fit.floor()
     )
+
+
+def _at_large_N(x: np.ndarray, y: np.ndarray, power: int, used: tuple[int, ...], left_out: dict[int, str]) -> Exponent:
+    value, error, local = (np.asarray(p) / power for p in asymptotic(x, y))
+    value, error, half = float(value), float(error), 1.96 * float(error) + _RESOLUTION
+    statement = what_it_says(value, error, error, (value - half, value + half))
+    if abs(local[0] - local[1]) > max(error, 1e-3):
+        statement = f"{statement[:-1]}; at large N: the local exponents go from {local[0]:.2f} to {local[1]:.2f}."
+    return Exponent(value, error, (value - half, value + half), used, left_out, statement, stderr_window=error)
 
 
 def runs_needed(exponent: Exponent, series: Series, target: float) -> int:
@@ -260,16 +276,18 @@ def _sorted_out(
         z = np.where(np.isfinite(y) & np.isfinite(stderr), y / stderr, np.nan)
     finite = np.isfinite(y) & np.isfinite(stderr)
     z = np.where(finite & (stderr == 0), np.sign(y) * np.inf, z)
-    sign = 1.0 if power == 2 or np.sum(np.clip(z[finite], -10, 10)) >= 0 else -1.0
+    sign = 1.0 if np.sum(np.clip(z[finite], -10, 10)) >= 0 else -1.0
     for k, number in enumerate(n.tolist()):
         if not finite[k]:
             left_out[number] = "not finite"
         elif y[k] == 0 and stderr[k] == 0:
             left_out[number] = "exactly 0"
         elif sign * z[k] < -_OTHER_SIGN:
-            side = "below its floor" if power == 2 else "of the other sign"
+            side = ("below its floor" if sign > 0 else "above its floor") if power == 2 else "of the other sign"
             by = "" if stderr[k] == 0 else f" by {abs(z[k]):.1f} standard errors"
             left_out[number] = side + by
         elif sign * z[k] <= _ABOVE_NOISE:
-            noisy[number] = "below its floor" if power == 2 and y[k] <= 0 else "within 2 standard errors of 0"
+            noisy[number] = (
+                "below its floor" if power == 2 and sign > 0 and y[k] <= 0 else "within 2 standard errors of 0"
+            )
     return sign, left_out, noisy

@@ -142,9 +142,10 @@ def draw_series(ax: Any, series: Series, found: Exponent) -> None:
     size = -value if negative else value
     kinds = shown(n, size, stderr, np.asarray(series.floor, float), found)
     bars = np.stack([np.minimum(stderr, np.maximum(size * (1 - 1e-6), 0)), stderr])
+    minus = "below the floor by" if series.power == 2 else "minus the value"
     looks = {
-        "clear": ("minus the value" if negative else "measured", color, color),
-        "below": ("below the floor, which was removed", color, "white"),
+        "clear": (minus if negative else "measured", color, color),
+        "below": (f"below the floor{' by' if negative else ', which was removed'}", color, "white"),
         "noisy": ("within its noise, or left out", look.GREY, "white"),
     }
     for kind, (label, edge, face) in looks.items():
@@ -170,6 +171,7 @@ def draw_series(ax: Any, series: Series, found: Exponent) -> None:
     limit = np.asarray(series.floor, float)
     if np.any(limit > 0):
         ax.plot(n[limit > 0], limit[limit > 0], "-", color=look.GREY, lw=2.5, alpha=0.7, label="floor")
+    _limits(ax, series)
 
 
 def shown(

@@ -23,7 +23,7 @@ NOISES = ("independent", "kac")
 
 
 class Liouville(AbstractField):
-    r"""The forward equation of the density F(v_1, ..., v_N) of N = 2, 3, 4 particles on the torus $[0, 2\pi)$, d = 1, with
+    r"""The forward equation of the density F(v_1, ..., v_N) of N = 2 to 6 particles on the torus $[0, 2\pi)$, d = 1, with
     $D_i = \partial/\partial v_i$ and a, b = a' taken at $v_i - v_j$:
 
     - `noise="independent"`, for `MatrixSqrt` and `IndependentNoise`, (2.1) of [CarrilloGuoJabin2024]:

@@ -131,7 +131,7 @@ def test_bend():
     it bends, with the exponents of both ends. Without the bend it says nothing of the kind. Catches the sign of the curvature,
     its factor 2, ends that are exchanged, and a straight law that is called bent."""
     amount = (1 + 3 / N) / N
-    for noise in (0.0, 1e-3 * amount):
+    for noise in (1e-4 * amount, 1e-3 * amount):
         found = fit_exponent(series(N, amount, noise))
         assert 3 * 256 / 259**2 < found.curvature < 3 * 16 / 19**2
         assert abs(found.curvature) > 3 * found.curvature_stderr > 0
@@ -147,6 +147,20 @@ def test_bend():
     straight = fit_exponent(series(N, 1 / N, 1e-3 / N, rng=np.random.default_rng(0)))
     assert not straight.statement.startswith("Bends")
     assert straight.stderr_window < 1e-3
+
+
+def test_exponent_at_large_n_of_values_without_noise():
+    """At N = 2 to 6, N^-1 (1 + 1/N) has local exponents from 1.29 to 1.15; with corrections in 1/N the exponent is 1
+    within its error, also for squares and minus signs. Catches a local exponent that is given as that of large N, the power of
+    a square, and an error of 0."""
+    n = np.arange(2, 7)
+    amount = (1 + 1 / n) / n
+    for sign, power in ((1, 1), (-1, 1), (1, 2)):
+        found = fit_exponent(series(n, sign * amount, power=power))
+        assert abs(found.value * power - 1) < 0.03
+        assert abs(found.value * power - 1) < 2 * power * found.stderr
+        assert found.interval[0] * power < 1 < found.interval[1] * power
+        assert "local exponents go from" in found.statement
 
 
 def test_deterministic():

@@ -134,7 +134,7 @@ def test_errors(monkeypatch):
     other = jk.Density(jnp.ones((8, 16)), jk.Grid(jk.Axis(0.0, 2 * np.pi, 8), jk.Axis(0.0, 2 * np.pi, 16)))
     for call, sentence in (
         (lambda: L.Liouville(L.Maxwell(), 2), "`interaction` must be a Trigonometric in d = 1, but is Maxwell"),
-        (lambda: L.Liouville(COSINE, 5), "`num_particles` must be 2, 3 or 4, but is 5"),
+        (lambda: L.Liouville(COSINE, 7), "`num_particles` must be 2 to 6, but is 7"),
         (lambda: L.Liouville(COSINE, 2, "kaq"), "`noise` must be one of independent, kac.*Did you mean `kac`"),
         (lambda: jk.simulate(L.Liouville(COSINE, 3), state, dt=0.1, num_steps=1), "must have 3 periodic axes.*but has 2"),
         (lambda: jk.simulate(L.Liouville(COSINE, 2), other, dt=0.1, num_steps=1), "have equal axes, but has 8 x 16 points"),

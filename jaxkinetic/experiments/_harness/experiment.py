@@ -54,13 +54,12 @@ class Experiment(ABC):
     of their values, all nondimensional.
 
     `name`, `summary`: as `jaxkinetic list` prints them. `headline`: what a sweep shows. `precision`: default bits of a
-    float. `quick`: what `--quick` takes for options that are not given; empty for an experiment that is quick anyway."""
+    float."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
     headline: ClassVar[Headline]
     precision: ClassVar[int] = 32
-    quick: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
         check_fields(dataclasses.dataclass(frozen=True, kw_only=True)(cls))
@@ -68,6 +67,11 @@ class Experiment(ABC):
     @abstractmethod
     def run(self, watch: Watch = Watch()) -> Report:
         """Simulate, and report. **Raises:** `SimulationError` if a run fails."""
+
+    @classmethod
+    def quick(cls, given: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What `--quick` takes for options that are not `given`; None for an experiment that has no such flag."""
+        return None
 
     def values(self) -> dict[str, Any]:
         """The values of the options, by name."""

@@ -3,11 +3,12 @@
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import numpy as np
 
+from ..._util.checks import argument_error
 from ...chaos import ChaosStudy, chaos_study
 from ...chaos.report import draw_series
 from .._harness import option as options
@@ -23,12 +24,18 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "kac-maxwell": {},
     "kac-coulomb": {"gamma": -3.0, "dt": 0.1, "steps": 5},
     "matrix-sqrt-torus": {"dim": 1, "dt": 0.02, "steps": 50, "particles": 128, "replicas": 4096},
-    "liouville-torus": {"dim": 1, "dt": 0.02, "steps": 100, "particles": 4},
+    "liouville-torus": {"dim": 1, "dt": 0.05, "steps": 10},
     "microcanonical": {"dt": 0.25, "steps": 1, "replicas": 2000},
     "annihilation": {"dt": 1.0, "steps": 1, "particles": 512, "replicas": 4096},
     "hmf": {"dim": 1, "dt": 0.05, "steps": 20, "particles": 256, "replicas": 20_000},
 }
+# The systems that have an option which others do not have.
 _ISOTROPIC = ("kac-maxwell", "kac-coulomb", "microcanonical", "annihilation")
+_SAMPLED = tuple(name for name in PLANS if name != "liouville-torus")
+_HAVING = {
+    "gamma": ("kac-coulomb", "microcanonical", "annihilation"), "dim": _ISOTROPIC, "epsilon": ("microcanonical",),
+    "limit": ("microcanonical",), "particles": _SAMPLED, "replicas": _SAMPLED,
+}  # fmt: skip
 
 
 class Chaos(Experiment):
@@ -39,11 +46,11 @@ class Chaos(Experiment):
     headline = Headline("exponent", "exponent of the first distance")
     precision = 64
     system: str = options.option("kac-maxwell", "what is studied", choices=tuple(PLANS))
-    particles: int = options.particles(64, minimum=4)
+    particles: int = options.particles(64, minimum=8)
     dim: int = options.dim(3, 1)
     dt: float = options.dt(0.025)
     steps: int = options.steps(8)
-    replicas: int = options.replicas(1000, minimum=16)
+    replicas: int = options.replicas(4000, minimum=16)
     seed: int = options.seed()
     gamma: float = options.gamma(0.0)
     epsilon: float = options.option(
@@ -55,10 +62,18 @@ class Chaos(Experiment):
         "with h proportional to 1/N", choices=("own", "landau", "coupled"),
     )  # fmt: skip
 
-    # What `--quick` takes for options that are not given.
-    quick: ClassVar[Mapping[str, Any]] = {"replicas": 128, "particles": 32}
+    @classmethod
+    def quick(cls, given: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        # The laws of few particles are quick anyway.
+        return {} if given.get("system") == "liouville-torus" else {"replicas": 128, "particles": 32}
 
     def adapt(self, given: frozenset[str]) -> "Chaos":
+        for name, systems in _HAVING.items():
+            if name in given and self.system not in systems:
+                raise argument_error(
+                    f"--{name}", f"be left out for {self.system}", f"is {getattr(self, name)}",
+                    f"it is an option of {', '.join(systems)}",
+                )  # fmt: skip
         fitting = {name: value for name, value in _DEFAULTS[self.system].items() if name not in given}
         return dataclasses.replace(self, **fitting)
 
@@ -70,7 +85,9 @@ class Chaos(Experiment):
         system, common = PLANS[self.system], {"largest": self.particles, "dt": self.dt}
         if self.system == "liouville-torus":
             return system(dt=self.dt)
-        if self.system in ("kac-maxwell", "annihilation"):
+        if self.system == "kac-maxwell":
+            return system(dim=self.dim, **common)
+        if self.system == "annihilation":
             return system(gamma=self.gamma, dim=self.dim, **common)
         if self.system == "kac-coulomb":
             return PLANS["kac-maxwell"](gamma=self.gamma, dim=self.dim, **common)
