@@ -2,13 +2,16 @@
 
     PYTHONPATH=.:kernels python benchmarks/bench_device.py [--out DIR] [--deadline 460] [--only REGEX] [--profile] [--quick]
 
-1. `verify`: every system, scheme, gradient and diagnostic on the device beside the CPU of this process (_device_checks.py).
+1. `verify`: every system, scheme, gradient and diagnostic on the device beside the CPU of this process (_device_checks.py),
+   in float32.
 2. `bitwise`: restarts in this process and in a second one, and gradients called twice (_device_restart.py).
 3. `compile`, `time`: the main paths at sizes for a device, beside ceilings measured on the same device (_device_items.py).
+4. `verify` in float64, with the time that is left.
 
 DIR/device.json is complete after every item. The most important items come first; what is predicted to take too long is skipped
 with a line, and at the deadline the process ends. Exit status: 1 if a check failed, 3 at the deadline. It needs the package's
-own dependencies only. `python benchmarks/_device_table.py FILE` makes the README's section from a JSON that you keep.
+own dependencies only. `python benchmarks/_device_table.py FILE...` makes the README's section from the JSONs that you keep, of
+one run or of several with `--only`.
 """
 
 import argparse
@@ -25,7 +28,7 @@ import _harness as harness  # noqa: E402
 from _device_report import Report, failure  # noqa: E402
 
 # Shares of the deadline at which no new item of a part starts.
-VERIFY, BITWISE, COMPILE = 0.4, 0.5, 0.75
+FLOAT32, BITWISE, COMPILE, FLOAT64 = 0.4, 0.5, 0.75, 0.9
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -43,7 +46,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def verify(report: Report, chosen: argparse.Namespace, wanted) -> None:
+def verify(report: Report, chosen: argparse.Namespace, wanted, dtype: str, until: float) -> None:
     import concurrent.futures
 
     import _device_checks
@@ -53,7 +56,7 @@ def verify(report: Report, chosen: argparse.Namespace, wanted) -> None:
 
     def one(check) -> None:
         name = f"{check.name}, {check.dtype}"
-        if report.elapsed() > VERIFY * chosen.deadline:
+        if report.elapsed() > until:
             report.note(f"not verified for want of time: {name}")
             return
         begin = time.perf_counter()
@@ -63,7 +66,8 @@ def verify(report: Report, chosen: argparse.Namespace, wanted) -> None:
             value = {"passed": False, **failure(error)}
         report.record("verify", name, {**value, "seconds": time.perf_counter() - begin})
 
-    checks = [check for check in _device_checks.checks(chosen.quick) if wanted(f"verify: {check.name}, {check.dtype}")]
+    found = [check for check in _device_checks.checks(chosen.quick) if check.dtype == dtype]
+    checks = [check for check in found if wanted(f"verify: {check.name}, {check.dtype}")]
     with concurrent.futures.ThreadPoolExecutor(chosen.threads) as pool:
         for task in [pool.submit(one, check) for check in checks]:
             task.result()
@@ -87,6 +91,18 @@ def time_paths(report: Report, chosen: argparse.Namespace, wanted) -> None:
         timing.profile(slowest, items, programs, report, device, chosen.out)
 
 
+def measure(report: Report, chosen: argparse.Namespace, wanted) -> None:
+    """All parts, in the order of the module's docstring."""
+    import _device_restart as restart
+
+    verify(report, chosen, wanted, "float32", FLOAT32 * chosen.deadline)
+    # Not in `out`: of a lent machine only a few files come back.
+    with tempfile.TemporaryDirectory() as folder:
+        restart.run(report, chosen.quick, Path(folder), chosen.threads, BITWISE * chosen.deadline, wanted)
+    time_paths(report, chosen, wanted)
+    verify(report, chosen, wanted, "float64", FLOAT64 * chosen.deadline)
+
+
 def main() -> None:
     chosen = options()
     import jax
@@ -104,13 +120,7 @@ def main() -> None:
     def wanted(name: str) -> bool:
         return re.search(chosen.only, name) is not None
 
-    import _device_restart as restart
-
-    verify(report, chosen, wanted)
-    # Not in `out`: of a lent machine only a few files come back.
-    with tempfile.TemporaryDirectory() as folder:
-        restart.run(report, chosen.quick, Path(folder), chosen.threads, BITWISE * chosen.deadline, wanted)
-    time_paths(report, chosen, wanted)
+    measure(report, chosen, wanted)
     report.finish()
     failed = [name for name, value in report.content["verify"].items() if not value["passed"]]
     import _device_table

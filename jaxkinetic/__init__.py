@@ -45,6 +45,7 @@ if _typing.TYPE_CHECKING:
         SplitPlan as SplitPlan,
     )
     from ._core.totals import Count as Count, Fault as Fault, Finite as Finite, Max as Max, Share as Share, Sum as Sum
+    from .chaos.study import ChaosStudy as ChaosStudy, chaos_study as chaos_study
     from .fitting.decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
     from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
     from .laws import marginal as marginal, product as product
@@ -71,6 +72,7 @@ _NAMES = {
         "AbstractSystem", "SplitPlan",
     ),
     "_core.totals": ("Count", "Fault", "Finite", "Max", "Share", "Sum"),
+    "chaos.study": ("ChaosStudy", "chaos_study"),
     "fitting.decay": ("DecayFit", "decay_window", "fit_decay"),
     "fitting.oscillation": ("OscillationFit", "fit_oscillation"),
     "laws": ("marginal", "product"),

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from .._core.system import AbstractSystem
 from .._util.printing import Printed
-from .._util.types import PyTree, State
+from .._util.types import Key, PyTree, State
 
 __all__ = ["AbstractDistance"]
 
@@ -22,20 +22,26 @@ class AbstractDistance(Printed):
     - `has_floor`: whether it does not vanish for N independent particles of the limit law, which then give its floor.
     - `squared`: whether `estimate` returns the square of the distance.
     - `vanishes_initially`: whether the expectation of `estimate` at time 0 is 0 if the particles start independent with the
-      law of the limit. Then its value at time 0 can serve as a control variate."""
+      law of the limit. Then its value at time 0 can serve as a control variate.
+    - `samples_itself`: whether `sample` takes the place of runs of the study's system."""
 
     needs_limit: ClassVar[bool] = False
     has_floor: ClassVar[bool] = False
     squared: ClassVar[bool] = False
     vanishes_initially: ClassVar[bool] = False
+    samples_itself: ClassVar[bool] = False
 
-    def check(self, system: AbstractSystem, state: State) -> None:  # noqa: B027
+    def check(self, system: AbstractSystem, state: State) -> None:
         """**Raises:** `ValueError` if the distance is not defined for this state. `state`: shapes and dtypes only."""
 
     def tables(self, laws: Sequence[Any], num: int) -> PyTree:
         """What `statistics` needs of the limit: arrays with a leading axis of times. `laws`: the law of one particle at each
         time, empty without `needs_limit`. `num`: N."""
         return ()
+
+    def sample(self, key: Key, num: int, times: Sequence[float], replicas: int) -> np.ndarray:
+        """With `samples_itself`: the statistics (R, T, S) of R independent samples, each at all times."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def statistics(self, state: State, table: PyTree) -> Float[Array, " S"]:

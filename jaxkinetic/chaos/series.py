@@ -44,9 +44,13 @@ class Exponent:
     """A distance that decays as N^{-value}.
 
     - `value`, `stderr`; `interval`: 95 %, from a bootstrap over runs and over the window of the fit.
-    - `used`: the N that were fitted. `left_out`: N -> the reason in words.
+    - `used`: the N that were fitted. `left_out`: N -> the reason in words. `within_noise`: those of `used` that do not
+      stand out of the noise, N -> the reason in words. They enter with their errors; figures must not show them as a law.
     - `statement`: what the fit says, in one sentence, for example that it cannot tell 1/2 from 1.
-    - `curvature`, `curvature_stderr`: of log(distance) against log N, NaN for fewer than four N."""
+    - `curvature`, `curvature_stderr`: the second derivative of log(distance) with respect to log N, and its standard error;
+      NaN for fewer than four N.
+    - `stderr_window`: the part of `stderr` that surely comes from the range of N; more runs do not reduce it.
+    - `fitted_floor`, `fitted_floor_stderr`: the floor F, if it was a parameter of the fit; negative if F^2 < 0 fits best."""
 
     value: float
     stderr: float
@@ -56,3 +60,7 @@ class Exponent:
     statement: str
     curvature: float = float("nan")
     curvature_stderr: float = float("nan")
+    stderr_window: float = 0.0
+    within_noise: dict[int, str] = dataclasses.field(default_factory=dict)
+    fitted_floor: float | None = None
+    fitted_floor_stderr: float | None = None

@@ -101,6 +101,10 @@ def _main(arguments: Sequence[str] | None) -> int:
         folder = out or Path("results") / f"{experiment.name}-over-{name}"
         sweep(cells, name, precision, folder, force=options.force)
         return 0
+    if options.quick:
+        if not experiment.quick:
+            raise argument_error("--quick", f"be left out for {experiment.name}", "is given", "pass smaller sizes")
+        given = {**experiment.quick, **given}
     chosen = experiment.of(given)
     _set_up(precision, options.compilation_cache)
     folder = prepare(out or Path("results") / experiment.name)
@@ -167,6 +171,10 @@ def _parser(named: type[Experiment] | None = None, *, explained: bool = False) -
     start = run.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="continue a stopped run that has the same options")
     start.add_argument("--force", action="store_true", help=_FORCE)
+    few = ", ".join(name for name, one in CATALOGUE.items() if one.quick)
+    run.add_argument(
+        "--quick", action="store_true", help=f"small sizes, for a first look in less than a minute ({few})"
+    )
     text = "run an experiment at several values of one option; a stopped sweep continues when it is started again"
     over = commands.add_parser("sweep", help=text)
     _add_options(over, "results/NAME-over-OPTION", named, explained)

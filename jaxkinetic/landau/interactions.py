@@ -81,7 +81,8 @@ class AbstractInteraction(Printed):
     """A matrix field a(z), even and positive semi-definite, with b = div a, and an even sigma with sigma sigma^T = a.
 
     `a`, `sigma`: (..., d) -> (..., d, d). `b`: (..., d) -> (..., d). All are finite at z = 0. Sums over pairs use the component
-    forms, which take and return tuples of d arrays; override them where a cheaper form exists.
+    forms, which take and return tuples of d arrays; override them where a cheaper form exists. Give products of matrices
+    `precision="highest"`: by default a GPU rounds their float32 factors to 10 bits (TF32).
     """
 
     sum_forms: ClassVar[tuple[str, ...]] = ("direct",)

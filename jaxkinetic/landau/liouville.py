@@ -58,9 +58,9 @@ class Liouville(AbstractField):
                 "interaction", "be a Trigonometric in d = 1", f"is {describe(self.interaction)}",
                 "pass jk.landau.Trigonometric([[0], [1]], [1.0, 0.5]), say",
             )  # fmt: skip
-        if check_integer("num_particles", self.num_particles, minimum=2) > 4:
+        if check_integer("num_particles", self.num_particles, minimum=2) > 6:
             do = "a grid of n^N points is too large"
-            raise argument_error("num_particles", "be 2, 3 or 4", f"is {self.num_particles}", do)
+            raise argument_error("num_particles", "be 2 to 6", f"is {self.num_particles}", do)
         if not isinstance(self.noise, str) or self.noise not in NOISES:
             sentence = argument_error("noise", f"be one of {', '.join(NOISES)}", f"is {self.noise!r}", "choose one")
             raise did_you_mean(sentence, str(self.noise), NOISES)

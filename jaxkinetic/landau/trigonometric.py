@@ -163,7 +163,8 @@ class Trigonometric(AbstractInteraction):
         matrices = jax.lax.stop_gradient(_symmetric_matrices(self.coefficients, self.dim))
         modes = self._mode_array(matrices.dtype)
         noise = 2 * jnp.sum(jnp.max(jnp.abs(jnp.linalg.eigvalsh(matrices)), -1))
-        drift = 2 * jnp.sum(jnp.linalg.norm(jnp.einsum("mij,mj->mi", matrices, modes), axis=1))
+        divergences = jnp.einsum("mij,mj->mi", matrices, modes, precision=jax.lax.Precision.HIGHEST)
+        drift = 2 * jnp.sum(jnp.linalg.norm(divergences, axis=1))
         largest = (PERIOD / (jnp.sqrt(noise) + jnp.sqrt(noise + 4 * math.pi * drift))) ** 2
         step = jax.lax.stop_gradient(jnp.asarray(dt)).astype(largest.dtype)
         require("dt", step < largest, step, "be so small that no step can go around the torus", "lower it")

@@ -26,7 +26,7 @@ from .._core.system import AbstractPairJump
 from .._util.types import PyTree, RealScalar, Words
 from ._acceptance import guarded_rate, mask_inactive
 from ._apply_pair_flow import recomputed_flow
-from ._packed_columns import Table, matched, pair_columns, put, unpack
+from ._packed_columns import Table, matched, pair_columns, put, unpack, write
 
 NO_EVENT = 2**31 - 1
 # For at most so many candidates every batch is one chunk.
@@ -313,9 +313,7 @@ def compact(
         before = running_count(alive)
         index = jnp.arange(place.shape[0], dtype=jnp.int32)
         target = jnp.where(alive, before - 1, num + index - before)
-        return [x.at[target].set(x, unique_indices=True) for x in table], place.at[target].set(
-            place, unique_indices=True
-        )
+        return [write(x, target, x) for x in table], place.at[target].set(place, unique_indices=True)
 
     # Moving all columns costs more than thinning a few candidates on dead slots.
     many = 5 * (used - num) > used

@@ -154,7 +154,7 @@ def sampled_counting(
     values = []
     for start in range(0, samples, batch):
         drawn = min(batch, samples - start)
-        values.append(_cosines(jax.random.fold_in(key, start), flow, num, drawn, swaps))
+        values.append(drawn_cosines(jax.random.fold_in(key, start), flow, num, drawn, swaps))
     cosines = jnp.concatenate(values)
     if not is_traced(cosines) and not np.isfinite(np.asarray(cosines)).all():
         raise argument_error(
@@ -169,7 +169,7 @@ def sampled_counting(
 
 
 @eqx.filter_jit
-def _cosines(key: Key, flow: MeanFieldFlow, num: int, samples: int, swaps: int) -> Array:
+def drawn_cosines(key: Key, flow: MeanFieldFlow, num: int, samples: int, swaps: int) -> Array:
     """The integrand cos b/cosh a, (samples, swaps)."""
     potential, amplitude = flow.potential, flow.amplitude
     dtype, steps = flow.density.dtype, flow.density.shape[0] - 1

@@ -303,9 +303,32 @@ def _swapped(f: Array) -> Array:
     return jnp.transpose(f, (*range(d, 2 * d), *range(d)))
 
 
-def _over_velocities(f: Array, d: int) -> Array:
-    """The sum over the last d axes."""
+def _row_sums_over_velocities(f: Array, d: int) -> Array:
     return row_sums(f.reshape(math.prod(f.shape[:d]), -1)).reshape(f.shape[:d])
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _over_velocities(f: Array, d: int) -> Array:
+    """The sum over the last d axes.
+
+    On an accelerator it is the zero mode of the transform that follows in the step, which XLA computes once for both. XLA takes
+    a reduction from f or from its transpose, so the order of the sum depends on the loop around the step. A run that continues
+    another one has another loop, and on an H200 it was not bitwise the whole run."""
+
+    sums = partial(_row_sums_over_velocities, d=d)
+    if not fits(f.size * f.dtype.itemsize):
+        return sums(f)  # XLA would transform the blocks twice
+
+    def zero_mode(f: Array) -> Array:
+        return jnp.fft.rfftn(f, axes=_last(d))[(..., *[0] * d)].real
+
+    return jax.lax.platform_dependent(f, cpu=sums, default=zero_mode)
+
+
+@_over_velocities.defjvp
+def _over_velocities_jvp(d: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    # The tangent is a plain sum, so that no gradient goes through another transform.
+    return _over_velocities(*primals, d), _row_sums_over_velocities(*tangents, d)
 
 
 def _still(x: Array) -> Array:

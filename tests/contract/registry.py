@@ -36,7 +36,8 @@ class Anisotropic(jk.landau.AbstractInteraction):
         return jnp.sum(z * z, -1)[..., None, None] * jnp.broadcast_to(self._matrix(z), (*z.shape, z.shape[-1]))
 
     def b(self, z):
-        return 2 * jnp.einsum("ij,...j->...i", self._matrix(z), z)
+        # Without it a GPU rounds float32 to 10 bits before it multiplies (TF32).
+        return 2 * jnp.einsum("ij,...j->...i", self._matrix(z), z, precision="highest")
 
     def sigma(self, z):
         r2 = jnp.sum(z * z, -1)

@@ -3,11 +3,16 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import pytest
+from registry import CASES
 
 TOOL = Path(__file__).parents[2] / "tools" / "aot"
 
@@ -58,6 +63,26 @@ def test_counts_of_loops_and_branches(monkeypatch):
     assert found.syncs == (trips + 1) + 1
     assert found.library == {"fft": 1, "cusolver_syevj": 1}
     assert counts.Program(LOOPS).loops() == [5, None]
+
+
+@pytest.mark.parametrize("name", ["matching-user", "leap-maxwell", "clock-maxwell"])
+def test_no_scatter_of_large_elements(name):
+    """In float64, the program for a GPU with its gradient scatters no complex numbers: XLA would write the particles one by one
+    (in loops of 4096 turns for 128 replicas of 7). Catches columns that are packed two by two there, in both passes."""
+    case = next(case for case in CASES if case.name == name)
+    state = case.start("float64")
+
+    def value(velocity, words):
+        moved = eqx.tree_at(lambda s: s.velocity, state, velocity)
+        key = jax.random.wrap_key_data(words, impl="threefry2x32")
+        return jnp.sum(case.run(moved, throw=False, key=key).final.velocity ** 3)
+
+    function = jax.jit(jax.value_and_grad(value))
+    text = function.trace(state.velocity, jnp.zeros(2, jnp.uint32)).lower(lowering_platforms=("cuda",)).as_text()
+    # The operand types follow the region of a scatter, on the line that closes it.
+    found = re.findall(r'"stablehlo\.scatter".*?\}\) : \(([^)]*)\)', text, re.DOTALL)
+    assert any("f64" in types for types in found)
+    assert not any("complex<f64>" in types for types in found)
 
 
 @pytest.mark.slow

@@ -322,3 +322,17 @@ def test_sums_over_lines_on_accelerators(axis, half, monkeypatch):
         monkeypatch.setattr(jax.lax, "platform_dependent", lambda *a, chosen=platform, **fns: fns[chosen](*a))
         found = grid_flows._lines(jnp.asarray(x), axis, ranges, jnp.square, half=half)
         np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_density_on_accelerators(dim, monkeypatch):
+    """The sums over velocities that an accelerator takes from a transform are those of numpy, and so is their gradient.
+    Catches another mode than the zero one, and a gradient that is scaled or lost."""
+    f, weight = np.random.default_rng(dim).normal(size=(2, *[5] * dim, *[6] * dim))
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *a, cpu, default: default(*a))
+    last = tuple(range(dim, 2 * dim))
+    found = grid_flows._over_velocities(jnp.asarray(f), dim)
+    np.testing.assert_allclose(found, f.sum(last), rtol=1e-13, atol=1e-13)
+    rows = weight.sum(last)
+    gradient = jax.grad(lambda f: jnp.vdot(jnp.asarray(rows), grid_flows._over_velocities(f, dim)))(jnp.asarray(f))
+    np.testing.assert_allclose(gradient, np.broadcast_to(rows.reshape(*rows.shape, *[1] * dim), f.shape), rtol=1e-13)

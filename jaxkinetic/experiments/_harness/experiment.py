@@ -54,12 +54,13 @@ class Experiment(ABC):
     of their values, all nondimensional.
 
     `name`, `summary`: as `jaxkinetic list` prints them. `headline`: what a sweep shows. `precision`: default bits of a
-    float."""
+    float. `quick`: what `--quick` takes for options that are not given; empty for an experiment that is quick anyway."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
     headline: ClassVar[Headline]
     precision: ClassVar[int] = 32
+    quick: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
         check_fields(dataclasses.dataclass(frozen=True, kw_only=True)(cls))

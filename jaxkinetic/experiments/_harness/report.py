@@ -175,7 +175,9 @@ class Report:
         rows = -(-len(self.panels) // columns)
         size = (self.size[0] * columns, self.size[1] * rows)
         figure, axes = look.new_figure(rows, columns, size=size, title=self.title)
-        for ax, panel in zip(axes.flat, self.panels, strict=True):
+        for ax in list(axes.flat)[len(self.panels) :]:
+            ax.set_visible(False)
+        for ax, panel in zip(axes.flat, self.panels, strict=False):
             panel(ax)
             if ax.get_legend_handles_labels()[0]:
                 look.legend(ax, loc=getattr(panel, "legend", "best"))

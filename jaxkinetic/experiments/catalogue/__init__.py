@@ -2,6 +2,7 @@
 
 from .annihilation import Annihilation
 from .annihilation_profile import AnnihilationProfile
+from .chaos import Chaos
 from .conservation import Conservation
 from .coulomb_isotropization import CoulombIsotropization
 from .coulomb_relaxation import CoulombRelaxation
@@ -21,5 +22,5 @@ __all__ = ["EXPERIMENTS"]
 # In the order of `jaxkinetic list`.
 EXPERIMENTS = (
     MaxwellBKW, CoulombRelaxation, CoulombIsotropization, TorusMode, Microcanonical, Annihilation, AnnihilationProfile,
-    LandauDamping, TwoStream, HMF, MeanFieldDiagram, Counting, Liouville, LandauPDE, Conservation,
+    LandauDamping, TwoStream, HMF, MeanFieldDiagram, Counting, Liouville, LandauPDE, Chaos, Conservation,
 )  # fmt: skip

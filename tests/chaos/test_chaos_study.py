@@ -1,0 +1,244 @@
+"""`jk.chaos_study`: the rate of chaos, and its absence, from runs whose laws are known."""
+
+import functools
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxkinetic as jk
+from jaxkinetic.chaos.measured import Measured
+
+KEY = jax.random.key(22)
+NS = (8, 16, 32, 64)
+WALL = jk.vlasov.NBody(jk.vlasov.Cosine())
+
+
+def square(state):
+    return jnp.sum(state.velocity**2, 1)
+
+
+def first(state):
+    return state.velocity[:, 0]
+
+
+def free(num):
+    """A system that does nothing to velocities that matters here: tests that look at time 0 run one step of it."""
+    return WALL
+
+
+# ---- it can say no: the three starts of MATH section 10 --------------------------------------------------------------------
+
+
+def shared_temperature(key, num):
+    one, other = jax.random.split(key)
+    temperature = jnp.where(jax.random.bernoulli(one), 1.5, 0.5)
+    return jk.Particles(jnp.sqrt(temperature) * jax.random.normal(other, (num, 3)), jnp.zeros((num, 3)))
+
+
+def pairs(key, num):
+    one, other = jax.random.split(key)
+    half = jax.random.normal(one, (num // 2, 3))
+    return jk.Particles(jax.random.permutation(other, jnp.concatenate([half, half])), jnp.zeros((num, 3)))
+
+
+@functools.cache
+def start_study(start):
+    covariance = {"covariance": jk.chaos.PairCovariance(square)}
+    return jk.chaos_study(free, start, covariance, NS, key=KEY, times=[0.0], dt=0.1, replicas=4000)
+
+
+def test_a_shared_temperature_is_not_chaotic():
+    """Cov(|v_1|^2, |v_2|^2) = d^2 Var T = 2.25 at every N: exponent 0 within .05, and the sentence says that it does not decay.
+    Catches a covariance that subtracts the mean of each run (0 at every N), and a fit that always finds a decay."""
+    study = start_study(shared_temperature)
+    series, exponent = study.series["covariance"], study.exponents["covariance"]
+    z = (series.value - 2.25) / series.stderr
+    assert np.abs(z).max() < 4, z
+    assert abs(exponent.value) < 0.05 and "not decrease" in exponent.statement
+
+
+def test_symmetrised_pairs_are_chaotic():
+    """Cov(|v_1|^2, |v_2|^2) = 2d/(N - 1) for equal velocities in pairs: chaotic with exponent 1. Catches a verdict "not chaotic"
+    for correlations that vanish, and a sum over ordered pairs divided by N^2 (1/8 too small at N = 8)."""
+    study = start_study(pairs)
+    series, exponent = study.series["covariance"], study.exponents["covariance"]
+    z = (series.value - 6 / (np.array(NS) - 1)) / series.stderr
+    assert np.abs(z).max() < 4, z
+    assert exponent.interval[0] < 1.1 and exponent.interval[1] > 0.9 and "not decrease" not in exponent.statement
+
+
+GRID = jk.Grid(jk.Axis(0.0, 2 * np.pi, 32))
+
+
+def oscillating(key, num):
+    return jk.product(jk.Density((1 + 0.8 * jnp.cos(num * GRID.mesh[0])) / (2 * np.pi), GRID), num)
+
+
+def uniform(time):
+    """the uniform law on the torus"""
+    return jk.Density(jnp.full(32, 1 / (2 * np.pi)), GRID)
+
+
+def liouville(num):
+    return jk.landau.Liouville(jk.landau.Trigonometric([[0], [1]], [1.0, 0.5]), num)
+
+
+def test_oscillating_data_are_not_entropically_chaotic():
+    """Independent particles with density (1 + .8 cos(N v))/2pi: H_N(0) = .176856 relative to the uniform law at every N, of
+    deterministic states. Catches an entropy that is not per particle (it would grow as N), and a bootstrap of one run."""
+    distances = {"H_N": jk.chaos.MarginalEntropy(None)}
+    study = jk.chaos_study(liouville, oscillating, distances, [2, 3, 4], key=KEY, times=[0.0], dt=0.01, limit=uniform)
+    np.testing.assert_allclose(study.series["H_N"].value, 0.176856, atol=1e-6)
+    assert abs(study.exponents["H_N"].value) < 1e-5 and "not decrease" in study.exponents["H_N"].statement
+    assert study.limit == "the uniform law on the torus" and set(study.replicas) == {1}
+
+
+# ---- exponents, control variates, coupling ---------------------------------------------------------------------------------
+
+KAC = jk.landau.Kac(jk.landau.Maxwell())
+A0 = 1.4 - 1.0
+
+
+def bimaxwellian(key, num):
+    return jk.initial.bimaxwellian(key, num, 3, perpendicular=1.4, parallel=0.2)
+
+
+@functools.cache
+def kac_study(**how):
+    covariance = {"covariance": jk.chaos.PairCovariance(first)}
+    return jk.chaos_study(
+        lambda num: KAC, bimaxwellian, covariance, (8, 16, 32), key=KEY, times=[0.05, 0.1], dt=0.05, scheme=jk.pairs.Sweep(),
+        replicas=1000, **how,
+    )  # fmt: skip
+
+
+def exact(num, time=0.1):
+    """E[v_1x v_2x] for Kac's noise, gamma = 0, d = 3."""
+    return A0 * -np.expm1(-12 * time) / num
+
+
+def test_control_variate_of_time_zero():
+    """Kac, gamma = 0: (1/N) dev A0 (1 - e^{-12 t}) within 4 standard errors with and without the control variate, whose gain in
+    variance is at least 10 and grows with N; exponent 1 within .1 with it. Catches a control variate that is not centred (the
+    estimate would lose what it subtracts), and a coefficient from the same half."""
+    plain, controlled = kac_study(), kac_study(independent_start=True)
+    for study in (plain, controlled, controlled.at(0.05)):
+        series = study.series["covariance"]
+        z = (series.value - exact(series.N, study.time)) / series.stderr
+        assert np.abs(z).max() < 4, z
+    assert plain.series["covariance"].stderr.min() > 3 * controlled.series["covariance"].stderr.max() / 4
+    gain = controlled.gain["covariance"]
+    assert gain.min() > 10 and gain[-1] > gain[0], gain
+    assert np.all(plain.gain["covariance"] == 1)
+    assert abs(controlled.exponents["covariance"].value - 1) < 0.1
+
+
+def test_control_variate_is_unbiased():
+    """Over 400 groups of 8 runs, values with a control variate that is correlated with the estimate (and skewed) have the mean
+    of the plain values within 4 standard errors. Catches a coefficient fitted to the runs that it corrects: it has a bias of
+    order 1/R, here 30 standard errors."""
+    from jaxkinetic.chaos.estimates import controlled
+
+    rng = np.random.default_rng(5)
+    control = rng.exponential(size=(4000, 8)) - 1
+    values = control + 0.5 * control**2 + 0.1 * rng.standard_normal((4000, 8))
+    found = []
+    for x, c in zip(values, control, strict=True):
+        estimate = controlled(lambda rows, x=x: x[rows].mean(), lambda rows, c=c: c[rows].mean(), 8, rng)
+        found.append(estimate(np.arange(8)))
+    z = (np.mean(found) - 0.5) / (np.std(found) / np.sqrt(len(found)))
+    assert abs(z) < 4, z
+
+
+def test_halves_with_the_same_noise():
+    """N particles minus the mean of their two halves, which keep their initial values and noise: the difference of the exact
+    values at N and N/2 within 4 standard errors, with a variance below that of independent runs. Catches halves with their own
+    noise (no gain), idents that begin at 0 in the second half, and a factor of 2."""
+    study = kac_study(coupled=True)
+    series = study.series["covariance"]
+    z = (series.value - exact(series.N) + exact(series.N / 2)) / series.stderr
+    assert np.abs(z).max() < 4, z
+    assert study.gain["covariance"].min() > 1.5, study.gain
+
+
+def test_richardson():
+    """2 value(N) - value(N/2) of c + b/N is c. Catches a missing factor, and a pairing of N with the wrong half."""
+
+    class Known(jk.chaos.PairCovariance):
+        def estimate(self, statistics, num, table):
+            return 3 + 5 / num
+
+    statistics = tuple((np.zeros((4, 1, 1)),) for _ in (4, 8, 16))
+    measured = Measured(Known(square), (4, 8, 16), statistics, tuple(((),) for _ in range(3)), False, False, 10)
+    study = jk.chaos.ChaosStudy({"c": measured}, (0.0,), 0.0, "", "", {})
+    series = study.richardson("c")
+    assert list(series.N) == [8, 16]
+    np.testing.assert_allclose(series.value, 3)
+
+
+def test_resume_gives_the_same_table(tmp_path):
+    """A study whose last rounds were lost gives the same numbers bit for bit, and computes only what is missing. Catches rounds
+    that are keyed by their order in time, and a folder that belongs to another round."""
+    given = {"key": KEY, "times": [0.0, 0.2], "dt": 0.1, "replicas": 60, "path": tmp_path}
+    distances = {"covariance": jk.chaos.PairCovariance(square)}
+    whole = jk.chaos_study(free, pairs, distances, (4, 8, 16), **given)
+    stamps = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.npz")}
+    lost = [folder for folder in tmp_path.iterdir() if folder.name in ("N-8-round-1", "N-16-round-3")]
+    assert len(lost) == 2
+    for folder in lost:
+        shutil.rmtree(folder)
+    again = jk.chaos_study(free, pairs, distances, (4, 8, 16), **given)
+    for ours, theirs in zip(
+        again.measured["covariance"].statistics, whole.measured["covariance"].statistics, strict=True
+    ):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+    assert again.table() == whole.table()
+    kept = [file for file in stamps if not any(folder in file.parents for folder in lost)]
+    assert all(file.stat().st_mtime_ns == stamps[file] for file in kept)
+
+
+def test_target():
+    """`target` runs until the exponent has this standard error, or says how many runs that takes. Catches a target that is
+    ignored, and a number that is not of the order of what is needed (error^2 runs is constant)."""
+    distances = {"covariance": jk.chaos.PairCovariance(square)}
+    given = {"key": KEY, "times": [0.0], "dt": 0.1}
+    study = jk.chaos_study(free, shared_temperature, distances, NS, target=0.05, **given)
+    exponent = study.exponents["covariance"]
+    assert exponent.stderr < 0.07 and study.replicas[0] < 2**13
+    with pytest.raises(ValueError, match="takes about ([0-9]+); raise `replicas` to"):
+        jk.chaos_study(free, shared_temperature, distances, NS, target=0.005, replicas=600, **given)
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------------
+
+PAIR = {"c": jk.chaos.PairCovariance(square)}
+BAD = {
+    "two N": ({"Ns": [8, 16, 16]}, "`Ns` must have at least three different N"),
+    "N below 2": ({"Ns": [1, 2, 4]}, "`Ns` must be at least 2, but is 1"),
+    "no sequence": ({"Ns": 8}, "`Ns` must be a sequence of integers"),
+    "odd halves": ({"Ns": [3, 4, 8], "coupled": True}, "`Ns` must be even"),
+    "times": ({"times": [0.15]}, "`times` must be multiples of dt = 0.1"),
+    "decreasing": ({"times": [0.2, 0.1]}, "`times` must increase"),
+    "no dt": ({"dt": None}, "`dt` must be given for Leapfrog"),
+    "no limit": ({"distances": {"b": jk.chaos.MomentBias(square)}}, "`limit` must be given for 'b'"),
+    "not a distance": ({"distances": {"b": square}}, "`distances\\['b'\\]` must be a distance"),
+    "no distances": ({"distances": {}}, "`distances` must map names to distances"),
+    "another limit": ({"limit": (jk.landau.LandauPDE(jk.landau.Maxwell()), None)}, "`limit` must"),
+    "floor": ({"floor": "yes"}, "`floor` must be True, False or \"fit\""),
+    "start": ({"start": 3}, "`start` must be a function"),
+    "target": ({"target": -1.0}, "`target` must be positive"),
+    "for another state": ({"distances": {"h": jk.chaos.MarginalEntropy(1)}, "limit": uniform}, "must"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_one_clear_sentence(case):
+    """Each mistake raises one sentence that names the argument. Catches a mistake that runs, or that fails inside JAX."""
+    changed, sentence = BAD[case]
+    given = {"start": pairs, "distances": PAIR, "Ns": [4, 8, 16], "times": [0.1], "dt": 0.1, "replicas": 4} | changed
+    start, distances, Ns = (given.pop(name) for name in ("start", "distances", "Ns"))
+    with pytest.raises(ValueError, match=sentence):
+        jk.chaos_study(free, start, distances, Ns, key=KEY, **given)
