@@ -271,7 +271,8 @@ def particles(x):
 @pytest.mark.optimised
 def test_wasserstein_of_independent_particles():
     """N E W_2^2 of N = 1000 draws of N(0, 1) is 3.34 to .01: exactly, from the means of the order statistics, and within 4
-    standard errors from 1000 runs, of which the floor, from draws of the law, leaves 0; float32 agrees. Catches q of another interval and a second moment without its mass."""
+    standard errors from 1000 runs. The floor, from draws of the law, leaves 0 of it. float32 agrees. Catches q of another
+    interval, and a second moment without its mass."""
     num, law = 1000, radial(1)
     distance = Wasserstein(0)
     q, _, rest = table = table_of(distance, law, num)
