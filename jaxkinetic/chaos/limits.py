@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from .._core.save import Save
 from .._core.simulate import simulate
-from .._core.system import AbstractField, AbstractSystem
+from .._core.system import AbstractSystem
 from .._util.checks import argument_error, check_integer, describe, kind, takes
 from .._util.types import Key
 from ..diagnostics._monotone_transport import quantile_of
@@ -29,7 +29,18 @@ from ._directions import directions
 from ._inversion import inverse, of_spline, on_the_circle
 from ._line_laws import LineLaw, direction_of, of_grid, of_radial, of_samples
 
-__all__ = ["SAMPLES", "check_law", "check_limit", "draw", "is_periodic", "laws_at", "line_law", "nodes", "quantiles"]
+__all__ = [
+    "SAMPLES",
+    "check_law",
+    "check_limit",
+    "draw",
+    "is_periodic",
+    "laws_at",
+    "line_law",
+    "line_laws",
+    "nodes",
+    "quantiles",
+]
 
 # Draws that stand for a law of which only a sampler is known.
 SAMPLES = 2**18
@@ -51,7 +62,7 @@ def check_limit(system: AbstractSystem, limit: Any) -> None:
                 "pass (system.limit(), density)",
             )  # fmt: skip
         return
-    if len(limit) != 2 or not isinstance(limit[0], AbstractField):
+    if len(limit) != 2 or not isinstance(limit[0], AbstractSystem):
         was = f"is {kind(limit)} of {len(limit)}" if len(limit) != 2 else f"has {describe(limit[0])} as its equation"
         raise argument_error("limit", "be (equation, density)", was, "pass (system.limit(), density)")
     equation = limit[0]
@@ -67,7 +78,7 @@ def check_limit(system: AbstractSystem, limit: Any) -> None:
         )  # fmt: skip
 
 
-def _limits_of(system: AbstractSystem, equation: AbstractField) -> list[AbstractSystem]:
+def _limits_of(system: AbstractSystem, equation: AbstractSystem) -> list[AbstractSystem]:
     """The limit equations of `system`, those of the kind of `equation` last. **Raises:** `ValueError` if none is known."""
     limit: Any = system.limit
     known = inspect.signature(limit).parameters
@@ -146,7 +157,7 @@ def _check_mass(mass: float) -> None:
         )  # fmt: skip
 
 
-def _solved(equation: AbstractField, density: Any, steps: Sequence[int], dt: float) -> list[Any]:
+def _solved(equation: AbstractSystem, density: Any, steps: Sequence[int], dt: float) -> list[Any]:
     if steps[-1] == 0:
         return [_leaves(np.asarray, density)]
     run = simulate(equation, density, dt=dt, num_steps=steps[-1], save=Save(steps=steps, state=True))
@@ -173,6 +184,11 @@ def check_law(law: Any, argument: str = "law") -> Any:
 def is_periodic(law: Any) -> bool:
     """Whether the law is one of angles on the torus."""
     return isinstance(law, Density) and all(axis.periodic for axis in law.grid.axes)
+
+
+def mass_of(law: Any) -> float:
+    """The mass of a density, 1 for a sampler. (Leaves may be in float64 where the default precision is lower.)"""
+    return 1.0 if callable(law) else float(jax.tree.map(jnp.asarray, law).mass)
 
 
 def _phase_space(law: Density) -> bool:
@@ -283,17 +299,23 @@ def quantiles(law: Any, of: Any, num: int) -> tuple[Float[np.ndarray, " num"], f
 
 
 def line_law(law: Any, of: Any) -> LineLaw:
-    """The law of one number of v, see `quantiles`; on the torus that of an angle in one period, which has no
-    integrals. `of`: "speed", an index, or a direction (d,) of R^d, for the component along it."""
+    """The law of one number of v, see `quantiles`; on the torus that of an angle in one period, which has no integrals. `of`:
+    "speed", an index, or a direction (d,) of R^d, for the component along it."""
+    return line_laws(law, [of])[0]
+
+
+def line_laws(law: Any, ofs: Sequence[Any]) -> list[LineLaw]:
+    """`line_law` of several numbers; a sampler is called once."""
     check_law(law)
     if isinstance(law, RadialDensity):
-        return of_radial(law, of)
-    if isinstance(law, Density) and isinstance(of, str) and is_periodic(law):
-        raise argument_error("of", "be the index of an angle on the torus", f"is {of!r}", "pass 0")
-    if isinstance(law, Density) and not isinstance(of, str) and not _phase_space(law):
-        return of_grid(law, of)
+        return [of_radial(law, of) for of in ofs]
+    for of in ofs:
+        if isinstance(of, str) and is_periodic(law):
+            raise argument_error("of", "be the index of an angle on the torus", f"is {of!r}", "pass 0")
+    if isinstance(law, Density) and not _phase_space(law) and not any(isinstance(of, str) for of in ofs):
+        return [of_grid(law, of) for of in ofs]
     state = _samples(law) if callable(law) else draw(law, jax.random.key(_SEED, impl="threefry2x32"), SAMPLES)
-    v = np.asarray(state.velocity, float)
-    if isinstance(of, str):
-        return of_samples(np.linalg.norm(v, axis=1))
-    return of_samples(v @ direction_of(of, v.shape[1]))
+    v = np.asarray(state.velocity, float)[np.asarray(state.alive)]
+    return [
+        of_samples(np.linalg.norm(v, axis=1) if isinstance(of, str) else v @ direction_of(of, v.shape[1])) for of in ofs
+    ]

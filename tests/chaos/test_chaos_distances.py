@@ -192,6 +192,19 @@ def test_laws_at():
     np.testing.assert_allclose([law.keywords["beta"] for law in found], 0.4 * np.exp(-4 * np.array(times)))
 
 
+def test_laws_in_float64_without_x64():
+    """Where the default precision is float32, laws with NumPy leaves in float64 (as from `laws_at`) give tables in float64 and
+    draws and nodes in float32, without a warning of JAX. Catches a mass that is computed on the leaves as they are."""
+    law = jax.tree.map(np.asarray, radial(3))
+    angles = jax.tree.map(np.asarray, I.on_grid(I.torus_mode, torus(1, 16), mode=[1], amplitude=0.5))
+    with jax.enable_x64(False):
+        assert limits.draw(law, KEY, 8).velocity.dtype == limits.nodes(angles)[1].dtype == jnp.float32
+        for one, of in ((MarginalL1(1), law), (MarginalL1(1, of=0), angles), (Wasserstein(), law)):
+            table = table_of(one, of, 8)
+            assert table[0].dtype == np.float64
+            assert one.statistics(limits.draw(of, KEY, 8), table).dtype == jnp.float32
+
+
 def test_limit_belongs_to_the_system():
     """The limit of the system, in R^d or isotropic, is accepted, also that of `Microcanonical`, without its warning; another
     equation or parameter raises and names the right one."""
