@@ -19,16 +19,28 @@ from jaxtyping import Array, Float
 
 from .._core.save import Save
 from .._core.simulate import simulate
-from .._core.system import AbstractField, AbstractSystem
+from .._core.system import AbstractSystem
 from .._util.checks import argument_error, check_integer, describe, kind, takes
 from .._util.types import Key
-from ..diagnostics._monotone_transport import Cumulated, Quantile, quantile_of
+from ..diagnostics._monotone_transport import quantile_of
 from ..radial import RadialDensity
 from ..states import Density, Particles
 from ._directions import directions
+from ._inversion import inverse, of_spline, on_the_circle
 from ._line_laws import LineLaw, direction_of, of_grid, of_radial, of_samples
 
-__all__ = ["SAMPLES", "check_law", "check_limit", "draw", "is_periodic", "laws_at", "line_law", "nodes", "quantiles"]
+__all__ = [
+    "SAMPLES",
+    "check_law",
+    "check_limit",
+    "draw",
+    "is_periodic",
+    "laws_at",
+    "line_law",
+    "line_laws",
+    "nodes",
+    "quantiles",
+]
 
 # Draws that stand for a law of which only a sampler is known.
 SAMPLES = 2**18
@@ -50,7 +62,7 @@ def check_limit(system: AbstractSystem, limit: Any) -> None:
                 "pass (system.limit(), density)",
             )  # fmt: skip
         return
-    if len(limit) != 2 or not isinstance(limit[0], AbstractField):
+    if len(limit) != 2 or not isinstance(limit[0], AbstractSystem):
         was = f"is {kind(limit)} of {len(limit)}" if len(limit) != 2 else f"has {describe(limit[0])} as its equation"
         raise argument_error("limit", "be (equation, density)", was, "pass (system.limit(), density)")
     equation = limit[0]
@@ -66,7 +78,7 @@ def check_limit(system: AbstractSystem, limit: Any) -> None:
         )  # fmt: skip
 
 
-def _limits_of(system: AbstractSystem, equation: AbstractField) -> list[AbstractSystem]:
+def _limits_of(system: AbstractSystem, equation: AbstractSystem) -> list[AbstractSystem]:
     """The limit equations of `system`, those of the kind of `equation` last. **Raises:** `ValueError` if none is known."""
     limit: Any = system.limit
     known = inspect.signature(limit).parameters
@@ -145,7 +157,7 @@ def _check_mass(mass: float) -> None:
         )  # fmt: skip
 
 
-def _solved(equation: AbstractField, density: Any, steps: Sequence[int], dt: float) -> list[Any]:
+def _solved(equation: AbstractSystem, density: Any, steps: Sequence[int], dt: float) -> list[Any]:
     if steps[-1] == 0:
         return [_leaves(np.asarray, density)]
     run = simulate(equation, density, dt=dt, num_steps=steps[-1], save=Save(steps=steps, state=True))
@@ -172,6 +184,11 @@ def check_law(law: Any, argument: str = "law") -> Any:
 def is_periodic(law: Any) -> bool:
     """Whether the law is one of angles on the torus."""
     return isinstance(law, Density) and all(axis.periodic for axis in law.grid.axes)
+
+
+def mass_of(law: Any) -> float:
+    """The mass of a density, 1 for a sampler. (Leaves may be in float64 where the default precision is lower.)"""
+    return 1.0 if callable(law) else float(jax.tree.map(jnp.asarray, law).mass)
 
 
 def _phase_space(law: Density) -> bool:
@@ -247,77 +264,22 @@ def draw(law: Any, key: Key, num: int) -> Particles:
     if not isinstance(law, (Density, RadialDensity)):
         return _sampled(law, key, num)
     law = jax.tree.map(jnp.asarray, law)
-    first, second, third = jax.random.split(key, 3)
-    u = jax.random.uniform(first, (num,), law.f.dtype)
+    dim, dtype = len(law.grid.axes) if isinstance(law, Density) else law.dim, law.f.dtype
+    more = dim if isinstance(law, RadialDensity) else 4 * dim if dim > 1 else 0
+    # All in one call: each would add a third of a second to the time to compile.
+    u = jax.random.uniform(key, (num, 2 + more), dtype)
     if isinstance(law, RadialDensity):
-        x = jax.random.normal(second, (num, law.dim), law.f.dtype)
-        state = Particles(_inverse(quantile_of(law, "law"), u)[:, None] * x / jnp.linalg.norm(x, axis=1, keepdims=True))
-    elif len(law.grid.axes) > 1:
-        state = _particles(law, _of_spline(law, u, second))
+        edge = 1 - jnp.finfo(dtype).epsneg
+        x = jax.scipy.special.erfinv(jnp.clip(2 * u[:, 2:] - 1, -edge, edge))
+        speed = inverse(quantile_of(law, "law"), u[:, 0])
+        state = Particles(speed[:, None] * x / jnp.linalg.norm(x, axis=1, keepdims=True))
+    elif dim > 1:
+        state = _particles(law, of_spline(law, u[:, 0], u[:, 2:].reshape(num, dim, 4)))
     else:
-        quantile = _on_the_circle(law) if law.grid.axes[0].periodic else quantile_of(law, "law")
-        state = Particles(_inverse(quantile, u)[:, None])
-    alive = jax.random.uniform(third, (num,), law.f.dtype) < jnp.where(law.mass > 1 - _MASS, 1, law.mass)
+        quantile = on_the_circle(law) if law.grid.axes[0].periodic else quantile_of(law, "law")
+        state = Particles(inverse(quantile, u[:, 0])[:, None])
+    alive = u[:, 1] < jnp.where(law.mass > 1 - _MASS, 1, law.mass)
     return Particles(state.velocity, state.position, alive)
-
-
-def _inverse(quantile: Quantile, u: Float[Array, " n"]) -> Float[Array, " n"]:
-    """The quantile by Newton's method, kept inside of a bracket: 5 times as fast as by bisection."""
-    x, p, cdf, _ = quantile.table
-    cdf = jax.lax.cummax(cdf)
-    cell = jnp.clip(jnp.searchsorted(cdf, u) - 1, 0, len(x) - 2)
-    left, right, step = cdf[cell], cdf[cell + 1], x[cell + 1] - x[cell]
-    slope, end = p[cell] * step, p[cell + 1] * step
-    # The cubic with the values and slopes of F at both ends.
-    third, second = 2 * (left - right) + slope + end, 3 * (right - left) - 2 * slope - end
-
-    def improve(_: Any, at: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        s, low, high = at
-        gap = ((third * s + second) * s + slope) * s + left - u
-        steep = (3 * third * s + 2 * second) * s + slope
-        low, high = jnp.where(gap < 0, s, low), jnp.where(gap > 0, s, high)
-        newton = s - gap / jnp.where(steep > 0, steep, 1)
-        inside = (steep > 0) & (newton >= low) & (newton <= high)
-        return jnp.where(inside, newton, (low + high) / 2), low, high
-
-    rise = right - left
-    start = jnp.clip((u - left) / jnp.where(rise > 0, rise, 1), 0, 1)
-    s, _, _ = jax.lax.fori_loop(0, 8, improve, (start, jnp.zeros_like(u), jnp.ones_like(u)))
-    return x[cell] + step * s
-
-
-def _on_the_circle(law: Density) -> Quantile:
-    """The quantile function of an angle, from `start` on."""
-    (axis,), finer = law.grid.axes, 16
-    num, dtype = law.f.shape[0], law.f.dtype
-    many = num * finer
-    hat = jnp.fft.rfft(law.f / law.mass).at[num // 2].multiply(0.5)
-    j = jnp.arange(num // 2 + 1, dtype=dtype)
-    inverse = jnp.where(j > 0, -1 / jnp.maximum(j, 1), 0) * axis.length / (2 * math.pi)
-    rotated = hat * jax.lax.complex(jnp.zeros_like(j), inverse)
-    p, wave = (jnp.fft.irfft(x, many) * finer for x in (hat, rotated))
-    p, wave = (jnp.concatenate([x, x[:1]]) for x in (p, wave))
-    steps = jnp.arange(many + 1, dtype=dtype) / many
-    return Quantile(Cumulated(axis.start + axis.length * steps, p, wave - wave[0] + steps, jnp.zeros_like(p)))
-
-
-def _of_spline(law: Density, u: Float[Array, " num"], key: Key) -> Float[Array, "num axes"]:
-    """Draws from the cubic B-spline: a node, by u, plus along each axis the sum of four uniform numbers of mean 0."""
-    f, axes = law.f, law.grid.axes
-    for i, axis in enumerate(axes):
-        half = jnp.sinc(jnp.arange(axis.num // 2 + 1, dtype=f.dtype) / axis.num) ** 4
-        shape = [1] * f.ndim
-        shape[i] = len(half)
-        hat = jnp.fft.rfft(f, axis=i)
-        f = jnp.fft.irfft(hat / half.astype(hat.dtype).reshape(shape), axis.num, axis=i)
-    levels = jnp.cumsum(jnp.maximum(f, 0).reshape(-1))
-    node = jnp.minimum(jnp.searchsorted(levels, u * levels[-1], side="right"), f.size - 1)
-    offset = jnp.sum(jax.random.uniform(key, (*u.shape, len(axes), 4), f.dtype) - 0.5, -1)
-    columns = []
-    for i, (index, axis) in enumerate(zip(jnp.unravel_index(node, f.shape), axes, strict=True)):
-        x = index.astype(f.dtype) + offset[:, i]
-        columns.append(axis.start + axis.spacing * (jnp.mod(x, axis.num) if axis.periodic else x))
-    return jnp.stack(columns, 1)
 
 
 def quantiles(law: Any, of: Any, num: int) -> tuple[Float[np.ndarray, " num"], float]:
@@ -337,17 +299,23 @@ def quantiles(law: Any, of: Any, num: int) -> tuple[Float[np.ndarray, " num"], f
 
 
 def line_law(law: Any, of: Any) -> LineLaw:
-    """The law of one number of v, see `quantiles`; on the torus that of an angle in one period, which has no
-    integrals. `of`: "speed", an index, or a direction (d,) of R^d, for the component along it."""
+    """The law of one number of v, see `quantiles`; on the torus that of an angle in one period, which has no integrals. `of`:
+    "speed", an index, or a direction (d,) of R^d, for the component along it."""
+    return line_laws(law, [of])[0]
+
+
+def line_laws(law: Any, ofs: Sequence[Any]) -> list[LineLaw]:
+    """`line_law` of several numbers; a sampler is called once."""
     check_law(law)
     if isinstance(law, RadialDensity):
-        return of_radial(law, of)
-    if isinstance(law, Density) and isinstance(of, str) and is_periodic(law):
-        raise argument_error("of", "be the index of an angle on the torus", f"is {of!r}", "pass 0")
-    if isinstance(law, Density) and not isinstance(of, str) and not _phase_space(law):
-        return of_grid(law, of)
+        return [of_radial(law, of) for of in ofs]
+    for of in ofs:
+        if isinstance(of, str) and is_periodic(law):
+            raise argument_error("of", "be the index of an angle on the torus", f"is {of!r}", "pass 0")
+    if isinstance(law, Density) and not _phase_space(law) and not any(isinstance(of, str) for of in ofs):
+        return [of_grid(law, of) for of in ofs]
     state = _samples(law) if callable(law) else draw(law, jax.random.key(_SEED, impl="threefry2x32"), SAMPLES)
-    v = np.asarray(state.velocity, float)
-    if isinstance(of, str):
-        return of_samples(np.linalg.norm(v, axis=1))
-    return of_samples(v @ direction_of(of, v.shape[1]))
+    v = np.asarray(state.velocity, float)[np.asarray(state.alive)]
+    return [
+        of_samples(np.linalg.norm(v, axis=1) if isinstance(of, str) else v @ direction_of(of, v.shape[1])) for of in ofs
+    ]

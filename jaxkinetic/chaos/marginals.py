@@ -18,7 +18,7 @@ from ..landau.torus_tables import derivative
 from ..laws import marginal
 from ..states import Density, Particles
 from .distance import AbstractDistance
-from .limits import is_periodic, line_law
+from .limits import is_periodic, line_law, mass_of
 from .transport import check_number, check_velocities, number_of
 
 __all__ = ["MarginalDistance", "MarginalEntropy", "MarginalFisher", "MarginalL1"]
@@ -73,7 +73,7 @@ class MarginalL1(AbstractDistance):
             line = line_law(law, self.of)
             edges = line.quantile(np.arange(1, self.bins) / self.bins)
             period = (line.x[0], line.x[-1] - line.x[0]) if is_periodic(law) else (0.0, 0.0)
-            found.append((edges, np.array(period), np.asarray(1.0 if callable(law) else float(law.mass))))
+            found.append((edges, np.array(period), np.asarray(mass_of(law))))
         return tuple(np.stack(x) for x in zip(*found, strict=True))
 
     def statistics(self, state: Particles, table: PyTree) -> Float[Array, " S"]:

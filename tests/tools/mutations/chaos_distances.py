@@ -3,6 +3,7 @@
 from .mutation import Mutation, tests
 
 _LINE, _LIMITS = "jaxkinetic/chaos/_line_laws.py", "jaxkinetic/chaos/limits.py"
+_INVERSION = "jaxkinetic/chaos/_inversion.py"
 _TRANSPORT, _MARGINALS = "jaxkinetic/chaos/transport.py", "jaxkinetic/chaos/marginals.py"
 _TESTS = "chaos/test_chaos_distances.py"
 
@@ -34,7 +35,7 @@ MUTATIONS = [
     Mutation(
         "chaos-draw-smoothing",
         "Draws from a grid are spread over the cells without the correction that keeps their variance.",
-        _LIMITS,
+        _INVERSION,
         "/ axis.num) ** 4",
         "/ axis.num) ** 0",
         tests(_TESTS, "test_draws_on_a_coarse_grid_keep_moments"),
@@ -42,7 +43,7 @@ MUTATIONS = [
     Mutation(
         "chaos-draw-on-the-circle",
         "The distribution function of an angle has the wrong sign of its waves.",
-        _LIMITS,
+        _INVERSION,
         "inverse = jnp.where(j > 0, -1 / jnp",
         "inverse = jnp.where(j > 0, 1 / jnp",
         tests(_TESTS, "test_draws[circle]"),
