@@ -6,8 +6,8 @@ __all__ = ["asymptotic"]
 
 
 def asymptotic(x: np.ndarray, y: np.ndarray) -> tuple[float, float, tuple[float, float]]:
-    """(slope p, its error, the local slopes at the smallest and at the largest N) of log|y| = c - p x + b/N + ..., x = log N: with
-    one correction term less than what determines the values, up to two. The error is the difference to one correction less."""
+    """(slope p, its error, the local slopes at the smallest and at the largest N) of log|y| = c - p x + b/N + ..., x = log N:
+    with one or two corrections, so that values are left over or all are met. The error is the change by the last correction."""
     number, slopes = np.exp(-x), []
     log = np.log(np.abs(y))
     most = min(len(x) - 2, 2)

@@ -38,7 +38,8 @@ def fit_exponent(series: Series, *, seed: int = 0, floor: Literal["fit"] | None 
     r"""Fit $|\text{amount}| = A N^{-\text{power}\, p}$ by weighted least squares on the amounts, and say what the fit shows.
 
     - The amounts have the sign that most of them have: squared distances below their floor at every N, for example, show that
-      N particles are nearer to the limit than N independent ones. Every N with a finite amount is fitted. Left out are amounts that are not finite, and those with the other sign by more
+      N particles are nearer to the limit than N independent ones.
+    - Every N with a finite amount is fitted. Left out are amounts that are not finite, and those with the other sign by more
       than 3 standard errors, such as squared distances below their floor. `within_noise` lists the fitted N within 2 standard
       errors of 0.
     - Fewer than three N above 2 standard errors: no exponent (NaN), and the statement estimates the runs that it would take.

@@ -223,12 +223,19 @@ def chaos_study(
             one.size = 1 if _deterministic(one) else round_size(starts[0], key, pilot)
         studies.append(parts)
 
+    def floor_of(name: str) -> list[np.ndarray] | None:
+        # As many as there are runs: the floor of a mean over runs may depend on their number.
+        one, runs = distances[name], studies[0][0].replicas
+        if not one.has_floor or floor is not True or coupled:
+            return None
+        return floors(one, Ns, [parts[0].tables[name] for parts in studies], laws, key, runs)
+
     def seen() -> ChaosStudy:
         measured = {
             name: Measured(
                 one, Ns, tuple(tuple(part.statistics(name) for part in parts) for parts in studies),
                 tuple(tuple(part.tables[name] for part in parts) for parts in studies), floor, independent_start, draws,
-                bounds[name],
+                floor_of(name),
             )
             for name, one in distances.items()
         }  # fmt: skip
@@ -239,12 +246,6 @@ def chaos_study(
         )
 
     _run(studies, pilot, progress)
-    bounds = {
-        name: floors(one, Ns, [parts[0].tables[name] for parts in studies], laws, key, min(most, 1024))
-        if one.has_floor and floor is True
-        else None
-        for name, one in distances.items()
-    }
     study = seen()
     while target is not None and not _deterministic(studies[0][0]):
         needed = max(_needed(study.exponents[name], study.series[name], target) for name in distances)

@@ -63,8 +63,8 @@ def test_a_shared_temperature_is_not_chaotic():
 
 
 def test_symmetrised_pairs_are_chaotic():
-    """Cov(|v_1|^2, |v_2|^2) = 2d/(N - 1) for equal velocities in pairs: chaotic with exponent 1. Catches a verdict "not chaotic"
-    for correlations that vanish, and a sum over ordered pairs divided by N^2 (1/8 too small at N = 8)."""
+    """Cov(|v_1|^2, |v_2|^2) = 2d/(N - 1) for equal velocities in pairs: chaotic with exponent 1. Catches a verdict "not
+    chaotic" for correlations that vanish, and a sum over ordered pairs divided by N^2 (1/8 too small at N = 8)."""
     study = start_study(pairs)
     series, exponent = study.series["covariance"], study.exponents["covariance"]
     z = (series.value - 6 / (np.array(NS) - 1)) / series.stderr

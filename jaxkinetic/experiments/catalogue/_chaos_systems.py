@@ -215,8 +215,8 @@ def torus(largest: int = 128, dt: float = 0.02, coupling: float = 0.5, noise: st
     uniform = Density(jnp.full(32, 1 / (2 * math.pi)), grid)
     return Plan(
         partial(_always, system), _uniform, names, doubling(largest), dt, EulerMaruyama(), (system.limit(), uniform), theory,
-        notes=("Corollary 2.3 of Carrillo, Guo and Jabin proves the exponent 1/2 for L1; formal fluctuation theory gives 1, and "
-               "2 for H_2. From the uniform law f_2 depends on v_1 - v_2 only.",),
+        notes=("Corollary 2.3 of Carrillo, Guo and Jabin proves the exponent 1/2 for L1; formal fluctuation theory gives "
+               "1, and 2 for H_2. From the uniform law f_2 depends on v_1 - v_2 only.",),
     )  # fmt: skip
 
 
@@ -244,7 +244,8 @@ def liouville(
         "L1 of f_2": measure.Theory("bound 1/2", 1.0, "CarrilloGuoJabin2024"),
     }  # fmt: skip
     return Plan(
-        lambda num: Liouville(interaction, num, noise), partial(_product, density), names, tuple(range(2, largest + 1)), dt, None,
+        lambda num: Liouville(interaction, num, noise), partial(_product, density), names, tuple(range(2, largest + 1)), dt,
+        None,
         (MatrixSqrt(interaction).limit(), density), theory,
         notes=("The exponents are extrapolated to large N with corrections in 1/N; at N = 2 to 6 the local ones are larger.",),
     )  # fmt: skip
@@ -324,7 +325,8 @@ def hmf(largest: int = 256, dt: float = 0.05, temperature: float = 0.5, amplitud
         "Cov(cos x_1, cos x_2)": measure.Theory("", 1.0, ""),
     }
     return Plan(
-        partial(_always, NBody(Cosine())), partial(_clump, temperature, amplitude), names, doubling(largest), dt, Leapfrog(), None,
+        partial(_always, NBody(Cosine())), partial(_clump, temperature, amplitude), names, doubling(largest), dt, Leapfrog(),
+        None,
         theory,
         notes=("Theorem 4.8 of Neiss and Pickl, on R^d, has the exponent min(lambda, (1 - lambda)/4), 1/5 at best.",),
     )  # fmt: skip
