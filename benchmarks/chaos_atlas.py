@@ -31,7 +31,7 @@ def studies() -> dict[str, tuple[Any, int, dict[str, Any]]]:
         for dim in (3, 2):
             for gamma in (0.0, -1.0, -2.0, -3.0):
                 if gamma >= -dim:
-                    plan = partial(plans.landau, gamma, dim, 128, 0.025 if noise == "kac" else 0.05, noise)
+                    plan = partial(plans.landau, gamma, dim, 64, 0.025 if noise == "kac" else 0.05, noise)
                     found[f"{noise}, gamma = {gamma:g}, d = {dim}"] = plan, 4, {}
     for dim in (3, 2):
         for gamma in (0.0, -1.0, -2.0, -3.0):

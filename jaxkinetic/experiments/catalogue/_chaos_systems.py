@@ -39,7 +39,7 @@ _RADIUS, _SPEEDS = 7.0, 120
 # Temperatures of the bi-Maxwellian, T = 1, by dimension; its limit equation is solved on [-reach, reach]^d.
 _PARALLEL = 0.4
 _PERPENDICULAR = {3: 1.3, 2: 1.6}
-_REACH, _POINTS = 6.8, 32
+_REACH, _POINTS = 6.8, 40
 # Softening of Euler-Maruyama's power laws.
 _SOFTENING = 0.05
 

@@ -22,7 +22,7 @@ __all__ = ["Chaos"]
 # Defaults that depend on the system, and the options that a system does not have.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "kac-maxwell": {},
-    "kac-coulomb": {"gamma": -3.0, "dt": 0.1, "steps": 5},
+    "kac-coulomb": {"gamma": -3.0},
     "matrix-sqrt-torus": {"dim": 1, "dt": 0.02, "steps": 50, "particles": 128, "replicas": 4096},
     "liouville-torus": {"dim": 1, "dt": 0.05, "steps": 10},
     "microcanonical": {"dt": 0.25, "steps": 1, "replicas": 2000},
