@@ -16,6 +16,7 @@ from helpers import count_programs
 
 from jaxkinetic.experiments import CATALOGUE, cli
 from jaxkinetic.experiments._harness.replicas import save_steps
+from jaxkinetic.experiments.catalogue._chaos_systems import PLANS
 
 TINY = ["--particles", "40", "--steps", "20", "--replicas", "10"]
 GRID = {
@@ -34,6 +35,7 @@ LAWS = {
     "landau-pde": ["--particles", "400", "--steps", "5", "--replicas", "4", "--nv", "30", "--speeds", "120"],
     "liouville": ["--particles", "2", "--nv", "16", "--steps", "40", "--dt", "0.05"],
     "annihilation-profile": ["--particles", "400", "--steps", "20", "--replicas", "8"],
+    "chaos": ["--system", "matrix-sqrt-torus", "--particles", "16", "--replicas", "200", "--steps", "10"],
 }
 
 
@@ -216,6 +218,36 @@ def test_run_of_a_profile(tmp_path):
     arrays = np.load(tmp_path / "result.npz")
     assert len(arrays["alpha"]) == len(arrays["xi"]) == len(arrays["kurtosis"]) == len(arrays["profiles"])
     assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+
+
+def test_run_of_a_study_of_chaos(tmp_path):
+    """The table has a row for each distance; the files hold its values, floors and exponents; the manifest says what the limit
+    is. Catches a study at another time, and NaN in result.json."""
+    done = call("run", "chaos", *LAWS["chaos"], "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "100%" in done.stderr
+    manifest = json.loads((tmp_path / "result.json").read_text())
+    found, arrays = manifest["results"], np.load(tmp_path / "result.npz")
+    assert manifest["parameters"]["dim"] == 1
+    assert found["time"] == 0.2
+    assert found["limit"].startswith("TorusPDE")
+    assert [found[f"quantity_{i}"] for i in range(3)] == ["L1 of f_2 - f x f", "H_2", "pair part of |rho_1|^2"]
+    assert list(arrays["N"]) == [4, 8, 16]
+    # Of 200 runs, |rho_1|^2 of independent particles would have a pair part of 0 +- .02.
+    assert arrays["value_2"].shape == arrays["stderr_2"].shape == (3,)
+    assert np.all(arrays["stderr_2"] > 0)
+    assert "bound 1/2" in done.stdout
+    assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_study_of_chaos_quickly(tmp_path):
+    """`--quick` of every system finishes and writes its files. Catches a plan whose limit, start or distance does not fit."""
+    for system in PLANS:
+        assert cli.main(["run", "chaos", "--system", system, "--quick", "--out", str(tmp_path / system)]) == 0
+        found = json.loads((tmp_path / system / "result.json").read_text())["results"]
+        assert np.isfinite(found["exponent"]), system
 
 
 @pytest.mark.slow

@@ -82,7 +82,9 @@ def test_allowed_values_are_those_that_run(name):
             given = {option: value}
             if value == "fixed_angle":
                 given["gamma"] = 1.0
-            if option == "dim" and "gamma" in options:
+            if name == "chaos" and option in ("gamma", "epsilon", "limit"):
+                given["system"] = "microcanonical"
+            if option == "dim" and "gamma" in options and name != "chaos":
                 given["gamma"] = 0.0
             if name == "landau-damping" and option in ("dt", "steps", "wavenumber"):
                 given = {"dt": 100.0, "steps": 10**6, **given}  # long enough for the fit
@@ -90,6 +92,9 @@ def test_allowed_values_are_those_that_run(name):
         for value in bad:
             with pytest.raises(ValueError, match=f"^Argument `--{option}`"):
                 experiment.of({option: value})
+    if name == "chaos":
+        with pytest.raises(ValueError, match="`--gamma` must be left out for matrix-sqrt-torus"):
+            experiment.of({"system": "matrix-sqrt-torus", "gamma": 0.0})
     if name == "microcanonical":
         with pytest.raises(ValueError, match="`--epsilon` must be an angle"):
             experiment.of({"law": "fixed_angle", "gamma": 1.0, "epsilon": 4.0})

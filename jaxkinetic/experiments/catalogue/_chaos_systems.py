@@ -102,9 +102,10 @@ def angle(state: Particles) -> Array:
 
 
 def doubling(largest: int, count: int = 5, least: int = 2) -> tuple[int, ...]:
-    """largest, largest/2, ...: `count` of them, each at least `least`."""
-    found = {max(least, largest >> i) for i in range(count)}
-    return tuple(sorted(found))
+    """largest, largest/2, ...: `count` of them, without those below 4 if three are left, and none below `least`."""
+    found = [largest >> i for i in range(count) if largest >> i >= least]
+    large = [num for num in found if num >= 4]
+    return tuple(sorted(large if len(large) >= 3 else found))
 
 
 def _radial(dim: int) -> dict[str, measure.AbstractDistance]:

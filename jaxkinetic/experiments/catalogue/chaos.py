@@ -10,9 +10,10 @@ import numpy as np
 
 from ..._util.checks import argument_error
 from ...chaos import ChaosStudy, chaos_study
-from ...chaos.report import draw_series
+from ...chaos.report import draw_series, plain
 from .._harness import option as options
 from .._harness.experiment import Experiment, Headline, Watch
+from .._harness.option import options_of
 from .._harness.panels import panel
 from .._harness.report import Estimate, Report, Series
 from ._chaos_systems import PLANS, Plan
@@ -47,7 +48,7 @@ class Chaos(Experiment):
     precision = 64
     system: str = options.option("kac-maxwell", "what is studied", choices=tuple(PLANS))
     particles: int = options.particles(64, minimum=8)
-    dim: int = options.dim(3, 1)
+    dim: int = options.dim(3, 2, 3)
     dt: float = options.dt(0.025)
     steps: int = options.steps(8)
     replicas: int = options.replicas(4000, minimum=16)
@@ -78,7 +79,9 @@ class Chaos(Experiment):
         return dataclasses.replace(self, **fitting)
 
     def check(self) -> None:
-        super().check()
+        for name, one in options_of(self).items():
+            if name != "dim" or self.system in _ISOTROPIC:
+                one.check(name, getattr(self, name))
         options.check_gamma(self.gamma, self.dim)
 
     def plan(self) -> Plan:
@@ -114,7 +117,7 @@ class Chaos(Experiment):
             Series(
                 "", "predicted", [f"{one.predicted:g}" if one and one.predicted is not None else "" for one in theories]
             ),
-            Series("", "measured", [f"{one.value:.3f} +- {one.stderr:.3f}" for one in exponents]),
+            Series("", "measured", [plain(one.value, one.stderr) if one.used else "none" for one in exponents]),
             Series("", "N", [f"{one.used[0]} to {one.used[-1]}" if one.used else "none" for one in exponents]),
         )
         arrays: dict[str, Any] = {"N": np.array(study.Ns)}
