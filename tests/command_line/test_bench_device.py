@@ -157,8 +157,8 @@ def test_partial_run_beside_a_complete_one(tmp_path, monkeypatch):
     assert " ".join(two.split()) == (
         "Some items were checked again with JAX 1, 2026-01-02, commit 1234567 with uncommitted changes "
         "(`device_test_checked_again.json`). These did not hold above and hold here: `leap`, `Strang`. Checks that agree with "
-        "the CPU: 2 of 3; not: `kac`. Restarts that are bitwise in the same process and in a second one: 2 of 3; not even in the "
-        "same process: `Leapfrog`. Gradients that have the same bits at every call: 0 of 1; not, or not measured: `sums`."
+        "the CPU: 2 of 3; not: `kac`. Restarts that are bitwise in the same process and in a second one: 2 of 3; not even in "
+        "the same process: `Leapfrog`. Gradients that have the same bits at every call: 0 of 1; not, or not measured: `sums`."
     )
     table.keep(written(tmp_path, measured(commit="2")))
     assert [name for name, _ in table.kept()] == [complete.name]
