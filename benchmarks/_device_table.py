@@ -6,6 +6,10 @@
 Several FILEs are runs of one card, commit and set of versions, of all items or of some (`--only`); where two have an item, the
 later one counts. Runs with XLA_FLAGS of their own are kept apart, under "with_flags", beside at least one without.
 
+If a complete result of the card is kept and every FILE has some items only (`--only`), they are kept beside it, as
+device_KIND_checked_again.json, and the section shows them after it. The next such call replaces this file; a complete result
+removes it.
+
 Imports neither JAX nor the library. tests/command_line/test_bench_device.py compares README and JSON.
 """
 
@@ -26,6 +30,7 @@ NOTHING = (
     "whether a\nrestart is bitwise. `python benchmarks/bench_device.py` does all three in under eight minutes."
 )
 RESTARTS = ("restart", "restart_in_second_process")
+AGAIN = "_checked_again"
 CEILINGS = ("copy", "instructions", "launches", "gather", "scatter", "sort", "fft")
 # What files that are kept together share, and what the JSON says of each of them.
 SHARED = ("device", "device_kind", "platform", "commit", "versions")
@@ -47,14 +52,25 @@ def kept() -> list[tuple[str, dict[str, Any]]]:
 
 
 def section(results: list[tuple[str, dict[str, Any]]]) -> str:
-    return "\n\n".join(one_device(name, content) for name, content in results) if results else NOTHING
+    by_name = dict(results)
+    parts = []
+    for name, content in results:
+        first = by_name.get(name.replace(f"{AGAIN}.json", ".json")) if name.endswith(f"{AGAIN}.json") else None
+        parts.append(one_device(name, content) if first is None else checked_again(name, content, first))
+    return "\n\n".join(parts) if parts else NOTHING
+
+
+def code_of(content: dict[str, Any]) -> str:
+    """A run of files that were changed after a commit is not a run of that commit."""
+    commit = content["commit"] or "unknown"
+    return f"commit {commit[:7]}{' with uncommitted changes' if commit.endswith('-dirty') else ''}"
 
 
 def one_device(name: str, content: dict[str, Any]) -> str:
     versions = content["versions"]
     head = (
-        f"{content['device_kind']}, JAX {versions['jax']}, Python {versions['python']}, {content['date'][:10]}, commit "
-        f"{(content['commit'] or 'unknown')[:7]} (`{name}`, written by `benchmarks/bench_device.py`):"
+        f"{content['device_kind']}, JAX {versions['jax']}, Python {versions['python']}, {content['date'][:10]}, "
+        f"{code_of(content)} (`{name}`, written by `benchmarks/bench_device.py`):"
     )
     limits, paths = in_two(content["time"])
     found = [*sentences(content), *with_flags(content), *missing(content["notes"])]
@@ -67,6 +83,26 @@ def one_device(name: str, content: dict[str, Any]) -> str:
             *(row(item, value) for item, value in largest(paths).items()),
         ]  # fmt: skip
     return "\n".join(lines)
+
+
+def checked_again(name: str, content: dict[str, Any], first: dict[str, Any]) -> str:
+    """What a partial run of a card gave after its complete result `first`, and what did not hold there and holds here."""
+    now = holding(content)
+    mended = [item for item, held in holding(first).items() if not held and now.get(item)]
+    when = f"{content['date'][:10]}, {code_of(content)} (`{name}`)"
+    head = f"Some items were checked again with JAX {content['versions']['jax']}, {when}."
+    change = f" These did not hold above and hold here: {quoted(mended)}." if mended else ""
+    found = [*sentences(content), *with_flags(content), *missing(content["notes"])]
+    return wrapped(f"{head}{change} {' '.join(found)}")
+
+
+def holding(content: dict[str, Any]) -> dict[str, bool]:
+    """Every check, restart and repeated gradient: whether it holds, by the rules of `sentences`."""
+    bitwise = {
+        name: value.get("repeats") is True if name.startswith("gradient") else restarted(value)
+        for name, value in content["bitwise"].items()
+    }
+    return {name: value["passed"] for name, value in content["verify"].items()} | bitwise
 
 
 def wrapped(text: str, mark: str = "") -> str:
@@ -111,13 +147,17 @@ def quoted(names: list[str]) -> str:
 def restarts(bitwise: dict[str, Any]) -> str:
     """What held, and what did not; what raised or was not measured promises nothing."""
     runs = {name: value for name, value in bitwise.items() if not name.startswith("gradient")}
-    held = [name for name, value in runs.items() if all(value.get(key) is True for key in RESTARTS)]
+    held = [name for name, value in runs.items() if restarted(value)]
     kinds: dict[str, list[str]] = {}
     for name, value in runs.items():
         if name not in held:
             kinds.setdefault(why_not(value), []).append(name)
     more = "".join(f"; {kind}: {quoted(names)}" for kind, names in kinds.items())
     return f"Restarts that are bitwise in the same process and in a second one: {len(held)} of {len(runs)}{more}."
+
+
+def restarted(value: dict[str, Any]) -> bool:
+    return all(value.get(key) is True for key in RESTARTS)
 
 
 def why_not(value: dict[str, Any]) -> str:
@@ -202,6 +242,11 @@ def merged(results: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
+def is_complete(file: Path) -> bool:
+    """Whether `file` is a kept result that contains a run of all items."""
+    return file.exists() and any(not run["only"] for run in json.loads(file.read_text())["runs"])
+
+
 def keep(files: list[Path]) -> Path:
     """**Raises:** `SystemExit` for a result that says nothing of an accelerator, and for files that do not belong together."""
     results = [(file, json.loads(file.read_text())) for file in files]
@@ -222,8 +267,12 @@ def keep(files: list[Path]) -> Path:
     content = {**head, "date": by_flags[""][0]["date"], **merged(by_flags.pop(""))}
     content["with_flags"] = {flags: merged(some) for flags, some in by_flags.items()}
     kind = re.sub(r"\W+", "_", content["device_kind"]).strip("_").lower()
-    target = RESULTS / f"device_{kind}.json"
+    complete, again = RESULTS / f"device_{kind}.json", RESULTS / f"device_{kind}{AGAIN}.json"
+    beside = is_complete(complete) and all(run["only"] for _, run in results)
+    target = again if beside else complete
     target.write_text(json.dumps(content, indent=1) + "\n")
+    if target == complete:
+        again.unlink(missing_ok=True)
     return target
 
 

@@ -130,6 +130,44 @@ def test_runs_are_merged(tmp_path, monkeypatch):
     assert "| path |" not in text
 
 
+def test_partial_run_beside_a_complete_one(tmp_path, monkeypatch):
+    """A run of some items at another commit is kept in a second file, and the section says what it changed, after the complete
+    result; files that were changed after the commit are named. Catches a partial run that overwrites the complete one, counts
+    as a result of its commit, or is told as mended although it still fails, and one that stays after a later complete run."""
+    monkeypatch.setattr(table, "RESULTS", tmp_path / "results")
+    table.RESULTS.mkdir()
+    held = {"restart": True, "restart_in_second_process": True}
+    (first,) = written(tmp_path, measured(commit="1234567890"))
+    complete = table.keep([first])
+    before = complete.read_text()
+    (file,) = written(
+        tmp_path,
+        partial(
+            verify={"kac": {"passed": False}, "leap": {"passed": True}, "new": {"passed": True}},
+            bitwise={"Strang": held, "Sweep": held, "Leapfrog": {**held, "restart": False}, "gradient, sums": {}},
+            only="some", commit="1234567890-dirty",
+        ),
+    )  # fmt: skip
+    again = table.keep([file])
+    assert again.name == "device_test_checked_again.json"
+    assert complete.read_text() == before
+    assert [name for name, _ in table.kept()] == [complete.name, again.name]
+    one, _, two = table.section(table.kept()).rpartition("\n\n")
+    assert one == table.one_device(*table.kept()[0])
+    assert " ".join(two.split()) == (
+        "Some items were checked again with JAX 1, 2026-01-02, commit 1234567 with uncommitted changes "
+        "(`device_test_checked_again.json`). These did not hold above and hold here: `leap`, `Strang`. Checks that agree with "
+        "the CPU: 2 of 3; not: `kac`. Restarts that are bitwise in the same process and in a second one: 2 of 3; not even in "
+        "the same process: `Leapfrog`. Gradients that have the same bits at every call: 0 of 1; not, or not measured: `sums`."
+    )
+    table.keep(written(tmp_path, measured(commit="2")))
+    assert [name for name, _ in table.kept()] == [complete.name]
+    # A partial result without a complete one is replaced.
+    complete.unlink()
+    files = written(tmp_path, partial(only="verify"))
+    assert table.keep(files) == table.keep(files) == complete
+
+
 @pytest.mark.parametrize("change", [{"device_kind": "B"}, {"commit": "1"}, {"versions": {"jax": "2", "python": "3"}}])
 def test_runs_that_do_not_belong_together(change, tmp_path):
     """Catches figures of two cards, commits or versions under the name of one, and a file without the default flags."""

@@ -69,4 +69,28 @@ MUTATIONS = [
         '("device", "device_kind", "platform", "versions")',
         tests(FILE, "test_runs_that_do_not_belong_together"),
     ),
+    Mutation(
+        "device-partial-run-overwrites",
+        "A run of some items at another commit replaces the complete result of the card.",
+        "benchmarks/_device_table.py",
+        "target = again if beside else complete",
+        "target = complete",
+        tests(FILE, "test_partial_run_beside_a_complete_one"),
+    ),
+    Mutation(
+        "device-changed-files-as-a-commit",
+        "The README says that a run of changed files is one of the commit below them.",
+        "benchmarks/_device_table.py",
+        "if commit.endswith('-dirty')",
+        "if False",
+        tests(FILE, "test_partial_run_beside_a_complete_one"),
+    ),
+    Mutation(
+        "device-mended-without-holding",
+        "What failed and was not measured again, or still fails, is called mended.",
+        "benchmarks/_device_table.py",
+        "if not held and now.get(item)]",
+        "if not held]",
+        tests(FILE, "test_partial_run_beside_a_complete_one"),
+    ),
 ]
