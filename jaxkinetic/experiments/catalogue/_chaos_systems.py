@@ -118,9 +118,7 @@ def _radial(dim: int) -> dict[str, measure.AbstractDistance]:
     }
 
 
-def _of_all(
-    names: Mapping[str, Any], theorem: str, source: str, predicted: Mapping[str, float]
-) -> dict[str, measure.Theory]:
+def _of_all(names: Mapping[str, Any], theorem: str, source: str, predicted: Any) -> dict[str, measure.Theory]:
     return {name: measure.Theory(theorem, predicted.get(name), source) for name in names}
 
 

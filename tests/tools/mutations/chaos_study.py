@@ -53,7 +53,7 @@ MUTATIONS = [
         _RUNS,
         "index = jnp.searchsorted(self.steps, context.step)",
         "index = 0 * jnp.searchsorted(self.steps, context.step)",
-        tests(_TESTS, "test_bias_at_each_time"),
+        tests(_TESTS, "test_floor_is_removed_from_independent_particles"),
     ),
     Mutation(
         "chaos-study-floor-added",
