@@ -367,7 +367,7 @@ def _laws(
 def _limit_in_words(limit: Any, system: AbstractSystem) -> str:
     if limit is None:
         return "none: the distances are between N particles"
-    return repr(limit[0]) if isinstance(limit, tuple) else (getattr(limit, "__doc__", None) or repr(limit)).strip()
+    return repr(limit[0]) if isinstance(limit, tuple) else (getattr(limit, "__doc__", None) or describe(limit)).strip()
 
 
 def _check_exchangeable_halves(coupled: bool, state: Any) -> None:

@@ -100,7 +100,7 @@ def test_a_start_that_is_not_independent_is_no_control_variate():
 def test_runs_for_a_target_without_an_exponent():
     """The noise of independent particles is far above any target with 64 runs: the number is that of three N that stand out,
     and is called a lower bound. Catches 4 times the allowed number, whatever the target."""
-    with pytest.raises(ValueError, match="takes at least (?!256)[0-9]+; raise"):
+    with pytest.raises(ValueError, match=r"takes at least (?!256)[0-9]+; raise"):
         study(target=1e-3)
 
 
