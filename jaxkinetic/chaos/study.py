@@ -7,13 +7,14 @@ import os
 import sys
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from fractions import Fraction
 from typing import Any
 
 import jax
 import numpy as np
 
 from .._core.system import AbstractScheme, AbstractSystem
+from .._io.atomic_npz import as_path
 from .._io.progress import Progress, check_progress
 from .._util.checks import argument_error, check_bool, check_integer, check_scalar, describe
 from .._util.numpy_checks import check_key, known_numbers
@@ -93,6 +94,7 @@ class ChaosStudy:
 
     def at(self, time: float) -> "ChaosStudy":
         """The same runs at another time. **Raises:** `ValueError` for a time at which nothing was measured."""
+        check_scalar("time", time)
         near = [t for t in self.times if math.isclose(t, float(time), rel_tol=1e-9, abs_tol=1e-12)]
         if not near:
             raise argument_error("time", f"be one of {list(self.times)}", f"is {time}", "add it to `times`")
@@ -101,6 +103,8 @@ class ChaosStudy:
     def richardson(self, name: str) -> Series:
         """2 value(N) - value(N/2), for every N whose half was measured: what depends on N as c + b/N keeps only c, with an
         error of order N^-2."""
+        if name not in self.series:
+            raise argument_error("name", f"be one of {list(self.series)}", f"is {name!r}", "correct it")
         one = self.series[name]
         pairs = [(list(one.N).index(n // 2), i) for i, n in enumerate(one.N) if n % 2 == 0 and n // 2 in one.N]
         if not pairs:
@@ -208,6 +212,7 @@ def chaos_study(
         check_scalar("target", target, positive=True)
     pilot, saves = min(most, _PILOT) if target else most, tuple(dict.fromkeys((0.0, *moments)))
     laws = _laws(limit, saves, step, distances, smallest)
+    path = None if path is None else as_path("path", path)
     studies = []
     for num in Ns:
         system = checked_system(system_of_N, num)
@@ -223,7 +228,7 @@ def chaos_study(
         for i, part in enumerate(starts):
             of = system if i == 0 else checked_system(system_of_N, part.size)
             tables = {name: one.tables(laws if one.needs_limit else (), part.size) for name, one in distances.items()}
-            folder = None if path is None else Path(path) / f"N-{num}{['', '-first', '-last'][i]}"
+            folder = None if path is None else path / f"N-{num}{['', '-first', '-last'][i]}"
             steps = steps_of(saves, step)
             parts.append(Runs(of, part, distances, tables, key_n, saves, steps, step, scheme, folder))
         if most < LEAST_RUNS and not _deterministic(parts[0]):
@@ -337,15 +342,25 @@ def _step(times: Sequence[float], dt: Any, scheme: AbstractScheme) -> float:
 
         if not isinstance(scheme, ExactClock):
             raise argument_error("dt", f"be given for {type(scheme).__name__}", "is missing", "pass the time step")
-        # The greatest common divisor, to nine digits of the last time.
-        unit = (times[-1] or 1.0) * 1e-9
-        return (math.gcd(*(round(t / unit) for t in times)) * unit) or 1.0
+        return _common_step(times)
     check_scalar("dt", dt, positive=True)
     dt = float(dt)
     for t in times:
         if abs(t / dt - round(t / dt)) > 1e-6 or (t > 0 and round(t / dt) < 1):
             raise argument_error("times", f"be multiples of dt = {dt:g}", f"has {t:g}", "change one of the two")
     return dt
+
+
+def _common_step(times: Sequence[float]) -> float:
+    """The largest dt of which all times are multiples; 1 if all are 0."""
+    last = times[-1]
+    if last == 0:
+        return 1.0
+    shares = [Fraction(t / last).limit_denominator(10**4) for t in times]
+    if any(abs(t / last - share) > 1e-9 for t, share in zip(times, shares, strict=True)):
+        raise argument_error("dt", f"be given for times without a common step, {list(times)}", "is missing", "pass it")
+    # The last share is 1.
+    return last / math.lcm(*(share.denominator for share in shares))
 
 
 def _laws(

@@ -72,6 +72,7 @@ def study(start=independent, distances=COVARIANCE, system=free, Ns=(4, 6, 8), **
         ({"draws": 1}, "`draws` must be at least 2"),
         ({"draws": 2.5}, "`draws` must be an integer"),
         ({"times": []}, "`times` must have at least one"),
+        ({"path": 3}, "`path` must be a path"),
         ({"Ns": (4, 6, 10**13)}, "`Ns` must be at most"),
         ({"distances": {"b": jk.chaos.MomentBias(square)}, "limit": planar}, "`limit` must be a law of particles in d = 1"),
         ({"distances": {"w": jk.chaos.Wasserstein()}, "limit": planar}, "`limit` must be a law of particles in d = 1"),
@@ -104,7 +105,18 @@ def test_runs_for_a_target_without_an_exponent():
         study(target=1e-3)
 
 
-def test_exact_clock_at_time_zero_needs_no_time_step():
-    """Catches a division by the greatest common divisor of no times."""
-    assert _step((0.0,), None, jk.pairs.ExactClock()) == 1.0
-    assert _step((0.5, 0.75), None, jk.pairs.ExactClock()) == pytest.approx(0.25)
+def test_default_step_of_exact_clock():
+    """The largest common step. Catches a division by zero for times = [0], and 10^9 steps for (.5, .75): 2/3 of the last time
+    is no multiple of its billionth."""
+    clock = jk.pairs.ExactClock()
+    assert _step((0.0,), None, clock) == 1.0
+    for times, step in (
+        ((0.5, 0.75), 0.25),
+        ((0.0, 0.1, 0.3, 0.7), 0.1),
+        ((1.0,), 1.0),
+        ((1 / 3, 1.0), 1 / 3),
+        ((4.0, 6.0), 2.0),
+    ):
+        assert _step(times, None, clock) == pytest.approx(step)
+    with pytest.raises(ValueError, match="`dt` must be given for times without a common step"):
+        _step((1.0, 2**0.5), None, clock)
