@@ -215,7 +215,7 @@ def _line(
     fine = np.geomspace(n[used].min(), n[used].max(), 100)
     y = amplitude * fine ** (-power * found.value) + constant
     kept = y > 0
-    label = f"p = {plain(found.value, found.stderr)}"
+    label = f"p = {plain(found.value, found.stderr)}{'' if np.any(stderr > 0) or len(n) < 4 else ' at large N'}"
     ax.plot(fine[kept], y[kept] ** (1 / power), "--", color=color, lw=1.3, label=label)
     if found.fitted_floor is not None and found.fitted_floor > 0:
         ax.axhline(found.fitted_floor, color=look.GREY, ls=":", label="fitted floor")

@@ -1,6 +1,7 @@
 """What is measured of each system in a study of chaos: systems, starts, distances, limits, and what theorems say of them."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,9 +9,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from ... import chaos as measure, initial
+from ..._core.simulate import simulate
 from ..._core.system import AbstractScheme, AbstractSystem
 from ...boltzmann import KacWalk, Maxwell as MaxwellWalk, VariableHardSphere
 from ...landau import (
@@ -39,7 +42,7 @@ _RADIUS, _SPEEDS = 7.0, 120
 # Temperatures of the bi-Maxwellian, T = 1, by dimension; its limit equation is solved on [-reach, reach]^d.
 _PARALLEL = 0.4
 _PERPENDICULAR = {3: 1.3, 2: 1.6}
-_REACH, _POINTS = 6.8, 40
+_REACH, _POINTS = 6.8, 36
 # Softening of Euler-Maruyama's power laws.
 _SOFTENING = 0.05
 
@@ -174,13 +177,32 @@ def landau(
         notes.append(
             "Each distance is that of N particles minus that of N/2 with the same noise: it decays with the same p."
         )
-    axis = _axis()
-    density = initial.on_grid(law, Grid(*[axis] * dim)) if by_pairs else None
+    limit = None
+    if by_pairs:
+        density = initial.on_grid(law, Grid(*[_axis()] * dim))
+        equation = system.limit()
+
+        @functools.cache
+        def limit(time: float) -> Density:
+            return _solved(equation, density, time)
+
+        limit.__doc__ = f"{equation!r} on {_POINTS} points an axis"
     return Plan(
         partial(_always, system), partial(_drawn, law), names, doubling(largest), dt, Sweep() if by_pairs else EulerMaruyama(),
-        (system.limit(), density) if by_pairs else None, _of_all(names, QUALITATIVE, source, predicted),
+        limit, _of_all(names, QUALITATIVE, source, predicted),
         coupled=not by_pairs, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _solved(equation: AbstractSystem, density: Density, time: float) -> Density:
+    """The solution at `time`, in float64. With 32 steps per .2 its second moments are exact to 1e-4, far below the noise."""
+    if time == 0:
+        return density
+    steps = max(8, round(160 * time))
+    with jax.enable_x64(True):
+        start = Density(jnp.asarray(np.asarray(density.f, float)), Grid(*[_axis()] * len(density.grid.axes)))
+        run = simulate(equation, start, dt=time / steps, num_steps=steps)
+        return jax.tree.map(np.asarray, run.final)
 
 
 def _axis() -> Axis:

@@ -23,7 +23,7 @@ __all__ = ["Chaos"]
 # Defaults that depend on the system, and the options that a system does not have.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "kac-maxwell": {},
-    "kac-coulomb": {"gamma": -3.0},
+    "kac-coulomb": {"gamma": -3.0, "dt": 0.0125, "steps": 16},
     "matrix-sqrt-torus": {"dim": 1, "dt": 0.02, "steps": 50, "particles": 128, "replicas": 4096},
     "liouville-torus": {"dim": 1, "dt": 0.05, "steps": 10},
     "microcanonical": {"dt": 0.25, "steps": 1, "replicas": 2000},
@@ -47,7 +47,10 @@ class Chaos(Experiment):
     headline = Headline("exponent", "exponent of the first distance")
     precision = 64
     system: str = options.option("kac-maxwell", "what is studied", choices=tuple(PLANS))
-    particles: int = options.particles(64, minimum=8)
+    particles: int = options.option(
+        64, "the largest number of particles N of the study, which halves it up to four times", minimum=8, maximum=2**31,
+        symbol="largest number of particles N",
+    )  # fmt: skip
     dim: int = options.dim(3, 2, 3)
     dt: float = options.dt(0.025)
     steps: int = options.steps(8)
