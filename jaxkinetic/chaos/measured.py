@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._util.checks import argument_error
 from .._util.types import Key, PyTree
 from .distance import AbstractDistance, at
 from .estimates import Estimate, bootstrap, controlled, difference, plain
@@ -16,6 +17,9 @@ from .limits import draw
 from .series import Series
 
 __all__ = ["Measured", "floors"]
+
+# Runs from which on the start is compared with `independent_start`.
+_ENOUGH = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +63,23 @@ class Measured:
         if not self._has_control(i, time):
             return self._whole(i, time)
         return controlled(self._whole(i, time), self._whole(i, 0), runs, np.random.default_rng([self.Ns[i], time, 1]))
+
+    def check_control(self, name: str) -> None:
+        """**Raises:** `ValueError` if the control variate has no expectation 0, by more than 8 standard errors: the start is
+        then not independent with the law of the limit, and the result would be biased by it."""
+        for i, num in enumerate(self.Ns):
+            runs = len(self.statistics[i][0])
+            if runs < _ENOUGH or not (self.independent_start and self.distance.vanishes_initially):
+                continue
+            value, draws = bootstrap(self._whole(i, 0), runs, self.draws, np.random.default_rng([num, 6]))
+            error = draws.std(ddof=1)
+            # A statistic that does not vary, but for round-off, is no control variate.
+            if error > 1e-6 * np.abs(self.statistics[i][0][:, 0]).max() / num and abs(value) > 8 * error:
+                raise argument_error(
+                    "independent_start", f"be False where {name!r} does not vanish at time 0",
+                    f"is True, and it is {value:.3g} +- {error:.1g} at N = {num}",
+                    "leave it out, or start from independent particles of the limit",
+                )  # fmt: skip
 
     def series(self, time: int) -> Series:
         """At the save `time`."""

@@ -7,19 +7,31 @@ import os
 import sys
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from fractions import Fraction
 from typing import Any
 
 import jax
 import numpy as np
 
 from .._core.system import AbstractScheme, AbstractSystem
+from .._io.atomic_npz import as_path
 from .._io.progress import Progress, check_progress
 from .._util.checks import argument_error, check_bool, check_integer, check_scalar, describe
 from .._util.numpy_checks import check_key, known_numbers
 from .._util.types import Key, RealScalarLike, State
 from ..states import Particles
 from . import report
+from ._arguments import (
+    LEAST_RUNS,
+    MOST_PARTICLES,
+    check_functions,
+    check_state,
+    check_varies,
+    checked_distances,
+    checked_floor,
+    checked_system,
+    checked_theory,
+)
 from .distance import AbstractDistance
 from .fit import fit_exponent, runs_needed
 from .limits import check_limit, laws_at
@@ -82,6 +94,7 @@ class ChaosStudy:
 
     def at(self, time: float) -> "ChaosStudy":
         """The same runs at another time. **Raises:** `ValueError` for a time at which nothing was measured."""
+        check_scalar("time", time)
         near = [t for t in self.times if math.isclose(t, float(time), rel_tol=1e-9, abs_tol=1e-12)]
         if not near:
             raise argument_error("time", f"be one of {list(self.times)}", f"is {time}", "add it to `times`")
@@ -90,6 +103,8 @@ class ChaosStudy:
     def richardson(self, name: str) -> Series:
         """2 value(N) - value(N/2), for every N whose half was measured: what depends on N as c + b/N keeps only c, with an
         error of order N^-2."""
+        if name not in self.series:
+            raise argument_error("name", f"be one of {list(self.series)}", f"is {name!r}", "correct it")
         one = self.series[name]
         pairs = [(list(one.N).index(n // 2), i) for i, n in enumerate(one.N) if n % 2 == 0 and n // 2 in one.N]
         if not pairs:
@@ -172,53 +187,52 @@ def chaos_study(
 
     Memory: one round, and (R, T, S) numbers for each distance. Cost: that of the runs.
 
-    **Raises:** `ValueError` for fewer than three N, an N below 2, times that are no multiples of dt, a distance that is not
-    defined for the state, a limit that does not belong to the system or is missing, and a `target` that needs more runs than
-    allowed, with their number; `SimulationError` if a run fails."""
+    **Raises:** `ValueError` for fewer than three N, an N below 2, times that are no multiples of dt, fewer than 4 runs, a
+    distance that is not defined for the state, a limit that does not belong to the system or is missing, an
+    `independent_start` that does not vanish at time 0, and a `target` that needs more runs than allowed, with their number;
+    `SimulationError` if a run fails."""
     Ns = _numbers(Ns, coupled=check_bool("coupled", coupled))
     check_key("key", key)
     check_progress(progress)
     check_bool("independent_start", independent_start)
-    if floor not in (True, False, "fit"):
-        raise argument_error("floor", 'be True, False or "fit"', f"is {describe(floor)}", "choose one")
-    if not isinstance(distances, Mapping) or not distances:
-        raise argument_error(
-            "distances", "map names to distances", f"is {describe(distances)}", "pass {'name': distance}"
-        )
-    for name, one in distances.items():
-        if not isinstance(one, AbstractDistance):
-            raise argument_error(f"distances[{name!r}]", "be a distance", f"is {describe(one)}", "take one of jk.chaos")
-    for argument, value in (("system_of_N", system_of_N), ("start", start)):
-        if not callable(value):
-            raise argument_error(argument, "be a function", f"is {describe(value)}", "pass a function of N")
+    floor, distances = checked_floor(floor), checked_distances(distances)
+    theory = checked_theory(theory, distances)
+    check_functions(system_of_N, start)
+    check_integer("draws", draws, minimum=2)
     moments = tuple(
         float(t) for t in known_numbers("times", np.atleast_1d(np.asarray(times)), shape=(None,), nonnegative=True)
     )
     if not moments or any(np.diff(moments) <= 0):
-        raise argument_error("times", "increase", f"is {list(moments)}", "pass `sorted(set(times))`")
-    step = _step(moments, dt, scheme or system_of_N(Ns[0]).default_scheme())
+        must = "increase" if moments else "have at least one time"
+        raise argument_error("times", must, f"is {list(moments)}", "pass `sorted(set(times))`")
+    smallest = checked_system(system_of_N, Ns[0])
+    step = _step(moments, dt, scheme or smallest.default_scheme())
     most = check_integer("replicas", replicas, minimum=1) if replicas is not None else _MOST if target else _REPLICAS
     if target is not None:
         check_scalar("target", target, positive=True)
     pilot, saves = min(most, _PILOT) if target else most, tuple(dict.fromkeys((0.0, *moments)))
-    laws = _laws(limit, saves, step, distances, system_of_N(Ns[0]))
+    laws = _laws(limit, saves, step, distances, smallest)
+    path = None if path is None else as_path("path", path)
     studies = []
     for num in Ns:
-        system = system_of_N(num)
+        system = checked_system(system_of_N, num)
         key_n = jax.random.fold_in(key, num)
         starts = parts_of(start, num, coupled)
         state = jax.eval_shape(starts[0], key)
         for one in distances.values():
             if not one.samples_itself:
                 one.check(system, state)
+        check_state(state, num, laws)
         _check_exchangeable_halves(coupled, state)
         parts: list[Runs] = []
         for i, part in enumerate(starts):
-            of = system if i == 0 else system_of_N(part.size)
+            of = system if i == 0 else checked_system(system_of_N, part.size)
             tables = {name: one.tables(laws if one.needs_limit else (), part.size) for name, one in distances.items()}
-            folder = None if path is None else Path(path) / f"N-{num}{['', '-first', '-last'][i]}"
+            folder = None if path is None else path / f"N-{num}{['', '-first', '-last'][i]}"
             steps = steps_of(saves, step)
             parts.append(Runs(of, part, distances, tables, key_n, saves, steps, step, scheme, folder))
+        if most < LEAST_RUNS and not _deterministic(parts[0]):
+            raise argument_error("replicas", f"be at least {LEAST_RUNS}, for errors", f"is {most}", "run more of them")
         for one in parts:
             one.size = 1 if _deterministic(one) else round_size(starts[0], key, pilot)
         studies.append(parts)
@@ -241,19 +255,22 @@ def chaos_study(
         }  # fmt: skip
         of = repr(system_of_N(Ns[-1]))
         told = f"{of} at N = {Ns[-1]}"
-        return ChaosStudy(
-            measured, moments, moments[-1], told, _limit_in_words(limit, system_of_N(Ns[0])), dict(theory or {})
-        )
+        return ChaosStudy(measured, moments, moments[-1], told, _limit_in_words(limit, smallest), theory)
 
     _run(studies, pilot, progress)
     study = seen()
+    check_varies(study.measured, bool(_deterministic(studies[0][0])))
+    for name, one in study.measured.items():
+        one.check_control(name)
     while target is not None and not _deterministic(studies[0][0]):
-        needed = max(_needed(study.exponents[name], study.series[name], target) for name in distances)
+        needed = max(_needed(study.exponents[name], study.series[name], target, most) for name in distances)
         if needed <= min(study.replicas):
             break
         if needed > most:
+            unknown = not all(math.isfinite(one.value) for one in study.exponents.values())
             raise argument_error(
-                "target", f"be reachable with {most} runs of each N", f"{target:g} takes about {needed}",
+                "target", f"be reachable with {most} runs of each N",
+                f"{target:g} takes {'at least' if unknown else 'about'} {needed}",
                 f"raise `replicas` to {needed}, or `target`",
             )  # fmt: skip
         _run(studies, needed, progress)
@@ -261,11 +278,12 @@ def chaos_study(
     return study
 
 
-def _needed(exponent: Exponent, series: Series, target: float) -> int:
-    """Runs of each N after which the exponent may have this error; so many as there are if it has."""
+def _needed(exponent: Exponent, series: Series, target: float, most: int) -> int:
+    """Runs of each N after which the exponent may have this error; so many as there are if it has. `most`: allowed."""
     runs = int(min(series.replicas))
     if not math.isfinite(exponent.value):
-        return 4 * runs
+        # Without an exponent, only the runs until three N stand out of the noise are known.
+        return min(4 * runs, most) if runs < most else max(runs + 1, runs_needed(exponent, series, target))
     if exponent.stderr <= target:
         return runs
     share = (exponent.stderr**2 - exponent.stderr_window**2) / target**2
@@ -311,6 +329,8 @@ def _numbers(Ns: Sequence[int], coupled: bool) -> tuple[int, ...]:
         raise argument_error(
             "Ns", "have at least three different N, or there is no exponent", was, "pass [64, 128, 256]"
         )
+    if found[-1] > MOST_PARTICLES:
+        raise argument_error("Ns", f"be at most {MOST_PARTICLES}", f"has {found[-1]}", "lower it")
     if coupled and any(n % 2 or n < 4 for n in found):
         raise argument_error("Ns", "be even and at least 4 for coupled halves", f"is {list(found)}", "change them")
     return found
@@ -322,15 +342,25 @@ def _step(times: Sequence[float], dt: Any, scheme: AbstractScheme) -> float:
 
         if not isinstance(scheme, ExactClock):
             raise argument_error("dt", f"be given for {type(scheme).__name__}", "is missing", "pass the time step")
-        # The greatest common divisor, to nine digits of the last time.
-        unit = (times[-1] or 1.0) * 1e-9
-        return math.gcd(*(round(t / unit) for t in times)) * unit
+        return _common_step(times)
     check_scalar("dt", dt, positive=True)
     dt = float(dt)
     for t in times:
         if abs(t / dt - round(t / dt)) > 1e-6 or (t > 0 and round(t / dt) < 1):
             raise argument_error("times", f"be multiples of dt = {dt:g}", f"has {t:g}", "change one of the two")
     return dt
+
+
+def _common_step(times: Sequence[float]) -> float:
+    """The largest dt of which all times are multiples; 1 if all are 0."""
+    last = times[-1]
+    if last == 0:
+        return 1.0
+    shares = [Fraction(t / last).limit_denominator(10**4) for t in times]
+    if any(abs(t / last - share) > 1e-9 for t, share in zip(times, shares, strict=True)):
+        raise argument_error("dt", f"be given for times without a common step, {list(times)}", "is missing", "pass it")
+    # The last share is 1.
+    return last / math.lcm(*(share.denominator for share in shares))
 
 
 def _laws(
@@ -352,7 +382,7 @@ def _laws(
 def _limit_in_words(limit: Any, system: AbstractSystem) -> str:
     if limit is None:
         return "none: the distances are between N particles"
-    return repr(limit[0]) if isinstance(limit, tuple) else (getattr(limit, "__doc__", None) or repr(limit)).strip()
+    return repr(limit[0]) if isinstance(limit, tuple) else (getattr(limit, "__doc__", None) or describe(limit)).strip()
 
 
 def _check_exchangeable_halves(coupled: bool, state: Any) -> None:

@@ -1,13 +1,13 @@
 """The rate of propagation of chaos of one system: distances between N particles and their limit against N."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
+from ... import plotting as look
 from ..._util.checks import argument_error
 from ...chaos import ChaosStudy, chaos_study
 from ...chaos.report import draw_series, plain
@@ -137,10 +137,15 @@ class Chaos(Experiment):
             *(f"{name}: {one.statement}" for name, one in zip(names, exponents, strict=True)),
             *plan.notes,
         )
-        title = f"Chaos: {self.system}, t = {study.time:g}  ({self.replicas} runs of each N)"
+        runs = min(study.replicas)
+        title = f"Chaos: {self.system}, t = {study.time:g}  ({'exact' if runs == 1 else f'{runs} runs of each N'})"
         return Report(numbers, series, notes, [_panel(study, name) for name in names], title, arrays)
 
 
 def _panel(study: ChaosStudy, name: str) -> Any:
-    draw = functools.partial(draw_series, series=study.series[name], found=study.exponents[name])
-    return panel(draw, x="number of particles N", y="distance", title=name, log="xy")
+    def draw(ax: look.Axes) -> None:
+        # First, as it resets the ticks, which `draw_series` puts at the N.
+        look.log_log(ax)
+        draw_series(ax, series=study.series[name], found=study.exponents[name])
+
+    return panel(draw, x="number of particles N", y="distance", title=name)
