@@ -14,7 +14,7 @@ __all__ = ["inverse", "of_spline", "on_the_circle"]
 
 
 def inverse(quantile: Quantile, u: Float[Array, " n"]) -> Float[Array, " n"]:
-    """The quantile by Newton's method, kept inside of a bracket: 5 times as fast as by bisection."""
+    """The quantile by Newton's method, kept inside a bracket: 5 times as fast as by bisection."""
     x, p, cdf, _ = quantile.table
     cdf = jax.lax.cummax(cdf)
     cell = jnp.clip(jnp.searchsorted(cdf, u) - 1, 0, len(x) - 2)

@@ -68,7 +68,7 @@ def of_values(
     p: Float[np.ndarray, " n"], first: float, spacing: float, *, keep: tuple[float, float] | None = None
 ) -> LineLaw:
     """The law with density p, up to its mass, at the points `first` + j `spacing`: n points of a period of p, half a spacing
-    inside of its ends. p is periodic, or vanishes at both ends. `keep`: only this part of the period counts."""
+    inside its ends. p is periodic, or vanishes at both ends. `keep`: only this part of the period counts."""
     num = len(p)
     start, length = first - spacing / 2, num * spacing
     y = first + spacing * np.arange(num)

@@ -280,7 +280,7 @@ def chaos_study(
 
 
 def _needed(exponent: Exponent, series: Series, target: float, most: int) -> int:
-    """Runs of each N after which the exponent may have this error; so many as there are if it has. `most`: allowed."""
+    """Runs of each N after which the exponent may have this error, at least the present number. `most`: allowed."""
     runs = int(min(series.replicas))
     if not math.isfinite(exponent.value):
         # Without an exponent, only the runs until three N stand out of the noise are known.

@@ -74,7 +74,7 @@ class Wasserstein(AbstractDistance):
         check_velocities(state, self.of)
 
     def tables(self, laws: Sequence[Any], num: int) -> PyTree:
-        """(q, their sums from the left, rest), (T, N), (T, N + 1), (T,): means of the quantiles, and the variance inside of the
+        """(q, their sums from the left, rest), (T, N), (T, N + 1), (T,): means of the quantiles, and the variance within the
         intervals."""
         return tuple(np.stack(x) for x in zip(*[_tables(law, [self.of], num)[0] for law in laws], strict=True))
 
