@@ -58,7 +58,7 @@ def studies() -> dict[str, tuple[Any, int, dict[str, Any]]]:
     for noise in ("root", "independent", "kac"):
         found[f"torus, {noise}, d = 1"] = partial(plans.torus, 128, 0.02, 0.5, noise), 50, {"replicas": 4096}
     for noise in ("independent", "kac"):
-        found[f"law of N = 2, 3, 4, {noise}, d = 1"] = partial(plans.liouville, noise=noise), 100, {}
+        found[f"law of N = 2 to 6, {noise}, d = 1"] = partial(plans.liouville, noise=noise), 100, {}
     found["HMF, d = 1"] = plans.hmf, 20, {"replicas": 20_000}
     return found
 

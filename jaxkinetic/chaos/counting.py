@@ -27,10 +27,10 @@ _BATCH = 2**20
 class CountingFunctional(AbstractDistance):
     r"""$\langle n^2\rangle = 1 - \langle p_1\rangle$ of [NeissPickl2018, Definition 4.1]: the mean fraction of N particles
     outside the mean-field state, from the product state of `amplitude`, as `jk.vlasov.sampled_counting` samples it. Bounded and
-    unbiased; 0 at time 0. `Counting.bounds` of that module gives the weighted functional.
+    unbiased; 0 at time 0. `jk.vlasov.Counting.bounds` bounds the weighted functional.
 
-    It samples by itself: the study's system serves for the table only. `grid`: of the mean-field wave. `dt`: of all
-    characteristics; the times of the study are multiples of it. Cost of a sample: two runs of N particles."""
+    The samples come from `potential` and `amplitude`: the study's system is only named in its table. `grid`: of the mean-field
+    wave. `dt`: of all characteristics; the times of the study are multiples of it. Cost of a sample: two runs of N particles."""
 
     potential: AbstractPotential
     amplitude: AbstractAmplitude

@@ -16,10 +16,10 @@ __all__ = ["AbstractDistance"]
 
 
 class AbstractDistance(Printed):
-    """A number that tends to 0 if chaos propagates, measured on independent runs of N particles.
+    """A number measured on independent runs of N particles. Most of them tend to 0 if chaos propagates.
 
     - `needs_limit`: whether `tables` needs the law of one particle in the limit.
-    - `has_floor`: whether it does not vanish for N independent particles of the limit law, which then give its floor.
+    - `has_floor`: whether N independent particles of the limit give a positive value, its floor.
     - `squared`: whether `estimate` returns the square of the distance.
     - `vanishes_initially`: whether the expectation of `estimate` at time 0 is 0 if the particles start independent with the
       law of the limit. Then its value at time 0 can serve as a control variate.

@@ -1,6 +1,8 @@
 """The runs of a study: for every N, rounds of replicas of which only a few numbers are kept."""
 
 import dataclasses
+import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +65,8 @@ class Statistics(eqx.Module):
 
 @dataclasses.dataclass
 class Runs:
-    """Runs of one system of N particles. `rounds`: of each, the statistics (R, T, S) by the name of the distance."""
+    """Runs of one system of N particles. `warned`: the warnings that the study has shown.
+    `rounds`: of each, the statistics (R, T, S) by the name of the distance."""
 
     system: AbstractSystem
     start: Start
@@ -75,6 +78,7 @@ class Runs:
     dt: float
     scheme: AbstractScheme | None
     path: Path | None
+    warned: set[str]
     size: int = 1
     rounds: list[dict[str, np.ndarray]] = dataclasses.field(default_factory=list)
 
@@ -98,12 +102,19 @@ class Runs:
             lambda x: jnp.asarray(x, dtype if np.issubdtype(np.asarray(x).dtype, np.floating) else None), self.tables
         )
         observe = Statistics(distances, tables, jnp.asarray(self.steps, jnp.int32))
-        solution = ensemble(
-            self.system, self.start, key=key, replicas=self.size, scheme=self.scheme,
-            dt=self.dt, num_steps=max(self.steps[-1], 1),
-            save=Save(steps=self.steps, observe={"statistics": Contextual(observe)}),
-            path=None if self.path is None else self.path.parent / f"{self.path.name}-round-{number}",
-        )  # fmt: skip
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            solution = ensemble(
+                self.system, self.start, key=key, replicas=self.size, scheme=self.scheme, dt=self.dt,
+                num_steps=max(self.steps[-1], 1), save=Save(steps=self.steps, observe={"statistics": Contextual(observe)}),
+                path=None if self.path is None else self.path.parent / f"{self.path.name}-round-{number}",
+            )  # fmt: skip
+        for one in caught:
+            # Once in a study, for the N at which it is seen first: only the numbers differ.
+            kind = re.sub(r"[-+.\de]*\d", "", str(one.message))
+            if kind not in self.warned:
+                self.warned.add(kind)
+                warnings.warn(f"At N = {self.start.num}: {one.message}", one.category, stacklevel=5)
         return {name: np.asarray(x, float) for name, x in solution.observed["statistics"].items()}
 
     @property

@@ -21,7 +21,7 @@ class Theory:
 class Series:
     """A distance for every N, at one time.
 
-    - `N`, (n,). `value`: signed; with a floor, sqrt(raw^2 - floor^2), or minus the root of the opposite where that is negative.
+    - `N`, (n,). `value`: signed. With a floor: sqrt(raw^2 - floor^2); if raw < floor, -sqrt(floor^2 - raw^2).
       `stderr`: its standard error, by bootstrap over the runs (0 for a deterministic system).
     - `raw`: before the floor was removed. `floor`: what N independent particles of the limit give; 0 without a floor.
     - `replicas`: runs for each N.
@@ -37,6 +37,12 @@ class Series:
     amount: np.ndarray
     draws: np.ndarray
     power: int = 1
+
+    def __repr__(self) -> str:
+        rows = {
+            name: np.array2string(getattr(self, name), precision=4, separator=", ") for name in ("N", "value", "stderr")
+        }
+        return f"Series({', '.join(f'{name}={row}' for name, row in rows.items())})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,3 +70,6 @@ class Exponent:
     within_noise: dict[int, str] = dataclasses.field(default_factory=dict)
     fitted_floor: float | None = None
     fitted_floor_stderr: float | None = None
+
+    def __str__(self) -> str:
+        return self.statement

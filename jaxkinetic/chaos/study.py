@@ -53,7 +53,7 @@ class ChaosStudy:
 
     - `Ns`, `times`, `replicas` (runs of each N); `system`, `limit`: in words. `theory`: by the name of the distance.
     - `series[name]`: `Series` with N, value, stderr, floor. `exponents[name]`: `Exponent`.
-    - `gain[name]`, (n,): the variance of the estimate without control variates and coupling over that with them; 1 without.
+    - `gain[name]`, (n,): the factor by which control variates and coupling reduce the variance; 1 without them.
     - `at(time)`: the study at another of its times. `richardson(name)`: twice the value of N minus that of N/2.
     - `table()`, `plot()`, `to_json(path=None)`."""
 
@@ -156,7 +156,7 @@ def chaos_study(
     r"""Distances between N particles and their limit for a range of N, and the exponents p with which they decay, N^{-p}.
 
     For every N, independent runs of `system_of_N(N)` from `start(key, N)`. Each distance keeps a few numbers of each run at
-    each time; its value is made of all runs, without the bias of products of means; its error is a bootstrap over the runs.
+    each time; its value is estimated from all runs, and products of means are unbiased; its error is a bootstrap over the runs.
     What N independent particles of the limit would give is measured in the same way and removed in quadrature. An exponent is
     fitted by `fit_exponent`, whose error counts the runs and the choice of the window.
 
@@ -214,7 +214,7 @@ def chaos_study(
     pilot, saves = min(most, _PILOT) if target else most, tuple(dict.fromkeys((0.0, *moments)))
     laws = _laws(limit, saves, step, distances, smallest)
     path = None if path is None else as_path("path", path)
-    studies = []
+    studies, warned = [], set()
     for num in Ns:
         system = checked_system(system_of_N, num)
         key_n = jax.random.fold_in(key, num)
@@ -231,7 +231,7 @@ def chaos_study(
             tables = {name: one.tables(laws if one.needs_limit else (), part.size) for name, one in distances.items()}
             folder = None if path is None else path / f"N-{num}{['', '-first', '-last'][i]}"
             steps = steps_of(saves, step)
-            parts.append(Runs(of, part, distances, tables, key_n, saves, steps, step, scheme, folder))
+            parts.append(Runs(of, part, distances, tables, key_n, saves, steps, step, scheme, folder, warned))
         if most < LEAST_RUNS and not _deterministic(parts[0]):
             raise argument_error("replicas", f"be at least {LEAST_RUNS}, for errors", f"is {most}", "run more of them")
         for one in parts:

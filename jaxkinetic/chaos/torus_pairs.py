@@ -26,7 +26,7 @@ class _TorusPair(AbstractDistance):
     r"""Distances of the law of two particles from uniform independence, d = 1, if the law is invariant under translations:
     $f_2/f^2 = g(v_1 - v_2)$, $g(z) = 1 + 2 \sum_{m=1}^M c_m \cos m z$, $c_m = \mathbb E \cos m(v_1 - v_2)$."""
 
-    # Not used as a control variate: half of the runs would double the noise of the squares.
+    # Not a control variate: estimates from half of the runs would double the noise of the squares.
     vanishes_initially: ClassVar[bool] = False
     modes: int = eqx.field(static=True, default=4)
 

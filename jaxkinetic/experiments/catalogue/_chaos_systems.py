@@ -177,15 +177,16 @@ def landau(
         notes.append(
             "Each distance is that of N particles minus that of N/2 with the same noise: it decays with the same p."
         )
-    limit = None
+    limit: Any = None
     if by_pairs:
         density = initial.on_grid(law, Grid(*[_axis()] * dim))
         equation = system.limit()
 
         @functools.cache
-        def limit(time: float) -> Density:
+        def solution(time: float) -> Density:
             return _solved(equation, density, time)
 
+        limit = solution
         limit.__doc__ = f"{equation!r} on {_POINTS} points an axis"
     return Plan(
         partial(_always, system), partial(_drawn, law), names, doubling(largest), dt, Sweep() if by_pairs else EulerMaruyama(),
