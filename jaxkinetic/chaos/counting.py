@@ -29,8 +29,10 @@ class CountingFunctional(AbstractDistance):
     outside the mean-field state, from the product state of `amplitude`, as `jk.vlasov.sampled_counting` samples it. Bounded and
     unbiased; 0 at time 0. `jk.vlasov.Counting.bounds` bounds the weighted functional.
 
-    The samples come from `potential` and `amplitude`: the study's system is only named in its table. `grid`: of the mean-field
-    wave. `dt`: of all characteristics; the times of the study are multiples of it. Cost of a sample: two runs of N particles."""
+    The samples come from `potential` and `amplitude`: the study's system is only named in its table.
+
+    **Arguments:** `grid`: of the mean-field wave. `dt`: of all characteristics; the times of the study are multiples of it.
+    Cost of a sample: two runs of N particles."""
 
     potential: AbstractPotential
     amplitude: AbstractAmplitude

@@ -245,9 +245,12 @@ def test_run_of_a_study_of_chaos(tmp_path):
 def test_every_study_of_chaos_quickly(tmp_path):
     """`--quick` of every system finishes and writes its files. Catches a plan whose limit, start or distance does not fit."""
     for system in PLANS:
-        assert cli.main(["run", "chaos", "--system", system, "--quick", "--out", str(tmp_path / system)]) == 0
+        fewer = [] if system == "liouville-torus" else ["--particles", "16"]
+        given = ["--system", system, "--quick", *fewer, "--out", str(tmp_path / system)]
+        assert cli.main(["run", "chaos", *given]) == 0
         found = json.loads((tmp_path / system / "result.json").read_text())["results"]
-        assert np.isfinite(found["exponent"]), system
+        assert found["quantity_0"]
+        assert len((tmp_path / system / "figure.png").read_bytes()) > 50_000
 
 
 @pytest.mark.slow
@@ -303,7 +306,7 @@ def test_second_start_compiles_nothing(tmp_path):
             ["run", "maxwell"],
             "Argument `NAME` must be one of maxwell-bkw, coulomb-relaxation, coulomb-isotropization, torus-mode, "
             "microcanonical, annihilation, annihilation-profile, landau-damping, two-stream, hmf, mean-field-diagram, "
-            "counting, liouville, landau-pde, conservation, but is 'maxwell'; see `jaxkinetic list`.",
+            "counting, liouville, landau-pde, chaos, conservation, but is 'maxwell'; see `jaxkinetic list`.",
         ),
         (
             ["run", "maxwell-bkw", "--partikles", "3"],

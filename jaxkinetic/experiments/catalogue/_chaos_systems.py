@@ -173,6 +173,10 @@ def landau(
     notes = []
     if source == "FengWang2025":
         notes.append(f"Theorem {'1.1' if gamma == 0 else '1.4'} of Feng and Wang gives chaos without a rate.")
+    if by_pairs and gamma < 0:
+        notes.append(
+            "Some close pair turns by more than a radian in a step, whatever dt; the pair flow samples such turns exactly."
+        )
     if not by_pairs:
         notes.append(
             "Each distance is that of N particles minus that of N/2 with the same noise: it decays with the same p."
