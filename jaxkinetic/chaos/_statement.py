@@ -25,7 +25,7 @@ def plain(value: float, error: float) -> str:
 
 def bends(curvature: float, stderr: float, span: float) -> bool:
     """Whether the local exponent changes over log N in a range of length `span`."""
-    return math.isfinite(stderr) and abs(curvature) > 3 * stderr and abs(curvature) * span > _CLOSE
+    return bool(math.isfinite(stderr) and abs(curvature) > 3 * stderr and abs(curvature) * span > _CLOSE)
 
 
 def what_it_says(value: float, stderr: float, window: float, interval: tuple[float, float]) -> str:

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,6 +24,7 @@ __all__ = ["ChaosRecord", "draw_series", "from_json", "plot", "table", "to_json"
 _FORMAT, _VERSION = "jaxkinetic chaos study", 1
 
 
+@runtime_checkable
 class Study(Protocol):
     """What a report is made of. `theory` may lack distances."""
 
