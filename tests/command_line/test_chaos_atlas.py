@@ -19,7 +19,7 @@ def test_results_belong_to_the_studies():
     study that was renamed, and NaN as a number."""
     content, known = atlas.read(atlas.RESULTS), atlas.studies()
     assert set(content) <= set(known)
-    assert len(content) >= 7
+    assert len(content) >= 39
     for entry in content.values():
         for exponent in entry["study"]["exponents"].values():
             assert exponent["value"] is not None or len(exponent["statement"]) > 20
