@@ -46,6 +46,8 @@ if _typing.TYPE_CHECKING:
     )
     from ._core.totals import Count as Count, Fault as Fault, Finite as Finite, Max as Max, Share as Share, Sum as Sum
     from .chaos.study import ChaosStudy as ChaosStudy, chaos_study as chaos_study
+    from .expectations.expectation import expectation as expectation
+    from .expectations.result import Expectation as Expectation
     from .fitting.decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
     from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
     from .laws import marginal as marginal, product as product
@@ -73,6 +75,8 @@ _NAMES = {
     ),
     "_core.totals": ("Count", "Fault", "Finite", "Max", "Share", "Sum"),
     "chaos.study": ("ChaosStudy", "chaos_study"),
+    "expectations.expectation": ("expectation",),
+    "expectations.result": ("Expectation",),
     "fitting.decay": ("DecayFit", "decay_window", "fit_decay"),
     "fitting.oscillation": ("OscillationFit", "fit_oscillation"),
     "laws": ("marginal", "product"),
@@ -83,7 +87,7 @@ _NAMES = {
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}
 # Modules that look up schemes, for an error message or a file: all schemes must be imported before them.
-_WITH_SCHEMES = ("_core.simulate", "_core.ensemble", "_core.iterate", "_core.checkpoint")
+_WITH_SCHEMES = ("_core.simulate", "_core.ensemble", "_core.iterate", "_core.checkpoint", "expectations.expectation")
 # A file names the classes of its system, and loading it imports nothing, so the systems must be imported before.
 _WITH_SYSTEMS = ("load_checkpoint",)
 

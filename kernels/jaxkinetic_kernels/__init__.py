@@ -27,6 +27,7 @@ from .noise import (
 )
 from .philox import philox_4x32 as philox_4x32
 from .random_bits import fold_in as fold_in, normals as normals, uniform as uniform
+from .reachability import components as components, sum_over_bits as sum_over_bits
 from .rows import map_rows as map_rows
 from .sizes import PAIRS as PAIRS, PRODUCTS as PRODUCTS, PROJECTIONS as PROJECTIONS, REPLICAS as REPLICAS, Area as Area
 from .structure_factors import (
@@ -38,9 +39,9 @@ from .trigonometry import cos_sin as cos_sin, cos_sin_turns as cos_sin_turns
 
 __all__ = [
     "PAIRS", "PRODUCTS", "PROJECTIONS", "REPLICAS", "Area", "advance", "assign_waves", "candidates", "circle_round",
-    "cos_sin", "cos_sin_turns", "difference_series", "event_words", "feistel", "fold_in", "kth_nearest", "map_rows",
-    "materialise", "materialise_both", "materialise_words", "normals", "once", "once_on_cpu", "pair_normals",
-    "pair_words", "particle_normals", "permute", "philox_4x32", "positive_power", "random_matching", "row_sums",
-    "running_count", "schedule", "square_root", "structure_factors", "tile_normals", "trigonometric_series", "uniform",
-    "waves_one_by_one", "wrap",
+    "components", "cos_sin", "cos_sin_turns", "difference_series", "event_words", "feistel", "fold_in", "kth_nearest",
+    "map_rows", "materialise", "materialise_both", "materialise_words", "normals", "once", "once_on_cpu",
+    "pair_normals", "pair_words", "particle_normals", "permute", "philox_4x32", "positive_power", "random_matching",
+    "row_sums", "running_count", "schedule", "square_root", "structure_factors", "sum_over_bits", "tile_normals",
+    "trigonometric_series", "uniform", "waves_one_by_one", "wrap",
 ]  # fmt: skip

@@ -22,7 +22,7 @@ LAYERS = (
     ("_core",),
     ("random", "spectral", "laws", "runge_kutta", "schemes", "pairs", "diagnostics", "initial"),
     FAMILIES,
-    ("fitting", "oscillation", "plotting", "chaos"),
+    ("fitting", "oscillation", "plotting", "chaos", "expectations"),
     ("experiments",),
     ("__init__",),
     ("__main__",),

@@ -259,8 +259,8 @@ MUTATIONS = [
         "layers-ghost",
         "The list of layers names a module that does not exist.",
         "tests/core/test_import_graph.py",
-        '("fitting", "oscillation", "plotting", "chaos"),',
-        '("fitting", "oscillation", "plotting", "chaos", "ghost"),',
+        '("fitting", "oscillation", "plotting", "chaos", "expectations"),',
+        '("fitting", "oscillation", "plotting", "chaos", "expectations", "ghost"),',
         tests("core/test_import_graph.py", "test_layers_exist"),
     ),
 ]

@@ -1,0 +1,158 @@
+"""The sums of the observables of every replica of a jump process, with the derivative of their expectation."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32
+
+from .._util.gradients import forbid_gradient
+from .._util.types import Key, PyTree, RealScalar
+from ._cones import Sums, cone_sums, everything
+from ._record import Given, Record, Sizes, replica_keys, run_replica
+from ._tangent import Parts, find_parts, tangent_of_replica
+
+_SECOND = (
+    "A second derivative reaches `jk.expectation` of a jump process; its estimator gives first derivatives only. Use finite "
+    "differences of its gradient."
+)
+
+
+class Estimator(eqx.Module):
+    """How the scores are weighted: `kind` "cone" or "global"; bits of `words` words at a time; at most `most_blocks` blocks."""
+
+    kind: str = eqx.field(static=True)
+    words: int = eqx.field(static=True)
+    most_blocks: int | None = eqx.field(static=True)
+
+
+class Batches(eqx.Module):
+    """`number` batches of `size` replicas; `replicas` of them are wanted."""
+
+    replicas: int = eqx.field(static=True)
+    size: int = eqx.field(static=True)
+
+    @property
+    def number(self) -> int:
+        return -(-self.replicas // self.size)
+
+    def over(self, function: Any, *trees: PyTree) -> PyTree:
+        """`function` of every replica's number and of its entries of the trees."""
+        total = self.number * self.size
+        index = jnp.minimum(jnp.arange(total), self.replicas - 1)
+
+        def split(x: Array) -> Array:
+            return x[index].reshape(self.number, self.size, *x.shape[1:])
+
+        def batch(entry: PyTree) -> PyTree:
+            if self.size == 1:
+                out = function(*jax.tree.map(lambda x: x[0], entry))
+                return jax.tree.map(lambda x: x[None], out)
+            return jax.vmap(function)(*entry)
+
+        entries = (index.reshape(self.number, self.size), *jax.tree.map(split, trees))
+        if self.number == 1:
+            out = batch(jax.tree.map(lambda x: x[0], entries))
+            return jax.tree.map(lambda x: x[: self.replicas], out)
+        out = jax.lax.map(batch, entries)
+        return jax.tree.map(lambda x: x.reshape(total, *x.shape[2:])[: self.replicas], out)
+
+
+Samples = tuple[Float[Array, "R T m"], Int32[Array, " R"], Int32[Array, "R 2"]]
+
+
+@eqx.filter_custom_jvp
+def jump_samples(
+    given: Given, dt: RealScalar, *, key: Key, sizes: Sizes, batches: Batches, estimator: Estimator
+) -> Samples:
+    """(sums of the observables, faults, numbers of candidates and events) of every replica."""
+    return _values(given, dt, key, sizes, batches)
+
+
+@eqx.filter_jit
+def _values(given: Given, dt: RealScalar, key: Key, sizes: Sizes, batches: Batches) -> Samples:
+    # The values draw no virtual candidates, which change nothing.
+    real = _without_virtual(sizes)
+
+    def one(index: Array) -> tuple[Array, Array, Array]:
+        record = run_replica(given, dt, replica_keys(key, index), real, keep=False)
+        return jnp.sum(record.rows, axis=1), record.fault, record.counts
+
+    return batches.over(one)
+
+
+def _without_virtual(sizes: Sizes) -> Sizes:
+    return Sizes(
+        sizes.segments,
+        sizes.every,
+        sizes.at_start,
+        (sizes.capacities[0], 0),
+        sizes.turns,
+        1.0,
+        sizes.headroom,
+        sizes.leaps,
+    )
+
+
+@jump_samples.def_jvp
+def _jump_samples_jvp(primals, tangents, *, key, sizes, batches, estimator):
+    given, dt = primals
+    slope, dt_slope = tangents
+    if dt_slope is not None:
+        raise ValueError(
+            "A gradient with respect to dt reaches `jk.expectation` of a jump process, where dt decides which events happen; "
+            "differentiate with respect to the strength or the volume instead, which scale the rates."
+        )
+    given = jax.tree.map(lambda x: forbid_gradient(_SECOND, x) if eqx.is_inexact_array(x) else x, given)
+    parts = find_parts(given, slope, dt, key, sizes)
+    if not parts.rate:
+        sizes = _without_virtual(sizes)
+    return _with_tangent(given, slope, dt, key, sizes, batches, estimator, parts)
+
+
+@eqx.filter_jit
+def _with_tangent(
+    given: Given,
+    slope: Given,
+    dt: RealScalar,
+    key: Key,
+    sizes: Sizes,
+    batches: Batches,
+    estimator: Estimator,
+    parts: Parts,
+) -> tuple[Samples, tuple[Array, None, None]]:
+    frozen = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, given)
+
+    def recorded(index: Array) -> tuple[Record, Sums | None]:
+        record = run_replica(frozen, dt, replica_keys(key, index), sizes, keep=True)
+        if not parts.scores:
+            return record, None
+        if estimator.kind == "global":
+            return record, everything(record, sizes)
+        return record, cone_sums(record, sizes, estimator.words, estimator.most_blocks, jax.random.fold_in(key, index))
+
+    def tangent(index: Array, record: Record, weights: Any) -> Array:
+        return tangent_of_replica(given, slope, dt, replica_keys(key, index), sizes, record, weights, parts)
+
+    records, sums = jax.lax.stop_gradient(batches.over(recorded))
+    values = jnp.sum(records.rows, axis=2)
+    weights = None if sums is None else _weights(sums, values, records.rows.shape[2])
+    out = batches.over(tangent, records, weights)
+    return (values, records.fault, records.counts), (out, None, None)
+
+
+def _weights(sums: Sums, values: Float[Array, "R T m"], num: int) -> tuple[Array, Array]:
+    """The sums over cones, minus a baseline: the mean observable of a particle in the other replicas, times the number of slots
+    in the cone. A single replica takes its own particles outside of the cone."""
+    replicas = values.shape[0]
+
+    def centred(sums: Array, values: Array, others: Array) -> Array:
+        total, count = sums[..., :-1], sums[..., -1:]
+        if replicas > 1:
+            return total - count * others / num
+        outside = num - count
+        return jnp.where(outside > 0, total - count * (values - total) / jnp.maximum(outside, 1), total)
+
+    others = (jnp.sum(values, axis=0) - values) / max(replicas - 1, 1)
+    return tuple(jax.vmap(centred)(x, values, others) for x in sums)

@@ -1,0 +1,243 @@
+"""The derivative of one recorded run: of the particles' paths at fixed decisions, and of the decisions' probabilities."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._core.loops import bounded_loop
+from .._util.checks import cast_floating
+from .._util.gradients import forbid_gradient
+from .._util.types import Key, PyTree, RealScalar
+from ..pairs._jump_columns import without_table
+from ..pairs._packed_columns import Table, matched, pack, put, unpack
+from ..states import Particles
+from ._events import after_event
+from ._plans import chunk_size
+from ._record import Events, Given, Record, Sizes, at_chunk, initial_state, law_of, rows_of
+
+
+class Parts(NamedTuple):
+    """Which parts of the derivative are not zero: paths that move from the start on; jumps that move a path; scores of the
+    rates, of decisions within jumps, and of decisions that make the start."""
+
+    start_moves: bool
+    jump_moves: bool
+    rate: bool
+    marks: bool
+    start: bool
+
+    @property
+    def moves(self) -> bool:
+        return self.start_moves or self.jump_moves
+
+    @property
+    def scores(self) -> bool:
+        return self.rate or self.marks or self.start
+
+
+def jvp(function: Any, primals: PyTree, tangents: PyTree) -> tuple[PyTree, PyTree]:
+    """`jax.jvp` for a function of one tree, in the leaves whose tangent is not None."""
+    moving = jax.tree.map(lambda t, x: None if t is None else x, tangents, primals, is_leaf=lambda t: t is None)
+    rest = jax.tree.map(lambda t, x: x if t is None else None, tangents, primals, is_leaf=lambda t: t is None)
+    if not jax.tree.leaves(moving):
+        out = function(primals)
+        return out, jax.tree.map(jnp.zeros_like, out)
+    return jax.jvp(lambda moving: function(eqx.combine(moving, rest)), (moving,), (tangents,))
+
+
+def without_tangents(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda _: None, tree)
+
+
+def find_parts(given: Given, tangents: Given, dt: RealScalar, key: Key, sizes: Sizes) -> Parts:
+    """Which parts of the derivative are not zero, found by tracing one event with guards that report a tangent."""
+
+    def reports(function: Any, primals: PyTree, tangents: PyTree) -> bool:
+        arrays, static = eqx.partition(
+            (primals, tangents), lambda x: eqx.is_array(x) or isinstance(x, jax.ShapeDtypeStruct)
+        )
+
+        def traced(arrays: PyTree) -> PyTree:
+            primals, tangents = eqx.combine(arrays, static)
+            return jvp(lambda x: jax.tree.map(lambda y: forbid_gradient(_FOUND, y), function(x)), primals, tangents)[1]
+
+        try:
+            jax.eval_shape(traced, arrays)
+        except ValueError as error:
+            if str(error) != _FOUND:
+                raise
+            return True
+        return False
+
+    def velocities(given: Given) -> tuple[Array, Any]:
+        state, _ = initial_state(given, key)
+        return state.velocity, state.position
+
+    def decisions(given: Given) -> list[Array]:
+        return initial_state(given, key)[1]
+
+    state = initial_state(given, key)[0]
+    only_start = Given(without_tangents(given.system), tangents.start, without_tangents(given.observe))
+    start_moves = reports(velocities, given, only_start)
+    start = callable(given.start) and reports(decisions, given, only_start)
+
+    law = law_of(cast_floating(given.system, state.velocity.dtype), state, dt, sizes)
+    v = tuple(jnp.stack([c[:1], c[:1]]) for c in state.velocity.T)
+    words = tuple(jnp.zeros(1, jnp.uint32) for _ in range(given.system.num_words(state.dim)))
+    yes = jnp.ones(1, bool)
+
+    def event(part: int, rate: bool, marks: bool, moving: bool) -> bool:
+        def function(both: tuple[Any, Any]) -> PyTree:
+            system, before = both
+            system = cast_floating(system, state.velocity.dtype)
+            out = after_event(system, law, state.num_alive, before, words, yes, yes, rate, marks)
+            return out[part]
+
+        tangent = v if moving else without_tangents(v)
+        return reports(function, (given.system, v), (tangents.system, tangent))
+
+    jump_moves = event(0, False, False, False)
+    moves = start_moves or jump_moves
+    return Parts(start_moves, jump_moves, event(1, True, False, moves), event(1, False, True, moves), start)
+
+
+_FOUND = "a tangent arrives here"
+
+
+def tangent_of_replica(
+    given: Given,
+    tangents: Given,
+    dt: RealScalar,
+    keys: tuple[Key, Key],
+    sizes: Sizes,
+    record: Record,
+    weights: tuple[Array, Array] | None,
+    parts: Parts,
+) -> Float[Array, "T m"]:
+    """The derivative of the sums of the observables of one replica. `weights`: (segments, every, K, T, m), by which the
+    scores of the events are multiplied, and (N, T, m), those of the start; None without scores."""
+    num_saves, _, width = record.rows.shape
+
+    def beginning(given: Given) -> tuple[Particles, list[Array]]:
+        state, logs = initial_state(given, keys[0])
+        return eqx.filter(state, eqx.is_inexact_array), logs
+
+    only_start = Given(without_tangents(given.system), tangents.start, without_tangents(given.observe))
+    (_, logs), (moved, log_tangents) = jvp(beginning, given, only_start)
+    state, _ = initial_state(given, keys[0])
+    state = jax.lax.stop_gradient(state)
+    dtype = state.velocity.dtype
+    law = law_of(cast_floating(given.system, dtype), state, dt, sizes)
+    total = jnp.zeros((num_saves, width), dtype)
+    if parts.start and weights is not None:
+        for log, tangent in zip(logs, log_tangents, strict=True):
+            total = total + _start_scores(log, tangent, weights[1])
+
+    def chunk_tangent(plan: Any, before: Any, active: Array, happens: Array, tangent: Any) -> tuple[Any, Array]:
+        def function(both: tuple[Any, Any]) -> tuple[Any, Array]:
+            system, before = both
+            system = cast_floating(system, dtype)
+            return after_event(
+                system, law, state.num_alive, before, plan.words, active, happens, parts.rate, parts.marks
+            )
+
+        return jvp(function, (given.system, before), (tangents.system, tangent))[1]
+
+    events = record.events
+    if not parts.moves:
+        if parts.scores and weights is not None and (parts.rate or parts.marks):
+            still = without_tangents(tuple(range(state.dim)))
+            score = _vectorised(chunk_tangent, events, still)
+            total = total + jnp.einsum("abk,abktm->tm", score, weights[0], precision=jax.lax.Precision.HIGHEST)
+        return total + _observed_tangent(given, tangents, state, moved, record, None, sizes)
+    table = pack(tuple(moved.velocity.T))
+    first = table
+
+    def step(loop: tuple[Table, Array], entry: tuple[Events, Any]) -> tuple[tuple[Table, Array], None]:
+        events, weight = entry
+        plan = events.plan
+        size = plan.wave.shape[-1] if sizes.leaps else chunk_size(sum(sizes.capacities))
+
+        def chunk(loop: tuple[Table, Array], number: Array) -> tuple[Table, Array]:
+            table, total = loop
+            place = events.places[number]
+            lanes = plan._replace(count=None), events.before, events.active, events.happens
+            here, before, active, happens = at_chunk(lanes, place, size)
+            together = (here.wave == here.wave[0]) & (here.wave >= 0)
+            after, score = chunk_tangent(
+                here, before, active & together, happens & together, matched(table, here.slots)
+            )
+            table = put(table, here.slots, after, happens & together)
+            if weight is not None:
+                share = jax.lax.dynamic_slice_in_dim(weight, place, size)
+                score = jnp.where(together, score, 0)
+                total = total + jnp.einsum("k,ktm->tm", score, share, precision=jax.lax.Precision.HIGHEST)
+            return table, total
+
+        if sizes.turns == 1:
+            return chunk(loop, jnp.zeros((), jnp.int32)), None
+        return bounded_loop(lambda _, k: events.places[k] >= 0, chunk, loop, sizes.turns), None
+
+    def segment(loop: tuple[Table, Array], entry: Any) -> tuple[tuple[Table, Array], Table]:
+        loop, _ = jax.lax.scan(step, loop, entry)
+        return loop, loop[0]
+
+    weight = None if weights is None or not (parts.rate or parts.marks) else weights[0]
+    (_, total), tables = jax.lax.scan(segment, (table, total), (events, weight))
+    if sizes.at_start:
+        tables = [jnp.concatenate([a[None], b]) for a, b in zip(first, tables, strict=True)]
+    return total + _observed_tangent(given, tangents, state, moved, record, tables, sizes)
+
+
+def _vectorised(chunk_tangent: Any, events: Events, still: Any) -> Array:
+    """The scores of all events at once, (segments, every, K): no particle has moved."""
+
+    def one(events: Events) -> Array:
+        return chunk_tangent(events.plan, events.before, events.active, events.happens, still)[1]
+
+    return jax.vmap(jax.vmap(one))(events)
+
+
+def _start_scores(log: Array, tangent: Array, weights: Float[Array, "N T m"]) -> Float[Array, "T m"]:
+    if tangent.ndim and tangent.shape[0] == weights.shape[0]:
+        tangent = tangent.reshape(tangent.shape[0], -1).sum(1)
+        return jnp.einsum("n,ntm->tm", tangent, weights, precision=jax.lax.Precision.HIGHEST)
+    raise ValueError(
+        "Argument `start` must decide with one `jk.random.bernoulli` for each slot, but decides with shape "
+        f"{log.shape}; draw an array with one entry for each of the {weights.shape[0]} slots."
+    )
+
+
+def _observed_tangent(
+    given: Given, tangents: Given, state: Particles, moved: Any, record: Record, tables: Table | None, sizes: Sizes
+) -> Float[Array, "T m"]:
+    """The derivative of the sums of the rows at fixed decisions, at every save."""
+    observe_moves = bool(jax.tree.leaves(tangents.observe))
+    num_saves, _, width = record.rows.shape
+    position_moves = moved.position is not None
+    if tables is None and not observe_moves and not position_moves:
+        return jnp.zeros((num_saves, width), state.velocity.dtype)
+    rest = without_table(state)
+
+    def one(entry: tuple[Table, Table | None]) -> Float[Array, " m"]:
+        now, tangent = entry
+        *velocity, life = unpack(now)
+        here = eqx.tree_at(
+            lambda p: (p.velocity, p.alive), rest, (jnp.stack(velocity, -1), life > 0), is_leaf=lambda x: x is None
+        )
+        floats = eqx.filter(here, eqx.is_inexact_array)
+        velocity_tangent = None if tangent is None else jnp.stack(unpack(tangent), -1)[:, : state.dim]
+        slope = eqx.tree_at(
+            lambda p: (p.velocity, p.position), floats, (velocity_tangent, moved.position), is_leaf=lambda x: x is None
+        )
+
+        def total(both: tuple[Any, Any]) -> Array:
+            observe, floats = both
+            return jnp.sum(rows_of(Given(given.system, None, observe), eqx.combine(floats, here)), axis=0)
+
+        return jvp(total, (given.observe, floats), (tangents.observe, slope))[1]
+
+    return jax.lax.map(one, (record.tables, tables))

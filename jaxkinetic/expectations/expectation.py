@@ -1,0 +1,162 @@
+"""`expectation`: means over independent runs, with gradients that are unbiased, also through jumps."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from .._core.run_key import run_words
+from .._core.start import check_start
+from .._core.system import AbstractPairJump, AbstractScheme, AbstractSystem
+from .._util.checks import argument_error, check_bool, check_integer, deferred_checks, describe, is_traced, takes_one
+from .._util.printing import printed
+from .._util.types import Key, PyTree, RealScalarLike, State
+from .._util.user_laws import hashable
+from ..pairs import ExactClock, TauLeap
+from ._by_jumps import ByJumps
+from ._observables import check_observable
+from ._pathwise import Pathwise
+from .result import Expectation
+
+__all__ = ["expectation"]
+
+Gradient = bool | Callable[[Any], PyTree]
+
+
+def expectation(
+    system: AbstractSystem,
+    start: State | Callable[[Key], State],
+    observe: Callable[[State], Array],
+    *,
+    key: Key,
+    replicas: int,
+    dt: RealScalarLike,
+    num_steps: int,
+    scheme: AbstractScheme | None = None,
+    every: int | None = None,
+    gradient: Gradient = False,
+    estimator: str = "cone",
+    block: int | None = None,
+    num_blocks: int | None = None,
+    max_candidates: int | None = None,
+    headroom: float = 1.5,
+    batch: int | None = None,
+    throw: bool = True,
+) -> Expectation:
+    r"""The mean of $\sum_i \varphi(x_i)$, a sum over the particles that are alive, over independent runs, and its derivatives.
+
+    `jax.grad` (reverse mode) and `jax.jvp`, `jax.jacfwd` (forward mode) of `value` give an unbiased estimate of the derivative
+    of the expectation in every floating leaf of `system`, and in whatever `start` and `observe` depend on. Diffusions, pair
+    flows, grids and fields are differentiated along their paths. Jump processes (`ExactClock`, `TauLeap`) are
+    differentiated along their paths at fixed decisions, and by the score of those decisions whose probability depends on a
+    parameter: whether a candidate pair jumps, `jk.random.bernoulli` within a jump (annihilation), and the choice of the
+    particles alive at the start. `docs/gradients.md` lists for every system, scheme and leaf which of the two applies.
+
+    **Score on forward cones.** A candidate is a pair that may jump; the pairs and times of the candidates depend on no
+    parameter and on no earlier decision (the majorant is fixed, and dead slots stay candidates). A decision can influence
+    only the particles that later candidates connect with its pair, its forward cone. So its score d log P is multiplied by
+    the sum of the observable over its cone only; the omitted terms have mean 0, and the result is exactly unbiased for
+    additive observables. From each sum the mean observable of the other replicas, times the number of slots in the cone, is
+    subtracted (for a single replica: that of the slots outside of the cone). The relative standard deviation of the
+    derivative falls as N^{-1/2} while cones are small compared with N (a cone grows as e^{majorant t}, in units of the rate
+    of a particle's candidates); where a cone holds all particles, as for hard spheres at times of several mean free times, it
+    no longer falls with N.
+
+    **Arguments:**
+
+    - `start`: a state, or a function key -> state; keys as in `jk.ensemble`. `observe`: state -> (N,) or (N, m), one row for
+      each particle, which depends on this particle only. For states that are not `Particles`: a number or a vector, not summed.
+    - `replicas`, `dt`, `num_steps`, `scheme`, `batch` (replicas that advance together), `throw`: as in `jk.ensemble`.
+    - `every`: observe at steps 0, every, 2 every, ...; the value has a leading axis of times. None: at the last step.
+    - `gradient`: True computes also `.gradient` and `.gradient_stderr` in every floating leaf of the system, from the same runs
+      and in one pass; a function of the system, `lambda system: system.annihilation`, chooses leaves.
+    - For jump processes: `estimator`: "cone", or "global", which multiplies every score by the sum over all particles
+      (unbiased; its relative spread does not fall with N): a check of the other. `block`: final particles whose cones are
+      computed in one pass, as bits. `num_blocks`: use only so many blocks, drawn at random and weighted so that the result
+      stays unbiased. `headroom`: the majorant of the rates divided by the largest rate at the start (1 if rates do not depend
+      on velocities); a run in which a rate exceeds it fails. `max_candidates`: of one step; needed only inside `jit` and
+      `vmap` where parameters that set the rates are traced.
+
+    **Returns:** an `Expectation`: `value`, `stderr`, `samples`, `gradient`, `gradient_stderr`, and `apply` for ratios.
+
+    **Cost** for jump processes: values, one run per replica. A gradient: a second run that records the K candidates, the cones,
+    and one pass for the derivative. Cones cost O(N + K) where the graph of candidates has no cycle, and O(n K/32) operations on
+    words for the n particles in parts with cycles (most of them once a particle has had more than two candidates). Memory:
+    about 100 bytes for each candidate and replica, and 12 `block`/32 N bytes.
+
+    Values and first derivatives only for jump processes: a second derivative, and a gradient with respect to dt, raises. At a
+    probability of exactly 0 or 1 (annihilation = 0) no score exists: the derivative in it raises, or is infinite if traced.
+
+    **Raises:** `ValueError` as `jk.ensemble`; for an observable without a row for each particle or whose rows depend on
+    other particles; for arrays that do not fit into memory, with the bytes and the size that fits. `SimulationError` if a run
+    fails: a rate above the majorant (raise `headroom`), or more candidates than `max_candidates`.
+    """
+    num_steps = check_integer("num_steps", num_steps, minimum=1)
+    replicas = check_integer("replicas", replicas, minimum=1)
+    check_bool("throw", throw)
+    if every is not None and check_integer("every", every, minimum=1) > num_steps:
+        raise argument_error("every", "not exceed `num_steps`", f"is {every}", "lower it, or leave it out")
+    if not isinstance(gradient, bool) and not callable(gradient):
+        raise argument_error(
+            "gradient", "be True, False or a function of the system", f"is {describe(gradient)}",
+            "pass, for example, `lambda system: system.annihilation`",
+        )  # fmt: skip
+    if key is None:
+        raise argument_error("key", "be given", "is missing", "pass key=jax.random.key(seed)")
+    run_words(key)
+    if callable(start) and not takes_one(start):
+        raise argument_error(
+            "start", "be a state, or a function of a key", f"is {printed(start)}",
+            "bind the other arguments with `jax.tree_util.Partial(fn, name=value)`",
+        )  # fmt: skip
+    start, observe = hashable(start), hashable(observe)
+    example = start(jax.random.split(jax.random.fold_in(key, 0))[0]) if callable(start) else start
+    with deferred_checks() as checks:
+        scheme = check_start(system, example, scheme, key, dt, 0.0)
+    check_observable(observe, example)
+    if isinstance(system, AbstractPairJump) and isinstance(scheme, (ExactClock, TauLeap)):
+        run = ByJumps(
+            example, key, replicas, dt, num_steps, every, isinstance(scheme, TauLeap), batch, throw, estimator, block,
+            num_blocks, max_candidates, headroom, tuple(checks.values()),
+        )  # fmt: skip
+    else:
+        run = Pathwise(key, replicas, dt, num_steps, scheme, every, batch, throw)
+    steps = np.asarray(num_steps if every is None else np.arange(0, num_steps + 1, every))
+    times = steps * dt if is_traced(dt) else steps * float(dt)
+    if gradient is False:
+        samples, stats = run(system, start, observe)
+        return Expectation(samples, times, None, stats)
+    chosen, rest = _chosen(system, gradient)
+
+    def of_chosen(leaves: PyTree) -> tuple[Array, Any]:
+        changed = eqx.combine(leaves, rest) if gradient is True else eqx.tree_at(gradient, system, leaves)
+        samples, stats = run(changed, start, observe)
+        return samples, (samples, stats)
+
+    slopes, (samples, stats) = jax.jacfwd(of_chosen, has_aux=True)(chosen)
+    return Expectation(samples, times, slopes, stats)
+
+
+def _chosen(system: AbstractSystem, gradient: Gradient) -> tuple[PyTree, PyTree]:
+    if not callable(gradient):
+        chosen, rest = eqx.partition(system, eqx.is_inexact_array)
+        if not jax.tree.leaves(chosen):
+            name = type(system).__name__
+            raise argument_error(
+                "gradient", "be False for a system without floating leaves", f"{name} has none", "omit it"
+            )
+        return chosen, rest
+    try:
+        chosen = gradient(system)
+    except AttributeError as error:
+        raise argument_error(
+            "gradient", "choose leaves of the system", f"fails: {error}", "name its parameters"
+        ) from error
+    wrong = [leaf for leaf in jax.tree.leaves(chosen) if not eqx.is_inexact_array(leaf)]
+    if wrong or not jax.tree.leaves(chosen):
+        was = f"chooses {describe(wrong[0])}" if wrong else "chooses none"
+        raise argument_error("gradient", "choose floating leaves of the system", was, "name its parameters")
+    return chosen, None
