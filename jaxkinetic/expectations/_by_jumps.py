@@ -22,8 +22,8 @@ from ._sizes import batches_of, captured, check_record, estimator_of, sizes_of
 _SENTENCES = {
     MANY_CANDIDATES: "A step of `jk.expectation` had more candidates than memory was allocated for; raise `max_candidates`.",
     ABOVE_BOUND: (
-        "A rate exceeded the majorant of `jk.expectation`, which is fixed at the start; raise `headroom` (a number by which
-        the " "largest rate at the start is multiplied)."
+        "A rate exceeded the majorant of `jk.expectation`, which is fixed at the start; raise `headroom`, the factor by which "
+        "it exceeds the largest rate at the start."
     ),
 }
 
