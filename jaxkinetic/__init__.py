@@ -47,6 +47,7 @@ if _typing.TYPE_CHECKING:
     from ._core.totals import Count as Count, Fault as Fault, Finite as Finite, Max as Max, Share as Share, Sum as Sum
     from .chaos.study import ChaosStudy as ChaosStudy, chaos_study as chaos_study
     from .expectations.expectation import expectation as expectation
+    from .expectations.finite_difference import finite_difference as finite_difference
     from .expectations.result import Expectation as Expectation
     from .fitting.decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
     from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
@@ -76,6 +77,7 @@ _NAMES = {
     "_core.totals": ("Count", "Fault", "Finite", "Max", "Share", "Sum"),
     "chaos.study": ("ChaosStudy", "chaos_study"),
     "expectations.expectation": ("expectation",),
+    "expectations.finite_difference": ("finite_difference",),
     "expectations.result": ("Expectation",),
     "fitting.decay": ("DecayFit", "decay_window", "fit_decay"),
     "fitting.oscillation": ("OscillationFit", "fit_oscillation"),
@@ -87,7 +89,14 @@ _NAMES = {
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}
 # Modules that look up schemes, for an error message or a file: all schemes must be imported before them.
-_WITH_SCHEMES = ("_core.simulate", "_core.ensemble", "_core.iterate", "_core.checkpoint", "expectations.expectation")
+_WITH_SCHEMES = (
+    "_core.simulate",
+    "_core.ensemble",
+    "_core.iterate",
+    "_core.checkpoint",
+    "expectations.expectation",
+    "expectations.finite_difference",
+)
 # A file names the classes of its system, and loading it imports nothing, so the systems must be imported before.
 _WITH_SYSTEMS = ("load_checkpoint",)
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, ArrayLike, Bool, Real, UInt32
 import jaxkinetic_kernels as _kernels
 
 from ._util.checks import argument_error, check_integer, describe, is_traced
-from ._util.decisions import decisions_are_logged, log_decision
+from ._util.decisions import decisions_are_logged, logged_decision
 from ._util.gradients import forbid_gradient
 
 __all__ = [
@@ -50,9 +50,7 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
         raise argument_error("probability", "lie in [0, 1]", f"is {describe(probability)}", "correct it")
     p = p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.result_type(float))
     if decisions_are_logged():
-        outcome = _kernels.uniform(word, p.dtype) <= jax.lax.stop_gradient(p)
-        log_decision(outcome, p)
-        return outcome
+        return logged_decision(_kernels.uniform(word, p.dtype) <= jax.lax.stop_gradient(p), p)
     p = forbid_gradient(
         "The outcome of `jk.random.bernoulli` depends on a parameter through its probability, and the derivative at fixed "
         "noise misses that; differentiate with respect to another parameter, or use finite differences of averages over runs.",

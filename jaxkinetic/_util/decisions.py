@@ -3,32 +3,29 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-_log: ContextVar[list[Array] | None] = ContextVar("decisions", default=None)
+
+class _Log(NamedTuple):
+    found: list[Array]
+    force: bool | None
+
+
+_log: ContextVar[_Log | None] = ContextVar("decisions", default=None)
 
 
 @contextmanager
-def logged_decisions() -> Iterator[list[Array]]:
+def logged_decisions(force: bool | None = None) -> Iterator[list[Array]]:
     """Collect the log-probabilities of the outcomes of `jk.random.bernoulli` in this block, where their gradient is used.
-    Without such a block a gradient with respect to a probability raises."""
-    found: list[Array] = []
-    token = _log.set(found)
+    Without such a block a gradient with respect to a probability raises. `force`: every decision has this outcome."""
+    log = _Log([], force)
+    token = _log.set(log)
     try:
-        yield found
-    finally:
-        _log.reset(token)
-
-
-@contextmanager
-def unlogged_decisions() -> Iterator[None]:
-    """Within this block, `jk.random.bernoulli` again raises for a gradient with respect to a probability."""
-    token = _log.set(None)
-    try:
-        yield
+        yield log.found
     finally:
         _log.reset(token)
 
@@ -37,10 +34,14 @@ def decisions_are_logged() -> bool:
     return _log.get() is not None
 
 
-def log_decision(outcome: Bool[Array, "*shape"], probability: Float[Array, "*shape"]) -> None:
-    found = _log.get()
-    if found is not None:
-        found.append(log_probability(outcome, probability))
+def logged_decision(outcome: Bool[Array, "*shape"], probability: Float[Array, "*shape"]) -> Bool[Array, "*shape"]:
+    """The outcome, or the forced one, after its log-probability was noted."""
+    log = _log.get()
+    assert log is not None
+    if log.force is not None:
+        outcome = jnp.full(outcome.shape, log.force)
+    log.found.append(log_probability(outcome, probability))
+    return outcome
 
 
 @jax.custom_jvp

@@ -1,5 +1,6 @@
 """Samples of an observable of a jump process, differentiated along the paths and by scores."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from .._util.printing import Printed
 from .._util.types import Key
 from ..states import Particles
 from ._jump_samples import jump_samples
-from ._record import ABOVE_BOUND, MANY_CANDIDATES, Given, LoggedStart
+from ._record import ABOVE_BOUND, MANY_CANDIDATES, Given, LoggedStart, RunFunction
 from ._sizes import batches_of, captured, check_record, estimator_of, sizes_of
 
 _SENTENCES = {
@@ -50,12 +51,14 @@ class ByJumps(Printed):
         system: AbstractPairJump,
         start: Particles | Callable[[Key], Particles],
         observe: Callable[[Particles], Array],
+        function: Callable[[Array], Array] | None,
     ) -> tuple[Array, dict[str, Any]]:
         check_scalar("headroom", self.headroom)
         if self.headroom < 1:
             raise argument_error("headroom", "be at least 1", f"is {self.headroom:g}", "raise it")
         num = self.example.num_slots
-        given = self._given(system, start, observe)
+        row = jax.eval_shape(lambda state: jnp.asarray(observe(state)), self.example).shape[1:]
+        given = self._given(system, start, observe, RunFunction(function, row))
         (dt,) = known_as(self.example.velocity.dtype, self.dt)
         sizes = sizes_of(
             given, self.example, dt, self.key, self.replicas, self.num_steps, self.every, self.leaps, self.headroom,
@@ -63,28 +66,32 @@ class ByJumps(Printed):
         )  # fmt: skip
         batches = batches_of(self.replicas, num, self.batch)
         estimator = estimator_of(self.estimator, num, self.block, self.num_blocks, batches.size)
-        row = jax.eval_shape(given.observe, self.example).shape[1:]
         saves = sizes.segments + int(sizes.at_start)
         check_record(given, self.example, sizes, self.replicas, saves, int(np.prod(row)))
         samples, faults, counts = jump_samples(
             given, dt, key=self.key, sizes=sizes, batches=batches, estimator=estimator
         )
+        if function is not None:
+            row = jax.eval_shape(lambda x: jnp.asarray(function(x)), jax.ShapeDtypeStruct(row, samples.dtype)).shape
         samples = samples.reshape(self.replicas, saves, *row)
-        samples = nan_unless_met(dict(enumerate(self.checks)), samples)
+        samples = nan_unless_met({check.sentence: check for check in self.checks}, samples)
         samples = self._stopped(samples, faults)
         counts = jnp.mean(jax.lax.stop_gradient(counts).astype(samples.dtype), axis=0)
         stats = {"candidates": counts[0], "events": counts[1]}
         return (samples[:, 0] if self.every is None else samples), stats
 
-    def _given(self, system: AbstractPairJump, start: Any, observe: Any) -> Given:
+    def _given(self, system: AbstractPairJump, start: Any, observe: Any, function: Any) -> Given:
         """The parts of a run, with traced values that functions hold of their surroundings turned into leaves."""
-        if callable(start):
+        if not isinstance(start, Particles):
             start = LoggedStart(start)
             if is_traced(captured(start.make)):
                 start = eqx.filter_closure_convert(start, self.key)
         if is_traced(captured(observe)):
             observe = eqx.filter_closure_convert(observe, self.example)
-        return Given(system, start, observe)
+        if is_traced(captured(function.function)):
+            sums = jax.ShapeDtypeStruct((math.prod(function.row),), self.example.velocity.dtype)
+            function = eqx.filter_closure_convert(function, sums)
+        return Given(system, start, observe, function)
 
     def _stopped(self, samples: Array, faults: Array) -> Array:
         """Raises for a failed run; inside a trace the raise is attached to the samples, and without `throw` they are NaN."""

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -25,8 +24,11 @@ class Thinning(Printed):
     def happens(self, level: Array, rate: Array) -> Array:
         return level * self.majorant <= rate
 
+    def probability(self, rate: Array) -> Array:
+        return rate / (self.factor * self.majorant)
+
     def log_probability(self, happens: Array, rate: Array) -> Array:
-        return log_probability(happens, rate / (self.factor * self.majorant))
+        return log_probability(happens, self.probability(rate))
 
 
 class Leaping(Printed):
@@ -36,10 +38,13 @@ class Leaping(Printed):
     time: RealScalar
 
     def happens(self, level: Array, rate: Array) -> Array:
-        return level <= -jnp.expm1(-self.time * rate)
+        return level <= self.probability(rate)
+
+    def probability(self, rate: Array) -> Array:
+        return -jnp.expm1(-self.time * rate)
 
     def log_probability(self, happens: Array, rate: Array) -> Array:
-        return log_probability(happens, -jnp.expm1(-self.time * rate))
+        return log_probability(happens, self.probability(rate))
 
 
 def pair_rate(system: AbstractPairJump, num_alive: RealScalar, v_i: Components, v_j: Components) -> Array:
@@ -61,20 +66,22 @@ def after_event(
     happens: Bool[Array, " K"],
     score_rate: bool,
     score_marks: bool,
-) -> tuple[Columns, Float[Array, " K"]]:
-    """The velocities after the candidates, (2, K) each, and the log-probability of their decisions, for known outcomes."""
+) -> tuple[Columns, Float[Array, " K"] | None, Float[Array, " K"] | None]:
+    """The velocities after the candidates, (2, K) each, and the log-probabilities of whether they happen and of the decisions
+    within the jumps, for known outcomes; None where they are not wanted."""
     v_i, v_j = selected_pairs(active, before)
     with logged_decisions() as found:
         w_i, w_j, _, _ = system.jump(words, v_i, v_j)
     after = tuple(jnp.where(happens, jnp.stack([a, b]), old) for a, b, old in zip(w_i, w_j, before, strict=True))
-    total = jnp.zeros(happens.shape, before[0].dtype)
+    marks = rates = None
     if score_marks:
+        marks = jnp.zeros(happens.shape, before[0].dtype)
         for entry in found:
-            total = total + jnp.where(happens, jnp.broadcast_to(entry, happens.shape), 0)
+            marks = marks + jnp.where(happens, jnp.broadcast_to(entry, happens.shape), 0)
     if score_rate:
         rate = pair_rate(system, num_alive, v_i, v_j)
-        total = total + jnp.where(active, law.log_probability(happens, rate), 0)
-    return after, total
+        rates = jnp.where(active, law.log_probability(happens, rate), 0)
+    return after, rates, marks
 
 
 def carried_out(
@@ -94,7 +101,3 @@ def carried_out(
     after = tuple(jnp.stack([a, b]) for a, b in zip(w_i, w_j, strict=True))
     over = active & ~((rate >= 0) & (rate <= law.majorant))
     return after, jnp.stack([lives_i, lives_j]), happens, over
-
-
-def undifferentiated(tree: Any) -> Any:
-    return jax.lax.stop_gradient(tree)

@@ -1,5 +1,6 @@
 """The sums of the observables of every replica of a jump process, with the derivative of their expectation."""
 
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -9,9 +10,10 @@ from jaxtyping import Array, Float, Int32
 
 from .._util.gradients import forbid_gradient
 from .._util.types import Key, PyTree, RealScalar
+from ._baselines import Effects, centred_sums, corrected, one_step_effects
 from ._cones import Sums, cone_sums, everything
 from ._record import Given, Record, Sizes, replica_keys, run_replica
-from ._tangent import Parts, find_parts, tangent_of_replica
+from ._tangent import Parts, Weights, find_parts, tangent_of_replica
 
 _SECOND = (
     "A second derivative reaches `jk.expectation` of a jump process; its estimator gives first derivatives only. Use finite "
@@ -77,7 +79,7 @@ def _values(given: Given, dt: RealScalar, key: Key, sizes: Sizes, batches: Batch
 
     def one(index: Array) -> tuple[Array, Array, Array]:
         record = run_replica(given, dt, replica_keys(key, index), real, keep=False)
-        return jnp.sum(record.rows, axis=1), record.fault, record.counts
+        return _of_sums(given, jnp.sum(record.rows, axis=1)), record.fault, record.counts
 
     return batches.over(one)
 
@@ -124,35 +126,28 @@ def _with_tangent(
 ) -> tuple[Samples, tuple[Array, None, None]]:
     frozen = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, given)
 
-    def recorded(index: Array) -> tuple[Record, Sums | None]:
+    def recorded(index: Array) -> tuple[Record, Sums | None, Effects | None]:
         record = run_replica(frozen, dt, replica_keys(key, index), sizes, keep=True)
         if not parts.scores:
-            return record, None
+            return record, None, None
+        effects = one_step_effects(frozen, dt, replica_keys(key, index), sizes, record)
         if estimator.kind == "global":
-            return record, everything(record, sizes)
-        return record, cone_sums(record, sizes, estimator.words, estimator.most_blocks, jax.random.fold_in(key, index))
+            return record, everything(record, sizes), effects
+        key_here = jax.random.fold_in(key, index)
+        return record, cone_sums(record, sizes, estimator.words, estimator.most_blocks, key_here), effects
 
     def tangent(index: Array, record: Record, weights: Any) -> Array:
         return tangent_of_replica(given, slope, dt, replica_keys(key, index), sizes, record, weights, parts)
 
-    records, sums = jax.lax.stop_gradient(batches.over(recorded))
-    values = jnp.sum(records.rows, axis=2)
-    weights = None if sums is None else _weights(sums, values, records.rows.shape[2])
+    records, sums, effects = jax.lax.stop_gradient(batches.over(recorded))
+    totals = jnp.sum(records.rows, axis=2)
+    weights = None
+    if sums is not None:
+        events, start = centred_sums(frozen.function, sums, totals, records.rows.shape[2])
+        weights = Weights(*corrected(events, effects), start)
     out = batches.over(tangent, records, weights)
-    return (values, records.fault, records.counts), (out, None, None)
+    return (jax.vmap(partial(_of_sums, frozen))(totals), records.fault, records.counts), (out, None, None)
 
 
-def _weights(sums: Sums, values: Float[Array, "R T m"], num: int) -> tuple[Array, Array]:
-    """The sums over cones, minus a baseline: the mean observable of a particle in the other replicas, times the number of slots
-    in the cone. A single replica takes its own particles outside of the cone."""
-    replicas = values.shape[0]
-
-    def centred(sums: Array, values: Array, others: Array) -> Array:
-        total, count = sums[..., :-1], sums[..., -1:]
-        if replicas > 1:
-            return total - count * others / num
-        outside = num - count
-        return jnp.where(outside > 0, total - count * (values - total) / jnp.maximum(outside, 1), total)
-
-    others = (jnp.sum(values, axis=0) - values) / max(replicas - 1, 1)
-    return tuple(jax.vmap(centred)(x, values, others) for x in sums)
+def _of_sums(given: Given, sums: Float[Array, "T m"]) -> Float[Array, "T p"]:
+    return jax.vmap(given.function)(sums)

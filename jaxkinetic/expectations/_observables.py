@@ -86,3 +86,18 @@ def _check_additive(observe: Any, state: Particles) -> None:
         same = np.allclose(np.asarray(among)[:3], np.asarray(alone), rtol=1e-4, atol=1e-5, equal_nan=True)
     if not same:
         raise argument_error("observe", _ROW, "a row changes when other particles are removed", _HOW)
+
+
+def check_function(function: Any, row: tuple[int, ...], state: State) -> None:
+    """**Raises:** `ValueError` unless `function` maps the sums of a run to a real array of at most one dimension."""
+    if not callable(function) or not takes_one(function):
+        raise argument_error(
+            "function", "be a function of the sums of a run", f"is {describe(function)}", "pass one, such as jnp.square"
+        )
+    dtype = jnp.result_type(*(x.dtype for x in jax.tree.leaves(eqx.filter(state, eqx.is_inexact_array))))
+    out = jax.eval_shape(lambda sums: jnp.asarray(function(sums)), jax.ShapeDtypeStruct(row, dtype))
+    if out.ndim > 1 or not jnp.issubdtype(out.dtype, jnp.floating):
+        raise argument_error(
+            "function", f"return a real number or vector for sums of shape {row}",
+            f"returns {out.dtype} of shape {out.shape}", "return numbers that are to be averaged",
+        )  # fmt: skip

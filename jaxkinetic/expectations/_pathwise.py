@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 from jaxtyping import Array
 
 from .._core.ensemble import ensemble
@@ -24,7 +25,11 @@ class Pathwise(Printed):
     throw: bool
 
     def __call__(
-        self, system: AbstractSystem, start: State | Callable[[Key], State], observe: Callable[[State], Array]
+        self,
+        system: AbstractSystem,
+        start: State | Callable[[Key], State],
+        observe: Callable[[State], Array],
+        function: Callable[[Array], Array] | None,
     ) -> tuple[Array, dict[str, Any]]:
         total = {"total": TotalOfRows(observe)}
         save = Save(steps=(self.num_steps,), observe=total) if self.every is None else Save(self.every, observe=total)
@@ -33,4 +38,6 @@ class Pathwise(Printed):
             num_steps=self.num_steps, save=save, throw=self.throw,
         )  # fmt: skip
         samples = solution.observed["total"]
+        if function is not None:
+            samples = jax.vmap(jax.vmap(function))(samples)
         return (samples[:, 0] if self.every is None else samples), {}

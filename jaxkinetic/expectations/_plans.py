@@ -30,7 +30,7 @@ class Plan(NamedTuple):
     level: Float[Array, " K"]
     words: tuple[UInt32[Array, " K"], ...]
     edge: Bool[Array, " K"]
-    count: Int32[Array, ""]
+    total: Int32[Array, ""]
 
 
 def chunk_size(num: int) -> int:

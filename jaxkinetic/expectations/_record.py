@@ -53,12 +53,25 @@ class LoggedStart(eqx.Module):
             return self.make(key), found
 
 
+class RunFunction(eqx.Module):
+    """A function of the sums of one run at one save, `row` their shape. Maps (m,) to (p,). None: the sums themselves."""
+
+    function: Callable[[Array], Array] | None
+    row: tuple[int, ...] = eqx.field(static=True)
+
+    def __call__(self, sums: Float[Array, " m"]) -> Float[Array, " p"]:
+        if self.function is None:
+            return sums
+        return jnp.asarray(self.function(sums.reshape(self.row))).reshape(-1).astype(sums.dtype)
+
+
 class Given(eqx.Module):
     """What a run is made of; its floating leaves can be differentiated. `start`: a state, or a `LoggedStart`."""
 
     system: AbstractPairJump
     start: Any
     observe: Callable[[Particles], Array]
+    function: "RunFunction"
 
 
 class Events(NamedTuple):
@@ -79,7 +92,7 @@ class Record(NamedTuple):
 
     rows: Float[Array, "T N m"]
     tables: Table
-    events: Events | None
+    events: Any
     fault: Int32[Array, ""]
     counts: Int32[Array, "2"]
 
@@ -92,12 +105,14 @@ def replica_keys(key: Key, index: Any) -> tuple[Key, Key]:
 
 def initial_state(given: Given, key: Key) -> tuple[Particles, list[Array]]:
     """The initial state, and the log-probabilities of the random decisions that made it."""
-    return given.start(key) if callable(given.start) else (given.start, [])
+    if isinstance(given.start, Particles):
+        return given.start, []
+    return given.start(key)
 
 
-def rows_of(given: Given, state: Particles) -> Float[Array, "N m"]:
+def rows_of(observe: Callable[[Particles], Array], state: Particles) -> Float[Array, "N m"]:
     """The observable of each particle; 0 for the dead, which contribute no gradient either."""
-    rows = given.observe(state)
+    rows = jnp.asarray(observe(state))
     rows = rows.reshape(state.num_slots, -1).astype(state.velocity.dtype)
     return jnp.where(state.alive[:, None], rows, 0)
 
@@ -130,9 +145,9 @@ def plan_of(
     return clock_plan(key, num, sizes.capacities, (mean, (sizes.factor - 1) * mean), num_words)
 
 
-def run_replica(given: Given, dt: RealScalar, key: Key, sizes: Sizes, *, keep: bool) -> Record:
+def run_replica(given: Given, dt: RealScalar, keys: tuple[Key, Key], sizes: Sizes, *, keep: bool) -> Record:
     """The run of one replica. `keep`: return the events too."""
-    ours, noise = key
+    ours, noise = keys
     state, _ = initial_state(given, ours)
     system = cast_floating(given.system, state.velocity.dtype)
     words = run_words(noise)
@@ -146,17 +161,17 @@ def run_replica(given: Given, dt: RealScalar, key: Key, sizes: Sizes, *, keep: b
         table, kept, over, done, happened = _carry_out(system, law, num_alive, plan, table, sizes, keep)
         fault = jnp.maximum(fault, jnp.where(full | ~done, MANY_CANDIDATES, FINE))
         fault = jnp.maximum(fault, jnp.where(over, ABOVE_BOUND, FINE))
-        return (table, fault, counts + jnp.stack([plan.count, happened])), (Events(plan, *kept) if keep else None)
+        return (table, fault, counts + jnp.stack([plan.total, happened])), (Events(plan, *kept) if keep else None)
 
     def segment(loop: PyTree, first: Array) -> tuple[PyTree, PyTree]:
         loop, events = jax.lax.scan(step, loop, first + jnp.arange(sizes.every, dtype=jnp.int32))
-        return loop, (rows_of(given, from_columns(unpack(loop[0]), rest)), loop[0], events)
+        return loop, (rows_of(given.observe, from_columns(unpack(loop[0]), rest)), loop[0], events)
 
     loop = as_table(state.velocity, state.alive), jnp.zeros((), jnp.int32), jnp.zeros(2, jnp.int32)
     firsts = jnp.arange(sizes.segments, dtype=jnp.int32) * sizes.every
     (_, fault, counts), (rows, tables, events) = jax.lax.scan(segment, loop, firsts)
     if sizes.at_start:
-        rows = jnp.concatenate([rows_of(given, state)[None], rows])
+        rows = jnp.concatenate([rows_of(given.observe, state)[None], rows])
         tables = [jnp.concatenate([a[None], b]) for a, b in zip(loop[0], tables, strict=True)]
     return Record(rows, tables, events, fault, counts)
 
@@ -197,10 +212,10 @@ def _carry_out(
     kept = (tuple(jnp.zeros((2, padded), dtype) for _ in range(dim)), no, no) if keep else None
     places = jnp.full(sizes.turns, -1, jnp.int32)
     loop = zero, zero, table, kept, places, jnp.zeros((), bool), zero
-    loop = chunk(loop) if sizes.leaps else jax.lax.while_loop(lambda loop: loop[0] < plan.count, chunk, loop)
+    loop = chunk(loop) if sizes.leaps else jax.lax.while_loop(lambda loop: loop[0] < plan.total, chunk, loop)
     place, turn, table, kept, places, over, happened = loop
     kept = (*kept, places) if keep else None
-    return table, kept, over, (place >= plan.count) & (turn <= sizes.turns), happened
+    return table, kept, over, (place >= plan.total) & (turn <= sizes.turns), happened
 
 
 def at_chunk(tree: PyTree, place: Array, size: int) -> PyTree:

@@ -19,6 +19,15 @@ from ._plans import chunk_size
 from ._record import Events, Given, Record, Sizes, at_chunk, initial_state, law_of, rows_of
 
 
+class Weights(NamedTuple):
+    """What multiplies the scores of the rates and of the decisions within jumps, (segments, every, K, T, p), and of the start,
+    (N, T, p)."""
+
+    rates: Float[Array, "*events T p"]
+    marks: Float[Array, "*events T p"]
+    start: Float[Array, "N T p"]
+
+
 class Parts(NamedTuple):
     """Which parts of the derivative are not zero: paths that move from the start on; jumps that move a path; scores of the
     rates, of decisions within jumps, and of decisions that make the start."""
@@ -52,6 +61,12 @@ def without_tangents(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda _: None, tree)
 
 
+def in_start(given: Given, tangents: Given) -> Given:
+    """The tangents of the start alone."""
+    still = without_tangents(given)
+    return Given(still.system, tangents.start, still.observe, still.function)
+
+
 def find_parts(given: Given, tangents: Given, dt: RealScalar, key: Key, sizes: Sizes) -> Parts:
     """Which parts of the derivative are not zero, found by tracing one event with guards that report a tangent."""
 
@@ -80,7 +95,7 @@ def find_parts(given: Given, tangents: Given, dt: RealScalar, key: Key, sizes: S
         return initial_state(given, key)[1]
 
     state = initial_state(given, key)[0]
-    only_start = Given(without_tangents(given.system), tangents.start, without_tangents(given.observe))
+    only_start = in_start(given, tangents)
     start_moves = reports(velocities, given, only_start)
     start = callable(given.start) and reports(decisions, given, only_start)
 
@@ -101,7 +116,7 @@ def find_parts(given: Given, tangents: Given, dt: RealScalar, key: Key, sizes: S
 
     jump_moves = event(0, False, False, False)
     moves = start_moves or jump_moves
-    return Parts(start_moves, jump_moves, event(1, True, False, moves), event(1, False, True, moves), start)
+    return Parts(start_moves, jump_moves, event(1, True, False, moves), event(2, False, True, moves), start)
 
 
 _FOUND = "a tangent arrives here"
@@ -114,30 +129,39 @@ def tangent_of_replica(
     keys: tuple[Key, Key],
     sizes: Sizes,
     record: Record,
-    weights: tuple[Array, Array] | None,
+    weights: Weights | None,
     parts: Parts,
 ) -> Float[Array, "T m"]:
     """The derivative of the sums of the observables of one replica. `weights`: (segments, every, K, T, m), by which the
     scores of the events are multiplied, and (N, T, m), those of the start; None without scores."""
-    num_saves, _, width = record.rows.shape
+    num_saves = record.rows.shape[0]
 
     def beginning(given: Given) -> tuple[Particles, list[Array]]:
         state, logs = initial_state(given, keys[0])
         return eqx.filter(state, eqx.is_inexact_array), logs
 
-    only_start = Given(without_tangents(given.system), tangents.start, without_tangents(given.observe))
+    only_start = in_start(given, tangents)
     (_, logs), (moved, log_tangents) = jvp(beginning, given, only_start)
     state, _ = initial_state(given, keys[0])
     state = jax.lax.stop_gradient(state)
     dtype = state.velocity.dtype
     law = law_of(cast_floating(given.system, dtype), state, dt, sizes)
-    total = jnp.zeros((num_saves, width), dtype)
+    sums = jnp.sum(record.rows, axis=1)
+    total = jnp.zeros((num_saves, *jax.eval_shape(given.function, sums[0]).shape), dtype)
     if parts.start and weights is not None:
         for log, tangent in zip(logs, log_tangents, strict=True):
-            total = total + _start_scores(log, tangent, weights[1])
+            total = total + _start_scores(log, tangent, weights.start)
 
-    def chunk_tangent(plan: Any, before: Any, active: Array, happens: Array, tangent: Any) -> tuple[Any, Array]:
-        def function(both: tuple[Any, Any]) -> tuple[Any, Array]:
+    def along_paths(tables: Table | None) -> Array:
+        slope = _observed_tangent(given, tangents, state, moved, record, tables, sizes)
+
+        def one(sums: Array, slope: Array) -> Array:
+            return jvp(lambda both: both[0](both[1]), (given.function, sums), (tangents.function, slope))[1]
+
+        return jax.vmap(one)(sums, slope)
+
+    def chunk_tangent(plan: Any, before: Any, active: Array, happens: Array, tangent: Any) -> tuple[Any, Any, Any]:
+        def function(both: tuple[Any, Any]) -> tuple[Any, Any, Any]:
             system, before = both
             system = cast_floating(system, dtype)
             return after_event(
@@ -146,35 +170,41 @@ def tangent_of_replica(
 
         return jvp(function, (given.system, before), (tangents.system, tangent))[1]
 
+    def weighted(scores: tuple[Any, Any], weights: tuple[Any, Any]) -> Array:
+        """The sum over the events of one step, or of all."""
+        out = jnp.zeros_like(total)
+        for score, weight in zip(scores, weights, strict=True):
+            if score is not None:
+                rows = weight.reshape(-1, *weight.shape[-2:])
+                out = out + jnp.einsum("k,ktp->tp", score.reshape(-1), rows, precision=jax.lax.Precision.HIGHEST)
+        return out
+
     events = record.events
+    both = None if weights is None else (weights.rates, weights.marks)
     if not parts.moves:
-        if parts.scores and weights is not None and (parts.rate or parts.marks):
+        if both is not None and (parts.rate or parts.marks):
             still = without_tangents(tuple(range(state.dim)))
-            score = _vectorised(chunk_tangent, events, still)
-            total = total + jnp.einsum("abk,abktm->tm", score, weights[0], precision=jax.lax.Precision.HIGHEST)
-        return total + _observed_tangent(given, tangents, state, moved, record, None, sizes)
-    table = pack(tuple(moved.velocity.T))
-    first = table
+            total = total + weighted(_vectorised(chunk_tangent, events, still), both)
+        return total + along_paths(None)
+    first = pack(tuple(moved.velocity.T))
 
     def step(loop: tuple[Table, Array], entry: tuple[Events, Any]) -> tuple[tuple[Table, Array], None]:
-        events, weight = entry
+        events, both = entry
         plan = events.plan
         size = plan.wave.shape[-1] if sizes.leaps else chunk_size(sum(sizes.capacities))
 
         def chunk(loop: tuple[Table, Array], number: Array) -> tuple[Table, Array]:
             table, total = loop
             place = events.places[number]
-            lanes = plan._replace(count=None), events.before, events.active, events.happens
+            lanes = plan._replace(total=None), events.before, events.active, events.happens
             here, before, active, happens = at_chunk(lanes, place, size)
             together = (here.wave == here.wave[0]) & (here.wave >= 0)
-            after, score = chunk_tangent(
-                here, before, active & together, happens & together, matched(table, here.slots)
-            )
-            table = put(table, here.slots, after, happens & together)
-            if weight is not None:
-                share = jax.lax.dynamic_slice_in_dim(weight, place, size)
-                score = jnp.where(together, score, 0)
-                total = total + jnp.einsum("k,ktm->tm", score, share, precision=jax.lax.Precision.HIGHEST)
+            active, happens = active & together, happens & together
+            after, *scores = chunk_tangent(here, before, active, happens, matched(table, here.slots))
+            table = put(table, here.slots, after, happens)
+            if both is not None:
+                shares = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, place, size), both)
+                total = total + weighted(tuple(scores), shares)
             return table, total
 
         if sizes.turns == 1:
@@ -185,23 +215,24 @@ def tangent_of_replica(
         loop, _ = jax.lax.scan(step, loop, entry)
         return loop, loop[0]
 
-    weight = None if weights is None or not (parts.rate or parts.marks) else weights[0]
-    (_, total), tables = jax.lax.scan(segment, (table, total), (events, weight))
+    if not (parts.rate or parts.marks):
+        both = None
+    (_, total), tables = jax.lax.scan(segment, (first, total), (events, both))
     if sizes.at_start:
         tables = [jnp.concatenate([a[None], b]) for a, b in zip(first, tables, strict=True)]
-    return total + _observed_tangent(given, tangents, state, moved, record, tables, sizes)
+    return total + along_paths(tables)
 
 
-def _vectorised(chunk_tangent: Any, events: Events, still: Any) -> Array:
+def _vectorised(chunk_tangent: Any, events: Events, still: Any) -> tuple[Any, Any]:
     """The scores of all events at once, (segments, every, K): no particle has moved."""
 
-    def one(events: Events) -> Array:
-        return chunk_tangent(events.plan, events.before, events.active, events.happens, still)[1]
+    def one(events: Events) -> tuple[Any, Any]:
+        return chunk_tangent(events.plan, events.before, events.active, events.happens, still)[1:]
 
     return jax.vmap(jax.vmap(one))(events)
 
 
-def _start_scores(log: Array, tangent: Array, weights: Float[Array, "N T m"]) -> Float[Array, "T m"]:
+def _start_scores(log: Array, tangent: Array, weights: Float[Array, "N T p"]) -> Float[Array, "T p"]:
     if tangent.ndim and tangent.shape[0] == weights.shape[0]:
         tangent = tangent.reshape(tangent.shape[0], -1).sum(1)
         return jnp.einsum("n,ntm->tm", tangent, weights, precision=jax.lax.Precision.HIGHEST)
@@ -236,7 +267,7 @@ def _observed_tangent(
 
         def total(both: tuple[Any, Any]) -> Array:
             observe, floats = both
-            return jnp.sum(rows_of(Given(given.system, None, observe), eqx.combine(floats, here)), axis=0)
+            return jnp.sum(rows_of(observe, eqx.combine(floats, here)), axis=0)
 
         return jvp(total, (given.observe, floats), (tangents.observe, slope))[1]
 

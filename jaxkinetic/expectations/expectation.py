@@ -17,7 +17,7 @@ from .._util.types import Key, PyTree, RealScalarLike, State
 from .._util.user_laws import hashable
 from ..pairs import ExactClock, TauLeap
 from ._by_jumps import ByJumps
-from ._observables import check_observable
+from ._observables import check_function, check_observable
 from ._pathwise import Pathwise
 from .result import Expectation
 
@@ -37,6 +37,7 @@ def expectation(
     num_steps: int,
     scheme: AbstractScheme | None = None,
     every: int | None = None,
+    function: Callable[[Array], Array] | None = None,
     gradient: Gradient = False,
     estimator: str = "cone",
     block: int | None = None,
@@ -71,6 +72,9 @@ def expectation(
       each particle, which depends on this particle only. For states that are not `Particles`: a number or a vector, not summed.
     - `replicas`, `dt`, `num_steps`, `scheme`, `batch` (replicas that advance together), `throw`: as in `jk.ensemble`.
     - `every`: observe at steps 0, every, 2 every, ...; the value has a leading axis of times. None: at the last step.
+    - `function`: of the sums of one run at one time; its mean is estimated instead, without bias for nonlinear functions too:
+      `jnp.square` for a second moment of the number of particles. For jump processes it is also evaluated on partial sums, so
+      it must be finite there. For a function of the mean (a ratio of means) use `apply`.
     - `gradient`: True computes also `.gradient` and `.gradient_stderr` in every floating leaf of the system, from the same runs
       and in one pass; a function of the system, `lambda system: system.annihilation`, chooses leaves.
     - For jump processes: `estimator`: "cone", or "global", which multiplies every score by the sum over all particles
@@ -112,12 +116,16 @@ def expectation(
             "start", "be a state, or a function of a key", f"is {printed(start)}",
             "bind the other arguments with `jax.tree_util.Partial(fn, name=value)`",
         )  # fmt: skip
-    start, observe = hashable(start), hashable(observe)
-    example = start(jax.random.split(jax.random.fold_in(key, 0))[0]) if callable(start) else start
+    start, observe, function = hashable(start), hashable(observe), hashable(function)
+    example: Any = start(jax.random.split(jax.random.fold_in(key, 0))[0]) if callable(start) else start
     with deferred_checks() as checks:
         scheme = check_start(system, example, scheme, key, dt, 0.0)
-    check_observable(observe, example)
-    if isinstance(system, AbstractPairJump) and isinstance(scheme, (ExactClock, TauLeap)):
+    row = check_observable(observe, example)
+    if function is not None:
+        check_function(function, row, example)
+    by_score = isinstance(system, AbstractPairJump) and isinstance(scheme, (ExactClock, TauLeap))
+    run: Any
+    if by_score:
         run = ByJumps(
             example, key, replicas, dt, num_steps, every, isinstance(scheme, TauLeap), batch, throw, estimator, block,
             num_blocks, max_candidates, headroom, tuple(checks.values()),
@@ -125,19 +133,19 @@ def expectation(
     else:
         run = Pathwise(key, replicas, dt, num_steps, scheme, every, batch, throw)
     steps = np.asarray(num_steps if every is None else np.arange(0, num_steps + 1, every))
-    times = steps * dt if is_traced(dt) else steps * float(dt)
+    times = steps * dt if is_traced(dt) else steps * float(np.asarray(dt))
     if gradient is False:
-        samples, stats = run(system, start, observe)
-        return Expectation(samples, times, None, stats)
+        samples, stats = run(system, start, observe, function)
+        return Expectation(samples, by_score, times, None, stats)
     chosen, rest = _chosen(system, gradient)
 
     def of_chosen(leaves: PyTree) -> tuple[Array, Any]:
         changed = eqx.combine(leaves, rest) if gradient is True else eqx.tree_at(gradient, system, leaves)
-        samples, stats = run(changed, start, observe)
+        samples, stats = run(changed, start, observe, function)
         return samples, (samples, stats)
 
     slopes, (samples, stats) = jax.jacfwd(of_chosen, has_aux=True)(chosen)
-    return Expectation(samples, times, slopes, stats)
+    return Expectation(samples, by_score, times, slopes, stats)
 
 
 def _chosen(system: AbstractSystem, gradient: Gradient) -> tuple[PyTree, PyTree]:

@@ -10,10 +10,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._util.checks import argument_error, describe, is_traced
+from .._util.gradients import forbid_gradient
 from .._util.printing import Printed
 from .._util.types import PyTree
 
 __all__ = ["Expectation"]
+
+_SAMPLES = (
+    "A gradient reaches the samples of a `jk.Expectation` of a jump process, where only means have one; pass the function of a "
+    "run's sums as `function=` to `jk.expectation`, or use `.value` and `.apply`."
+)
 
 
 class Expectation(Printed):
@@ -22,21 +28,28 @@ class Expectation(Printed):
     - `value`: the mean, with the shape of the observable's row, after an axis of times if there are several. `stderr`: its
       standard error, from the scatter of the replicas (NaN for a single one). `covariance`: that of all numbers of `value`, in
       order, as a matrix.
-    - `samples`: (R, ...), the value of each replica. `value` and `samples` are differentiable: `jax.grad` of `value` is an
-      unbiased estimate of the derivative of the expectation.
+      `jax.grad` of `value` is an unbiased estimate of the derivative of the expectation.
+    - `samples`: (R, ...), the value of each replica. For jump processes a gradient through `samples`, `stderr` or `covariance`
+      raises: a score estimates the derivative of a mean, not of a function of single runs. Pass that function to `expectation`
+      (`function=`), or take a function of the mean with `apply`.
     - `gradient`, `gradient_stderr`: with `gradient=` in the call; trees of the chosen leaves, each with the axes of `value`
       before its own. `gradient_samples` has a leading axis of replicas.
     - `times`: of the saves. `stats`: `candidates`, `events` (means over the replicas), for jump processes.
     """
 
-    samples: Float[Array, "R *value"]
+    runs: Float[Array, "R *value"]
+    by_score: bool = eqx.field(static=True)
     times: Any
     gradient_samples: PyTree
     stats: dict[str, Any]
 
     @property
     def value(self) -> Float[Array, "*value"]:
-        return jnp.mean(self.samples, axis=0)
+        return jnp.mean(self.runs, axis=0)
+
+    @property
+    def samples(self) -> Float[Array, "R *value"]:
+        return forbid_gradient(_SAMPLES, self.runs) if self.by_score else self.runs
 
     @property
     def stderr(self) -> Float[Array, "*value"]:
@@ -88,27 +101,27 @@ class Expectation(Printed):
 
             return jax.vmap(one)(samples)
 
-        samples = linearised(self.samples)
+        runs = linearised(self.runs)
         slopes = None
         if self.gradient_samples is not None:
 
             def moved(slope: Array) -> Array:
-                own = self.samples.ndim
+                own = self.runs.ndim
                 flat = slope.reshape(*slope.shape[:own], -1)
 
                 def one(direction: Array) -> Array:
-                    return jax.jvp(linearised, (self.samples,), (direction,))[1]
+                    return jax.jvp(linearised, (self.runs,), (direction,))[1]
 
                 out = jax.vmap(one, in_axes=-1, out_axes=-1)(flat)
-                return out.reshape(*samples.shape, *slope.shape[own:])
+                return out.reshape(*runs.shape, *slope.shape[own:])
 
             slopes = jax.tree.map(moved, self.gradient_samples)
-        return Expectation(samples, self.times, slopes, self.stats)
+        return Expectation(runs, self.by_score, self.times, slopes, self.stats)
 
     def __repr__(self) -> str:
-        if is_traced(self.samples):
-            return f"Expectation(traced, {self.samples.shape[0]} replicas)"
-        lines = [f"Expectation over {self.samples.shape[0]} replicas: {_with_errors(self.value, self.stderr)}"]
+        if is_traced(self.runs):
+            return f"Expectation(traced, {self.runs.shape[0]} replicas)"
+        lines = [f"Expectation over {self.runs.shape[0]} replicas: {_with_errors(self.value, self.stderr)}"]
         if self.gradient_samples is not None and not is_traced(self.gradient_samples):
             values = jax.tree_util.tree_leaves_with_path(eqx.filter(self.gradient, eqx.is_array))
             errors = jax.tree.leaves(eqx.filter(self.gradient_stderr, eqx.is_array))
