@@ -12,6 +12,7 @@ from .._core.run_key import run_words
 from .._core.start import check_start
 from .._core.system import AbstractPairJump, AbstractScheme, AbstractSystem
 from .._util.checks import argument_error, check_bool, check_integer, deferred_checks, describe, is_traced, takes_one
+from .._util.decisions import logged_decisions
 from .._util.printing import printed
 from .._util.types import Key, PyTree, RealScalarLike, State
 from .._util.user_laws import hashable
@@ -19,6 +20,7 @@ from ..pairs import ExactClock, TauLeap
 from ._by_jumps import ByJumps
 from ._observables import check_function, check_observable
 from ._pathwise import Pathwise
+from ._record import replica_keys
 from .result import Expectation
 
 __all__ = ["expectation"]
@@ -117,7 +119,11 @@ def expectation(
             "bind the other arguments with `jax.tree_util.Partial(fn, name=value)`",
         )  # fmt: skip
     start, observe, function = hashable(start), hashable(observe), hashable(function)
-    example: Any = start(jax.random.split(jax.random.fold_in(key, 0))[0]) if callable(start) else start
+    example: Any = start
+    if callable(start):
+        # The decisions of a random start are differentiated by their scores.
+        with logged_decisions():
+            example = start(replica_keys(key, 0)[0])
     with deferred_checks() as checks:
         scheme = check_start(system, example, scheme, key, dt, 0.0)
     row = check_observable(observe, example)
