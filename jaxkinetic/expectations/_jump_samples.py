@@ -149,10 +149,11 @@ def _weights(sums: Sums, values: Float[Array, "R T m"], num: int) -> tuple[Array
 
     def centred(sums: Array, values: Array, others: Array) -> Array:
         total, count = sums[..., :-1], sums[..., -1:]
+        values, others = (x.reshape(*[1] * (total.ndim - x.ndim), *x.shape) for x in (values, others))
         if replicas > 1:
             return total - count * others / num
         outside = num - count
         return jnp.where(outside > 0, total - count * (values - total) / jnp.maximum(outside, 1), total)
 
-    others = (jnp.sum(values, axis=0) - values) / max(replicas - 1, 1)
+    others = (jnp.sum(values, axis=0, keepdims=True) - values) / max(replicas - 1, 1)
     return tuple(jax.vmap(centred)(x, values, others) for x in sums)
