@@ -51,10 +51,10 @@ def sum_over_bits(words: jax.Array, values: jax.Array) -> jax.Array:
     num, width = words.shape
     columns = values.shape[1]
     subset = jnp.arange(256, dtype=jnp.uint32)
-    member = ((subset[:, None] >> jnp.arange(8, dtype=jnp.uint32)) & 1).astype(values.dtype)
+    member = ((subset[:, None] >> jnp.arange(8, dtype=jnp.uint32)[None]) & 1).astype(values.dtype)
     eights = values.reshape(4 * width, 8, columns)
     table = jnp.einsum("se,bec->bsc", member, eights, precision=jax.lax.Precision.HIGHEST)
     shift = jnp.arange(0, 32, 8, dtype=jnp.uint32)
-    byte = ((words[:, :, None] >> shift) & 255).reshape(num, 4 * width).astype(jnp.int32)
-    place = byte + 256 * jnp.arange(4 * width, dtype=jnp.int32)
+    byte = ((words[:, :, None] >> shift[None, None]) & 255).reshape(num, 4 * width).astype(jnp.int32)
+    place = byte + 256 * jnp.arange(4 * width, dtype=jnp.int32)[None]
     return jnp.sum(table.reshape(-1, columns).at[place].get(mode="promise_in_bounds"), axis=1)
