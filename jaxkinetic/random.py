@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import wraps
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Real, UInt32
@@ -50,7 +49,7 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
         raise argument_error("probability", "lie in [0, 1]", f"is {describe(probability)}", "correct it")
     p = p if jnp.issubdtype(p.dtype, jnp.floating) else p.astype(jnp.result_type(float))
     if decisions_are_logged():
-        return logged_decision(_kernels.uniform(word, p.dtype) <= jax.lax.stop_gradient(p), p)
+        return logged_decision(_kernels.uniform(word, p.dtype) <= p, p)
     p = forbid_gradient(
         "The outcome of `jk.random.bernoulli` depends on a parameter through its probability, and the derivative at fixed "
         "noise misses that; differentiate with respect to another parameter, or use finite differences of averages over runs.",

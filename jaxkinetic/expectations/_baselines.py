@@ -51,7 +51,7 @@ def centred_sums(
         out = jax.vmap(lambda entry: jax.vmap(weight)(entry, own, others))(flat)
         return out.reshape(*sums.shape[:-1], -1)
 
-    others = (jnp.sum(totals, axis=0) - totals) / max(replicas - 1, 1)
+    others = (jnp.sum(totals, axis=0, keepdims=True) - totals) / max(replicas - 1, 1)
     events, start = (jax.vmap(of_replica)(x, totals, others) for x in sums)
     return events, start
 
@@ -132,7 +132,7 @@ def corrected(weights: Float[Array, "R *events T m"], effects: Effects | None) -
         weighted = square[..., None, None] * shift
         axes = tuple(range(1, weights.ndim - 2))
         top, bottom = jnp.sum(weighted * weights, axis=axes), jnp.sum(weighted * shift, axis=axes)
-        top, bottom = jnp.sum(top, 0) - top, jnp.sum(bottom, 0) - bottom
+        top, bottom = (jnp.sum(x, axis=0, keepdims=True) - x for x in (top, bottom))
         factor = jnp.where(bottom > 0, top / jnp.where(bottom > 0, bottom, 1), 0)
         return weights - factor.reshape(replicas, *[1] * len(axes), *factor.shape[1:]) * shift
 

@@ -80,7 +80,9 @@ def cone_sums(record: Record, sizes: Sizes, words: int, most_blocks: int | None,
             inside = cyclic & (place // size == block)
             bit = place % size
             mine = jnp.where(inside, jnp.uint32(1) << (bit % 32).astype(jnp.uint32), jnp.uint32(0))
-            own = jnp.where(jnp.arange(words, dtype=jnp.int32)[None] == (bit // 32)[:, None], mine[:, None], jnp.uint32(0))
+            own = jnp.where(
+                jnp.arange(words, dtype=jnp.int32)[None] == (bit // 32)[:, None], mine[:, None], jnp.uint32(0)
+            )
             here = jax.lax.dynamic_slice_in_dim(padded[save], block * size, size)
 
             def inject(x: Array, now: Any) -> Array:

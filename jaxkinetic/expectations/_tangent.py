@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._core.loops import bounded_loop
 from .._util.checks import cast_floating
 from .._util.gradients import forbid_gradient
 from .._util.types import Key, PyTree, RealScalar
@@ -195,10 +194,12 @@ def tangent_of_replica(
 
         def chunk(loop: tuple[Table, Array], number: Array) -> tuple[Table, Array]:
             table, total = loop
-            place = events.places[number]
+            # Beyond the last chunk nothing is selected. A condition would be cheaper, but `vmap` makes it a selection that
+            # cannot be transposed.
+            place = jnp.maximum(events.places[number], 0)
             lanes = plan._replace(total=None), events.before, events.active, events.happens
             here, before, active, happens = at_chunk(lanes, place, size)
-            together = (here.wave == here.wave[0]) & (here.wave >= 0)
+            together = (here.wave == here.wave[0]) & (here.wave >= 0) & (events.places[number] >= 0)
             active, happens = active & together, happens & together
             after, *scores = chunk_tangent(here, before, active, happens, matched(table, here.slots))
             table = put(table, here.slots, after, happens)
@@ -207,9 +208,10 @@ def tangent_of_replica(
                 total = total + weighted(tuple(scores), shares)
             return table, total
 
-        if sizes.turns == 1:
-            return chunk(loop, jnp.zeros((), jnp.int32)), None
-        return bounded_loop(lambda _, k: events.places[k] >= 0, chunk, loop, sizes.turns), None
+        def turn(loop: tuple[Table, Array], number: Array) -> tuple[tuple[Table, Array], None]:
+            return chunk(loop, number), None
+
+        return jax.lax.scan(turn, loop, jnp.arange(sizes.turns, dtype=jnp.int32))
 
     def segment(loop: tuple[Table, Array], entry: Any) -> tuple[tuple[Table, Array], Table]:
         loop, _ = jax.lax.scan(step, loop, entry)
