@@ -1,0 +1,217 @@
+"""Gauss-Newton for a noisy simulator: equations without bias, Levenberg-Marquardt steps, and error bars."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.linalg
+
+from ._bounds import Bounds
+from ._objective import CustomLoss, LeastSquares
+
+__all__ = ["Batch", "Errors", "Gauss", "Polished", "equations", "errors_of", "influence", "polish", "proposed", "solve"]
+
+# A step in the coordinates of a bounded parameter, at most: e^2 of its distance from the bound.
+_LONGEST = 2.0
+# Rounds of the last Gauss-Newton iteration.
+_ROUNDS = 6
+
+
+class Batch(NamedTuple):
+    """E evaluations at one place: predictions m (E, n) and Jacobians in x, (E, n, p)."""
+
+    m: np.ndarray
+    jacobian: np.ndarray
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.m).all() and np.isfinite(self.jacobian).all())
+
+
+class Gauss(NamedTuple):
+    """gradient (p,) and curvature (p, p) in x; `curvature` is not negative, `unbiased` may be."""
+
+    gradient: np.ndarray
+    curvature: np.ndarray
+    unbiased: np.ndarray
+
+
+Objective = LeastSquares | CustomLoss
+
+
+def equations(objective: Objective, batch: Batch) -> Gauss:
+    r"""The gradient and the Gauss-Newton curvature of L at the expected prediction.
+
+    The gradient of L(m) itself is biased for a noisy m: E[(m - d)^2] includes Var m, whose derivative pulls the parameters to
+    where the simulator is quiet. Here every Jacobian $J_k$ meets the mean $m_{-k}$ of the other evaluations, whose noise is
+    independent: $g = \frac1E\sum_k J_k^T L'(m_{-k})$ and $A = \frac1E\sum_k J_k^T L'' J_{-k}$ have the expectations
+    $\bar J^T W(\bar m - d)$ and $\bar J^T W \bar J$ for a quadratic L. One evaluation (a model without noise) meets itself."""
+    mean, slopes = batch.m.mean(0), batch.jacobian.mean(0)
+    bent = objective.bend(mean, slopes)
+    curvature = _symmetric(slopes.T @ bent)
+    num = len(batch.m)
+    if num == 1:
+        return Gauss(slopes.T @ objective.slope(mean), curvature, curvature)
+    gradient, unbiased = np.zeros(slopes.shape[1]), np.zeros_like(curvature)
+    for m, jacobian in zip(batch.m, batch.jacobian, strict=True):
+        others = mean + (mean - m) / (num - 1)
+        gradient += jacobian.T @ objective.slope(others) / num
+        unbiased += jacobian.T @ objective.bend(others, slopes + (slopes - jacobian) / (num - 1)) / num
+    return Gauss(gradient, curvature, _symmetric(unbiased))
+
+
+def solve(matrix: np.ndarray, right: np.ndarray, damping: float = 0.0) -> np.ndarray | None:
+    """matrix^-1 right for a positive matrix, whose diagonal is raised by the factor 1 + damping; None if it is singular in
+    units in which its diagonal is 1."""
+    diagonal = np.diag(matrix)
+    if not np.isfinite(matrix).all() or not np.all(diagonal > 0):
+        return None
+    scale = np.sqrt(diagonal)
+    try:
+        factor = scipy.linalg.cho_factor(matrix / np.outer(scale, scale) + damping * np.eye(len(scale)))
+    except np.linalg.LinAlgError:
+        return None
+    if np.diag(factor[0]).min() ** 2 < 1e-14:
+        return None
+    shape = (-1, *[1] * (right.ndim - 1))
+    return scipy.linalg.cho_solve(factor, right / scale.reshape(shape)) / scale.reshape(shape)
+
+
+def proposed(gauss: Gauss, slope: np.ndarray, damping: float, bounds: Bounds) -> np.ndarray | None:
+    """The Levenberg-Marquardt step in z: -(A + damping diag A)^-1 g, shortened where it is long for a bounded parameter."""
+    gradient, curvature = gauss.gradient * slope, gauss.curvature * np.outer(slope, slope)
+    # A parameter without influence here stays where it is.
+    seen = np.diag(curvature) > 0
+    step = np.zeros_like(gradient)
+    found = solve(curvature[np.ix_(seen, seen)], -gradient[seen], damping)
+    if found is None:
+        found = solve(curvature[np.ix_(seen, seen)], -gradient[seen], max(damping, 1e-3))
+    if found is None or not np.isfinite(found).all():
+        return None
+    step[seen] = found
+    longest = np.max(np.abs(step[bounds.bounded]), initial=0.0)
+    return step * min(1.0, _LONGEST / longest) if longest > 0 else step
+
+
+def influence(objective: Objective, batch: Batch) -> np.ndarray:
+    """h_k (E, p): by how much evaluation k moves the gradient, to first order; see `errors_of`."""
+    mean, slopes = batch.m.mean(0), batch.jacobian.mean(0)
+    of_jacobian = np.einsum("kni,n->ki", batch.jacobian - slopes, objective.slope(mean))
+    return (batch.m - mean) @ objective.bend(mean, slopes) + of_jacobian
+
+
+class Errors(NamedTuple):
+    """`covariance` (p, p) in x, of which `simulation` is due to the simulator's noise; `chi2`: the reduced chi^2; `noise`: the
+    standard deviation of a datum, given or estimated, NaN for a covariance."""
+
+    covariance: np.ndarray
+    simulation: np.ndarray
+    chi2: float
+    noise: float
+
+
+def errors_of(objective: Objective, batch: Batch, gauss: Gauss) -> Errors:
+    r"""The covariance $A^{-1}(B + C_g)A^{-1}$ of the root of the equations.
+
+    $B = \bar J^T W C_{data} W \bar J$ is the part of the data; for least squares with $W = C_{data}^{-1}$ it is A. $C_g$ is the
+    covariance of the mean of $h_k = \bar J^T W (m_k - \bar m) + (J_k - \bar J)^T W(\bar m - d)$ over the evaluations: the
+    noise of the prediction, and that of its Jacobian where the residual is large. Without given errors of the data,
+    $C_{data} = s^2$, with s^2 from the residuals after subtraction of the simulator's noise."""
+    mean, slopes = batch.m.mean(0), batch.jacobian.mean(0)
+    (num, n), p = batch.m.shape, slopes.shape[1]
+    curvature = gauss.unbiased if solve(gauss.unbiased, np.eye(p)) is not None else gauss.curvature
+    inverse = solve(curvature, np.eye(p))
+    quiet = LeastSquares(objective.data, objective.noise)
+    rest = quiet.whiten(mean - objective.data)
+    deviations = batch.m - mean
+    simulated, of_residuals = np.zeros((p, p)), 0.0
+    if num > 1:
+        moved = influence(objective, batch)
+        simulated = moved.T @ moved / (num * (num - 1))
+        # How much of the squared residuals is the simulator's: the trace of its covariance off the tangent space.
+        white = quiet.whiten(deviations.T).T
+        basis = np.linalg.qr(quiet.whiten(slopes))[0]
+        of_residuals = float(np.sum(white**2) - np.sum((white @ basis) ** 2)) / (num * (num - 1))
+    freedom, squares = n - p, float(rest @ rest)
+    if objective.noise is None:
+        variance = max(squares - of_residuals, 0.0) / freedom if freedom > 0 else math.nan
+        noise, chi2 = math.sqrt(variance), 1.0 if freedom > 0 else math.nan
+    else:
+        variance = 1.0
+        noise = float(objective.noise.mean()) if objective.noise.ndim == 1 else math.nan
+        chi2 = squares / (freedom + of_residuals) if freedom > 0 else math.nan
+    if isinstance(objective, LeastSquares):
+        of_data = variance * curvature
+    else:
+        crossed = objective.mixed(mean, slopes)
+        if objective.noise is not None and objective.noise.ndim == 2:
+            of_data = crossed.T @ objective.noise @ crossed
+        else:
+            scale = math.sqrt(variance) if objective.noise is None else objective.noise[:, None]
+            of_data = (crossed * scale).T @ (crossed * scale)
+    if inverse is None:
+        unknown = np.full((p, p), math.inf)
+        return Errors(unknown, unknown, chi2, noise)
+    of_simulator = inverse @ simulated @ inverse
+    return Errors(_symmetric(inverse @ of_data @ inverse) + of_simulator, of_simulator, chi2, noise)
+
+
+class Polished(NamedTuple):
+    """The result in z; `errors`: None if nothing was finite; `status`: "converged", "max_steps" or "not_finite"."""
+
+    z: np.ndarray
+    errors: Errors | None
+    status: str
+
+
+def polish(
+    objective: Objective,
+    bounds: Bounds,
+    z: np.ndarray,
+    evaluated: Callable[[np.ndarray], Batch],
+    tolerance: float,
+    eps: float,
+) -> Polished:
+    """Gauss-Newton steps at the same keys, until the next one is below `tolerance` standard errors; that one is taken without
+    another evaluation, since its error is of second order."""
+    kept: tuple[np.ndarray, Errors, np.ndarray, float] | None = None
+    status = "max_steps"
+    for _ in range(_ROUNDS):
+        batch = evaluated(z)
+        if not batch.finite:
+            status = "not_finite"
+            break
+        gauss, slope = equations(objective, batch), bounds.slope(z)
+        positive = solve(gauss.unbiased, np.eye(len(z))) is not None
+        usable = gauss._replace(curvature=gauss.unbiased) if positive else gauss
+        step = proposed(usable, slope, 0.0, bounds)
+        if step is None:
+            step = np.zeros_like(z)
+        # What the step is expected to gain: falls from round to round, unless the model is rough.
+        gain = float(-(gauss.gradient * slope) @ step)
+        if kept is not None and not gain <= kept[3]:
+            break
+        errors = errors_of(objective, batch, gauss)
+        kept = z, errors, step, gain
+        stderr = np.sqrt(np.maximum(np.diag(errors.covariance), 0))
+        moved = np.abs(bounds.inside(z + step) - bounds.inside(z))
+        if np.all(moved <= np.maximum(tolerance * stderr, 16 * eps * np.abs(bounds.inside(z)))):
+            status = "converged"
+            break
+        z = z + step
+    if kept is None:
+        return Polished(z, None, status)
+    z, errors, step, _ = kept
+    stderr = np.sqrt(np.maximum(np.diag(errors.covariance), 0))
+    moved = np.abs(bounds.inside(z + step) - bounds.inside(z))
+    rounding = 16 * eps * np.abs(bounds.inside(z))
+    if status == "max_steps" and np.all(moved <= np.maximum(0.3 * stderr, rounding)):
+        status = "converged"
+    if np.all(moved <= np.maximum(stderr, rounding)):
+        z = z + step
+    return Polished(z, errors, status)
+
+
+def _symmetric(matrix: Any) -> np.ndarray:
+    return (matrix + matrix.T) / 2
