@@ -76,7 +76,8 @@ class Bounds(NamedTuple):
 
 
 def read_bounds(leaves: list[tuple[str, Any]], pairs: list[Any]) -> Bounds:
-    """The bounds of the fitted leaves. `leaves`: (name, concrete array) of each. `pairs`: its entry of `bounds`, None or (low, high). **Raises:** `ValueError` for bounds that are not numbers, that do not increase or that exclude the start."""
+    """The bounds of the fitted leaves. `leaves`: (name, concrete array) of each. `pairs`: its entry of `bounds`, None or
+    (low, high). **Raises:** `ValueError` for bounds that are not numbers, that do not increase or that exclude the start."""
     lows, highs, least, most = [], [], [], []
     for (name, leaf), pair in zip(leaves, pairs, strict=True):
         low, high = (_bound(name, one, leaf, sign) for one, sign in zip(pair or (None, None), (-1, 1), strict=True))

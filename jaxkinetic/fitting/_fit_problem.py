@@ -1,6 +1,7 @@
 """The model of a fit as a function of one vector of parameters, and the program that evaluates it."""
 
 import contextlib
+import dataclasses
 import math
 from typing import Any
 
@@ -130,8 +131,8 @@ def _chosen(start: PyTree, mask: PyTree) -> PyTree:
 
 
 def broadcast(argument: str, function: Any, prefix: PyTree, tree: PyTree, is_leaf: Any = None) -> PyTree:
-    """function(path, entry of `prefix`, subtree of `tree`) for every entry of a pytree prefix. **Raises:** `ValueError` if it is
-    no prefix."""
+    """function(path, entry of `prefix`, subtree of `tree`) for every entry of a pytree prefix. **Raises:** `ValueError` if
+    `prefix` is not one."""
     try:
         jax.tree.map(lambda *_: None, prefix, tree, is_leaf=is_leaf)
     except (ValueError, TypeError):
@@ -206,15 +207,9 @@ def _form(tree: PyTree) -> str:
 
 def _differentiable(problem: Problem, x: np.ndarray, key: Key | None) -> Problem:
     """Forward mode where the model has it, else reverse mode. **Raises:** what the model raises in reverse mode."""
-    for forward in (True, False):
-        tried = eqx.tree_at(lambda p: p.model, problem, problem.model)
-        tried = Problem(
-            *(getattr(problem, n) for n in ("model", "fixed", "structure", "shapes", "dtypes", "dtype")), forward
-        )
-        if not forward:
-            eqx.filter_eval_shape(evaluate, tried, x, key)
-            return tried
-        with contextlib.suppress(TypeError, NotImplementedError):
-            eqx.filter_eval_shape(evaluate, tried, x, key)
-            return tried
-    raise AssertionError
+    with contextlib.suppress(TypeError, NotImplementedError):
+        eqx.filter_eval_shape(evaluate, problem, x, key)
+        return problem
+    backward = dataclasses.replace(problem, forward=False)
+    eqx.filter_eval_shape(evaluate, backward, x, key)
+    return backward

@@ -10,12 +10,14 @@ import scipy.linalg
 from ._bounds import Bounds
 from ._objective import CustomLoss, LeastSquares
 
-__all__ = ["Batch", "Errors", "Gauss", "Polished", "equations", "errors_of", "influence", "polish", "proposed", "solve"]
+__all__ = ["Batch", "Errors", "Gauss", "Polished", "equations", "errors_of", "influence", "jackknife", "polish", "proposed", "solve"]
 
 # A step in the coordinates of a bounded parameter, at most: e^2 of its distance from the bound.
 _LONGEST = 2.0
+# The last Gauss-Newton iteration of a noisy model leaves the end of the search by less than so many errors, or it is lost.
+_FAR = 10.0
 # Rounds of the last Gauss-Newton iteration.
-_ROUNDS = 6
+_ROUNDS = 8
 
 
 class Batch(NamedTuple):
@@ -72,7 +74,7 @@ def solve(matrix: np.ndarray, right: np.ndarray, damping: float = 0.0) -> np.nda
         factor = scipy.linalg.cho_factor(matrix / np.outer(scale, scale) + damping * np.eye(len(scale)))
     except np.linalg.LinAlgError:
         return None
-    if np.diag(factor[0]).min() ** 2 < 1e-14:
+    if np.diag(factor[0]).min() ** 2 < 1e-12:
         return None
     shape = (-1, *[1] * (right.ndim - 1))
     return scipy.linalg.cho_solve(factor, right / scale.reshape(shape)) / scale.reshape(shape)
@@ -101,6 +103,37 @@ def influence(objective: Objective, batch: Batch) -> np.ndarray:
     return (batch.m - mean) @ objective.bend(mean, slopes) + of_jacobian
 
 
+def jackknife(objective: Objective, batch: Batch, gauss: Gauss) -> tuple[np.ndarray, np.ndarray] | None:
+    r"""(shift (p,), covariance (p, p)) of the root of `equations` near this place, from the roots without one evaluation each.
+
+    The noise of the Jacobian and that of the prediction are correlated, so the root is biased by O(1/M) although its equation is
+    not, and in a soft direction the bias exceeds the error. Quenouille's $M x - (M - 1)\,\overline{x_{(-k)}}$ removes it, and
+    $\frac{M-1}{M}\sum_k (x_{(-k)} - \bar x)(x_{(-k)} - \bar x)^T$ is the covariance. L is expanded to second order at the mean
+    prediction. None if one of the roots is not determined."""
+    (num, _), p = batch.m.shape, batch.jacobian.shape[2]
+    if num < 4:
+        return None
+    mean, total = batch.m.mean(0), batch.jacobian.sum(0)
+    columns = np.moveaxis(batch.jacobian, 0, 1)
+    bent = np.moveaxis(objective.bend(mean, columns.reshape(len(mean), -1)).reshape(columns.shape), 1, 0)
+    all_bent, deviations, few = bent.sum(0), batch.m - mean, num - 1
+    direct = np.einsum("kni,n->ki", batch.jacobian, objective.slope(mean))
+    own = np.einsum("kni,kn->ki", bent, deviations)
+    others = deviations @ all_bent - own
+    gradients = (direct.sum(0) - direct) / few - (own.sum(0) - own + others) / (few * (few - 1))
+    squares = np.einsum("kni,knj->kij", bent, batch.jacobian)
+    crossed = np.einsum("kni,nj->kij", bent, total)
+    crossed = crossed + np.einsum("ni,knj->kij", all_bent, batch.jacobian)
+    curvatures = (all_bent.T @ total - crossed - squares.sum(0) + 2 * squares) / (few * (few - 1))
+    full = solve(gauss.unbiased, gauss.gradient)
+    roots = [solve(_symmetric(a), g) for a, g in zip(curvatures, gradients, strict=True)]
+    if full is None or any(root is None for root in roots):
+        return None
+    places = -np.stack([root for root in roots if root is not None])
+    spread = places - places.mean(0)
+    return -num * full - few * places.mean(0), few / num * spread.T @ spread
+
+
 class Errors(NamedTuple):
     """`covariance` (p, p) in x, of which `simulation` is due to the simulator's noise; `chi2`: the reduced chi^2; `noise`: the
     standard deviation of a datum, given or estimated, NaN for a covariance."""
@@ -112,16 +145,21 @@ class Errors(NamedTuple):
 
 
 def errors_of(objective: Objective, batch: Batch, gauss: Gauss) -> Errors:
-    r"""The covariance $A^{-1}(B + C_g)A^{-1}$ of the root of the equations.
+    r"""The covariance $A^{-1}BA^{-1} + C_s$ of the root of the equations.
 
-    $B = \bar J^T W C_{data} W \bar J$ is the part of the data; for least squares with $W = C_{data}^{-1}$ it is A. $C_g$ is the
-    covariance of the mean of $h_k = \bar J^T W (m_k - \bar m) + (J_k - \bar J)^T W(\bar m - d)$ over the evaluations: the
-    noise of the prediction, and that of its Jacobian where the residual is large. Without given errors of the data,
-    $C_{data} = s^2$, with s^2 from the residuals after subtraction of the simulator's noise."""
+    $B = \bar J^T W C_{data} W \bar J$ is the part of the data; for least squares with $W = C_{data}^{-1}$ it is A. C_s is that
+    of the simulator, with the noise of predictions and Jacobians, by `jackknife`; where that fails, to first order from
+    `influence`. Without given errors of the data, $C_{data} = s^2$, with s^2 from the residuals after subtraction of the
+    simulator's noise."""
     mean, slopes = batch.m.mean(0), batch.jacobian.mean(0)
     (num, n), p = batch.m.shape, slopes.shape[1]
-    curvature = gauss.unbiased if solve(gauss.unbiased, np.eye(p)) is not None else gauss.curvature
-    inverse = solve(curvature, np.eye(p))
+    # A parameter that moves no prediction has an infinite error, and none on the others.
+    seen = np.diag(gauss.curvature) > 0
+    known = np.ix_(seen, seen)
+    inverse, curvature = None, gauss.curvature
+    for one in (gauss.unbiased, gauss.curvature):
+        if inverse is None and seen.any():
+            inverse, curvature = solve(one[known], np.eye(int(seen.sum()))), one
     quiet = LeastSquares(objective.data, objective.noise)
     rest = quiet.whiten(mean - objective.data)
     deviations = batch.m - mean
@@ -150,11 +188,12 @@ def errors_of(objective: Objective, batch: Batch, gauss: Gauss) -> Errors:
         else:
             scale = math.sqrt(variance) if objective.noise is None else objective.noise[:, None]
             of_data = (crossed * scale).T @ (crossed * scale)
-    if inverse is None:
-        unknown = np.full((p, p), math.inf)
-        return Errors(unknown, unknown, chi2, noise)
-    of_simulator = inverse @ simulated @ inverse
-    return Errors(_symmetric(inverse @ of_data @ inverse) + of_simulator, of_simulator, chi2, noise)
+    covariance, of_simulator = np.diag(np.where(seen & (inverse is not None), 0.0, math.inf)), np.zeros((p, p))
+    if inverse is not None:
+        resampled = jackknife(objective, batch, gauss) if seen.all() else None
+        of_simulator[known] = inverse @ simulated[known] @ inverse if resampled is None else resampled[1]
+        covariance[known] = _symmetric(inverse @ of_data[known] @ inverse) + of_simulator[known]
+    return Errors(covariance, of_simulator, chi2, noise)
 
 
 class Polished(NamedTuple):
@@ -175,25 +214,31 @@ def polish(
 ) -> Polished:
     """Gauss-Newton steps at the same keys, until the next one is below `tolerance` standard errors; that one is taken without
     another evaluation, since its error is of second order."""
-    kept: tuple[np.ndarray, Errors, np.ndarray, float] | None = None
-    status = "max_steps"
+    kept: tuple[np.ndarray, Errors, np.ndarray, float, Batch, Gauss] | None = None
+    status, shrink, start = "max_steps", 1.0, z
     for _ in range(_ROUNDS):
         batch = evaluated(z)
         if not batch.finite:
-            status = "not_finite"
-            break
+            if kept is None:
+                return Polished(z, None, "not_finite")
+            shrink /= 4
+            z = kept[0] + shrink * kept[2]
+            continue
         gauss, slope = equations(objective, batch), bounds.slope(z)
         positive = solve(gauss.unbiased, np.eye(len(z))) is not None
         usable = gauss._replace(curvature=gauss.unbiased) if positive else gauss
         step = proposed(usable, slope, 0.0, bounds)
         if step is None:
             step = np.zeros_like(z)
-        # What the step is expected to gain: falls from round to round, unless the model is rough.
+        # What the step is expected to gain falls from round to round; if not, a quarter of the last step is tried.
         gain = float(-(gauss.gradient * slope) @ step)
         if kept is not None and not gain <= kept[3]:
-            break
+            shrink /= 4
+            z = kept[0] + shrink * kept[2]
+            continue
+        shrink = 1.0
         errors = errors_of(objective, batch, gauss)
-        kept = z, errors, step, gain
+        kept = z, errors, step, gain, batch, gauss
         stderr = np.sqrt(np.maximum(np.diag(errors.covariance), 0))
         moved = np.abs(bounds.inside(z + step) - bounds.inside(z))
         if np.all(moved <= np.maximum(tolerance * stderr, 16 * eps * np.abs(bounds.inside(z)))):
@@ -202,15 +247,22 @@ def polish(
         z = z + step
     if kept is None:
         return Polished(z, None, status)
-    z, errors, step, _ = kept
+    z, errors, step, _, batch, gauss = kept
+    noisy = len(batch.m) > 1
     stderr = np.sqrt(np.maximum(np.diag(errors.covariance), 0))
-    moved = np.abs(bounds.inside(z + step) - bounds.inside(z))
+    moved = bounds.inside(z + step) - bounds.inside(z)
     rounding = 16 * eps * np.abs(bounds.inside(z))
-    if status == "max_steps" and np.all(moved <= np.maximum(0.3 * stderr, rounding)):
+    if status == "max_steps" and np.all(np.abs(moved) <= np.maximum(0.3 * stderr, rounding)):
         status = "converged"
-    if np.all(moved <= np.maximum(stderr, rounding)):
-        z = z + step
-    return Polished(z, errors, status)
+    resampled = jackknife(objective, batch, gauss)
+    if resampled is not None and np.all(np.abs(resampled[0]) <= 2 * stderr):
+        step = resampled[0] / bounds.slope(z)
+    if np.all(np.abs(moved) <= np.maximum(stderr, rounding)):
+        moved = bounds.inside(z + step) - bounds.inside(z)
+        z, batch = z + step, batch._replace(m=batch.m + batch.jacobian @ moved)
+        errors = errors_of(objective, batch, gauss)
+    left = np.abs(bounds.inside(z) - bounds.inside(start)) > _FAR * stderr
+    return Polished(z, errors, "max_steps" if noisy and left.any() else status)
 
 
 def _symmetric(matrix: Any) -> np.ndarray:

@@ -1,5 +1,5 @@
-"""What a fit minimises, with the derivatives that Gauss-Newton steps and error bars need. Everything is float64 in NumPy, except
-a user's own loss."""
+"""What a fit minimises, with the derivatives that Gauss-Newton steps and error bars need: in float64 by NumPy, except a user's
+own loss."""
 
 import math
 from typing import Any
@@ -84,14 +84,14 @@ class TracedLoss(eqx.Module):
     `factor` of the covariance. `structure`, `shapes`, `dtypes`: those of the data."""
 
     loss: Any
-    data: Array
-    noise: Array | None
-    factor: Array | None
+    data: Any
+    noise: Any
+    factor: Any
     structure: Any = eqx.field(static=True)
     shapes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     dtypes: tuple[str, ...] = eqx.field(static=True)
 
-    def value(self, m: Array, data: Array | None = None) -> Array:
+    def value(self, m: Array, data: Any = None) -> Array:
         data = self.data if data is None else data
         if self.loss is None:
             return jnp.sum((m - data) * self._weighted(m - data)) / 2

@@ -78,7 +78,10 @@ def marquardt_step(
     gradient = gauss.gradient * slope
     expected = max(-float(gradient @ step) - float(step @ (gauss.curvature * np.outer(slope, slope)) @ step) / 2, 0.0)
     if noisy:
-        within = _WITHIN * expected <= _noise(objective, here, gauss)
+        # Of the step without damping: a damped one gains little far from the minimum, too.
+        full = solve(gauss.curvature, gauss.gradient)
+        gain = expected if full is None else float(gauss.gradient @ full) / 2
+        within = _WITHIN * gain <= _noise(objective, here, gauss)
         status = DONE if within and number >= most else status
         number = min(2 * number, most) if within else number
     else:

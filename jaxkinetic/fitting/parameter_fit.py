@@ -4,7 +4,6 @@ import math
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .._util.printing import Printed
@@ -47,11 +46,14 @@ class ParameterFit(Printed):
 
     `parameters`: the pytree `start` with the fitted values. `stderr`: their standard errors, None in place of leaves that were
     held fixed. `covariance`: (p, p), in the order of `names`. `simulation_stderr`: the part of `stderr` that is due to the
-    simulator's noise, which more replicas in the model, or a larger `final`, reduce. `chi2`: the reduced chi^2, about 1 if
-    model and errors fit (exactly 1 if the error of the data was estimated; NaN without degrees of freedom). `noise`: the
-    standard error of a datum, given (the mean) or estimated. `degrees_of_freedom` of the standard errors, like `stderr`: infinite where
-    all noise was given; n - p where it was estimated from the residuals, `final` - 1 where it is the simulator's, and in
-    between by Welch and Satterthwaite. `evaluations`: how often the model was evaluated, in this call."""
+    simulator's noise, which more replicas in the model, or a larger `final`, reduce.
+
+    `chi2`: the reduced chi^2, with the simulator's noise in its expectation; about 1 if model and errors fit (exactly 1 if the
+    error of the data was estimated; NaN without degrees of freedom). `noise`: the standard error of a datum, given (the mean)
+    or estimated. `evaluations`: how often this call evaluated the model.
+
+    `degrees_of_freedom` of the standard errors, like `stderr`: infinite where all noise was given, n - p where it was estimated
+    from the residuals, `final` - 1 where it is the simulator's, and in between by Welch and Satterthwaite."""
 
     parameters: PyTree
     stderr: PyTree
@@ -72,7 +74,10 @@ class ParameterFit(Printed):
 
         def end(which: int) -> PyTree:
             return jax.tree.map(
-                lambda *given: student_interval(*given, level)[which], fitted, self.stderr, self.degrees_of_freedom
+                lambda value, error, freedom: student_interval(value, error, freedom, level)[which],
+                fitted,
+                self.stderr,
+                self.degrees_of_freedom,
             )
 
         return end(0), end(1)

@@ -56,8 +56,8 @@ def fit_parameters(
     progress: bool = False,
     path: str | os.PathLike | None = None,
 ) -> ParameterFit:
-    r"""Fit parameters theta by weighted least squares, $\min_\theta \frac12 (m(\theta) - d)^T C^{-1} (m(\theta) - d)$, where m is
-    the expectation of `model`, and estimate their errors.
+    r"""Fit parameters theta by weighted least squares, $\min_\theta \frac12 (m(\theta) - d)^T C^{-1} (m(\theta) - d)$, where m
+    is the expectation of `model`, and estimate their errors.
 
     **Arguments:**
 
@@ -66,10 +66,10 @@ def fit_parameters(
       `key`: a deterministic `model(parameters)`. Use a named function: a new lambda compiles again.
     - `data`: an array or a pytree of arrays, n numbers. `start`: any pytree; its floating leaves are fitted, p numbers, and
       all other leaves are held fixed. `mask`: a pytree prefix of bools; False holds a subtree fixed.
-    - `stderr`: the standard error of the data: a number, a pytree like `data`, or the covariance (n, n). None: independent errors
-      of one size, which is estimated from the residuals.
-    - `loss(prediction, data)`: another loss, twice differentiable. With a simulator it is evaluated at the mean prediction, and is
-      biased by O(variance of the prediction) unless it is quadratic in the prediction.
+    - `stderr`: the standard error of the data: a number, a pytree like `data`, or the covariance (n, n). None: independent
+      errors of one size, which is estimated from the residuals.
+    - `loss(prediction, data)`: another loss, twice differentiable. With a simulator it is evaluated at mean predictions, and is
+      biased by O(variance of the mean prediction) unless it is quadratic in the prediction.
     - `bounds`: a pytree prefix of (low, high); None or infinity for no bound. Every evaluated parameter lies strictly within
       (logistic or exponential coordinates).
     - `optimiser`: None for Levenberg-Marquardt; "adam" (rate .1, cosine decay to 0 over `steps`) or any optimiser of optax.
@@ -81,22 +81,23 @@ def fit_parameters(
     - `progress`: show a bar on standard error. `path`: a folder in which the search is stored about every second; the same call
       continues it, bitwise on the CPU, and also with more `steps` (except for "adam").
 
-    **Search.** Levenberg-Marquardt, with Nielsen's rule for the damping, compares the last place and its trial at the same keys,
-    `split(fold_in(fold_in(key, 0), k), E)` in step k, which are not those that proposed the trial. E = 2 evaluations at each
-    place at first; E doubles, up to `final`, whenever a step is within its own noise, and there the search ends. (For optax E
-    stays 2; a deterministic model is evaluated once, and its search ends by `tolerance`.) Each Jacobian meets the prediction of
-    the other evaluations, so the gradient has no bias. (The gradient of the squared deviation of one noisy prediction includes
-    the derivative of its variance, which pulls the parameters to where the simulator is quiet.)
+    **Search.** Levenberg-Marquardt, with Nielsen's rule for the damping, compares the last place and its trial at the same
+    keys, `split(fold_in(fold_in(key, 0), k), E)` in step k, which are not those that proposed the trial. E = 2 evaluations at
+    each place at first; E doubles, up to `final`, whenever a step is within its own noise, and there the search ends. (For
+    optax E stays 2; a deterministic model is evaluated once, and its search ends by `tolerance`.) Each Jacobian meets the
+    prediction of the other evaluations, so the gradient has no bias. (The gradient of the squared deviation of one noisy
+    prediction includes the derivative of its variance, which pulls the parameters to where the simulator is quiet.)
 
     **Result.** Then Gauss-Newton steps with `final` evaluations M at fixed keys solve
     $\frac1M\sum_k J_k^T W (m_{-k} - d) = 0$, in which $m_{-k}$ is the mean of all evaluations but k. So the search only has to
-    come near, and its noise is not in the result. The covariance is $A^{-1}(J^TWC_{data}WJ + C_g)A^{-1}$ with $A = J^TWJ$:
-    Gauss-Newton, without second derivatives of the model. C_g is the covariance of the equation over the evaluations, so the
-    simulator's noise in prediction and Jacobian is included.
+    come near, and its noise is not in the result. The jackknife over the evaluations removes the bias of O(1/M) that a
+    nonlinear function of noisy means has, and estimates the simulator's part C_s of the covariance, with the noise of
+    predictions and Jacobians. The covariance is $A^{-1}J^TWC_{data}WJA^{-1} + C_s$ with $A = J^TWJ$: Gauss-Newton, without
+    second derivatives of the model.
 
     **Cost:** with Levenberg-Marquardt one compiled program, the model and its Jacobian (about p + 1 models); 2 E calls a step
-    (one for a deterministic model), and `final` calls for each of the last two or three Gauss-Newton
-    steps. With optax a second program, of two models and their gradient a step.
+    (one for a deterministic model), and `final` calls for each of the last two or three Gauss-Newton steps. With optax a second
+    program, of two models and their gradient a step.
 
     **Raises:** `ValueError` for fewer data than parameters, a start outside of its bounds or without a finite prediction, no
     floating leaf, a mask that is True for an integer, a prediction unlike the data, NaN in the data, errors that are not
@@ -119,34 +120,37 @@ def fit_parameters(
         raise argument_error("data", must, f"holds {num}", do)
     limits = _limits(bounds, problem, leaves)
     check_scalar("tolerance", tolerance, positive=True)
+    precision = np.asarray(tolerance).item()
     optimiser, steps, known = _optimiser(optimiser, steps)
     if final is not None and key is None:
         raise argument_error("final", "be None for a model without a key", f"is {describe(final)}", "leave it out")
-    final = 1 if key is None else _FINAL if final is None else check_integer("final", final, minimum=2)
+    final = 1 if key is None else _FINAL if final is None else check_integer("final", final, minimum=4)
     traced = _traced_loss(loss, data, flat, noise, problem.dtype)
     objective = LeastSquares(flat, noise) if loss is None else CustomLoss(traced, noise)
     evaluations = Evaluations(problem, limits, key)
     z = limits.outside(np.concatenate([np.asarray(leaf, float).ravel() for _, leaf in leaves]))
     owner = {
         "model": model, "data": data, "start": start, "key": key, "stderr": stderr, "loss": loss, "bounds": bounds,
-        "mask": mask, "optimiser": known, "final": final, "tolerance": float(tolerance), "dtype": problem.dtype,
+        "mask": mask, "optimiser": known, "final": final, "tolerance": precision, "dtype": problem.dtype,
     }  # fmt: skip
     with Progress(steps, "step", shown=progress, label="fit") as bar:
         if optimiser is None:
-            run = functools.partial(run_marquardt, evaluations, objective, steps, final, z, float(tolerance), bar)
+            run = functools.partial(run_marquardt, evaluations, objective, steps, final, z, precision, bar)
         else:
             run = functools.partial(run_optax, evaluations, traced, optimiser, steps, z, bar)
         found = run(None) if path is None else _stored(run, path, owner)
         bar.note("final evaluations")
         ended = polish(
             objective, limits, found.z, functools.partial(evaluations, keys=evaluations.final_keys(final)),
-            float(tolerance), evaluations.eps,
+            precision, evaluations.eps,
         )  # fmt: skip
     return _assembled(evaluations, ended, found, names, final, num, steps, noise is None)
 
 
 def _stored(run: Callable[[Any], Searched], path: Any, owner: dict[str, Any]) -> Searched:
-    folder, own = as_path("path", path), {name: fingerprint(value) for name, value in owner.items()}
+    # No argument is traced, so every fingerprint exists.
+    own: Any = {name: fingerprint(value) for name, value in owner.items()}
+    folder = as_path("path", path)
     if not os.path.isdir(folder):
         open_parts("path", folder, own)
     with folder_lock("path", folder):
