@@ -15,14 +15,16 @@ from .._util.checks import argument_error
 from .._util.types import Key, PyTree
 from ._bounds import Bounds
 from ._fit_problem import Problem, evaluate
-from ._gauss_newton import Batch, Objective
+from ._gauss_newton import Batch, Objective, Polished, polish
 from ._objective import TracedLoss
 from ._search import FAILED, RUNNING, Marquardt, OptaxState, marquardt_step, optax_step
 
-__all__ = ["Evaluations", "Searched", "run_marquardt", "run_optax"]
+__all__ = ["Evaluations", "Searched", "finish", "run_marquardt", "run_optax"]
 
 # Seconds between two files.
 _SECONDS = 1.0
+# Steps at the last keys, if Gauss-Newton fails there.
+_LAST = 40
 # Steps of optax between two looks at their results, which wait for the device.
 _LOOK = 16
 
@@ -33,8 +35,8 @@ class Evaluations:
     def __init__(self, problem: Problem, bounds: Bounds, key: Key | None):
         self.problem, self.bounds, self.key, self.count = problem, bounds, key, 0
         self.eps = float(jnp.finfo(problem.dtype).eps)
-        # The last two, for a model without a key: the better one is needed again.
-        self.kept: dict[bytes, Batch] = {}
+        # The last two with the same keys, or without: the better one is needed again.
+        self.kept: tuple[Any, dict[bytes, Batch]] = None, {}
 
     def step_keys(self, step: int, count: int) -> Any:
         """The keys of a step; None for a model without a key."""
@@ -47,15 +49,14 @@ class Evaluations:
 
     def __call__(self, z: np.ndarray, keys: Any) -> Batch:
         x = self.bounds.inside(z).astype(self.problem.dtype)
-        known = self.kept.get(x.tobytes()) if keys is None else None
-        if known is not None:
-            return known
+        kept = self.kept[1] if self.kept[0] is keys else {}
+        if x.tobytes() in kept:
+            return kept[x.tobytes()]
         # All calls are dispatched before the first result is waited for.
         found = [evaluate(self.problem, x, one) for one in ([None] if keys is None else keys)]
         batch = Batch(*(np.stack([np.asarray(one[i], float) for one in found]) for i in (0, 1)))
         self.count += len(found)
-        if keys is None:
-            self.kept = dict([*self.kept.items(), (x.tobytes(), batch)][-2:])
+        self.kept = keys, dict([*kept.items(), (x.tobytes(), batch)][-2:])
         return batch
 
 
@@ -118,6 +119,23 @@ def run_marquardt(
         history.save(state)
     history.save(state, now=True)
     return _searched(state.z, state.status, history, evaluations)
+
+
+def finish(evaluations: Evaluations, objective: Objective, z: np.ndarray, keys: Any, tolerance: float) -> Polished:
+    """The last Gauss-Newton steps, at fixed keys; if they fail, Levenberg-Marquardt with these keys, and then again."""
+    evaluated = partial(evaluations, keys=keys)
+    ended = polish(objective, evaluations.bounds, z, evaluated, tolerance, evaluations.eps)
+    if ended.status == "converged" or keys is None:
+        return ended
+    state = Marquardt.start(z, len(keys))
+    for _ in range(_LAST):
+        if int(state.status) != RUNNING:
+            break
+        state = marquardt_step(
+            state, objective, evaluations.bounds, evaluated, len(keys), tolerance, evaluations.eps, fixed=True
+        )
+    again = polish(objective, evaluations.bounds, state.z, evaluated, tolerance, evaluations.eps, rough=True)
+    return ended if again.errors is None else again
 
 
 def run_optax(

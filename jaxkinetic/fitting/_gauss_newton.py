@@ -211,9 +211,12 @@ def polish(
     evaluated: Callable[[np.ndarray], Batch],
     tolerance: float,
     eps: float,
+    *,
+    rough: bool = False,
 ) -> Polished:
     """Gauss-Newton steps at the same keys, until the next one is below `tolerance` standard errors; that one is taken without
-    another evaluation, since its error is of second order."""
+    another evaluation, since its error is of second order. `rough`: .3 standard errors are enough where the steps do not become
+    shorter, as for a simulator whose decisions jump with the parameters."""
     kept: tuple[np.ndarray, Errors, np.ndarray, float, Batch, Gauss] | None = None
     status, shrink, start = "max_steps", 1.0, z
     for _ in range(_ROUNDS):
@@ -228,11 +231,11 @@ def polish(
         positive = solve(gauss.unbiased, np.eye(len(z))) is not None
         usable = gauss._replace(curvature=gauss.unbiased) if positive else gauss
         step = proposed(usable, slope, 0.0, bounds)
-        if step is None:
-            step = np.zeros_like(z)
         # What the step is expected to gain falls from round to round; if not, a quarter of the last step is tried.
-        gain = float(-(gauss.gradient * slope) @ step)
-        if kept is not None and not gain <= kept[3]:
+        gain = math.nan if step is None else float(-(gauss.gradient * slope) @ step)
+        if step is None and kept is None:
+            return Polished(z, errors_of(objective, batch, gauss), "max_steps")
+        if step is None or (kept is not None and not gain <= kept[3]):
             shrink /= 4
             z = kept[0] + shrink * kept[2]
             continue
@@ -252,7 +255,7 @@ def polish(
     stderr = np.sqrt(np.maximum(np.diag(errors.covariance), 0))
     moved = bounds.inside(z + step) - bounds.inside(z)
     rounding = 16 * eps * np.abs(bounds.inside(z))
-    if status == "max_steps" and np.all(np.abs(moved) <= np.maximum(0.3 * stderr, rounding)):
+    if rough and status == "max_steps" and np.all(np.abs(moved) <= np.maximum(0.3 * stderr, rounding)):
         status = "converged"
     resampled = jackknife(objective, batch, gauss)
     if resampled is not None and np.all(np.abs(resampled[0]) <= 2 * stderr):

@@ -19,8 +19,8 @@ __all__ = ["DONE", "FAILED", "RUNNING", "STALLED", "Marquardt", "OptaxState", "m
 RUNNING, DONE, FAILED, STALLED = 0, 1, 2, 3
 # A step counts as within the noise if the noise alone would seem to gain more than this share of it.
 _WITHIN = 0.5
-# Failed trials in a row that end the search.
-_REJECTED = 15
+# Failed trials in a row that end the search, and that double the number of evaluations.
+_REJECTED, _DOUBTFUL = 15, 4
 
 
 class Marquardt(NamedTuple):
@@ -46,18 +46,18 @@ class Marquardt(NamedTuple):
 
 def marquardt_step(
     state: Marquardt, objective: Objective, bounds: Bounds, evaluated: Callable[[np.ndarray], Batch], most: int,
-    tolerance: float, eps: float,
+    tolerance: float, eps: float, *, fixed: bool = False,
 ) -> Marquardt:  # fmt: skip
     """Compare the trial with the current place at the same keys, which are not those that proposed it, keep the better one, and
     propose from there. The damping follows Nielsen's rule.
 
-    With noise, the number of evaluations doubles whenever a step is within its own noise, up to `most`, where the search
-    ends."""
+    With noise, the number of evaluations doubles whenever a step is within its own noise or trials keep failing, up to `most`,
+    where the search ends. `fixed`: the keys are the same at all steps, as for a model without noise."""
     z, damping, growth, rejected = state.z, float(state.damping), float(state.growth), int(state.rejected)
     here, number = evaluated(z), int(state.number)
     if not here.finite:
         return state._replace(status=np.asarray(FAILED))
-    noisy, trial_finite = len(here.m) > 1, True
+    noisy, trial_finite = len(here.m) > 1 and not fixed, True
     loss = objective.value(here.m.mean(0))
     if np.isfinite(state.trial).all():
         there = evaluated(state.trial)
@@ -81,9 +81,9 @@ def marquardt_step(
         # Of the step without damping: a damped one gains little far from the minimum, too.
         full = solve(gauss.curvature, gauss.gradient)
         gain = expected if full is None else float(gauss.gradient @ full) / 2
-        within = _WITHIN * gain <= _noise(objective, here, gauss)
-        status = DONE if within and number >= most else status
-        number = min(2 * number, most) if within else number
+        if _WITHIN * gain <= _noise(objective, here, gauss) or rejected >= _DOUBTFUL:
+            status = DONE if number >= most else status
+            number, rejected, damping, growth = min(2 * number, most), 0, min(damping, 1e-2), 2.0
     else:
         scale = 1.0 if objective.noise is not None else 2 * abs(loss) / max(len(objective.data) - len(z), 1)
         # A step that is short in standard errors, or one whose gain is lost in rounding.

@@ -20,8 +20,8 @@ from .._util.checks import argument_error, check_integer, check_one_key, check_s
 from .._util.types import Key, PyTree, RealScalarLike
 from ._bounds import Bounds, is_pair, read_bounds
 from ._fit_problem import Problem, broadcast, flat_data, read_problem
-from ._fit_runs import Evaluations, Searched, run_marquardt, run_optax
-from ._gauss_newton import Errors, Polished, polish
+from ._fit_runs import Evaluations, Searched, finish, run_marquardt, run_optax
+from ._gauss_newton import Errors, Polished
 from ._objective import CustomLoss, LeastSquares, TracedLoss, read_stderr
 from ._search import FAILED, RUNNING
 from .parameter_fit import FitHistory, FitResult, ParameterFit
@@ -140,10 +140,7 @@ def fit_parameters(
             run = functools.partial(run_optax, evaluations, traced, optimiser, steps, z, bar)
         found = run(None) if path is None else _stored(run, path, owner)
         bar.note("final evaluations")
-        ended = polish(
-            objective, limits, found.z, functools.partial(evaluations, keys=evaluations.final_keys(final)),
-            precision, evaluations.eps,
-        )  # fmt: skip
+        ended = finish(evaluations, objective, found.z, evaluations.final_keys(final), precision)
     return _assembled(evaluations, ended, found, names, final, num, steps, noise is None)
 
 
