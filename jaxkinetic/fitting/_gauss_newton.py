@@ -12,8 +12,8 @@ from ._objective import CustomLoss, LeastSquares
 
 __all__ = ["Batch", "Errors", "Gauss", "Polished", "equations", "errors_of", "influence", "jackknife", "polish", "proposed", "solve"]
 
-# A step in the coordinates of a bounded parameter, at most: e^2 of its distance from the bound.
-_LONGEST = 2.0
+# A step in the coordinates of a bounded parameter, at most: a factor e of its distance from the bound.
+_LONGEST = 1.0
 # The last Gauss-Newton iteration of a noisy model leaves the end of the search by less than so many errors, or it is lost.
 _FAR = 10.0
 # Rounds of the last Gauss-Newton iteration.
@@ -155,11 +155,10 @@ def errors_of(objective: Objective, batch: Batch, gauss: Gauss) -> Errors:
     (num, n), p = batch.m.shape, slopes.shape[1]
     # A parameter that moves no prediction has an infinite error, and none on the others.
     seen = np.diag(gauss.curvature) > 0
-    known = np.ix_(seen, seen)
-    inverse, curvature = None, gauss.curvature
-    for one in (gauss.unbiased, gauss.curvature):
+    known, inverse = np.ix_(seen, seen), None
+    for curvature in (gauss.unbiased, gauss.curvature):
         if inverse is None and seen.any():
-            inverse, curvature = solve(one[known], np.eye(int(seen.sum()))), one
+            inverse = solve(curvature[known], np.eye(int(seen.sum())))
     quiet = LeastSquares(objective.data, objective.noise)
     rest = quiet.whiten(mean - objective.data)
     deviations = batch.m - mean
@@ -180,7 +179,8 @@ def errors_of(objective: Objective, batch: Batch, gauss: Gauss) -> Errors:
         noise = float(objective.noise.mean()) if objective.noise.ndim == 1 else math.nan
         chi2 = squares / (freedom + of_residuals) if freedom > 0 else math.nan
     if isinstance(objective, LeastSquares):
-        of_data = variance * curvature
+        # Not `unbiased`: the noise of the Jacobian makes it a worse instrument, which this counts.
+        of_data = variance * gauss.curvature
     else:
         crossed = objective.mixed(mean, slopes)
         if objective.noise is not None and objective.noise.ndim == 2:

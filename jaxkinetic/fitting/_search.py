@@ -40,7 +40,7 @@ class Marquardt(NamedTuple):
 
     @classmethod
     def start(cls, z: np.ndarray, number: int) -> "Marquardt":
-        values = (np.nan, 1e-3, 2.0, number, 0, RUNNING, np.nan)
+        values = (np.nan, 0.1, 2.0, number, 0, RUNNING, np.nan)
         return cls(z, np.full(z.shape, np.nan), *(np.asarray(x) for x in values))
 
 

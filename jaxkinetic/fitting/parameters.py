@@ -103,8 +103,9 @@ def fit_parameters(
     floating leaf, a mask that is True for an integer, a prediction unlike the data, NaN in the data, errors that are not
     positive, a missing or a superfluous key, traced arguments, a missing optax, or a `path` with something else.
     """
-    if is_traced(data, start, stderr, bounds, key):
-        raise argument_error("data", "not be traced", "is", "call `fit_parameters` outside of `jit`, `grad` and `vmap`")
+    for name, value in {"data": data, "start": start, "stderr": stderr, "bounds": bounds, "key": key}.items():
+        if is_traced(value):
+            raise argument_error(name, "not be traced", "is", "call `fit_parameters` outside of `jit`, `grad` and `vmap`")
     check_progress(progress)
     if key is not None:
         check_one_key(key)
@@ -238,10 +239,12 @@ def _assembled(
 
     stderr = np.sqrt(variance)
     near = [name for name, d, error in zip(names, limits.distance(x), stderr, strict=True) if d < error]
+    # Five standard deviations of chi^2.
+    misfit = errors.chi2 > 1 + 5 * math.sqrt(2 / max(num - p, 1))
     return ParameterFit(
         eqx.combine(tree(x), problem.fixed), tree(stderr), jnp.asarray(errors.covariance, problem.dtype),
         tree(np.sqrt(simulated)), FitHistory(jnp.asarray(found.losses, problem.dtype), _along(problem, found.places)),
-        _result(ended.status, found, steps, near, names, stderr), errors.chi2, errors.noise, tree(freedom), tuple(names),
+        _result(ended.status, found, steps, near, names, stderr, misfit), errors.chi2, errors.noise, tree(freedom), tuple(names),
         evaluations.count,
     )  # fmt: skip
 
@@ -253,7 +256,7 @@ def _along(problem: Problem, places: np.ndarray) -> PyTree:
 
 
 def _result(
-    ended: str, found: Searched, steps: int, near: list[str], names: list[str], stderr: np.ndarray
+    ended: str, found: Searched, steps: int, near: list[str], names: list[str], stderr: np.ndarray, misfit: bool
 ) -> FitResult:
     number = len(found.losses)
     if found.status == FAILED or ended == "not_finite":
@@ -267,6 +270,8 @@ def _result(
         return FitResult("stalled", f"the data do not determine {which}; hold a parameter fixed by `mask`.")
     if ended == "converged":
         hint = f" Near its bound, so that its error is not that of a normal law: {', '.join(near)}." if near else ""
+        if misfit:
+            hint += " A reduced chi^2 so far above 1 means that the model does not fit the data, or that `stderr` is too small."
         return FitResult("converged", f"the last step is below the tolerance.{hint}")
     if found.status == RUNNING:
         return FitResult("max_steps", f"{steps} steps were not enough; raise `steps` or start nearer.")
