@@ -23,8 +23,8 @@ __all__ = ["Evaluations", "Searched", "finish", "run_marquardt", "run_optax"]
 
 # Seconds between two files.
 _SECONDS = 1.0
-# Steps at the last keys, if Gauss-Newton fails there.
-_LAST = 40
+# Levenberg-Marquardt steps at the last keys, if Gauss-Newton fails there.
+_LAST = 30
 # Steps of optax between two looks at their results, which wait for the device.
 _LOOK = 16
 
@@ -122,18 +122,22 @@ def run_marquardt(
 
 
 def finish(evaluations: Evaluations, objective: Objective, z: np.ndarray, keys: Any, tolerance: float) -> Polished:
-    """The last Gauss-Newton steps, at fixed keys; if they fail, Levenberg-Marquardt with these keys, and then again."""
+    """The last Gauss-Newton steps, at fixed keys; if they fail, Levenberg-Marquardt with the mean at these keys, and
+    then again."""
     evaluated = partial(evaluations, keys=keys)
+
+    def mean(z: np.ndarray) -> Batch:
+        return Batch(*(x.mean(0, keepdims=True) for x in evaluated(z)))
+
+    # Without noise another step costs one evaluation and gives twice the digits.
+    tolerance = tolerance if keys is not None else 1e-3 * tolerance
     ended = polish(objective, evaluations.bounds, z, evaluated, tolerance, evaluations.eps)
     if ended.status == "converged" or keys is None:
         return ended
-    state = Marquardt.start(z, len(keys))
+    state = Marquardt.start(z, 1)
     for _ in range(_LAST):
-        if int(state.status) != RUNNING:
-            break
-        state = marquardt_step(
-            state, objective, evaluations.bounds, evaluated, len(keys), tolerance, evaluations.eps, fixed=True
-        )
+        if int(state.status) == RUNNING:
+            state = marquardt_step(state, objective, evaluations.bounds, mean, 1, tolerance, evaluations.eps)
     again = polish(objective, evaluations.bounds, state.z, evaluated, tolerance, evaluations.eps, rough=True)
     return ended if again.errors is None else again
 

@@ -10,7 +10,19 @@ import scipy.linalg
 from ._bounds import Bounds
 from ._objective import CustomLoss, LeastSquares
 
-__all__ = ["Batch", "Errors", "Gauss", "Polished", "equations", "errors_of", "influence", "jackknife", "polish", "proposed", "solve"]
+__all__ = [
+    "Batch",
+    "Errors",
+    "Gauss",
+    "Polished",
+    "equations",
+    "errors_of",
+    "influence",
+    "jackknife",
+    "polish",
+    "proposed",
+    "solve",
+]
 
 # A step in the coordinates of a bounded parameter, at most: a factor e of its distance from the bound.
 _LONGEST = 1.0
@@ -106,11 +118,11 @@ def influence(objective: Objective, batch: Batch) -> np.ndarray:
 def jackknife(objective: Objective, batch: Batch, gauss: Gauss) -> tuple[np.ndarray, np.ndarray] | None:
     r"""(shift (p,), covariance (p, p)) of the root of `equations` near this place, from the roots without one evaluation each.
 
-    The noise of the Jacobian and that of the prediction are correlated, so the root is biased by O(1/M) although its equation is
-    not, and in a soft direction the bias exceeds the error. Quenouille's $M x - (M - 1)\,\overline{x_{(-k)}}$ removes it, and
-    $\frac{M-1}{M}\sum_k (x_{(-k)} - \bar x)(x_{(-k)} - \bar x)^T$ is the covariance. L is expanded to second order at the mean
-    prediction. None if one of the roots is not determined."""
-    (num, _), p = batch.m.shape, batch.jacobian.shape[2]
+    The noise of the Jacobian and that of the prediction are correlated, so the root is biased by O(1/M) although its equation
+    is not, and in a soft direction the bias exceeds the error. Quenouille's $M x - (M - 1)\,\overline{x_{(-k)}}$ removes it,
+    and $\frac{M-1}{M}\sum_k (x_{(-k)} - \bar x)(x_{(-k)} - \bar x)^T$ is the covariance. L is expanded to second order at the
+    mean prediction. None if one of the roots is not determined."""
+    num = len(batch.m)
     if num < 4:
         return None
     mean, total = batch.m.mean(0), batch.jacobian.sum(0)
@@ -233,12 +245,12 @@ def polish(
         step = proposed(usable, slope, 0.0, bounds)
         # What the step is expected to gain falls from round to round; if not, a quarter of the last step is tried.
         gain = math.nan if step is None else float(-(gauss.gradient * slope) @ step)
-        if step is None and kept is None:
-            return Polished(z, errors_of(objective, batch, gauss), "max_steps")
-        if step is None or (kept is not None and not gain <= kept[3]):
+        if kept is not None and (step is None or not gain <= kept[3]):
             shrink /= 4
             z = kept[0] + shrink * kept[2]
             continue
+        if step is None:
+            return Polished(z, errors_of(objective, batch, gauss), "max_steps")
         shrink = 1.0
         errors = errors_of(objective, batch, gauss)
         kept = z, errors, step, gain, batch, gauss

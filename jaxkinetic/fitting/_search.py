@@ -46,18 +46,18 @@ class Marquardt(NamedTuple):
 
 def marquardt_step(
     state: Marquardt, objective: Objective, bounds: Bounds, evaluated: Callable[[np.ndarray], Batch], most: int,
-    tolerance: float, eps: float, *, fixed: bool = False,
+    tolerance: float, eps: float,
 ) -> Marquardt:  # fmt: skip
     """Compare the trial with the current place at the same keys, which are not those that proposed it, keep the better one, and
     propose from there. The damping follows Nielsen's rule.
 
     With noise, the number of evaluations doubles whenever a step is within its own noise or trials keep failing, up to `most`,
-    where the search ends. `fixed`: the keys are the same at all steps, as for a model without noise."""
+    where the search ends."""
     z, damping, growth, rejected = state.z, float(state.damping), float(state.growth), int(state.rejected)
     here, number = evaluated(z), int(state.number)
     if not here.finite:
         return state._replace(status=np.asarray(FAILED))
-    noisy, trial_finite = len(here.m) > 1 and not fixed, True
+    noisy, trial_finite = len(here.m) > 1, True
     loss = objective.value(here.m.mean(0))
     if np.isfinite(state.trial).all():
         there = evaluated(state.trial)

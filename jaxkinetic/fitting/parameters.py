@@ -105,7 +105,9 @@ def fit_parameters(
     """
     for name, value in {"data": data, "start": start, "stderr": stderr, "bounds": bounds, "key": key}.items():
         if is_traced(value):
-            raise argument_error(name, "not be traced", "is", "call `fit_parameters` outside of `jit`, `grad` and `vmap`")
+            raise argument_error(
+                name, "not be traced", "is", "call `fit_parameters` outside of `jit`, `grad` and `vmap`"
+            )
     check_progress(progress)
     if key is not None:
         check_one_key(key)
@@ -244,8 +246,8 @@ def _assembled(
     return ParameterFit(
         eqx.combine(tree(x), problem.fixed), tree(stderr), jnp.asarray(errors.covariance, problem.dtype),
         tree(np.sqrt(simulated)), FitHistory(jnp.asarray(found.losses, problem.dtype), _along(problem, found.places)),
-        _result(ended.status, found, steps, near, names, stderr, misfit), errors.chi2, errors.noise, tree(freedom), tuple(names),
-        evaluations.count,
+        _result(ended.status, found, steps, near, names, stderr, misfit), errors.chi2, errors.noise, tree(freedom),
+        tuple(names), evaluations.count,
     )  # fmt: skip
 
 

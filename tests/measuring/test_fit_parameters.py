@@ -1,5 +1,6 @@
 """`fit_parameters`: linear models against NumPy, coverage of the error bars, noisy simulators, bounds, files."""
 
+import itertools
 import sys
 
 import equinox as eqx
@@ -13,6 +14,8 @@ from helpers import assert_argument_error, count_programs, identical
 import jaxkinetic as jk
 from jaxkinetic.fitting import _fit_runs
 from jaxkinetic.fitting._bounds import Bounds, read_bounds
+from jaxkinetic.fitting._gauss_newton import Batch, equations, jackknife
+from jaxkinetic.fitting._objective import LeastSquares
 
 T = np.linspace(0, 1, 30)
 X = np.stack([np.ones(30), T, T**2], axis=1)
@@ -90,9 +93,7 @@ def test_estimated_noise():
     np.testing.assert_allclose(same.covariance, fit.covariance, rtol=1e-9)
     # A loss of other weights than those of the data has the sandwich of both.
     unequal = jk.fit_parameters(line, LINE, START, stderr=SIZES, loss=lambda m, d: jnp.sum((m - d) ** 2))
-    np.testing.assert_allclose(
-        unequal.covariance, covariance @ X.T @ np.diag(SIZES**2) @ X @ covariance, rtol=1e-9
-    )
+    np.testing.assert_allclose(unequal.covariance, covariance @ X.T @ np.diag(SIZES**2) @ X @ covariance, rtol=1e-9)
 
 
 def test_pytrees_in_single_precision():
@@ -110,7 +111,9 @@ def test_pytrees_in_single_precision():
             return {"x": jnp.exp(-self.rate * times) ** self.power, "y": jnp.stack([self.rate, self.rate])}
 
     truth = Law(jnp.asarray(2.0, jnp.float32), 2)
-    fit = jk.fit_parameters(lambda law: law(), truth(), Law(jnp.asarray(1.0, jnp.float32), 2), stderr={"x": 0.1, "y": 0.1})
+    fit = jk.fit_parameters(
+        lambda law: law(), truth(), Law(jnp.asarray(1.0, jnp.float32), 2), stderr={"x": 0.1, "y": 0.1}
+    )
     np.testing.assert_allclose(fit.parameters.rate, 2, rtol=1e-6)
     assert fit.parameters.rate.dtype == fit.covariance.dtype == jnp.float32
     assert (fit.parameters.power, fit.parameters.name, fit.stderr.power) == (2, "law", None)
@@ -150,7 +153,7 @@ def test_simulator_noise_is_in_the_errors():
     low_high = [f.interval(0.95) for f in fits]
     assert sum(int(low["k"] < 3 < high["k"]) for low, high in low_high) >= 17
     more = [
-        jk.fit_parameters(noisy_decay, CURVE, BEGIN, key=jax.random.key(i), stderr=1e-4, final=64) for i in range(4)
+        jk.fit_parameters(noisy_decay, CURVE, BEGIN, key=jax.random.key(i), stderr=1e-4, final=64) for i in range(2)
     ]
     ratio = np.mean([f.stderr["k"] for f in more]) / np.mean([f.stderr["k"] for f in fits])
     assert 0.4 < ratio < 0.6
@@ -172,22 +175,45 @@ def test_both_noises():
     np.testing.assert_allclose(np.mean(noises[::2]), 0.05, rtol=0.15)
 
 
-@pytest.mark.parametrize("optimiser", [None, optax.sgd(optax.cosine_decay_schedule(5e-8, 200))], ids=["lm", "sgd"])
+def test_equations_by_hand():
+    """The gradient is the mean over all ordered pairs of different evaluations, and the jackknife that of the roots without
+    one of them. Catches an evaluation that meets itself, and a sum that forgets one."""
+    rng = np.random.default_rng(0)
+    batch = Batch(rng.standard_normal((5, 30)), X + 0.03 * rng.standard_normal((5, 30, 3)))
+    weights = np.diag(SIZES**-2)
+    pairs = list(itertools.permutations(range(5), 2))
+    gradient = sum(batch.jacobian[k].T @ weights @ (batch.m[i] - LINE) for k, i in pairs) / len(pairs)
+    curvature = sum(batch.jacobian[k].T @ weights @ batch.jacobian[i] for k, i in pairs) / len(pairs)
+    objective = LeastSquares(LINE, SIZES)
+    gauss = equations(objective, batch)
+    np.testing.assert_allclose(gauss.gradient, gradient, rtol=1e-10)
+    np.testing.assert_allclose(gauss.unbiased, curvature, rtol=1e-10)
+    roots = []
+    for k in range(5):
+        rest = equations(objective, Batch(*(np.delete(x, k, axis=0) for x in batch)))
+        roots.append(-np.linalg.solve(rest.unbiased, rest.gradient))
+    full = -np.linalg.solve(curvature, gradient)
+    shift, covariance = jackknife(objective, batch, gauss)
+    np.testing.assert_allclose(shift, 5 * full - 4 * np.mean(roots, axis=0), rtol=1e-8)
+    np.testing.assert_allclose(covariance, 0.8 * 4 * np.cov(np.transpose(roots)), rtol=1e-8)
+
+
+@pytest.mark.parametrize("optimiser", [None, optax.sgd(optax.cosine_decay_schedule(5e-8, 100))], ids=["lm", "sgd"])
 def test_no_bias_from_the_noise(optimiser):
     """A prediction theta (1 + e/2), data 1: theta = 1. The gradient of the squared deviation at one key has its root at
     1/(1 + 1/4) = .8. Catches that bias in the search (its last places) and in the result."""
     fits = [
-        jk.fit_parameters(multiplied, np.ones(4), 1.5, key=jax.random.key(i), stderr=1e-3, optimiser=optimiser, final=64,
-                          steps=200)
+        jk.fit_parameters(multiplied, np.ones(4), 1.5, key=jax.random.key(i), stderr=1e-3, optimiser=optimiser, final=32,
+                          steps=100)
         for i in range(8)
     ]  # fmt: skip
     values = np.array([float(f.parameters) for f in fits])
     errors = np.array([float(f.stderr) for f in fits])
     assert abs(np.mean(values) - 1) < 4 * np.sqrt(np.mean(errors**2) / 8)
-    assert np.mean(errors) < 0.05
+    assert np.mean(errors) < 0.06
     assert 0.3 < np.mean(((values - 1) / errors) ** 2) < 2.5
     if optimiser is not None:
-        places = np.stack([f.history.parameters[-50:] for f in fits])
+        places = np.stack([f.history.parameters[-30:] for f in fits])
         spread = places.mean(1).std(ddof=1) / np.sqrt(8)
         assert spread < 0.03
         assert abs(places.mean() - 1) < 4 * spread
@@ -243,8 +269,8 @@ def test_a_parameter_without_influence():
 
 
 def test_not_finite():
-    """A model that is NaN beyond a wall: Levenberg-Marquardt turns back and converges; an optimiser that runs into it stops, says
-    so, and gives the last good place. Catches NaN parameters."""
+    """A model that is NaN beyond a wall: Levenberg-Marquardt turns back and converges; an optimiser that runs into it stops,
+    says so, and gives the last good place. Catches NaN parameters."""
 
     def walled(p):
         return jnp.where(p < 2.5, jnp.exp(-p * T), jnp.nan)
@@ -290,7 +316,12 @@ def test_resume_is_bitwise(optimiser, tmp_path, monkeypatch):
         return plain(*args)
 
     monkeypatch.setattr(_fit_runs, name, counted)
-    given = {"key": jax.random.key(2), "stderr": 0.03, "optimiser": optimiser, "bounds": {"A": (0, None), "c": None, "k": None}}
+    given = {
+        "key": jax.random.key(2),
+        "stderr": 0.03,
+        "optimiser": optimiser,
+        "bounds": {"A": (0, None), "c": None, "k": None},
+    }
     given |= {"steps": 60}
     with pytest.raises(KeyboardInterrupt):
         jk.fit_parameters(noisy_decay, CURVE, BEGIN, path=tmp_path / "fit", **given)
@@ -305,7 +336,8 @@ def test_resume_is_bitwise(optimiser, tmp_path, monkeypatch):
     assert identical(resumed.covariance, whole.covariance)
     assert identical(resumed.history, whole.history)
     assert_argument_error(
-        lambda: jk.fit_parameters(noisy_decay, CURVE + 1e-9, BEGIN, path=tmp_path / "fit", **given), "`path` must be a folder"
+        lambda: jk.fit_parameters(noisy_decay, CURVE + 1e-9, BEGIN, path=tmp_path / "fit", **given),
+        "`path` must be a folder",
     )
 
 
