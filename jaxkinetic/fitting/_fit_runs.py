@@ -23,8 +23,9 @@ __all__ = ["Evaluations", "Searched", "finish", "run_marquardt", "run_optax"]
 
 # Seconds between two files.
 _SECONDS = 1.0
-# Levenberg-Marquardt steps at the last keys, if Gauss-Newton fails there.
-_LAST = 30
+# Levenberg-Marquardt steps at the last keys, if Gauss-Newton fails there, and trials in vain that end
+# them.
+_LAST, _VAIN = 30, 6
 # Steps of optax between two looks at their results, which wait for the device.
 _LOOK = 16
 
@@ -136,7 +137,7 @@ def finish(evaluations: Evaluations, objective: Objective, z: np.ndarray, keys: 
         return ended
     state = Marquardt.start(z, 1)
     for _ in range(_LAST):
-        if int(state.status) == RUNNING:
+        if int(state.status) == RUNNING and int(state.rejected) < _VAIN:
             state = marquardt_step(state, objective, evaluations.bounds, mean, 1, tolerance, evaluations.eps)
     again = polish(objective, evaluations.bounds, state.z, evaluated, tolerance, evaluations.eps, rough=True)
     return ended if again.errors is None else again
