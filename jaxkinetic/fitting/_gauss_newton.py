@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
 
 from ._bounds import Bounds
 from ._objective import CustomLoss, LeastSquares
@@ -80,18 +79,20 @@ def equations(objective: Objective, batch: Batch) -> Gauss:
 def solve(matrix: np.ndarray, right: np.ndarray, damping: float = 0.0) -> np.ndarray | None:
     """matrix^-1 right for a positive matrix, whose diagonal is raised by the factor 1 + damping; None if it is singular in
     units in which its diagonal is 1."""
+    from scipy.linalg import cho_factor, cho_solve  # slow to import
+
     diagonal = np.diag(matrix)
     if not np.isfinite(matrix).all() or not np.all(diagonal > 0):
         return None
     scale = np.sqrt(diagonal)
     try:
-        factor = scipy.linalg.cho_factor(matrix / np.outer(scale, scale) + damping * np.eye(len(scale)))
+        factor = cho_factor(matrix / np.outer(scale, scale) + damping * np.eye(len(scale)))
     except np.linalg.LinAlgError:
         return None
     if np.diag(factor[0]).min() ** 2 < 1e-12:
         return None
     shape = (-1, *[1] * (right.ndim - 1))
-    return scipy.linalg.cho_solve(factor, right / scale.reshape(shape)) / scale.reshape(shape)
+    return cho_solve(factor, right / scale.reshape(shape)) / scale.reshape(shape)
 
 
 def proposed(gauss: Gauss, slope: np.ndarray, damping: float, bounds: Bounds) -> np.ndarray | None:

@@ -8,7 +8,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 
 from .._util.checks import argument_error, describe, numbers
 from .._util.types import Array, PyTree
@@ -22,12 +21,14 @@ class LeastSquares:
 
     def __init__(self, data: np.ndarray, noise: np.ndarray | None):
         self.data, self.noise = data, noise
-        self.factor = scipy.linalg.cholesky(noise, lower=True) if noise is not None and noise.ndim == 2 else None
+        self.factor = np.linalg.cholesky(noise) if noise is not None and noise.ndim == 2 else None
 
     def whiten(self, values: np.ndarray) -> np.ndarray:
         """W^{1/2} values, along the first axis."""
         if self.factor is not None:
-            return scipy.linalg.solve_triangular(self.factor, values, lower=True)
+            from scipy.linalg import solve_triangular  # slow to import
+
+            return solve_triangular(self.factor, values, lower=True)
         if self.noise is None:
             return values
         return values / self.noise.reshape(-1, *[1] * (values.ndim - 1))
@@ -35,7 +36,9 @@ class LeastSquares:
     def bend(self, m: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """The second derivative of L in m, times columns (n, p)."""
         if self.factor is not None:
-            return scipy.linalg.cho_solve((self.factor, True), columns)
+            from scipy.linalg import cho_solve
+
+            return cho_solve((self.factor, True), columns)
         return columns if self.noise is None else columns / (self.noise**2).reshape(-1, *[1] * (columns.ndim - 1))
 
     def value(self, m: np.ndarray) -> float:

@@ -19,7 +19,7 @@ MUTATIONS = [
         "fit-parameters-covariance-of-data",
         "The data are weighted by their covariance instead of its inverse.",
         _OBJECTIVE,
-        "return scipy.linalg.cho_solve((self.factor, True), columns)",
+        "return cho_solve((self.factor, True), columns)",
         "return self.noise @ columns",
         tests(_FILE, "test_linear_model[covariance]"),
     ),
