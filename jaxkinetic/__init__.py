@@ -51,6 +51,8 @@ if _typing.TYPE_CHECKING:
     from .expectations.result import Expectation as Expectation
     from .fitting.decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
     from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
+    from .fitting.parameter_fit import ParameterFit as ParameterFit
+    from .fitting.parameters import fit_parameters as fit_parameters
     from .laws import marginal as marginal, product as product
     from .radial import RadialDensity as RadialDensity, RadialGrid as RadialGrid
     from .runge_kutta import RKC as RKC, RungeKutta as RungeKutta
@@ -81,6 +83,8 @@ _NAMES = {
     "expectations.result": ("Expectation",),
     "fitting.decay": ("DecayFit", "decay_window", "fit_decay"),
     "fitting.oscillation": ("OscillationFit", "fit_oscillation"),
+    "fitting.parameter_fit": ("ParameterFit",),
+    "fitting.parameters": ("fit_parameters",),
     "laws": ("marginal", "product"),
     "radial": ("RadialDensity", "RadialGrid"),
     "runge_kutta": ("RKC", "RungeKutta"),

@@ -109,6 +109,13 @@ class CrossSection(jk.boltzmann.AbstractCrossSection):
         return self.top(r_max)
 
 
+def fitp(model=None, data=None, start=None, **options):
+    """A fit of an exponential, with some arguments changed."""
+    model = (lambda p: p["a"] * jnp.exp(-p["k"] * T)) if model is None else model
+    start = {"a": 1.0, "k": 0.5} if start is None else start
+    return jk.fit_parameters(model, Y if data is None else data, start, **options)
+
+
 class Weird:
     """Nothing that JAX knows."""
 
@@ -121,7 +128,7 @@ MOMENTS, ONE_RUN = (
 FIT = jk.DecayFit(*[jnp.asarray(np.ones(()))] * 12, "exponential")
 
 NAMES = {
-    "T": T, "Y": Y, "O": O, "MOMENTS": MOMENTS, "ONE_RUN": ONE_RUN, "FIT": FIT,
+    "T": T, "Y": Y, "O": O, "fitp": fitp, "MOMENTS": MOMENTS, "ONE_RUN": ONE_RUN, "FIT": FIT,
     "jk": jk, "L": jk.landau, "B": jk.boltzmann, "V": jk.vlasov, "P": jk.pairs, "D": jk.diagnostics, "np": np, "jnp": jnp,
     "jax": jax, "math": math, "nan": math.nan, "inf": math.inf, "key": key, "S": S, "bodies": bodies, "G": G, "F": F,
     "W": W, "C": C, "T1": T1, "pde": pde,
