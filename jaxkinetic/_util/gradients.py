@@ -26,6 +26,12 @@ def _refuse(message, primals, tangents):
     raise ValueError(message)
 
 
+def _solution(_: Callable[[Array], Array], start: Array) -> Array:
+    # A new array: if the solution is `start` itself, the backward pass of a scan keeps `start`, which has no derivative, in the
+    # place of the root, and second derivatives are wrong without an error (JAX 0.7 to 0.10).
+    return start * jnp.ones((), start.dtype)
+
+
 def implicit_root(f: Callable[[Array], Array], root: Array) -> Array:
     """Return `root` (n,), where f (n,) vanishes to round-off, with derivatives of every order and mode with respect to the
     values that f closes over, by the implicit function theorem."""
@@ -33,4 +39,16 @@ def implicit_root(f: Callable[[Array], Array], root: Array) -> Array:
     def tangent_solve(linear: Callable[[Array], Array], target: Array) -> Array:
         return jnp.linalg.solve(jax.jacfwd(linear)(jnp.zeros_like(target)), target)
 
-    return jax.lax.custom_root(f, jax.lax.stop_gradient(root), lambda _, start: start, tangent_solve)
+    return jax.lax.custom_root(f, jax.lax.stop_gradient(root), _solution, tangent_solve)
+
+
+def elementwise_root(f: Callable[[Array], Array], root: Array, *, least: float) -> Array:
+    """Return `root` (n,), where f, a function of each entry alone, vanishes, with derivatives of every order and mode with
+    respect to the values that f closes over. They are 0 where the slope of f is at most `least`."""
+
+    def tangent_solve(linear: Callable[[Array], Array], target: Array) -> Array:
+        slope = linear(jnp.ones_like(target))
+        usable = slope > least
+        return jnp.where(usable, target / jnp.where(usable, slope, jnp.ones_like(slope)), jnp.zeros_like(target))
+
+    return jax.lax.custom_root(f, jax.lax.stop_gradient(root), _solution, tangent_solve)
