@@ -23,8 +23,8 @@ WEIGHTS = np.random.default_rng(5).normal(size=4000)
 
 @dataclass(frozen=True)
 class Derivative:
-    """`values`: the array of a state that moves. `fixed`: leaves without a gradient, by parts of their names. `signal`: a number
-    of the state whose curve is fitted."""
+    """`values`: the array of a state that moves. `fixed`: leaves without a gradient, by parts of their names. `signal`: a
+    number of the state whose curve is fitted."""
 
     name: str
     system: Callable[[], jk.AbstractSystem]
@@ -104,7 +104,12 @@ def _pairs(scheme: jk.AbstractScheme, dim: int, name: str) -> Derivative:
 def _grid(kind: str, order: int) -> Derivative:
     case = GridCase(kind, "screened", order=order)
     return Derivative(
-        str(case), lambda: case.system().__class__(Screened(4.0, 0.8)), case.start(), case.values, _density_mode, case.options()
+        str(case),
+        lambda: case.system().__class__(Screened(4.0, 0.8)),
+        case.start(),
+        case.values,
+        _density_mode,
+        case.options(),
     )
 
 

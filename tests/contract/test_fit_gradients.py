@@ -50,8 +50,8 @@ def test_gradient_of_a_fitted_rate(case):
 
 
 # PLACE FOR jk.expectation: where the rate of the jumps depends on the parameter, the curve below is to be
-# `jk.expectation(system, start, observe, key=..., replicas=..., every=1, ...)` and its rate `jk.fit_decay(mean.times, mean.value)`,
-# whose gradient is unbiased. Until then, and for a single run always, the gradient raises.
+# `mean = jk.expectation(system, start, observe, key=..., replicas=..., every=1, ...)`, and the fitted rate that of
+# `jk.fit_decay(mean.times, mean.value)`, whose gradient is unbiased. For a single run the gradient raises.
 RATES = {
     "walk": lambda x: jk.boltzmann.KacWalk(jk.boltzmann.Maxwell(x), 3.0),
     "annihilation": lambda x: jk.boltzmann.KacWalk(jk.boltzmann.Maxwell(1.0), 3.0, 0.5 * x),
@@ -71,5 +71,7 @@ def test_rates_of_jumps_raise(name):
         )  # fmt: skip
         return jk.fit_decay(solution.times, solution.observed["energy"][:, 2, 2]).rate
 
-    with pytest.raises(ValueError, match="A gradient reaches the rate of the jumps|depends on a parameter through its"):
+    with pytest.raises(
+        ValueError, match=r"A gradient reaches the rate of the jumps|depends on a parameter through its"
+    ):
         jax.grad(rate)(1.0)

@@ -153,7 +153,9 @@ def _slope(theta: Array, tau: Array, dim: int) -> Array:
 def _inside(u: Array) -> Array:
     """u moved into (0, 1), with derivative 1 also at its ends."""
     least, most = jnp.finfo(u.dtype).tiny, 1 - jnp.finfo(u.dtype).epsneg
-    return jnp.where((u < least) | (u > most), jnp.clip(jax.lax.stop_gradient(u), least, most) + zero_with_derivative(u), u)
+    return jnp.where(
+        (u < least) | (u > most), jnp.clip(jax.lax.stop_gradient(u), least, most) + zero_with_derivative(u), u
+    )
 
 
 def _later(tau: Array) -> Array:
