@@ -134,8 +134,14 @@ PAIRS = [
 ]
 # "epsilon" is in the rate of the collisions: a gradient in it raises.
 JUMPS = [
-    _of("clock-heat-kernel", _anisotropy, "epsilon", dt=0.05),
-    _of("leap-constant-rate", _anisotropy, "epsilon"),
+    replace(
+        _of("clock-heat-kernel", _anisotropy, "epsilon", dt=0.05),
+        system=lambda: L.Microcanonical(L.PowerLaw(-2.0, 0.7), "heat_kernel", 0.02),
+    ),
+    replace(
+        _of("leap-constant-rate", _anisotropy, "epsilon"),
+        system=lambda: L.Microcanonical(L.PowerLaw(-1.5, 0.7), "constant_rate", 0.02),
+    ),
 ]
 EQUATIONS = [
     _of("torus-pde", _square),

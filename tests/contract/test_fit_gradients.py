@@ -20,7 +20,7 @@ def curve(case, system):
     return solution.times, solution.observed["signal"]
 
 
-FAST = ("kac-power", "leap-constant-rate", "torus-pde", "bodies-leapfrog")
+FAST = ("kac-power", "leap-constant-rate", "bodies-leapfrog")
 CASES = [
     pytest.param(case, marks=[pytest.mark.slow] * (case.name not in FAST), id=str(case))
     for case in (*DIFFUSIONS, *PAIRS, *JUMPS, *EQUATIONS, *WAVES, *BODIES)
