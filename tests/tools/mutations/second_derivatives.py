@@ -37,12 +37,4 @@ MUTATIONS = [
         "slope = jax.lax.stop_gradient(linear(jnp.ones_like(target)))",
         tests(_TEST, "test_second_derivatives_of_roots_in_loops[elementwise]"),
     ),
-    Mutation(
-        "guard-dropped-in-loops",
-        "The guard of a biased gradient vanishes with its rule inside a scan.",
-        _GRADIENTS,
-        "return _guarded(message, x)",
-        "return x",
-        tests(_TEST, "test_mixed_derivatives_of_jumps_raise_in_loops[grad]"),
-    ),
 ]
