@@ -146,7 +146,7 @@ def test_entropy_and_fisher_information_decrease():
 
 @pytest.mark.slow
 def test_pathwise_derivative_of_the_stress():
-    """d/dgamma of the mean of P_33, t = 1, gamma = -2.8, N = 12, 2000 runs: the pathwise derivative and a central difference of step
+    """d/dgamma of the mean of P_33, t = 1, gamma = -2.8, N = 12, 2000 runs: the pathwise one and a central difference of step
     .2 with common random numbers, whose paths separate, agree within 3 standard errors of their difference. The mean is 10
     standard errors from 0. Catches a derivative that is right along a path and misses a part of the law. (For t > 2 its
     spread is useless: docs/when_gradients_fail.md.)"""
