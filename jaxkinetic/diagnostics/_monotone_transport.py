@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from .. import spectral
 from .._util.checks import argument_error
+from .._util.gradients import elementwise_root
 from ..radial import RadialDensity, sphere_area
 from ..states import Density
 
@@ -105,12 +106,9 @@ class Quantile(eqx.Module):
             return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
         low, high = jax.lax.fori_loop(0, jnp.finfo(u.dtype).nmant + 2, halve, (jnp.zeros_like(u), jnp.ones_like(u)))
-        s = jax.lax.stop_gradient((low + high) / 2)
-        # A step of Newton, only for its derivative: in the tails, where F is constant to round-off, the step is not small.
-        steep = jax.lax.stop_gradient(jax.grad(lambda s: jnp.sum(value(s)))(s))
-        usable = steep > jnp.finfo(u.dtype).eps
-        step = jnp.where(usable, (u - value(s)) / jnp.where(usable, steep, 1), 0)
-        return x[cell] + spacing * (s + step - jax.lax.stop_gradient(step))
+        # In the tails, where F is constant to round-off, the quantile has no derivative.
+        s = elementwise_root(lambda s: value(s) - u, (low + high) / 2, least=float(jnp.finfo(u.dtype).eps))
+        return x[cell] + spacing * s
 
 
 def power_distance(

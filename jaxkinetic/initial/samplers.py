@@ -23,6 +23,7 @@ from .._util.checks import (
     known_as,
     scalar_or_nan,
 )
+from .._util.gradients import zero_with_derivative
 from .._util.numpy_checks import check_key, known_numbers
 from .._util.types import Key, RealScalarLike
 from ..states import Particles
@@ -225,16 +226,21 @@ def kepler(a: Float[Array, ""], start: Float[Array, "*shape"]) -> Float[Array, "
 
     # The bracket has length 2 |a| <= 2: nmant + 2 halvings reach the last bit.
     low, high = jax.lax.fori_loop(0, jnp.finfo(start.dtype).nmant + 2, halve, (start - jnp.abs(a), start + jnp.abs(a)))
-    return (low + high) / 2
+    theta = jax.lax.stop_gradient((low + high) / 2)
+    # Where JAX drops the rule below (see `_util/gradients.py`), this has its derivative.
+    return theta + zero_with_derivative((start - theta - a * jnp.sin(theta)) / _slope(a, theta))
+
+
+def _slope(a: Array, theta: Array) -> Array:
+    # At |a| = 1 the density vanishes at one theta. There the derivative of the path is infinite, so bound the slope below.
+    return jnp.maximum(1 + a * jnp.cos(theta), jnp.finfo(theta.dtype).tiny)
 
 
 @kepler.defjvp
 def _kepler_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     a, start = primals
     theta = kepler(a, start)
-    # At |a| = 1 the density vanishes at one theta. There the derivative of the path is infinite, so bound the slope below.
-    slope = jnp.maximum(1 + a * jnp.cos(theta), jnp.finfo(theta.dtype).tiny)
-    return theta, (tangents[1] - jnp.sin(theta) * tangents[0]) / slope
+    return theta, (tangents[1] - jnp.sin(theta) * tangents[0]) / _slope(a, theta)
 
 
 def sizes(key: Key, num_particles: int, dim: int, dtype: DTypeLike | None) -> tuple[int, int, jnp.dtype]:

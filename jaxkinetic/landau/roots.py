@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._util.gradients import zero_with_derivative
+
 __all__ = ["symmetric_root"]
 
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -44,6 +46,12 @@ def symmetric_root(matrix: Float[Array, "*batch d d"]) -> Float[Array, "*batch d
 
 @jax.custom_jvp
 def _root(matrix: Array, eigen: _Eigen) -> Array:
+    root = jax.lax.stop_gradient(_from_eigen(eigen))
+    # Where JAX drops the rule below (see `_util/gradients.py`), this has the derivative of the root.
+    return root + _solved(root, eigen, zero_with_derivative(matrix))
+
+
+def _from_eigen(eigen: _Eigen) -> Array:
     roots, vectors = eigen
     if isinstance(roots, tuple):
         dim, parts = len(roots), list(zip(roots, vectors, strict=True))
@@ -139,10 +147,9 @@ def _rotated(state: _Jacobi) -> _Jacobi:
     return (second + shift, *rest, first - shift), tuple(off), (new_y, *others, new_x)
 
 
-@_root.defjvp
-def _root_jvp(primals: tuple[Array, _Eigen], tangents: tuple[Array, _Eigen]) -> tuple[Array, Array]:
-    root = _root(*primals)
-    s, vectors = primals[1]
+def _solved(root: Array, eigen: _Eigen, change: Array) -> Array:
+    """dS with S dS + dS S = dA, the symmetric part of `change`."""
+    s, vectors = eigen
     if isinstance(s, tuple):
         s, vectors = jnp.stack(s, axis=-1), jnp.stack([jnp.stack(x, axis=-1) for x in vectors], axis=-1)
     sums = s[..., :, None] + s[..., None, :]
@@ -156,5 +163,11 @@ def _root_jvp(primals: tuple[Array, _Eigen], tangents: tuple[Array, _Eigen]) -> 
     def anticommutator(x: Array) -> Array:
         return _product(root, x) + _product(x, root)
 
-    change = (tangents[0] + jnp.swapaxes(tangents[0], -1, -2)) / 2
-    return root, jax.lax.custom_linear_solve(anticommutator, change, solve, symmetric=True)
+    symmetric = (change + jnp.swapaxes(change, -1, -2)) / 2
+    return jax.lax.custom_linear_solve(anticommutator, symmetric, solve, symmetric=True)
+
+
+@_root.defjvp
+def _root_jvp(primals: tuple[Array, _Eigen], tangents: tuple[Array, _Eigen]) -> tuple[Array, Array]:
+    root = _root(*primals)
+    return root, _solved(root, primals[1], tangents[0])

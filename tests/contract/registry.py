@@ -28,9 +28,11 @@ class Anisotropic(jk.landau.AbstractInteraction):
 
     stretch: jax.Array = eqx.field(converter=jnp.asarray)
 
+    def _scale(self, z):
+        return jnp.linspace(1.0, 2.0, z.shape[-1], dtype=z.dtype) * self.stretch.astype(z.dtype)
+
     def _matrix(self, z):
-        scale = jnp.linspace(1.0, 2.0, z.shape[-1], dtype=z.dtype) * self.stretch.astype(z.dtype)
-        return jnp.diag(scale)
+        return jnp.diag(self._scale(z))
 
     def a(self, z):
         return jnp.sum(z * z, -1)[..., None, None] * jnp.broadcast_to(self._matrix(z), (*z.shape, z.shape[-1]))
@@ -42,7 +44,8 @@ class Anisotropic(jk.landau.AbstractInteraction):
     def sigma(self, z):
         r2 = jnp.sum(z * z, -1)
         r = jnp.where(r2 > 0, jnp.sqrt(jnp.where(r2 > 0, r2, 1)), 0)
-        return r[..., None, None] * jnp.broadcast_to(jnp.sqrt(self._matrix(z)), (*z.shape, z.shape[-1]))
+        # The root before `diag`: a root of zeros has no second derivative.
+        return r[..., None, None] * jnp.broadcast_to(jnp.diag(jnp.sqrt(self._scale(z))), (*z.shape, z.shape[-1]))
 
 
 @dataclass(frozen=True)

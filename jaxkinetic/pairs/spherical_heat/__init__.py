@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 from jaxkinetic_kernels import materialise, uniform
 
 from ..._util.checks import argument_error, check_integer, concrete_array, describe, is_traced, nan_unless
+from ..._util.gradients import zero_with_derivative
 from ..._util.numpy_checks import check_key
 from ..._util.types import Key
 from . import circle, general, two_sphere
@@ -152,20 +153,16 @@ def _slope(theta: Array, tau: Array, dim: int) -> Array:
 def _inside(u: Array) -> Array:
     """u moved into (0, 1), with derivative 1 also at its ends."""
     least, most = jnp.finfo(u.dtype).tiny, 1 - jnp.finfo(u.dtype).epsneg
-    return jnp.where((u < least) | (u > most), jnp.clip(jax.lax.stop_gradient(u), least, most) + _nothing(u), u)
+    return jnp.where(
+        (u < least) | (u > most), jnp.clip(jax.lax.stop_gradient(u), least, most) + zero_with_derivative(u), u
+    )
 
 
 def _later(tau: Array) -> Array:
     """tau clipped to the range in which all formulas are finite, with derivative 1 also at 0. Beyond `LATEST` the law is
     constant."""
     least = jnp.asarray(1e-30, tau.dtype)
-    return jnp.minimum(jnp.where(tau < least, least + _nothing(tau), tau), jnp.asarray(LATEST, tau.dtype))
-
-
-def _nothing(x: Array) -> Array:
-    """0, with derivative 1."""
-    finite = jnp.where(jnp.isfinite(x), x, 0)
-    return finite - jax.lax.stop_gradient(finite)
+    return jnp.minimum(jnp.where(tau < least, least + zero_with_derivative(tau), tau), jnp.asarray(LATEST, tau.dtype))
 
 
 def angle(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -103,8 +103,8 @@ MUTATIONS = [
         "guard-returns-zero",
         "A gradient that would be biased is 0 instead of raising.",
         "jaxkinetic/_util/gradients.py",
-        "raise ValueError(message)",
-        "return primals[0], jnp.zeros_like(primals[0])",
+        "    if isinstance(tangents[0], jax.custom_derivatives.SymbolicZero):",
+        "    if True:",
         tests("laws/test_exact_clock.py", "test_bernoulli"),
     ),
     Mutation(

@@ -58,7 +58,7 @@ MUTATIONS = [
         "special-clipped-time",
         "The derivative of the quantile in tau is 0 at tau = 0, because tau is clipped.",
         "jaxkinetic/pairs/spherical_heat/__init__.py",
-        "jnp.where(tau < least, least + _nothing(tau), tau)",
+        "jnp.where(tau < least, least + zero_with_derivative(tau), tau)",
         "jnp.maximum(least, tau)",
         tests(POINTS, "test_spherical_heat_law_at_the_ends[tau_0]"),
     ),

@@ -55,8 +55,8 @@ MUTATIONS = [
         "initial-kepler-derivative",
         "The derivative of Kepler's equation has a wrong sign.",
         "jaxkinetic/initial/samplers.py",
-        "(tangents[1] - jnp.sin(theta) * tangents[0]) / slope",
-        "(tangents[1] + jnp.sin(theta) * tangents[0]) / slope",
+        "(tangents[1] - jnp.sin(theta) * tangents[0]) / _slope(a, theta)",
+        "(tangents[1] + jnp.sin(theta) * tangents[0]) / _slope(a, theta)",
         tests("laws/test_torus.py", "test_mode_sampler_gradient[float64]"),
     ),
     Mutation(

@@ -278,8 +278,8 @@ MUTATIONS = [
         "root-second-derivative",
         "The derivative of the matrix root cannot itself be differentiated.",
         LANDAU + "roots.py",
-        "return root, jax.lax.custom_linear_solve(anticommutator, change, solve, symmetric=True)",
-        "return root, solve(anticommutator, change)",
+        "return jax.lax.custom_linear_solve(anticommutator, symmetric, solve, symmetric=True)",
+        "return solve(anticommutator, symmetric)",
         tests("core/test_interactions.py", "test_root_and_its_second_derivative"),
     ),
     Mutation(

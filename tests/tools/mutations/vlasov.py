@@ -167,7 +167,7 @@ MUTATIONS = [
         "implicit-second-derivative",
         "The slope of an implicit step is not differentiated: second derivatives are wrong.",
         "jaxkinetic/_util/gradients.py",
-        "    return jax.lax.custom_root(f, jax.lax.stop_gradient(root), lambda _, start: start, tangent_solve)",
+        "    return jax.lax.custom_root(f, jax.lax.stop_gradient(root), solve, tangent_solve)",
         """    known = jax.lax.stop_gradient(root)
     return known - jnp.linalg.solve(jax.lax.stop_gradient(jax.jacfwd(f)(known)), f(known))""",
         tests("measuring/test_oscillation.py", "test_gradients"),
