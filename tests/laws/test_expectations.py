@@ -77,36 +77,26 @@ def scaled_start(scale, v):
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize(("law", "gamma"), slow_but([("vhs", 0.7)], [("vhs", 0.7), ("hard spheres", 1.0)]))
-def test_two_particles(law, gamma):
-    """d/d(gamma, strength, volume, alpha) and d/d(scale of the start) for rates that depend on velocities, in closed form.
-    Standard errors below 2 % (of the largest column). Catches a score of rejected candidates with the wrong factor, a majorant
-    that is differentiated, and rates whose velocities are held fixed."""
-    v, at = anisotropic(2, 3), (gamma, 1.3, 1.5, 0.4, 1.2)
+def test_two_particles():
+    """d/d(gamma, alpha) and d/d(scale of the start) for rates that depend on velocities, in closed form. Standard errors: 3-5 %
+    of the derivative of the number. Catches a score of rejected candidates with the wrong factor, a majorant that is
+    differentiated, and rates whose velocities are held fixed."""
+    v, at = anisotropic(2, 3), (0.7, 1.3, 1.5, 0.4, 1.2)
     exact = alone_with_one(v, 1.0)
 
-    def run(parameters, gradient=False):
-        gamma, strength, volume, alpha, scale = parameters
-        cross_section = B.VariableHardSphere(gamma, strength) if law == "vhs" else B.HardSphere(strength)
-        return jk.expectation(
-            B.KacWalk(cross_section, volume, alpha), scaled_start(scale, jnp.asarray(v)), moments,
-            key=KEY, replicas=30000, dt=1.0, num_steps=1,
-        )  # fmt: skip
+    def run(gamma, alpha, scale):
+        walk = B.KacWalk(B.VariableHardSphere(gamma, at[1]), at[2], alpha)
+        start = scaled_start(scale, jnp.asarray(v))
+        return jk.expectation(walk, start, moments, key=KEY, replicas=6000, dt=1.0, num_steps=1).runs
 
-    parameters = tuple(jnp.asarray(x) for x in at)
-    samples, push = jax.linearize(lambda p: run(p).samples, parameters)
-    values, known = np.asarray(samples), slopes(exact, at)
-    for i in range(len(at)):
-        if law == "hard spheres" and i == 0:
-            continue
-        found = np.asarray(push(tuple(jnp.asarray(float(i == j)) for j in range(len(at)))))
-        stderr = found.std(0, ddof=1) / len(found) ** 0.5
-        z = (found.mean(0) - known[i]) / stderr
-        print(i, z, stderr / known[i])
-        np.testing.assert_array_less(np.abs(z), 3)
-        assert (stderr / np.abs(known[i])).min() < 0.02
-    z = (values.mean(0) - exact(*at)) / (values.std(0, ddof=1) / len(values) ** 0.5)
-    np.testing.assert_array_less(np.abs(z), 3)
+    parameters = tuple(jnp.asarray(at[i]) for i in (0, 3, 4))
+    found = jax.jacfwd(lambda p: run(*p))(parameters)
+    for x, known in zip(found, [slopes(exact, at)[i] for i in (0, 3, 4)], strict=True):
+        x = np.asarray(x)
+        stderr = x.std(0, ddof=1) / len(x) ** 0.5
+        print((x.mean(0) - known) / stderr, stderr / known)
+        np.testing.assert_array_less(np.abs(x.mean(0) - known), 3 * stderr)
+        assert (stderr / np.abs(known))[0] < 0.05
 
 
 def hard_sphere_generator(v, alive, volume, alpha):
