@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import user_jumps
 from expectation_references import deviator, maxwell_walk, slopes
 from helpers import slow_but
 from one_by_one import walk
@@ -131,3 +132,52 @@ def test_hard_spheres_by_time_scaling(num):
         print(z, factor * stderr / truth.mean(0), error / truth.mean(0), mean.stats)
         np.testing.assert_array_less(np.abs(z), 3)
         np.testing.assert_array_less(np.abs(factor * stderr), 0.05 * np.abs(truth.mean(0)))
+
+
+def masses(state):
+    m = state.velocity[:, 0]
+    return jnp.stack([jnp.ones_like(m), m, m**2], 1)
+
+
+def first_component(state):
+    return state.velocity
+
+
+@pytest.mark.parametrize("scheme", [None, P.TauLeap()])
+def test_users_two_state_chain(scheme):
+    """d/d(strength, chance) of a user's jump whose rate is 0 or its bound, against the chain of the number of ones (`TauLeap`:
+    one matching, where a pair of unlike particles is matched with probability 1/(N-1)). Catches a score that is infinite
+    where the rate reaches the majorant, and a decision of `jk.random.bernoulli` that is scored where no jump happens."""
+    num, ones, at = 6, 2, (1.3, 0.7)
+    start = jk.Particles(np.repeat([1.0, 0.0], [ones, num - ones])[:, None])
+    exact = user_jumps.opinions(num, ones, 1.0)
+    if scheme is not None:
+
+        def exact(strength, chance):
+            fires = 1 - np.exp(-(num - 1) * strength / num)
+            return np.array([ones + ones * (num - ones) / (num - 1) * fires * (2 * chance - 1)])
+
+    mean = jk.expectation(
+        user_jumps.Opinions(*map(jnp.asarray, at), float(num)), start, first_component, key=KEY, replicas=4000, dt=1.0,
+        num_steps=1, scheme=scheme, gradient=lambda s: (s.strength, s.chance),
+    )  # fmt: skip
+    z = assert_slopes(mean, exact(*at), slopes(exact, at), np.array([0.1]))
+    print(z, [a / b for a, b in zip(mean.gradient_stderr, slopes(exact, at))])
+
+
+def test_users_dimerisation():
+    """d/d(strength, chance) of number and squared mass where a pair becomes one particle, against the chain and the constant
+    kernel's closed second moment; the sum of masses is constant, with mean derivative 0. Catches a cone that ends with
+    a vanished particle, and a vanished particle that is counted."""
+    num, at = 12, (1.3, 0.7)
+    exact = user_jumps.dimers(num, 1.0)
+    mean = jk.expectation(
+        user_jumps.Dimerisation(*map(jnp.asarray, at), float(num)), jk.Particles(np.ones((num, 1))), masses, key=KEY,
+        replicas=4000, dt=1.0, num_steps=1, gradient=lambda s: (s.strength, s.chance),
+    )  # fmt: skip
+    np.testing.assert_allclose(mean.runs[:, 1], num, rtol=1e-12)
+    for value, stderr, known in zip(mean.gradient, mean.gradient_stderr, slopes(exact, at), strict=True):
+        z = (value - known) / stderr
+        print(z, stderr / known)
+        np.testing.assert_array_less(np.abs(z), 3)
+        np.testing.assert_array_less(stderr[::2], 0.04 * np.abs(known[::2]))
