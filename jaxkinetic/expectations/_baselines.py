@@ -51,7 +51,7 @@ def centred_sums(
         out = jax.vmap(lambda entry: jax.vmap(weight)(entry, own, others))(flat)
         return out.reshape(*sums.shape[:-1], -1)
 
-    others = (jnp.sum(totals, axis=0, keepdims=True) - totals) / max(replicas - 1, 1)
+    others = _of_others(totals) / max(replicas - 1, 1)
     events, start = (jax.vmap(of_replica)(x, totals, others) for x in sums)
     return events, start
 
@@ -118,23 +118,36 @@ def _square(probability: Array, outcome: Array, active: Array) -> Array:
     return jnp.where(active & (chosen > 0), 1 / jnp.maximum(chosen, 1e-30) ** 2, 0)
 
 
-def corrected(weights: Float[Array, "R *events T m"], effects: Effects | None) -> tuple[Array, Array]:
+def corrected(
+    weights: Float[Array, "R *events T m"],
+    effects: Effects | None,
+    sums: Float[Array, "R *events T m1"],
+    totals: Float[Array, "R T m"],
+    num: int,
+) -> tuple[Array, Array]:
     """The weights for the decision whether a candidate happens, and for that within the jump: minus the one-step shift, times a
-    factor for each number that is fitted to the other replicas."""
+    factor for each number that is fitted to the other replicas. The factor must not depend on the replica itself, not through
+    the baseline of the others either: therefore it is fitted to their sums over cones, minus the mean of the others."""
     replicas = weights.shape[0]
     if effects is None or replicas < 2:
         return weights, weights
-    # Events after a save have weight 0 there, and keep it.
-    before = jnp.any(weights != 0, axis=-1, keepdims=True)
+    part, count = sums[..., :-1], sums[..., -1:]
+    # Events after a save have an empty cone there.
+    before = count > 0
+    others = _of_others(totals) / (replicas - 1)
 
     def one(shift: Array, square: Array) -> Array:
         shift = jnp.where(before, shift[..., None, :], 0)
         weighted = square[..., None, None] * shift
         axes = tuple(range(1, weights.ndim - 2))
-        top, bottom = jnp.sum(weighted * weights, axis=axes), jnp.sum(weighted * shift, axis=axes)
-        top, bottom = (jnp.sum(x, axis=0, keepdims=True) - x for x in (top, bottom))
-        factor = jnp.where(bottom > 0, top / jnp.where(bottom > 0, bottom, 1), 0)
+        top, share, bottom = (_of_others(jnp.sum(weighted * x, axis=axes)) for x in (part, count / num, shift))
+        factor = jnp.where(bottom > 0, (top - others * share) / jnp.where(bottom > 0, bottom, 1), 0)
         return weights - factor.reshape(replicas, *[1] * len(axes), *factor.shape[1:]) * shift
 
     first, second = (one(shift, square) for shift, square in zip(effects.shift, effects.square, strict=True))
     return first, second
+
+
+def _of_others(x: Float[Array, "R *shape"]) -> Float[Array, "R *shape"]:
+    """For each replica, the sum over the others."""
+    return jnp.sum(x, axis=0, keepdims=True) - x

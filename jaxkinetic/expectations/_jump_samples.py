@@ -143,8 +143,9 @@ def _with_tangent(
     totals = jnp.sum(records.rows, axis=2)
     weights = None
     if sums is not None:
-        events, start = centred_sums(frozen.function, sums, totals, records.rows.shape[2])
-        weights = Weights(*corrected(events, effects), start)
+        num = records.rows.shape[2]
+        events, start = centred_sums(frozen.function, sums, totals, num)
+        weights = Weights(*corrected(events, effects, sums.events, totals, num), start)
     out = batches.over(tangent, records, weights)
     return (jax.vmap(partial(_of_sums, frozen))(totals), records.fault, records.counts), (out, None, None)
 

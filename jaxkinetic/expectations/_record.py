@@ -124,7 +124,8 @@ def majorant_of(system: AbstractPairJump, state: Particles, headroom: float) -> 
     env = system.envelope(every)
     bound = system.rate_bound(env).astype(dtype)
     most = system.clock(state.num_alive).astype(dtype) * bound
-    return jax.lax.stop_gradient(most if not jax.tree.leaves(env) else headroom * most)
+    # Also where the bound holds for all velocities: a rate that reaches the majorant happens for certain and has no score.
+    return jax.lax.stop_gradient(most if system.constant_rate else headroom * most)
 
 
 def law_of(system: AbstractPairJump, state: Particles, dt: RealScalar, sizes: Sizes) -> Thinning | Leaping:

@@ -1,0 +1,90 @@
+"""Whether the derivatives of expectations are unbiased where an estimator is easily biased: few replicas, random starts,
+functions of sums; means over many keys."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from expectation_references import deviator, maxwell_walk, slopes
+from helpers import z_scores
+from scipy.stats import binom
+
+import jaxkinetic as jk
+
+B, P = jk.boltzmann, jk.pairs
+KEY = jax.random.key(21)
+
+
+def number(state):
+    return jnp.ones_like(state.velocity[:, 0])
+
+
+@pytest.mark.optimised
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_few_replicas(replicas):
+    """Two particles, one or two replicas, mean over 6000 keys: d/d(alpha) of E N = 2 exp(-alpha t/2). Catches a baseline, or a
+    factor of one that is fitted, which depends on the replica's own outcome: a bias of order 1/replicas (40 % at two)."""
+    alpha, start = 0.15, jk.Particles(np.random.default_rng(0).normal(size=(2, 3)))
+
+    def one(key):
+        mean = jk.expectation(
+            B.KacWalk(B.Maxwell(), 2.0, alpha), start, number, key=key, replicas=replicas, dt=1.0, num_steps=1,
+            gradient=lambda walk: walk.annihilation, max_candidates=16,
+        )  # fmt: skip
+        return mean.gradient
+
+    many = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=1000))(jax.random.split(KEY, 6000))
+    z = z_scores(many, -np.exp(-alpha / 2))
+    print(z, np.std(many) / 6000**0.5)
+    assert abs(z) < 3
+
+
+def test_number_variance():
+    """d/d(alpha, volume) of E N^2 of the annihilating walk by `function=jnp.square`, and so of the variance, against the exact
+    chain. Catches a score that multiplies the derivative 2 N of the square instead of the square itself (a factor 2)."""
+    num, at = 8, (0.3, 1.0, 8.0)
+    exact = maxwell_walk(np.random.default_rng(0).normal(size=(num, 3)), 1.0)
+
+    def square(*at):
+        mean, _, _, variance = exact(*at)
+        return np.array([variance + mean**2])
+
+    walk = B.KacWalk(B.Maxwell(at[1]), at[2], at[0])
+    start = jk.Particles(np.random.default_rng(0).normal(size=(num, 3)))
+    options = dict(key=KEY, replicas=3000, dt=1.0, num_steps=1, function=jnp.square)
+    mean = jk.expectation(walk, start, number, gradient=lambda s: (s.annihilation, s.volume), **options)
+    known = [slopes(square, at)[i][0] for i in (0, 2)]
+    z = [(a - b) / s for a, b, s in zip(mean.gradient, known, mean.gradient_stderr, strict=True)]
+    print(z, [s / b for b, s in zip(known, mean.gradient_stderr)])
+    assert np.max(np.abs(z)) < 3
+    assert abs((mean.value - square(*at)[0]) / mean.stderr) < 3
+
+
+def thinned(key, v, chance):
+    words = jax.random.bits(key, (v.shape[0],), jnp.uint32)
+    return jk.Particles(v, alive=jk.random.bernoulli(words, jnp.broadcast_to(chance, words.shape)))
+
+
+def by_chance(chance, v, alpha, replicas=4000, **options):
+    start = jax.tree_util.Partial(lambda chance, v, key: thinned(key, v, chance), chance, v)
+    return jk.expectation(
+        B.KacWalk(B.Maxwell(), float(len(v)), alpha), start, number, key=KEY, replicas=replicas, dt=1.0, num_steps=1,
+        **options,
+    )  # fmt: skip
+
+
+def test_binomial_number_at_the_start():
+    """d/d(chance) where each slot is alive at the start with this probability: the chain averaged over the binomial law.
+    Catches a missing score of the start, or its cone without the pairs of later candidates."""
+    num, chance, alpha = 8, 0.6, 0.4
+    v = jnp.asarray(np.random.default_rng(0).normal(size=(num, 3)))
+    chains = [maxwell_walk(np.ones((n, 3)), 1.0)(alpha, 1.0, float(num))[0] if n > 1 else n for n in range(num + 1)]
+
+    def mean(chance):
+        return binom.pmf(np.arange(num + 1), num, chance) @ chains
+
+    runs, slope = jax.jvp(lambda chance: by_chance(chance, v, alpha).runs, (jnp.asarray(chance),), (jnp.ones(()),))
+    assert abs(z_scores(runs, mean(chance))) < 3
+    z = z_scores(slope, slopes(mean, (chance,))[0])
+    print(z, np.std(slope) / 4000**0.5 / slopes(mean, (chance,))[0])
+    assert abs(z) < 3
