@@ -54,6 +54,7 @@ def walk(alpha, num, cross_section=None):
 def expectation(model, observe, num, **options):
     """theta -> the mean of one run."""
     state = anisotropic(jax.random.key(0), num)
+    state = jk.Particles(state.velocity, jax.random.normal(jax.random.key(2), state.velocity.shape))
 
     def value(theta, key):
         return jk.expectation(model(theta, num), state, observe, key=key, replicas=1, throw=False, **options).value
