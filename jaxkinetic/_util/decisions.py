@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,16 +12,17 @@ from jaxtyping import Array, Bool, Float
 
 class _Log(NamedTuple):
     found: list[Array]
-    force: bool | None
+    force: Any
 
 
 _log: ContextVar[_Log | None] = ContextVar("decisions", default=None)
 
 
 @contextmanager
-def logged_decisions(force: bool | None = None) -> Iterator[list[Array]]:
+def logged_decisions(force: Any = None) -> Iterator[list[Array]]:
     """Collect the log-probabilities of the outcomes of `jk.random.bernoulli` in this block, where their gradient is used.
-    Without such a block a gradient with respect to a probability raises. `force`: every decision has this outcome."""
+    Without such a block a gradient with respect to a probability raises. `force`: every decision has this outcome, one number
+    or one for each slot."""
     log = _Log([], force)
     token = _log.set(log)
     try:
@@ -39,7 +40,8 @@ def logged_decision(outcome: Bool[Array, "*shape"], probability: Float[Array, "*
     log = _log.get()
     assert log is not None
     if log.force is not None:
-        outcome = jnp.full(outcome.shape, log.force)
+        force = jnp.asarray(log.force)
+        outcome = jnp.broadcast_to(force.reshape(*force.shape, *[1] * (outcome.ndim - force.ndim)), outcome.shape)
     log.found.append(log_probability(outcome, probability))
     return outcome
 

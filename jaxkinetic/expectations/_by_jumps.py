@@ -17,8 +17,9 @@ from .._util.printing import Printed
 from .._util.types import Key
 from ..states import Particles
 from ._jump_samples import jump_samples
-from ._record import ABOVE_BOUND, MANY_CANDIDATES, Given, LoggedStart, RunFunction
+from ._record import ABOVE_BOUND, MANY_CANDIDATES, Given, LoggedStart, RunFunction, replica_keys
 from ._sizes import batches_of, captured, check_record, estimator_of, sizes_of
+from ._start_decisions import decisions_change_candidates
 
 _SENTENCES = {
     MANY_CANDIDATES: "A step of `jk.expectation` had more candidates than memory was allocated for; raise `max_candidates`.",
@@ -58,6 +59,9 @@ class ByJumps(Printed):
             raise argument_error("headroom", "be at least 1", f"is {self.headroom:g}", "raise it")
         num = self.example.num_slots
         row = jax.eval_shape(lambda state: jnp.asarray(observe(state)), self.example).shape[1:]
+        shared = not isinstance(start, Particles) and decisions_change_candidates(
+            system, start, replica_keys(self.key, 0)[0]
+        )
         given = self._given(system, start, observe, RunFunction(function, row))
         (dt,) = known_as(self.example.velocity.dtype, self.dt)
         sizes = sizes_of(
@@ -65,7 +69,7 @@ class ByJumps(Printed):
             self.max_candidates,
         )  # fmt: skip
         batches = batches_of(self.replicas, num, self.batch)
-        estimator = estimator_of(self.estimator, num, self.block, self.num_blocks, batches.size)
+        estimator = estimator_of(self.estimator, num, self.block, self.num_blocks, batches.size, shared)
         saves = sizes.segments + int(sizes.at_start)
         check_record(given, self.example, sizes, self.replicas, saves, int(np.prod(row)))
         samples, faults, counts = jump_samples(

@@ -22,11 +22,13 @@ _SECOND = (
 
 
 class Estimator(eqx.Module):
-    """How the scores are weighted: `kind` "cone" or "global"; bits of `words` words at a time; at most `most_blocks` blocks."""
+    """How the scores are weighted: `kind` "cone" or "global"; bits of `words` words at a time; at most `most_blocks` blocks.
+    `shared_start`: the decisions of the start change the candidates, so that their cone is everything."""
 
     kind: str = eqx.field(static=True)
     words: int = eqx.field(static=True)
     most_blocks: int | None = eqx.field(static=True)
+    shared_start: bool = eqx.field(static=True)
 
 
 class Batches(eqx.Module):
@@ -134,7 +136,10 @@ def _with_tangent(
         if estimator.kind == "global":
             return record, everything(record, sizes), effects
         key_here = jax.random.fold_in(key, index)
-        return record, cone_sums(record, sizes, estimator.words, estimator.most_blocks, key_here), effects
+        sums = cone_sums(record, sizes, estimator.words, estimator.most_blocks, key_here)
+        if estimator.shared_start:
+            sums = sums._replace(start=everything(record, sizes).start)
+        return record, sums, effects
 
     def tangent(index: Array, record: Record, weights: Any) -> Array:
         return tangent_of_replica(given, slope, dt, replica_keys(key, index), sizes, record, weights, parts)

@@ -63,7 +63,8 @@ def _mean_candidates(given: Given, example: Particles, dt: Any, key: Key, replic
         return jax.lax.stop_gradient(x) if is_traced(x) else x
 
     given, dt, key = jax.tree.map(known, (given, dt, key))
-    count = replicas if callable(given.start) and not given.system.constant_rate else 1
+    varies = not given.system.constant_rate or clock_counts(given.system)
+    count = replicas if callable(given.start) and varies else 1
     # Not jitted if something is traced: then the result is known if it does not depend on that.
     majorants = _majorants if is_traced(given, key) else eqx.filter_jit(_majorants)
     with jax.ensure_compile_time_eval():
@@ -86,6 +87,14 @@ def _majorants(given: Given, key: Key, count: int, headroom: float) -> jax.Array
     return one(0) if count == 1 else jax.vmap(one)(jnp.arange(count))
 
 
+def clock_counts(system: Any) -> bool:
+    """Whether the rates contain the number alive."""
+    with jax.ensure_compile_time_eval():
+        one, two = (jax.lax.stop_gradient(system.clock(jnp.asarray(x, jnp.result_type(float)))) for x in (1, 2))
+        same = one == two
+    return is_traced(same) or not bool(same)
+
+
 def captured(function: Any) -> list[Any]:
     """What a Python function holds of its surroundings."""
     if not isinstance(function, Callable):
@@ -100,7 +109,9 @@ def captured(function: Any) -> list[Any]:
     return found
 
 
-def estimator_of(kind: str, num: int, block: int | None, num_blocks: int | None, together: int) -> Estimator:
+def estimator_of(
+    kind: str, num: int, block: int | None, num_blocks: int | None, together: int, shared: bool
+) -> Estimator:
     """The estimator with its block of final particles. **Raises:** `ValueError` for a block that does not fit into memory."""
     if kind not in ("cone", "global"):
         raise argument_error("estimator", 'be "cone" or "global"', f"is {kind!r}", "leave it out")
@@ -113,7 +124,7 @@ def estimator_of(kind: str, num: int, block: int | None, num_blocks: int | None,
         words = -(-check_integer("block", block, minimum=1) // 32)
         fits = max(32, 32 * ((1 << 31) // row))
         check_memory("block", words * row, f"a block of {block} particles", f"pass block={fits}, or leave it out")
-    return Estimator(kind, words, num_blocks)
+    return Estimator(kind, words, num_blocks, shared)
 
 
 def batches_of(replicas: int, num: int, batch: int | None) -> Batches:

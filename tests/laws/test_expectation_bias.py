@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from expectation_references import deviator, maxwell_walk, slopes
-from helpers import z_scores
+from expectation_references import maxwell_walk, slopes
+from helpers import assert_argument_error, z_scores
 from scipy.stats import binom
 
 import jaxkinetic as jk
@@ -88,3 +88,49 @@ def test_binomial_number_at_the_start():
     z = z_scores(slope, slopes(mean, (chance,))[0])
     print(z, np.std(slope) / 4000**0.5 / slopes(mean, (chance,))[0])
     assert abs(z) < 3
+
+
+def hot_or_cold(key, v, chance):
+    """Each slot decides between a fast and a slow velocity, which changes the majorant of hard spheres."""
+    words = jax.random.bits(key, (v.shape[0],), jnp.uint32)
+    hot = jk.random.bernoulli(words, jnp.broadcast_to(chance, words.shape))
+    return jk.Particles(jnp.where(hot[:, None], 10 * v, 0.1 * v))
+
+
+def energy(state):
+    return jnp.sum(state.velocity**2, 1)
+
+
+def test_start_that_changes_the_majorant():
+    """d/d(chance) of the energy of hard spheres, linear in it, where the start decides which particles are fast. Catches cones
+    on candidates whose number depends on the decision: 15 % too low."""
+    v = jnp.asarray(np.random.default_rng(0).normal(size=(4, 3)))
+
+    def runs(chance):
+        start = jax.tree_util.Partial(lambda chance, v, key: hot_or_cold(key, v, chance), chance, v)
+        return jk.expectation(
+            B.KacWalk(B.HardSphere(0.3), 4.0), start, energy, key=KEY, replicas=4000, dt=0.3, num_steps=1
+        ).runs
+
+    slope = jax.jvp(runs, (jnp.asarray(0.3),), (jnp.ones(()),))[1]
+    z = z_scores(slope, 99.99 * jnp.sum(v**2))
+    print(z, np.std(slope) / 4000**0.5 / (99.99 * jnp.sum(v**2)))
+    assert abs(z) < 3
+
+
+def test_starts_that_cannot_be_differentiated():
+    """A decision that changes another slot, or the number alive of a system whose rates contain it, raises. Catches a
+    derivative that is silently 0, and a fault that asks for more candidates."""
+    v = jnp.asarray(np.random.default_rng(0).normal(size=(4, 3)))
+
+    def moved(key):
+        return jk.Particles(v, alive=jnp.roll(thinned(key, v, 0.7).alive, 1))
+
+    options = dict(key=KEY, replicas=4, dt=0.3, num_steps=1)
+    assert_argument_error(
+        lambda: jk.expectation(B.KacWalk(B.Maxwell(), 4.0), moved, number, **options), "`start` must "
+    )
+    collisions = jk.landau.Microcanonical(jk.landau.Maxwell(), "heat_kernel", 0.1)
+    assert_argument_error(
+        lambda: jk.expectation(collisions, lambda key: thinned(key, v, 0.7), number, **options), "`start` must "
+    )
