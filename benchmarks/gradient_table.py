@@ -47,7 +47,7 @@ with a spread of its own.
 | score | decides which events happen | `jk.expectation` |
 | both | the sum of the two | `jk.expectation` |
 | zero | does not enter the result: the derivative is exactly 0 | |
-| infinite | a probability is exactly 0 or 1, so that the score does not exist | a value in between, or differences of runs |
+| infinite | a probability is exactly 0 or 1, so that the score does not exist | see the notes |
 | raises | `ValueError` with the reason | see the notes |
 
 A derivative with respect to dt raises for jump processes, because dt decides which events happen; elsewhere it is pathwise. The
@@ -90,7 +90,8 @@ def page(content: Content) -> str:
         for entry in content.values():
             if entry["family"] == family:
                 schemes.setdefault((entry["system"], json.dumps(entry["leaves"])), []).append(entry["scheme"])
-        for (system, leaves), names in schemes.items():
+        systems = [system.partition("(")[0] for system, _ in schemes]
+        for (system, leaves), names in sorted(schemes.items(), key=lambda item: systems.index(item[0][0].partition("(")[0])):
             kinds: dict[tuple[str, str, str], list[str]] = {}
             for leaf, kind in json.loads(leaves).items():
                 kinds.setdefault((kind["kind"], kind["reason"], kind["instead"]), []).append(f"`{leaf}`")

@@ -45,7 +45,7 @@ _PATHWISE = GradientKind("pathwise", "moves the paths")
 _INFINITE = GradientKind(
     "infinite",
     "decides outcomes within a jump, and has a value at which one outcome has probability 0, so that no score exists",
-    "a value strictly between, or differences of runs",
+    "a value strictly between, or a one-sided difference of two expectations",
 )
 _NOT_IN_SIMULATE = "`jk.expectation`; `jk.simulate` raises"
 _DT = 1e-3
