@@ -64,7 +64,7 @@ def measure() -> Content:
 
     jax.config.update("jax_enable_x64", True)
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "contract")]
-    from gradient_rows import rows
+    from gradient_rows import rows  # pyright: ignore[reportMissingImports]
 
     import jaxkinetic as jk
 
@@ -91,13 +91,17 @@ def page(content: Content) -> str:
             if entry["family"] == family:
                 schemes.setdefault((entry["system"], json.dumps(entry["leaves"])), []).append(entry["scheme"])
         systems = [system.partition("(")[0] for system, _ in schemes]
-        for (system, leaves), names in sorted(schemes.items(), key=lambda item: systems.index(item[0][0].partition("(")[0])):
+        for (system, leaves), names in sorted(
+            schemes.items(), key=lambda item: systems.index(item[0][0].partition("(")[0])
+        ):
             kinds: dict[tuple[str, str, str], list[str]] = {}
             for leaf, kind in json.loads(leaves).items():
                 kinds.setdefault((kind["kind"], kind["reason"], kind["instead"]), []).append(f"`{leaf}`")
             for (kind, reason, instead), found in kinds.items():
                 if kind in ("raises", "infinite"):
-                    number = notes.setdefault(f"{reason[:1].upper()}{reason[1:]}. Use instead: {instead}.", len(notes) + 1)
+                    number = notes.setdefault(
+                        f"{reason[:1].upper()}{reason[1:]}. Use instead: {instead}.", len(notes) + 1
+                    )
                     reason = f"note {number}"
                 lines.append(f"| {system} | {', '.join(names)} | {', '.join(found)} | {kind} | {reason} |")
         lines.append("")

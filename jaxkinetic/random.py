@@ -33,8 +33,9 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
 
     Differentiating with respect to `probability` raises `ValueError`: at fixed noise the outcome is piecewise constant, so its
     gradient 0 is not the derivative of the law. In a jump, and in a start that is a function of a key, `jk.expectation` gives
-    the derivative of a mean without bias, by the score of the outcome. **Raises:** `ValueError` also for a word that is not uint32, and for a concrete
-    probability outside [0, 1]. A traced probability cannot be checked: below 0 or NaN gives False, above 1 gives True.
+    the derivative of a mean without bias, by the score of the outcome. **Raises:** `ValueError` also for a word that is not
+    uint32, and for a concrete probability outside [0, 1]. A traced probability cannot be checked: below 0 or NaN gives False,
+    above 1 gives True.
     """
     _check_words("word", word)
     try:

@@ -191,8 +191,8 @@ class AbstractPairJump(AbstractSystem):
     @abc.abstractmethod
     def rate(self, vi: Components, vj: Components) -> Float[Array, "*#pairs"]:
         """The rate of a pair: its events occur at the rate clock x rate. Parameters must enter it differentiably, not only by a
-        comparison or a lookup: only then can a gradient with respect to them be detected, to raise an error in `simulate` and to add
-        a score in `jk.expectation`."""
+        comparison or a lookup: only then can a gradient with respect to them be detected, to raise an error in `simulate` and
+        to add a score in `jk.expectation`."""
 
     @abc.abstractmethod
     def envelope(self, state: State) -> PyTree:

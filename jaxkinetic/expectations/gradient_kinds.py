@@ -75,8 +75,9 @@ def gradient_kinds(
     "state.velocity", to its `GradientKind`. The axes of a grid are left out. **Raises:** `ValueError` as `jk.simulate`.
     """
     scheme = check_start(system, state, scheme, jax.random.key(0), _DT, 0.0)
-    by_score = isinstance(system, AbstractPairJump) and isinstance(scheme, (ExactClock, TauLeap))
-    return (_of_jumps if by_score else _of_paths)(system, state, scheme)
+    if isinstance(system, AbstractPairJump) and isinstance(scheme, (ExactClock, TauLeap)):
+        return _of_jumps(system, state, scheme)
+    return _of_paths(system, state, scheme)
 
 
 class _Leaves:
@@ -91,7 +92,7 @@ class _Leaves:
         self.values = [self.all[place] for place in self.places]
         self.names = [_name(entries[place][0]) for place in self.places]
 
-    def with_values(self, values: Sequence[Any]) -> tuple[AbstractSystem, State]:
+    def with_values(self, values: Sequence[Any]) -> tuple[Any, Any]:
         """(system, state) with these floating leaves."""
         leaves = list(self.all)
         for place, value in zip(self.places, values, strict=True):

@@ -40,7 +40,8 @@ class TauLeap(AbstractScheme):
     of the mean number of jumps of a particle in a step, q clock rate dt. It must be well below 1; above 1 the run warns.
 
     Gradients at fixed noise, with respect to quantities on which no rate depends; a gradient through a rate raises `ValueError`
-    in `simulate`, and `jk.expectation` gives it without bias, by scores. One through dt raises in both. A permuted state has the same law but another path.
+    in `simulate`, and `jk.expectation` gives it without bias, by scores. One through dt raises in both. A permuted state has
+    the same law but another path.
     """
 
     requires: ClassVar[type] = AbstractPairJump
