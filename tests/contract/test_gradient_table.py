@@ -17,7 +17,7 @@ from gradient_rows import concrete_classes, name_of, rows
 
 import jaxkinetic as jk
 
-STEPS, REPLICAS = 3, 2048
+STEPS, REPLICAS = 3, 4096
 FAST = {
     "Kac(PowerLaw), EulerMaruyama", "Kac(PowerLaw), Sweep", "Kac(Maxwell), RandomMatching",
     "MatrixSqrt(Trigonometric), EulerMaruyama", "TorusPDE(Trigonometric), RKC", "IsotropicPDE(PowerLaw), RungeKutta",
@@ -127,7 +127,7 @@ def _of_jumps(row, kinds):
     for k, (leaf, kind) in enumerate(kinds.items()):
         gradient = gradients[:, k]
         if kind == "infinite":
-            assert not np.isfinite(gradient.mean()), leaf
+            assert not jnp.isfinite(jnp.mean(gradient)), leaf
             continue
         step = 1e-5 if kind in ("pathwise", "zero") else 0.05
         ends = [np.asarray(moved.samples(zero + sign * step * np.eye(len(kinds))[k])) for sign in (1, -1)]
@@ -142,7 +142,7 @@ def _of_jumps(row, kinds):
         else:
             errors = [np.std(x, ddof=1) / REPLICAS**0.5 for x in (gradient, differences)]
             assert abs(mean - expected) < 4 * np.hypot(*errors), (leaf, mean, expected, errors)
-            assert abs(mean) > 5 * errors[0], (leaf, mean, errors)
+            assert abs(mean) > 3 * errors[0], (leaf, mean, errors)
 
 
 def _simulate_raises_for_scores(row, leaf, kind):
