@@ -48,6 +48,7 @@ if _typing.TYPE_CHECKING:
     from .chaos.study import ChaosStudy as ChaosStudy, chaos_study as chaos_study
     from .expectations.expectation import expectation as expectation
     from .expectations.finite_difference import finite_difference as finite_difference
+    from .expectations.gradient_kinds import GradientKind as GradientKind, gradient_kinds as gradient_kinds
     from .expectations.result import Expectation as Expectation
     from .fitting.decay import DecayFit as DecayFit, decay_window as decay_window, fit_decay as fit_decay
     from .fitting.oscillation import OscillationFit as OscillationFit, fit_oscillation as fit_oscillation
@@ -80,6 +81,7 @@ _NAMES = {
     "chaos.study": ("ChaosStudy", "chaos_study"),
     "expectations.expectation": ("expectation",),
     "expectations.finite_difference": ("finite_difference",),
+    "expectations.gradient_kinds": ("GradientKind", "gradient_kinds"),
     "expectations.result": ("Expectation",),
     "fitting.decay": ("DecayFit", "decay_window", "fit_decay"),
     "fitting.oscillation": ("OscillationFit", "fit_oscillation"),
@@ -100,6 +102,7 @@ _WITH_SCHEMES = (
     "_core.checkpoint",
     "expectations.expectation",
     "expectations.finite_difference",
+    "expectations.gradient_kinds",
 )
 # A file names the classes of its system, and loading it imports nothing, so the systems must be imported before.
 _WITH_SYSTEMS = ("load_checkpoint",)

@@ -32,8 +32,10 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
     against `probability`.
 
     Differentiating with respect to `probability` raises `ValueError`: at fixed noise the outcome is piecewise constant, so its
-    gradient 0 is not the derivative of the law. **Raises:** `ValueError` also for a word that is not uint32, and for a concrete
-    probability outside [0, 1]. A traced probability cannot be checked: below 0 or NaN gives False, above 1 gives True.
+    gradient 0 is not the derivative of the law. In a jump, and in a start that is a function of a key, `jk.expectation` gives
+    the derivative of a mean without bias, by the score of the outcome. **Raises:** `ValueError` also for a word that is not
+    uint32, and for a concrete probability outside [0, 1]. A traced probability cannot be checked: below 0 or NaN gives False,
+    above 1 gives True.
     """
     _check_words("word", word)
     try:
@@ -52,7 +54,8 @@ def bernoulli(word: UInt32[Array, "*#shape"], probability: Real[ArrayLike, "*#sh
         return logged_decision(_kernels.uniform(word, p.dtype) <= p, p)
     p = forbid_gradient(
         "The outcome of `jk.random.bernoulli` depends on a parameter through its probability, and the derivative at fixed "
-        "noise misses that; differentiate with respect to another parameter, or use finite differences of averages over runs.",
+        "noise misses that; use `jk.expectation`, which gives it without bias for decisions in a jump or in the start, or "
+        "differentiate with respect to another parameter, or use finite differences of averages over runs.",
         p,
     )
     return _kernels.uniform(word, p.dtype) <= p

@@ -25,7 +25,9 @@ class AbstractScheme(Printed):
     - `needs_key`: whether steps are random.
     - `weak_order`: the weak order in dt; None if there is no time-step error.
     - `preserves`: which conserved quantities of the system a step preserves, and how: "momentum": "exact" | "mean".
-    - `gradients`: the valid kinds among "pathwise", "forward", "reversible", "score".
+    - `gradients`: the valid kinds. "pathwise": the derivative of a path at fixed noise, by `simulate`; "forward": also in
+      forward mode; "reversible": with the adjoint `Reversible`; "score": for derivatives through random decisions, by
+      `jk.expectation` only (in `simulate` these raise). Which leaf needs which: `jk.gradient_kinds`.
     - `limits`: name -> (limit, sentence) for entries of `Solution.stats`. If an entry exceeds the limit, `simulate` and
       `ensemble` issue the sentence as a warning, with the value in place of {0}.
     - `gathers`: for a state divided among devices, what a step does that moves more than a few totals between them, as a phrase
@@ -173,7 +175,8 @@ class AbstractPairJump(AbstractSystem):
 
     @property
     def constant_rate(self) -> bool:
-        """True only if `rate` does not depend on the velocities. If False, gradients with respect to the velocities raise."""
+        """True only if `rate` does not depend on the velocities. If False, gradients with respect to the velocities raise in
+        `simulate`."""
         return False
 
     @abc.abstractmethod
@@ -188,7 +191,8 @@ class AbstractPairJump(AbstractSystem):
     @abc.abstractmethod
     def rate(self, vi: Components, vj: Components) -> Float[Array, "*#pairs"]:
         """The rate of a pair: its events occur at the rate clock x rate. Parameters must enter it differentiably, not only by a
-        comparison or a lookup: only then can a gradient with respect to them be detected and raise an error."""
+        comparison or a lookup: only then can a gradient with respect to them be detected, to raise an error in `simulate` and
+        to add a score in `jk.expectation`."""
 
     @abc.abstractmethod
     def envelope(self, state: State) -> PyTree:
@@ -207,7 +211,7 @@ class AbstractPairJump(AbstractSystem):
         self, words: PairWords, vi: Components, vj: Components
     ) -> tuple[Components, Components, Bool[Array, "*pairs"], Bool[Array, "*pairs"]]:
         """(vi, vj, alive_i, alive_j) after the event. Make a choice whose probability depends on a parameter or a velocity by
-        `jk.random.bernoulli`, which raises where a gradient would be biased."""
+        `jk.random.bernoulli`, which raises where a gradient would be biased, and gives `jk.expectation` its score."""
 
 
 class AbstractField(AbstractSystem):

@@ -52,9 +52,10 @@ class KacWalk(AbstractPairJump):
     Conserved on every path if alpha = 0: momentum and energy, to round-off. If alpha > 0 neither is conserved; the number of
     particles stays even or odd. Schemes: `pairs.ExactClock` (exact in law for every N; default), `pairs.TauLeap`.
 
-    Gradients: with respect to the initial velocities if Sigma is constant (`Maxwell`). Those with respect to strength, volume
-    and alpha, and to the velocities for other cross sections, raise `ValueError`: at fixed noise they would omit the events
-    that are accepted for one value and rejected for another.
+    Gradients: in `simulate` with respect to the initial velocities if Sigma is constant (`Maxwell`). Those with respect to
+    strength, volume and alpha, and to the velocities for other cross sections, raise there: at fixed noise they would omit the
+    events that are accepted for one value and rejected for another. `jk.expectation` gives all of them without bias, by scores;
+    in alpha for 0 < alpha < 1 only.
 
     **Raises:** `ValueError` for a volume or alpha out of range, d < 2, no slots, and a start at which no particle is alive.
     With one particle, or after the last pair has vanished, nothing happens. If they are traced, values out of range stop the

@@ -64,7 +64,7 @@ class Microcanonical(AbstractPairJump):
     Gradients at fixed noise: for "constant_rate" and "heat_kernel" with respect to gamma, strength, softening, floor and
     velocities, in forward and reverse mode (reverse mode needs `max_windows` and `max_waves`); for "fixed_angle" with respect
     to the velocities, for `Maxwell` only. Gradients through the rate (in epsilon; for "fixed_angle" in every other
-    quantity) raise `ValueError`.
+    quantity) raise in `simulate`; `jk.expectation` gives them without bias, by scores.
 
     **Arguments:** `interaction`: radial, for example `PowerLaw(-3)`. `law`: a name of the table. `epsilon`: see the table.
     `floor`: the least r in psi: None, or delta > 0, which replaces psi(r) by psi(max(r, delta)). "fixed_angle" needs a floor

@@ -11,9 +11,10 @@ from .._util.types import Components
 
 _RATE = (
     "A gradient reaches the rate of the jumps (through a velocity on which it depends, a strength, a volume, an exponent, dt). "
-    "At fixed noise it would omit the events that appear or disappear, and be biased; differentiate with respect to a quantity "
-    "on which the rate does not depend, for example the initial velocities of `boltzmann.KacWalk(Maxwell(), ...)` or gamma of "
-    "`landau.Microcanonical(..., 'heat_kernel', h)`, or use finite differences of averages over many runs."
+    "At fixed noise it would omit the events that appear or disappear, and be biased; use `jk.expectation`, whose gradients "
+    "are unbiased, or differentiate with respect to a quantity on which the rate does not depend, for example the initial "
+    "velocities of `boltzmann.KacWalk(Maxwell(), ...)` or gamma of `landau.Microcanonical(..., 'heat_kernel', h)`; in dt use "
+    "finite differences of averages over many runs."
 )
 
 

@@ -74,8 +74,9 @@ class ExactClock(AbstractScheme):
     Cost of a window: a few passes over its capacity, a memory fill over N per batch, and one pass over the particles if there
     is an envelope. An interval has at least one window. Memory O(N + capacity). Gradients at fixed noise, with respect to
     quantities on which no rate depends: forward mode always, reverse mode with `max_windows` and `max_waves`. A gradient
-    through a rate or dt raises `ValueError`. A window that needs at most `max_waves` batches is completed; whether a longer
-    one is depends on the platform. A permuted state has the same law but another path.
+    through a rate raises `ValueError` in `simulate`; `jk.expectation` gives it without bias, by scores. One through dt raises
+    in both. A window that needs at most `max_waves` batches is completed; whether a longer one is depends on the platform. A
+    permuted state has the same law but another path.
 
     If a rate exceeds the majorant, the run fails (`Result.ABOVE_BOUND`, raised at its end) and reports the pair's relative
     speed and the excess; rates are never clipped. Reverse mode without both limits fails with JAX's error about `while_loop`.
@@ -98,7 +99,7 @@ class ExactClock(AbstractScheme):
     needs_key: ClassVar[bool] = True
     weak_order: ClassVar[int | None] = None
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
-    gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward", "score"})
     gathers: ClassVar[str] = "collects all particles on every device"
 
     def init(self, key: Words, system: Any, state: Particles, dt: RealScalar) -> tuple[PyTree, PyTree]:

@@ -39,15 +39,16 @@ class TauLeap(AbstractScheme):
     majorant of the rate is needed. `stats`: `collisions`; `largest_mean_jumps`, the largest value over matched pairs and steps
     of the mean number of jumps of a particle in a step, q clock rate dt. It must be well below 1; above 1 the run warns.
 
-    Gradients at fixed noise, with respect to quantities on which no rate depends; a gradient through a rate or dt raises
-    `ValueError`. A permuted state has the same law but another path.
+    Gradients at fixed noise, with respect to quantities on which no rate depends; a gradient through a rate raises `ValueError`
+    in `simulate`, and `jk.expectation` gives it without bias, by scores. One through dt raises in both. A permuted state has
+    the same law but another path.
     """
 
     requires: ClassVar[type] = AbstractPairJump
     needs_key: ClassVar[bool] = True
     weak_order: ClassVar[int | None] = 1
     preserves: ClassVar[Mapping[str, str]] = {"momentum": "exact", "energy": "exact"}
-    gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward"})
+    gradients: ClassVar[frozenset[str]] = frozenset({"pathwise", "forward", "score"})
     gathers: ClassVar[str] = "collects all pairs on every device"
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "largest_mean_jumps": (
