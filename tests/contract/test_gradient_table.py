@@ -244,6 +244,6 @@ class Tilted(jk.boltzmann.AbstractCrossSection):
 
 def test_wrong_scheme_raises():
     """Catches a table for a scheme that cannot advance the system."""
-    row = rows()[0]
+    row = NAMED["Kac(PowerLaw), Sweep"]
     with pytest.raises(ValueError, match="Argument `scheme` must be one that Kac supports"):
         jk.gradient_kinds(row.system, row.state, jk.Leapfrog())
