@@ -69,7 +69,7 @@ def test_every_public_module_prints_on_one_line():
     found = {c for c in classes if issubclass(c, eqx.Module)}
     assert len(found) > 50
     others = {c.__name__ for c in found if c.__repr__.__qualname__ != ours}
-    assert others <= {"Particles", "Solution", "Checkpoint", "Result"}, others
+    assert others <= {"Particles", "Solution", "Checkpoint", "Result", "Expectation"}, others
 
 
 class Falls(jk.AbstractDiffusion):

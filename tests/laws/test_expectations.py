@@ -56,7 +56,7 @@ def test_annihilating_maxwell_walk(num, replicas):
         walk, jk.Particles(v), moments, key=KEY, replicas=replicas, dt=1.0, num_steps=1, gradient=leaves_of_walk
     )
     z = assert_slopes(mean, exact(*at)[:3], [s[:3] for s in slopes(exact, at)], np.array([1, 1, 1]))
-    print(num, z, [s / s2[:3] for s, s2 in zip(mean.gradient_stderr, slopes(exact, at))])
+    print(num, z, [s / s2[:3] for s, s2 in zip(mean.gradient_stderr, slopes(exact, at), strict=False)])
 
 
 def alone_with_one(v, t):
@@ -113,7 +113,7 @@ def hard_sphere_generator(v, alive, volume, alpha):
 @pytest.mark.optimised
 @pytest.mark.parametrize("num", [8])
 def test_hard_spheres_by_time_scaling(num):
-    """d/d(strength, volume) of N annihilating hard spheres: strength d/dstrength = -volume d/dvolume = t d/dt = t E[L phi(X_t)],
+    """d/d(strength, volume) of N annihilating hard spheres: strength d/dstrength = -volume d/dvolume = t d/dt = t E[L phi],
     by Dynkin's formula, from a sequential event loop in numpy. At t -> 0 this is the exact rate of MATH section 3. Standard
     errors 2 %. Catches an error of the accept/reject score, as in `test_two_particles`, and of cones among many particles."""
     v, alpha, t, runs = anisotropic(num, 5), 0.3, 0.3, 40000
@@ -162,7 +162,7 @@ def test_users_two_state_chain(scheme):
         num_steps=1, scheme=scheme, gradient=lambda s: (s.strength, s.chance),
     )  # fmt: skip
     z = assert_slopes(mean, exact(*at), slopes(exact, at), np.array([0.1]))
-    print(z, [a / b for a, b in zip(mean.gradient_stderr, slopes(exact, at))])
+    print(z, [a / b for a, b in zip(mean.gradient_stderr, slopes(exact, at), strict=False)])
 
 
 def test_users_dimerisation():
