@@ -98,7 +98,7 @@ def test_requirements_are_imported_somewhere():
     extras = project["optional-dependencies"]
     assert [r.partition(">")[0] for r in extras["plot"]] == ["matplotlib"]
     assert [r.partition(">")[0] for r in extras["infer"]] == ["optax"]
-    assert "jaxkinetic[plot]" in extras["test"]
+    assert "jaxkinetic[plot,infer]" in extras["test"]
     assert "jaxkinetic[plot]" in extras["notebook"]
     assert "jaxkinetic[test]" in extras["dev"]
     readme = (Path(jk.__file__).parents[1] / "README.md").read_text()
