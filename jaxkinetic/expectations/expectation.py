@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -139,7 +140,7 @@ def expectation(
     else:
         run = Pathwise(key, replicas, dt, num_steps, scheme, every, batch, throw)
     steps = np.asarray(num_steps if every is None else np.arange(0, num_steps + 1, every))
-    times = steps * dt if is_traced(dt) else steps * float(np.asarray(dt))
+    times = steps.astype(jnp.result_type(dt, float)) * dt if is_traced(dt) else steps * float(dt)
     if gradient is False:
         samples, stats = run(system, start, observe, function)
         return Expectation(samples, by_score, times, None, stats)
