@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from expectation_references import deviator, maxwell_walk, slopes
-from helpers import assert_argument_error, z_scores
+from helpers import assert_argument_error, slow_but, z_scores
 from scipy.stats import binom
 
 import jaxkinetic as jk
@@ -20,7 +20,7 @@ def number(state):
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", slow_but([2], [1, 2]))
 def test_few_replicas(replicas):
     """Two particles, one or two replicas, mean over 6000 keys: d/d(alpha) of E N = 2 exp(-alpha t/2). Catches a baseline, or a
     factor of one that is fitted, which depends on the replica's own outcome: a bias of order 1/replicas (40 % at two)."""
@@ -112,6 +112,24 @@ def test_start_that_changes_the_majorant():
     slope = jax.jvp(runs, (jnp.asarray(0.3),), (jnp.ones(()),))[1]
     z = z_scores(slope, 99.99 * jnp.sum(v**2))
     assert abs(z) < 3
+
+
+def test_start_temperature():
+    """d/dT of the energy of annihilating Maxwell molecules from a Maxwellian of temperature T: 3 E N(t), in forward
+    and reverse mode over a start that is a function of a key. Catches a start whose velocities are held fixed."""
+    num, alpha = 8, 0.4
+    expected = 3 * maxwell_walk(np.ones((num, 3)), 1.0)(alpha, 1.0, float(num))[0]
+
+    def runs(temperature):
+        start = jax.tree_util.Partial(lambda t, key: jk.initial.maxwellian(key, num, 3, temperature=t), temperature)
+        walk = B.KacWalk(B.Maxwell(), float(num), alpha)
+        return jk.expectation(walk, start, energy, key=KEY, replicas=2000, dt=1.0, num_steps=1)
+
+    temperature = jnp.asarray(1.3)
+    slope = jax.jvp(lambda t: runs(t).runs, (temperature,), (jnp.ones(()),))[1]
+    np.testing.assert_allclose(jax.grad(lambda t: runs(t).value)(temperature), jnp.mean(slope), rtol=1e-10)
+    assert abs(z_scores(slope, expected)) < 3
+    assert np.std(slope) < 0.02 * expected * 2000**0.5
 
 
 def test_starts_that_cannot_be_differentiated():

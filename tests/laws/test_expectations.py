@@ -108,7 +108,8 @@ def hard_sphere_generator(v, alive, volume, alpha):
 @pytest.mark.optimised
 @pytest.mark.parametrize("num", [8])
 def test_hard_spheres_by_time_scaling(num):
-    """d/d(strength, volume) of annihilating hard spheres: strength d/dstrength = -volume d/dvolume = t d/dt = t E[L phi(X_t)], by Dynkin's formula, from a sequential event loop in numpy. At t -> 0 this is the exact rate of MATH section 3. Standard
+    """d/d(strength, volume) of annihilating hard spheres by Dynkin's formula: strength d/dstrength = -volume d/dvolume = t d/dt
+    = t E[L phi(X_t)], from a sequential event loop in numpy. At t -> 0 this is the exact rate of MATH section 3. Standard
     errors 2 %. Catches an error of the accept/reject score, as in `test_two_particles`, and of cones among many particles."""
     v, alpha, t, runs = anisotropic(num, 5), 0.3, 0.3, 40000
     volume = float(num)
