@@ -47,7 +47,7 @@ with a spread of its own.
 | score | decides which events happen | `jk.expectation` |
 | both | the sum of the two | `jk.expectation` |
 | zero | does not enter the result: the derivative is exactly 0 | |
-| infinite | a probability is exactly 0 or 1, so that the score does not exist | see the notes |
+| infinite | a probability is exactly 0 or 1, where no score exists: raises where it is known | see the notes |
 | raises | `ValueError` with the reason | see the notes |
 
 A derivative with respect to dt raises for jump processes, because dt decides which events happen; elsewhere it is pathwise. The

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int32
 from .._util.gradients import forbid_gradient
 from .._util.types import Key, PyTree, RealScalar
 from ._baselines import Effects, centred_sums, corrected, one_step_effects
+from ._boundaries import check_probabilities
 from ._cones import Sums, cone_sums, everything
 from ._record import Given, Record, Sizes, replica_keys, run_replica
 from ._tangent import Parts, Weights, find_parts, tangent_of_replica
@@ -108,8 +109,10 @@ def _jump_samples_jvp(primals, tangents, *, key, sizes, batches, estimator):
             "A gradient with respect to dt reaches `jk.expectation` of a jump process, where dt decides which events happen; "
             "differentiate with respect to the strength or the volume instead, which scale the rates."
         )
+    known = given
     given = jax.tree.map(lambda x: forbid_gradient(_SECOND, x) if eqx.is_inexact_array(x) else x, given)
     parts = find_parts(given, slope, dt, key, sizes)
+    check_probabilities(known, slope, dt, key, sizes, parts)
     if not parts.rate:
         sizes = _without_virtual(sizes)
     return _with_tangent(given, slope, dt, key, sizes, batches, estimator, parts)
@@ -135,7 +138,8 @@ def _with_tangent(
         effects = one_step_effects(frozen, dt, replica_keys(key, index), sizes, record)
         if estimator.kind == "global":
             return record, everything(record, sizes), effects
-        key_here = jax.random.fold_in(key, index)
+        # Not the key that is split for the start and the noise.
+        key_here = jax.random.fold_in(jax.random.fold_in(key, index), 1)
         sums = cone_sums(record, sizes, estimator.words, estimator.most_blocks, key_here)
         if estimator.shared_start:
             sums = sums._replace(start=everything(record, sizes).start)

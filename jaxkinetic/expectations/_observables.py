@@ -68,24 +68,35 @@ def check_observable(observe: Any, state: State) -> tuple[int, ...]:
 
 
 def _check_additive(observe: Any, state: Particles) -> None:
-    """Evaluates the rows of three particles alone and among six."""
+    """Evaluates the rows of three particles among six, and again after the other three have changed, one of them dead."""
     rng = np.random.default_rng(0)
-    shape, dtype = (6, state.dim), state.velocity.dtype
+    dtype = state.velocity.dtype
+
+    def others_changed(x: np.ndarray) -> np.ndarray:
+        return np.concatenate([x[:3], rng.normal(size=x[3:].shape)])
+
     with jax.ensure_compile_time_eval():
-        velocity = jnp.asarray(rng.normal(size=shape), dtype)
-        position = None if state.position is None else jnp.asarray(rng.uniform(size=shape), dtype)
-        six = Particles(velocity, position)
-        three = Particles(velocity[:3], None if position is None else position[:3])
-        try:
-            among, alone = observe(six), observe(three)
-        except Exception:
-            # A function for this number of particles only: its rows may hold a weight for each.
+        velocity, position = rng.normal(size=(2, 6, state.dim))
+        alive = np.ones(6, bool)
+        rows = []
+        for change in (False, True):
+            if change:
+                velocity, position, alive[3] = others_changed(velocity), others_changed(position), False
+            six = Particles(
+                jnp.asarray(velocity, dtype),
+                None if state.position is None else jnp.asarray(position, dtype),
+                jnp.asarray(alive),
+            )
+            try:
+                rows.append(jnp.asarray(observe(six)))
+            except Exception:
+                # A function for this number of particles only: its rows may hold a weight for each.
+                return
+        if is_traced(rows) or any(x.shape[:1] != (6,) for x in rows):
             return
-        if is_traced(among, alone) or among.shape[1:] != alone.shape[1:] or among.shape[0] != 6 or alone.shape[0] != 3:
-            return
-        same = np.allclose(np.asarray(among)[:3], np.asarray(alone), rtol=1e-4, atol=1e-5, equal_nan=True)
+        same = np.allclose(*(np.asarray(x)[:3] for x in rows), rtol=1e-4, atol=1e-5, equal_nan=True)
     if not same:
-        raise argument_error("observe", _ROW, "a row changes when other particles are removed", _HOW)
+        raise argument_error("observe", _ROW, "a row changes when other particles change", _HOW)
 
 
 def check_function(function: Any, row: tuple[int, ...], state: State) -> None:

@@ -14,6 +14,7 @@ from ..pairs._jump_columns import without_table
 from ..pairs._packed_columns import Table, matched, pack, put, unpack
 from ..states import Particles
 from ._events import after_event
+from ._hidden_choices import check_no_hidden_choice
 from ._plans import chunk_size
 from ._record import Events, Given, Record, Sizes, at_chunk, initial_state, law_of, rows_of
 
@@ -97,6 +98,16 @@ def find_parts(given: Given, tangents: Given, dt: RealScalar, key: Key, sizes: S
     only_start = in_start(given, tangents)
     start_moves = reports(velocities, given, only_start)
     start = callable(given.start) and reports(decisions, given, only_start)
+    if not start_moves and not start and jax.tree.leaves(tangents.start):
+        moving = jax.tree.map(
+            lambda t, x: None if t is None else x, tangents.start, given.start, is_leaf=lambda t: t is None
+        )
+
+        def make(leaves: PyTree) -> Particles:
+            start = eqx.combine(leaves, given.start)
+            return initial_state(Given(given.system, start, given.observe, given.function), key)[0]
+
+        check_no_hidden_choice(make, moving)
 
     law = law_of(cast_floating(given.system, state.velocity.dtype), state, dt, sizes)
     v = tuple(jnp.stack([c[:1], c[:1]]) for c in state.velocity.T)

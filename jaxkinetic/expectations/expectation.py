@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -94,7 +95,9 @@ def expectation(
     about 100 bytes for each candidate and replica, and 12 `block`/32 N bytes.
 
     Values and first derivatives only for jump processes: a second derivative, and a gradient with respect to dt, raises. At a
-    probability of exactly 0 or 1 (annihilation = 0) no score exists: the derivative in it is infinite.
+    probability of exactly 0 or 1 (annihilation = 0) no score exists: the derivative in it raises, or is infinite if traced.
+    Decisions of a start (`jk.random.bernoulli`) need one entry for each slot, which changes this slot only; those that change
+    velocities, and so the majorant, are weighted by the sum over all particles. `jax.random.bernoulli` gives no derivative.
 
     **Raises:** `ValueError` as `jk.ensemble`; for an observable without a row for each particle or whose rows depend on
     other particles; for arrays that do not fit into memory, with the bytes and the size that fits. `SimulationError` if a run
@@ -139,7 +142,7 @@ def expectation(
     else:
         run = Pathwise(key, replicas, dt, num_steps, scheme, every, batch, throw)
     steps = np.asarray(num_steps if every is None else np.arange(0, num_steps + 1, every))
-    times = steps * dt if is_traced(dt) else steps * float(np.asarray(dt))
+    times = steps.astype(jnp.result_type(dt, float)) * dt if is_traced(dt) else steps * float(dt)
     if gradient is False:
         samples, stats = run(system, start, observe, function)
         return Expectation(samples, by_score, times, None, stats)

@@ -32,6 +32,8 @@ class Expectation(Printed):
     - `samples`: (R, ...), the value of each replica. For jump processes a gradient through `samples`, `stderr` or `covariance`
       raises: a score estimates the derivative of a mean, not of a function of single runs. Pass that function to `expectation`
       (`function=`), or take a function of the mean with `apply`.
+    - `runs`: as `samples`, for derivatives of means only: `jax.jvp` of it gives one estimate of the derivative a replica,
+      whose scatter is its error, also in what `start` depends on.
     - `gradient`, `gradient_stderr`: with `gradient=` in the call; trees of the chosen leaves, each with the axes of `value`
       before its own. `gradient_samples` has a leading axis of replicas.
     - `times`: of the saves. `stats`: `candidates`, `events` (means over the replicas), for jump processes.

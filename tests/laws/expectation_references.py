@@ -14,14 +14,6 @@ def slopes(mean, at):
     return out
 
 
-def row_z(mean, gradient, gradient_stderr, exact, *, spread=None):
-    """z of a gradient against its exact value. `spread`: the largest standard error allowed, relative to the exact value."""
-    gradient, stderr, exact = (np.asarray(x) for x in (gradient, gradient_stderr, exact))
-    if spread is not None:
-        assert (stderr <= spread * np.abs(exact)).all(), stderr / np.abs(exact)
-    return (gradient - exact) / stderr
-
-
 def deviator(v, w=None):
     """(v_x w_x - v_y w_y), an entry of a deviator."""
     w = v if w is None else w

@@ -64,9 +64,7 @@ ANGLES = {"fixed_angle": 0.8, "constant_rate": 0.05, "heat_kernel": 0.05}
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize(
-    ("law", "scheme"), slow_but([("constant_rate", None)], [(law, s) for law in ANGLES for s in (None, P.TauLeap())])
-)
+@pytest.mark.parametrize(("law", "scheme"), slow_but([], [(law, s) for law in ANGLES for s in (None, P.TauLeap())]))
 def test_microcanonical(law, scheme):
     """d/d(C, epsilon) for all laws of angles. C acts through the rate (first law: score) or the angle (others: path), epsilon
     through both. Catches a score or a path that is left out: then d/d(epsilon), where the two nearly cancel, is far off."""
@@ -79,10 +77,8 @@ def test_microcanonical(law, scheme):
     )  # fmt: skip
     known = slopes(exact, at)
     width = len(known[0])
-    print((mean.value[:width] - exact(*at)) / mean.stderr[:width])
     np.testing.assert_array_less(np.abs(mean.value[:width] - exact(*at)), 3 * mean.stderr[:width])
     for slope, stderr, truth in zip(mean.gradient, mean.gradient_stderr, known, strict=True):
-        print((slope[:width] - truth) / stderr[:width], stderr[:width] / truth)
         np.testing.assert_array_less(np.abs(slope[:width] - truth), 3 * stderr[:width])
 
 
@@ -129,6 +125,5 @@ def test_pathwise(name):
     )  # fmt: skip
     (known,) = slopes(diffusion(name, steps), (c,))
     width = len(known)
-    print((mean.gradient[:width] - known) / mean.gradient_stderr[:width], mean.gradient_stderr[:width] / known)
     np.testing.assert_array_less(np.abs(mean.gradient[:width] - known), 3 * mean.gradient_stderr[:width])
     np.testing.assert_array_less(mean.gradient_stderr[:width], 0.03 * np.abs(known))

@@ -34,12 +34,9 @@ def leaves_of_walk(walk):
 def assert_slopes(mean, exact_value, exact_slopes, spread):
     """Value and derivatives within 3 standard errors, which are at most `spread` of the derivatives (one for each column)."""
     np.testing.assert_array_less(np.abs((mean.value - exact_value) / mean.stderr), 3)
-    z = []
     for value, stderr, exact in zip(mean.gradient, mean.gradient_stderr, exact_slopes, strict=True):
-        z.append(np.asarray((value - exact) / stderr))
         np.testing.assert_array_less(np.asarray(stderr), spread * np.abs(exact))
-    np.testing.assert_array_less(np.abs(z), 3)
-    return z
+        np.testing.assert_array_less(np.abs((value - exact) / stderr), 3)
 
 
 @pytest.mark.optimised
@@ -55,8 +52,7 @@ def test_annihilating_maxwell_walk(num, replicas):
     mean = jk.expectation(
         walk, jk.Particles(v), moments, key=KEY, replicas=replicas, dt=1.0, num_steps=1, gradient=leaves_of_walk
     )
-    z = assert_slopes(mean, exact(*at)[:3], [s[:3] for s in slopes(exact, at)], np.array([1, 1, 1]))
-    print(num, z, [s / s2[:3] for s, s2 in zip(mean.gradient_stderr, slopes(exact, at), strict=False)])
+    assert_slopes(mean, exact(*at)[:3], [s[:3] for s in slopes(exact, at)], np.array([0.015, 0.02, 0.12]))
 
 
 def alone_with_one(v, t):
@@ -95,7 +91,6 @@ def test_two_particles():
     for x, known in zip(found, [slopes(exact, at)[i] for i in (0, 3, 4)], strict=True):
         x = np.asarray(x)
         stderr = x.std(0, ddof=1) / len(x) ** 0.5
-        print((x.mean(0) - known) / stderr, stderr / known)
         np.testing.assert_array_less(np.abs(x.mean(0) - known), 3 * stderr)
         assert (stderr / np.abs(known))[0] < 0.05
 
@@ -113,8 +108,8 @@ def hard_sphere_generator(v, alive, volume, alpha):
 @pytest.mark.optimised
 @pytest.mark.parametrize("num", [8])
 def test_hard_spheres_by_time_scaling(num):
-    """d/d(strength, volume) of N annihilating hard spheres: strength d/dstrength = -volume d/dvolume = t d/dt = t E[L phi],
-    by Dynkin's formula, from a sequential event loop in numpy. At t -> 0 this is the exact rate of MATH section 3. Standard
+    """d/d(strength, volume) of annihilating hard spheres by Dynkin's formula: strength d/dstrength = -volume d/dvolume = t d/dt
+    = t E[L phi(X_t)], from a sequential event loop in numpy. At t -> 0 this is the exact rate of MATH section 3. Standard
     errors 2 %. Catches an error of the accept/reject score, as in `test_two_particles`, and of cones among many particles."""
     v, alpha, t, runs = anisotropic(num, 5), 0.3, 0.3, 40000
     volume = float(num)
@@ -129,7 +124,6 @@ def test_hard_spheres_by_time_scaling(num):
     )  # fmt: skip
     for factor, slope, stderr in zip((1.0, -volume), mean.gradient, mean.gradient_stderr, strict=True):
         z = (factor * slope - truth.mean(0)) / np.hypot(factor * stderr, error)
-        print(z, factor * stderr / truth.mean(0), error / truth.mean(0), mean.stats)
         np.testing.assert_array_less(np.abs(z), 3)
         np.testing.assert_array_less(np.abs(factor * stderr), 0.05 * np.abs(truth.mean(0)))
 
@@ -161,8 +155,7 @@ def test_users_two_state_chain(scheme):
         user_jumps.Opinions(*map(jnp.asarray, at), float(num)), start, first_component, key=KEY, replicas=4000, dt=1.0,
         num_steps=1, scheme=scheme, gradient=lambda s: (s.strength, s.chance),
     )  # fmt: skip
-    z = assert_slopes(mean, exact(*at), slopes(exact, at), np.array([0.1]))
-    print(z, [a / b for a, b in zip(mean.gradient_stderr, slopes(exact, at), strict=False)])
+    assert_slopes(mean, exact(*at), slopes(exact, at), np.array([0.1]))
 
 
 def test_users_dimerisation():
@@ -178,6 +171,5 @@ def test_users_dimerisation():
     np.testing.assert_allclose(mean.runs[:, 1], num, rtol=1e-12)
     for value, stderr, known in zip(mean.gradient, mean.gradient_stderr, slopes(exact, at), strict=True):
         z = (value - known) / stderr
-        print(z, stderr / known)
         np.testing.assert_array_less(np.abs(z), 3)
         np.testing.assert_array_less(stderr[::2], 0.04 * np.abs(known[::2]))
