@@ -31,6 +31,13 @@ def grad(name, value, **options):
     return jax.grad(lambda x: E(**{name: x}, **options).value)(value)
 
 
+def chosen_by_jax(p, key):
+    """The number alive, by a decision whose probability JAX does not differentiate."""
+    velocity, alive = jax.random.split(key)
+    velocity = jk.initial.maxwellian(velocity, 6, 3).velocity
+    return jk.Particles(velocity, alive=jax.random.bernoulli(alive, p, (6,)))
+
+
 def shared(chance, key):
     """One decision for two slots."""
     words = jax.random.bits(key, (3,), jnp.uint32)
@@ -69,6 +76,7 @@ system | grad("alpha", 0.0)
 system | grad("alpha", 1.0)
 system | E(alpha=0.0, gradient=True)
 start | jax.grad(lambda p: E(start=jax.tree_util.Partial(shared, p)).value)(0.5)
+start | jax.grad(lambda p: E(start=jax.tree_util.Partial(chosen_by_jax, p)).value)(0.5)
 """
 
 

@@ -130,8 +130,7 @@ def _of_jumps(row, kinds):
     assert gradients.shape == (REPLICAS, len(kinds))
     for k, (leaf, kind) in enumerate(kinds.items()):
         gradient = gradients[:, k]
-        # So short that no pair of all replicas crosses a kink (of the floor, of the cap of the angle).
-        step = 1e-7 if kind in ("pathwise", "zero") else 0.05
+        step = 1e-6 if kind in ("pathwise", "zero") else 0.05
         ends = [np.asarray(moved.samples(zero + sign * step * np.eye(len(kinds))[k])) for sign in (1, -1)]
         differences = (ends[0] - ends[1]) / (2 * step)
         mean, expected = gradient.mean(), differences.mean()
@@ -139,7 +138,10 @@ def _of_jumps(row, kinds):
             assert not gradient.any(), leaf
             assert not differences.any(), leaf
         elif kind == "pathwise":
-            np.testing.assert_allclose(mean, expected, rtol=1e-5, err_msg=leaf)
+            # In a few replicas a pair crosses a kink (of the floor, of the cap of the angle), or the frame in which its axis is
+            # drawn changes, which the law does not feel.
+            same = np.isclose(gradient, differences, rtol=1e-4, atol=1e-5 * np.std(gradient))
+            assert same.mean() > 0.99, leaf
             assert abs(mean) > 1e-3, leaf
         else:
             errors = [np.std(x, ddof=1) / REPLICAS**0.5 for x in (gradient, differences)]
