@@ -5,7 +5,6 @@ import abc
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -133,7 +132,7 @@ class Annihilating(ParticleCase):
         "alpha": Symbol((0.2, 0.8), 0.5, (0.0, 1.0)),
         "strength": Symbol((0.7, 1.5), 1.0, (0.0, 3.0)),
     }
-    curves: ClassVar[tuple[str, ...]] = ("density", "perpendicular minus parallel pressure")
+    curves: ClassVar[tuple[str, ...]] = ("density $n$", r"pressures $p_\perp - p_\parallel$")
     noise: ClassVar[float] = 0.02
     why: ClassVar[str] = (
         "The density determines only the product of alpha and the strength, and the mean temperature of Maxwell molecules is "
@@ -165,7 +164,7 @@ class Diffusing(ParticleCase):
         "strength": Symbol((0.04, 0.1), 0.06, (0.0, 0.4)),
     }
     curves: ClassVar[tuple[str, ...]] = (
-        "perpendicular minus parallel pressure", "the same, of particles weighted with $|v|^2$",
+        r"$p_\perp - p_\parallel$", r"$p_\perp - p_\parallel$, weighted with $|v|^2$",
     )  # fmt: skip
     noise: ClassVar[float] = 0.01
     why: ClassVar[str] = (

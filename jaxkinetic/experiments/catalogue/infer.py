@@ -23,7 +23,7 @@ _PARTICLES, _GRID = ("annihilation", "landau"), ("vlasov",)
 # Defaults that depend on the system, and the options that not every system has.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "annihilation": {},
-    "landau": {"particles": 64, "replicas": 64, "steps": 20, "dt": 0.1},
+    "landau": {"particles": 64, "replicas": 32, "steps": 20, "dt": 0.1},
     "vlasov": {"steps": 120, "dt": 0.2},
 }
 _HAVING = {"particles": _PARTICLES, "replicas": _PARTICLES, "nx": _GRID, "nv": _GRID}
@@ -130,13 +130,19 @@ def _panels(case: Case, found: Inference, fitted: np.ndarray, reach: np.ndarray)
     def curve(i: int) -> Panel:
         def shade(ax: Axes) -> None:
             ax.fill_between(
-                times, (fitted - reach)[:, i], (fitted + reach)[:, i], color=look.ORANGE, alpha=0.3, lw=0, label="95 % band"
+                times,
+                (fitted - reach)[:, i],
+                (fitted + reach)[:, i],
+                color=look.ORANGE,
+                alpha=0.3,
+                lw=0,
+                label="95 % band",
             )
 
         return panel(
             shade, line(times, found.exact[:, i], "hidden parameters", "--", look.GREY),
             line(times, fitted[:, i], "fit", color=look.ORANGE), dots(times, found.data[:, i], found.sizes[:, i], "data"),
-            y=case.curves[i], title=", ".join(found.names),
+            y=case.curves[i], title="Data and fit",
         )  # fmt: skip
 
     return [*(curve(i) for i in range(len(case.curves))), _plane(case, found)]
@@ -149,12 +155,15 @@ def _plane(case: Case, found: Inference) -> Panel:
     root = np.linalg.cholesky(np.asarray(found.fit.covariance, float)) * np.sqrt(5.991)
     angle = np.linspace(0, 2 * np.pi, 200)
     x, y = found.estimate[:, None] + root @ np.stack([np.cos(angle), np.sin(angle)])
-    path = [np.asarray(found.fit.history.parameters[name], float) for name in found.names]
-    start = [case.parameters[name].begin for name in found.names]
+    # The last steps, at the final keys, lead to the estimate.
+    path = [
+        np.r_[case.parameters[name].begin, np.asarray(found.fit.history.parameters[name], float), end]
+        for name, end in zip(found.names, found.estimate, strict=True)
+    ]
     return panel(
-        line(*(np.r_[a, b] for a, b in zip(start, path, strict=True)), "search", ".-", look.GREY, lw=0.8),
+        line(*path, "search", ".-", look.GREY, lw=0.8),
         line(x, y, "95 % region", color=look.ORANGE),
         line(*found.estimate[:, None], "fit", "o", look.ORANGE),
         line(*found.truth[:, None], "hidden parameters", "*", look.PURPLE, ms=12),
-        x=first, y=second, title="Search",
+        x=first, y=second, title="Parameters",
     )  # fmt: skip
