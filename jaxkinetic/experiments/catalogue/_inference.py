@@ -53,8 +53,9 @@ def infer(
     sizes = np.broadcast_to(case.noise * np.abs(first), exact.shape)
     data = exact + sizes * np.asarray(jax.random.normal(keys[2], exact.shape), float)
     covariance = covariance + np.diag(sizes.ravel() ** 2)
+    model: Any = case
     fit = fit_parameters(
-        case, data, begin(case), key=_key(case, keys[3]), stderr=covariance, optimiser=optimiser,
+        model, data, begin(case), key=_key(case, keys[3]), stderr=covariance, optimiser=optimiser,
         steps=None if optimiser is None else _ADAM_STEPS, bounds={name: case.parameters[name].bounds for name in names},
         final=final if case.random else None, progress=progress, path=path,
     )  # fmt: skip
@@ -81,8 +82,9 @@ def band(case: Case, found: Inference, seed: int, evaluations: int = 16) -> tupl
     key = _key(case, jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), 4))
     # The program of the fit: another one would take as long to compile as the fit.
     problem, *_ = read_problem(case, found.data, begin(case), None, key)
+    place: Any = found.estimate.astype(problem.dtype)
     keys = [None] if key is None else list(jax.random.split(key, evaluations))
-    every = [evaluate(problem, found.estimate.astype(problem.dtype), key) for key in keys]
+    every = [evaluate(problem, place, key) for key in keys]
     prediction, jacobian = (np.mean([np.asarray(one[i], float) for one in every], axis=0) for i in (0, 1))
     variance = np.einsum("np,pq,nq->n", jacobian, np.asarray(found.fit.covariance, float), jacobian)
     reach = float(student_quantile(0.95, float(found.freedom.min()))) * np.sqrt(variance)

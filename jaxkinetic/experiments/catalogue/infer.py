@@ -160,10 +160,9 @@ def _plane(case: Case, found: Inference) -> Panel:
         np.r_[case.parameters[name].begin, np.asarray(found.fit.history.parameters[name], float), end]
         for name, end in zip(found.names, found.estimate, strict=True)
     ]
+    (u, v), (u_true, v_true) = found.estimate[:, None], found.truth[:, None]
     return panel(
-        line(*path, "search", ".-", look.GREY, lw=0.8),
-        line(x, y, "95 % region", color=look.ORANGE),
-        line(*found.estimate[:, None], "fit", "o", look.ORANGE),
-        line(*found.truth[:, None], "hidden parameters", "*", look.PURPLE, ms=12),
+        line(path[0], path[1], "search", ".-", look.GREY, lw=0.8), line(x, y, "95 % region", color=look.ORANGE),
+        line(u, v, "fit", "o", look.ORANGE), line(u_true, v_true, "hidden parameters", "*", look.PURPLE, ms=12),
         x=first, y=second, title="Parameters",
     )  # fmt: skip
