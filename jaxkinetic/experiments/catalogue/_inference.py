@@ -45,8 +45,7 @@ def infer(
 ) -> Inference:  # fmt: skip
     """Draw the hidden parameters, measure the curves, and fit. Truth, data and fit have keys of their own."""
     names = tuple(sorted(case.parameters))
-    root = jax.random.key(seed, impl="threefry2x32")
-    keys = [jax.random.fold_in(root, i) for i in range(4)]
+    keys = _keys(seed)
     low, high = np.transpose([case.parameters[name].drawn for name in names])
     truth = low + (high - low) * np.asarray(jax.random.uniform(keys[0], (len(names),)), float)
     exact, covariance, first = case.exact(dict(zip(names, truth.tolist(), strict=True)), keys[1])
@@ -72,6 +71,12 @@ def begin(case: Case) -> dict[str, Any]:
     return {name: float(symbol.begin) for name, symbol in case.parameters.items()}
 
 
+def _keys(seed: int) -> list[Key]:
+    """Of the truth, the runs that are measured, their noise, and the fit."""
+    root = jax.random.key(seed, impl="threefry2x32")
+    return [jax.random.fold_in(root, i) for i in range(4)]
+
+
 def _key(case: Case, key: Key) -> Key | None:
     return key if case.random else None
 
@@ -79,11 +84,12 @@ def _key(case: Case, key: Key) -> Key | None:
 def band(case: Case, found: Inference, seed: int, evaluations: int = 16) -> tuple[np.ndarray, np.ndarray]:
     """The fitted curves (T, C), and half the width of their 95 % band, from the covariance C of the parameters: the square root
     of the diagonal of J C J^T, J the Jacobian of the curves, times the quantile of Student's law."""
-    key = _key(case, jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), 4))
+    key = _key(case, _keys(seed)[3])
     # The program of the fit: another one would take as long to compile as the fit.
     problem, *_ = read_problem(case, found.data, begin(case), None, key)
     place: Any = found.estimate.astype(problem.dtype)
-    keys = [None] if key is None else list(jax.random.split(key, evaluations))
+    # The keys of the fit's final evaluations, so that the curve is the one that was fitted.
+    keys = [None] if key is None else list(jax.random.split(jax.random.fold_in(key, 1), evaluations))
     every = [evaluate(problem, place, key) for key in keys]
     prediction, jacobian = (np.mean([np.asarray(one[i], float) for one in every], axis=0) for i in (0, 1))
     variance = np.einsum("np,pq,nq->n", jacobian, np.asarray(found.fit.covariance, float), jacobian)
