@@ -36,6 +36,7 @@ LAWS = {
     "liouville": ["--particles", "2", "--nv", "16", "--steps", "40", "--dt", "0.05"],
     "annihilation-profile": ["--particles", "400", "--steps", "20", "--replicas", "8"],
     "chaos": ["--system", "matrix-sqrt-torus", "--particles", "16", "--replicas", "200", "--steps", "10"],
+    "infer": ["--system", "landau", "--quick", "--steps", "5", "--dt", "0.3"],
 }
 
 
@@ -241,6 +242,31 @@ def test_run_of_a_study_of_chaos(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("system", ["annihilation", "landau"])
+def test_run_of_an_inference(system, tmp_path):
+    """The table has truth, estimate, error and z of both parameters; the files have data, fit and band, and nothing of the
+    search is left behind. (With so few runs the simulator's noise exceeds that of the data, and it is correlated in time, so
+    chi^2 scatters widely.) Catches a fit that stops before it has converged, and a band that is NaN."""
+    given = LAWS["infer"] if system == "landau" else ["--system", system, "--quick"]
+    done = call("run", "infer", *given, "--seed", "3", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "truth" in done.stdout
+    found = json.loads((tmp_path / "result.json").read_text())["results"]
+    assert found["converged"], found["message"]
+    assert np.abs(found["z"]).max() < 4
+    assert found["reduced_chi2"] > 0
+    names = ["alpha" if system == "annihilation" else "gamma", "strength"]
+    for name, z in zip(names, found["z"], strict=True):
+        assert abs(found[name] - found[f"{name}_exact"] - z * found[f"{name}_stderr"]) < 1e-6
+    arrays = np.load(tmp_path / "result.npz")
+    assert arrays["data"].shape == arrays["fit"].shape == (*arrays["times"].shape, 2)
+    assert np.all(arrays["band"] > 0)
+    assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "result.json", "result.npz"]
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_study_of_chaos_quickly(tmp_path):
     """`--quick` of every system finishes and writes its files. Catches a plan whose limit, start or distance does not fit."""
@@ -306,7 +332,7 @@ def test_second_start_compiles_nothing(tmp_path):
             ["run", "maxwell"],
             "Argument `NAME` must be one of maxwell-bkw, coulomb-relaxation, coulomb-isotropization, torus-mode, "
             "microcanonical, annihilation, annihilation-profile, landau-damping, two-stream, hmf, mean-field-diagram, "
-            "counting, liouville, landau-pde, chaos, conservation, but is 'maxwell'; see `jaxkinetic list`.",
+            "counting, liouville, landau-pde, chaos, conservation, infer, but is 'maxwell'; see `jaxkinetic list`.",
         ),
         (
             ["run", "maxwell-bkw", "--partikles", "3"],

@@ -39,6 +39,7 @@ def test_help_of_one_experiment(name, capsys, monkeypatch):
 # What the words promise: values that are accepted, and values that are not.
 MEANING = {
     "1 to 2^31 - 1": ([1, 2**31 - 1], [0, -1, 10**20]),
+    "2 to 2^31 - 1": ([2, 2**31 - 1], [1, 0]),
     "4 to 2^31 - 1": ([4], [3]),
     "10 to 2^31 - 1": ([10], [9, 0]),
     "16 to 2^31 - 1": ([16], [15]),
@@ -84,6 +85,8 @@ def test_allowed_values_are_those_that_run(name):
                 given["gamma"] = 1.0
             if name == "chaos" and option in ("gamma", "epsilon", "limit"):
                 given["system"] = "microcanonical"
+            if name == "infer" and option in ("nx", "nv"):
+                given["system"] = "vlasov"
             if option == "dim" and "gamma" in options and name != "chaos":
                 given["gamma"] = 0.0
             if name == "landau-damping" and option in ("dt", "steps", "wavenumber"):
@@ -95,6 +98,11 @@ def test_allowed_values_are_those_that_run(name):
     if name == "chaos":
         with pytest.raises(ValueError, match="`--gamma` must be left out for matrix-sqrt-torus"):
             experiment.of({"system": "matrix-sqrt-torus", "gamma": 0.0})
+    if name == "infer":
+        with pytest.raises(ValueError, match="`--particles` must be left out for vlasov"):
+            experiment.of({"system": "vlasov", "particles": 40})
+        with pytest.raises(ValueError, match="`--nx` must be left out for annihilation"):
+            experiment.of({"nx": 8})
     if name == "microcanonical":
         with pytest.raises(ValueError, match="`--epsilon` must be an angle"):
             experiment.of({"law": "fixed_angle", "gamma": 1.0, "epsilon": 4.0})

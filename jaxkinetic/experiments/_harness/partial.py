@@ -13,7 +13,8 @@ from ..._io.lock import LOCK
 from ..._io.part_files import FORMAT as _FORMAT, OWNER, VERSION as _VERSION
 from ..._util.checks import argument_error
 
-_PART = re.compile(r"(part|replica-\d{5})-\d{5}\.npz", re.ASCII)
+# Of `ExperimentInParts`, ensembles, and fits.
+_PART = re.compile(r"((part|replica-\d{5})-\d{5}|search)\.npz", re.ASCII)
 _OLD_PART = re.compile(r"[a-z0-9-]*-\d{5,}(\.npz)?", re.ASCII)
 # Files of this library in the folder of an ensemble, and temporary files that a killed process left.
 _OURS = re.compile(

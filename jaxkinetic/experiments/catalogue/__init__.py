@@ -8,6 +8,7 @@ from .coulomb_isotropization import CoulombIsotropization
 from .coulomb_relaxation import CoulombRelaxation
 from .counting import Counting
 from .hmf import HMF
+from .infer import Infer
 from .landau_damping import LandauDamping
 from .landau_pde import LandauPDE
 from .liouville import Liouville
@@ -22,5 +23,5 @@ __all__ = ["EXPERIMENTS"]
 # In the order of `jaxkinetic list`.
 EXPERIMENTS = (
     MaxwellBKW, CoulombRelaxation, CoulombIsotropization, TorusMode, Microcanonical, Annihilation, AnnihilationProfile,
-    LandauDamping, TwoStream, HMF, MeanFieldDiagram, Counting, Liouville, LandauPDE, Chaos, Conservation,
+    LandauDamping, TwoStream, HMF, MeanFieldDiagram, Counting, Liouville, LandauPDE, Chaos, Conservation, Infer,
 )  # fmt: skip
