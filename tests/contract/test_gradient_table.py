@@ -146,7 +146,8 @@ def _of_jumps(row, kinds):
         else:
             errors = [np.std(x, ddof=1) / REPLICAS**0.5 for x in (gradient, differences)]
             assert abs(mean - expected) < 4 * np.hypot(*errors), (leaf, mean, expected, errors)
-            assert abs(mean) > 3 * errors[0], (leaf, mean, errors)
+            # In epsilon the score and the path nearly cancel: the limit does not depend on it. `_parts_of_a_jump` sees both.
+            assert leaf == "epsilon" or abs(mean) > 3 * errors[0], (leaf, mean, errors)
 
 
 def _simulate_raises_for_scores(row, leaf, kind):
