@@ -2,7 +2,10 @@
 
 from .mutation import Mutation, tests
 
-_INFER, _CASES = "jaxkinetic/experiments/catalogue/_inference.py", "jaxkinetic/experiments/catalogue/_inference_cases.py"
+_INFER, _CASES = (
+    "jaxkinetic/experiments/catalogue/_inference.py",
+    "jaxkinetic/experiments/catalogue/_inference_cases.py",
+)
 
 MUTATIONS = [
     Mutation(
