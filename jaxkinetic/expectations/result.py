@@ -60,7 +60,7 @@ class Expectation(Printed):
     @property
     def covariance(self) -> Float[Array, "n n"]:
         rows = self.samples.reshape(self.samples.shape[0], -1)
-        rows = rows - jnp.mean(rows, axis=0)
+        rows = rows - jnp.mean(rows, axis=0, keepdims=True)
         replicas = rows.shape[0]
         return jnp.einsum("ri,rj->ij", rows, rows, precision=jax.lax.Precision.HIGHEST) / (
             replicas * (replicas - 1) if replicas > 1 else jnp.nan
