@@ -5,6 +5,7 @@ raises.
 """
 
 import operator
+import os
 
 import equinox as eqx
 import gradient_table
@@ -22,14 +23,25 @@ FAST = {
     "Kac(PowerLaw), EulerMaruyama", "Kac(PowerLaw), Sweep", "Kac(Maxwell), RandomMatching",
     "MatrixSqrt(Trigonometric), EulerMaruyama", "TorusPDE(Trigonometric), RKC", "IsotropicPDE(PowerLaw), RungeKutta",
     "IsotropicPDE(HardSphere), RKC",
-    'Microcanonical(PowerLaw, "constant_rate"), TauLeap', "KacWalk(HardSphere), ExactClock",
+    "KacWalk(Maxwell), TauLeap",
     "Vlasov(Poisson), Strang", "NBody(Gaussian), Yoshida",
     "NBody(Poisson), Leapfrog",
 }  # fmt: skip
 NAMED = {row.name: row for row in rows()}
-over_rows = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in FAST)) for name in NAMED]
-)
+
+
+def marks_of(row):
+    """The slow suite takes the jumps with the exact clock. The others run if JAXKINETIC_EVERY_ROW is set (15 minutes): the
+    derivatives along paths are those of `test_contract.py`, and the two schemes of jumps share all but the draw of the
+    pairs."""
+    if row.name in FAST:
+        return []
+    if os.environ.get("JAXKINETIC_EVERY_ROW") or (row.jumps and row.name.endswith("ExactClock")):
+        return [pytest.mark.slow]
+    return [pytest.mark.slow, pytest.mark.skip(reason="set JAXKINETIC_EVERY_ROW")]
+
+
+over_rows = pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(row)) for name, row in NAMED.items()])
 
 
 class Moved:

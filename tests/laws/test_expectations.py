@@ -158,6 +158,7 @@ def test_users_two_state_chain(scheme):
     assert_slopes(mean, exact(*at), slopes(exact, at), np.array([0.1]))
 
 
+@pytest.mark.slow
 def test_users_dimerisation():
     """d/d(strength, chance) of number and squared mass where a pair becomes one particle, against the chain and the constant
     kernel's closed second moment; the sum of masses is constant, with mean derivative 0. Catches a cone that ends with
