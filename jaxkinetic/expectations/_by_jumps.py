@@ -13,12 +13,14 @@ from jaxtyping import Array
 from .._core.solution import SimulationError, failure, stop_if
 from .._core.system import AbstractPairJump
 from .._util.checks import argument_error, check_scalar, is_traced, known_as, nan_unless_met
+from .._util.decisions import logged_decisions
 from .._util.printing import Printed
 from .._util.types import Key
 from ..states import Particles
+from ._batches import with_arrays
 from ._jump_samples import jump_samples
 from ._record import ABOVE_BOUND, MANY_CANDIDATES, Given, LoggedStart, RunFunction, replica_keys
-from ._sizes import batches_of, captured, check_record, estimator_of, sizes_of
+from ._sizes import batches_of, captured, estimator_of, sizes_of
 from ._start_decisions import decisions_change_candidates
 
 _SENTENCES = {
@@ -63,15 +65,15 @@ class ByJumps(Printed):
             system, start, replica_keys(self.key, 0)[0]
         )
         given = self._given(system, start, observe, RunFunction(function, row))
+        decides = not isinstance(start, Particles) and bool(_decisions(start, self.key))
         (dt,) = known_as(self.example.velocity.dtype, self.dt)
         sizes = sizes_of(
             given, self.example, dt, self.key, self.replicas, self.num_steps, self.every, self.leaps, self.headroom,
-            self.max_candidates,
+            self.max_candidates, decides,
         )  # fmt: skip
         batches = batches_of(self.replicas, num, self.batch)
         estimator = estimator_of(self.estimator, num, self.block, self.num_blocks, batches.size, shared)
         saves = sizes.segments + int(sizes.at_start)
-        check_record(given, self.example, sizes, self.replicas, saves, int(np.prod(row)))
         samples, faults, counts = jump_samples(
             given, dt, key=self.key, sizes=sizes, batches=batches, estimator=estimator
         )
@@ -95,7 +97,7 @@ class ByJumps(Printed):
         if is_traced(captured(function.function)):
             sums = jax.ShapeDtypeStruct((math.prod(function.row),), self.example.velocity.dtype)
             function = eqx.filter_closure_convert(function, sums)
-        return Given(system, start, observe, function)
+        return with_arrays(Given(system, start, observe, function))
 
     def _stopped(self, samples: Array, faults: Array) -> Array:
         """Raises for a failed run; inside a trace the raise is attached to the samples, and without `throw` they are NaN."""
@@ -109,6 +111,13 @@ class ByJumps(Printed):
         if int(worst):
             raise SimulationError(_SENTENCES[int(worst)])
         return samples
+
+
+def _decisions(start: Callable[[Key], Particles], key: Key) -> list[Any]:
+    """The shapes of the random decisions of a start."""
+    with logged_decisions() as found:
+        jax.eval_shape(lambda: eqx.filter(start(replica_keys(key, 0)[0]), eqx.is_array))
+        return [x.shape for x in found]
 
 
 def _raise(worst: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .._core.system import AbstractPairJump
+from .._util.checks import argument_error
 from .._util.decisions import log_probability, logged_decisions
 from .._util.printing import Printed
 from .._util.types import Components, PairWords, RealScalar
@@ -49,7 +50,7 @@ class Leaping(Printed):
 
 def pair_rate(system: AbstractPairJump, num_alive: RealScalar, v_i: Components, v_j: Components) -> Array:
     rate = jnp.broadcast_to(system.rate(v_i, v_j), v_i[0].shape)
-    return system.clock(num_alive).astype(rate.dtype) * rate
+    return jnp.asarray(system.clock(num_alive), rate.dtype) * rate
 
 
 def selected_pairs(active: Bool[Array, " K"], before: Columns) -> tuple[Components, Components]:
@@ -77,6 +78,11 @@ def after_event(
     if score_marks:
         marks = jnp.zeros(happens.shape, before[0].dtype)
         for entry in found:
+            if entry.shape not in ((), happens.shape):
+                raise argument_error(
+                    "jump", "decide once for each pair", f"decides with shape {entry.shape} for {happens.shape}",
+                    "pass one word and one probability a pair to `jk.random.bernoulli`",
+                )  # fmt: skip
             marks = marks + jnp.where(happens, jnp.broadcast_to(entry, happens.shape), 0)
     if score_rate:
         rate = pair_rate(system, num_alive, v_i, v_j)

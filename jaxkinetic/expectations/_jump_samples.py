@@ -9,59 +9,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
 from .._util.gradients import forbid_gradient
-from .._util.types import Key, PyTree, RealScalar
+from .._util.types import Key, RealScalar
 from ._baselines import Effects, centred_sums, corrected, one_step_effects
+from ._batches import Batches, Estimator, with_arrays
 from ._boundaries import check_probabilities
 from ._cones import Sums, cone_sums, everything
 from ._record import Given, Record, Sizes, replica_keys, run_replica
+from ._sizes import check_record
 from ._tangent import Parts, Weights, find_parts, tangent_of_replica
 
 _SECOND = (
     "A second derivative reaches `jk.expectation` of a jump process; its estimator gives first derivatives only. Use finite "
     "differences of its gradient."
 )
-
-
-class Estimator(eqx.Module):
-    """How the scores are weighted: `kind` "cone" or "global"; bits of `words` words at a time; at most `most_blocks` blocks.
-    `shared_start`: the decisions of the start change the candidates, so that their cone is everything."""
-
-    kind: str = eqx.field(static=True)
-    words: int = eqx.field(static=True)
-    most_blocks: int | None = eqx.field(static=True)
-    shared_start: bool = eqx.field(static=True)
-
-
-class Batches(eqx.Module):
-    """`number` batches of `size` replicas; `replicas` of them are wanted."""
-
-    replicas: int = eqx.field(static=True)
-    size: int = eqx.field(static=True)
-
-    @property
-    def number(self) -> int:
-        return -(-self.replicas // self.size)
-
-    def over(self, function: Any, *trees: PyTree) -> PyTree:
-        """`function` of every replica's number and of its entries of the trees."""
-        total = self.number * self.size
-        index = jnp.minimum(jnp.arange(total), self.replicas - 1)
-
-        def split(x: Array) -> Array:
-            return x[index].reshape(self.number, self.size, *x.shape[1:])
-
-        def batch(entry: PyTree) -> PyTree:
-            if self.size == 1:
-                out = function(*jax.tree.map(lambda x: x[0], entry))
-                return jax.tree.map(lambda x: x[None], out)
-            return jax.vmap(function)(*entry)
-
-        entries = (index.reshape(self.number, self.size), *jax.tree.map(split, trees))
-        if self.number == 1:
-            out = batch(jax.tree.map(lambda x: x[0], entries))
-            return jax.tree.map(lambda x: x[: self.replicas], out)
-        out = jax.lax.map(batch, entries)
-        return jax.tree.map(lambda x: x.reshape(total, *x.shape[2:])[: self.replicas], out)
 
 
 Samples = tuple[Float[Array, "R T m"], Int32[Array, " R"], Int32[Array, "R 2"]]
@@ -97,6 +57,7 @@ def _without_virtual(sizes: Sizes) -> Sizes:
         1.0,
         sizes.headroom,
         sizes.leaps,
+        sizes.decides,
     )
 
 
@@ -109,6 +70,9 @@ def _jump_samples_jvp(primals, tangents, *, key, sizes, batches, estimator):
             "A gradient with respect to dt reaches `jk.expectation` of a jump process, where dt decides which events happen; "
             "differentiate with respect to the strength or the volume instead, which scale the rates."
         )
+    # A Python float would be a part of the program.
+    given = with_arrays(given)
+    check_record(given, key, sizes, batches.replicas)
     known = given
     given = jax.tree.map(lambda x: forbid_gradient(_SECOND, x) if eqx.is_inexact_array(x) else x, given)
     parts = find_parts(given, slope, dt, key, sizes)

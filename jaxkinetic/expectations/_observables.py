@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._util.checks import argument_error, describe, is_traced, takes_one
+from .._util.gradients import forbid_gradient
 from .._util.printing import Printed, printed
 from .._util.types import State
 from ..states import Particles
@@ -68,35 +69,83 @@ def check_observable(observe: Any, state: State) -> tuple[int, ...]:
 
 
 def _check_additive(observe: Any, state: Particles) -> None:
-    """Evaluates the rows of three particles among six, and again after the other three have changed, one of them dead."""
+    """Evaluates the rows of half of the particles again after the others have changed, some of them dead."""
+    for _, (before, after) in _rows_of_changed(observe, state, others=True):
+        if not np.allclose(before, after, rtol=1e-4, atol=1e-5, equal_nan=True):
+            raise argument_error("observe", _ROW, "a row changes when other particles change", _HOW)
+
+
+def without_hidden_choices(observe: Callable[[State], Array], state: State) -> Callable[[State], Array]:
+    """`observe`, of which the columns without a derivative, although they depend on the velocities or the positions, raise for
+    a gradient along a path: whole numbers, and comparisons as in `jnp.where(v > 0, 1.0, 0.0)`."""
+    if not isinstance(state, Particles):
+        return observe
+    none, changes = True, False
+    for here, (before, after) in _rows_of_changed(observe, state, others=False):
+        with jax.ensure_compile_time_eval():
+
+            def rows(velocity: Array, position: Any, here: Particles = here) -> Array:
+                out = jnp.asarray(observe(Particles(velocity, position, here.alive, here.ident)))
+                return out.reshape(out.shape[0], -1).astype(velocity.dtype)
+
+            given = here.velocity, here.position
+            slope = jax.jvp(rows, given, jax.tree.map(jnp.ones_like, given))[1]
+        if is_traced(slope):
+            return observe
+        changes = changes | np.any(before != after, axis=0)
+        none = none & np.all(np.asarray(slope) == 0, axis=0)
+    hidden = np.atleast_1d(none & changes)
+    return Guarded(observe, tuple(hidden.tolist())) if hidden.any() else observe
+
+
+class Guarded(Printed):
+    """`observe`, through whose `hidden` columns a gradient raises."""
+
+    observe: Callable[[State], Array]
+    hidden: tuple[bool, ...] = eqx.field(static=True)
+
+    def __call__(self, state: Particles) -> Array:
+        rows = jnp.asarray(self.observe(state))
+        position = None if state.position is None else forbid_gradient(_HIDDEN, state.position)
+        still = Particles(forbid_gradient(_HIDDEN, state.velocity), position, state.alive, state.ident)
+        guarded = jnp.asarray(self.observe(still)).astype(state.velocity.dtype)
+        hidden = jnp.asarray(self.hidden).reshape(1, *rows.shape[1:]) if rows.ndim > 1 else jnp.asarray(self.hidden)
+        return jnp.where(hidden, guarded, rows.astype(state.velocity.dtype))
+
+
+_HIDDEN = (
+    "A gradient along the paths reaches a row of `observe` that depends on them by a comparison, or is a whole number: its "
+    "derivative is 0 almost everywhere, although that of the mean is not; smooth it, or use `jk.finite_difference`."
+)
+
+
+def _rows_of_changed(observe: Any, state: Particles, *, others: bool) -> list[tuple[Particles, tuple[Any, Any]]]:
+    """(a state of random particles, the rows of half of them before and after a change of the `others`, or of themselves), for
+    two states; nothing where that is not known. As many particles as `state` has, of its identities."""
     rng = np.random.default_rng(0)
-    dtype = state.velocity.dtype
-
-    def others_changed(x: np.ndarray) -> np.ndarray:
-        return np.concatenate([x[:3], rng.normal(size=x[3:].shape)])
-
+    num, dtype = state.num_slots, state.velocity.dtype
+    if num > 4096 or (others and num < 2):
+        return []
+    own = rng.permutation(num) < (num + 1) // 2
+    found = []
     with jax.ensure_compile_time_eval():
-        velocity, position = rng.normal(size=(2, 6, state.dim))
-        alive = np.ones(6, bool)
-        rows = []
-        for change in (False, True):
-            if change:
-                velocity, position, alive[3] = others_changed(velocity), others_changed(position), False
-            six = Particles(
-                jnp.asarray(velocity, dtype),
-                None if state.position is None else jnp.asarray(position, dtype),
-                jnp.asarray(alive),
-            )
-            try:
-                rows.append(jnp.asarray(observe(six)))
-            except Exception:
-                # A function for this number of particles only: its rows may hold a weight for each.
-                return
-        if is_traced(rows) or any(x.shape[:1] != (6,) for x in rows):
-            return
-        same = np.allclose(*(np.asarray(x)[:3] for x in rows), rtol=1e-4, atol=1e-5, equal_nan=True)
-    if not same:
-        raise argument_error("observe", _ROW, "a row changes when other particles change", _HOW)
+        ident = jnp.arange(num, dtype=jnp.uint32) if is_traced(state.ident) else jnp.asarray(np.asarray(state.ident))
+        for _ in range(2):
+            rows, places, alive = [], rng.normal(size=(2, num, state.dim)), np.ones(num, bool)
+            for change in (False, True):
+                if change:
+                    moving = ~own if others else own
+                    places = np.where(moving[None, :, None], rng.normal(size=places.shape), places)
+                    if others:
+                        alive = own | (rng.random(num) < 0.5)
+                position = None if state.position is None else jnp.asarray(places[1], dtype)
+                here = Particles(jnp.asarray(places[0], dtype), position, jnp.asarray(alive), ident)
+                out = jnp.asarray(observe(here))
+                if is_traced(out):
+                    return []
+                rows.append(np.asarray(out).reshape(num, -1)[own])
+            found.append((here, (rows[0], rows[1])))
+    return found
 
 
 def check_function(function: Any, row: tuple[int, ...], state: State) -> None:

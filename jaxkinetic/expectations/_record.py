@@ -37,6 +37,7 @@ class Sizes(eqx.Module):
     factor: float = eqx.field(static=True)
     headroom: float = eqx.field(static=True)
     leaps: bool = eqx.field(static=True)
+    decides: bool = eqx.field(static=True)
 
     @property
     def virtual(self) -> bool:
@@ -117,19 +118,19 @@ def rows_of(observe: Callable[[Particles], Array], state: Particles) -> Float[Ar
     return jnp.where(state.alive[:, None], rows, 0)
 
 
-def majorant_of(system: AbstractPairJump, state: Particles, headroom: float) -> RealScalar:
-    """The bound of the rates during the run. It must not depend on decisions, so all slots count as alive."""
-    every = Particles(state.velocity, alive=jnp.ones_like(state.alive))
+def majorant_of(system: AbstractPairJump, state: Particles, headroom: float, decides: bool) -> RealScalar:
+    """The bound of the rates during the run. It must not depend on decisions: if the start `decides` which slots are alive, all
+    count as alive."""
+    alive = jnp.ones_like(state.alive) if decides else state.alive
     dtype = state.velocity.dtype
-    env = system.envelope(every)
-    bound = system.rate_bound(env).astype(dtype)
-    most = system.clock(state.num_alive).astype(dtype) * bound
+    env = system.envelope(Particles(state.velocity, alive=alive))
+    most = jnp.asarray(system.clock(state.num_alive), dtype) * jnp.asarray(system.rate_bound(env), dtype)
     # Also where the bound holds for all velocities: a rate that reaches the majorant happens for certain and has no score.
     return jax.lax.stop_gradient(most if system.constant_rate else headroom * most)
 
 
 def law_of(system: AbstractPairJump, state: Particles, dt: RealScalar, sizes: Sizes) -> Thinning | Leaping:
-    majorant = majorant_of(system, state, sizes.headroom)
+    majorant = majorant_of(system, state, sizes.headroom, sizes.decides)
     if sizes.leaps:
         num = state.num_slots
         return Leaping(majorant, dt.astype(majorant.dtype) * (num + num % 2 - 1))

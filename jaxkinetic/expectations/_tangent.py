@@ -8,15 +8,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._util.checks import cast_floating
+from .._util.decisions import logged_decisions
 from .._util.gradients import forbid_gradient
 from .._util.types import Key, PyTree, RealScalar
 from ..pairs._jump_columns import without_table
 from ..pairs._packed_columns import Table, matched, pack, put, unpack
 from ..states import Particles
-from ._events import after_event
+from ._events import after_event, pair_rate
 from ._hidden_choices import check_no_hidden_choice
 from ._plans import chunk_size
-from ._record import Events, Given, Record, Sizes, at_chunk, initial_state, law_of, rows_of
+from ._record import Events, Given, LoggedStart, Record, Sizes, at_chunk, initial_state, law_of, rows_of
 
 
 class Weights(NamedTuple):
@@ -98,16 +99,8 @@ def find_parts(given: Given, tangents: Given, dt: RealScalar, key: Key, sizes: S
     only_start = in_start(given, tangents)
     start_moves = reports(velocities, given, only_start)
     start = callable(given.start) and reports(decisions, given, only_start)
-    if not start_moves and not start and jax.tree.leaves(tangents.start):
-        moving = jax.tree.map(
-            lambda t, x: None if t is None else x, tangents.start, given.start, is_leaf=lambda t: t is None
-        )
-
-        def make(leaves: PyTree) -> Particles:
-            start = eqx.combine(leaves, given.start)
-            return initial_state(Given(given.system, start, given.observe, given.function), key)[0]
-
-        check_no_hidden_choice(make, moving)
+    if isinstance(given.start, LoggedStart) and jax.tree.leaves(tangents.start):
+        check_no_hidden_choice("start", lambda start: _forced_start(start, key), given.start, tangents.start, _START)
 
     law = law_of(cast_floating(given.system, state.velocity.dtype), state, dt, sizes)
     v = tuple(jnp.stack([c[:1], c[:1]]) for c in state.velocity.T)
@@ -126,10 +119,31 @@ def find_parts(given: Given, tangents: Given, dt: RealScalar, key: Key, sizes: S
 
     jump_moves = event(0, False, False, False)
     moves = start_moves or jump_moves
+
+    def forced_jump(both: tuple[Any, Any]) -> tuple[Any, ...]:
+        """The results of a jump for known decisions, and its rate."""
+        system, before = both
+        system = cast_floating(system, state.velocity.dtype)
+        v_i, v_j = (tuple(c[k] for c in before) for k in (0, 1))
+        with logged_decisions(True):
+            return (*system.jump(words, v_i, v_j), pair_rate(system, state.num_alive, v_i, v_j))
+
+    tangent = v if moves else without_tangents(v)
+    if jax.tree.leaves((tangents.system, tangent)):
+        check_no_hidden_choice("system", forced_jump, (given.system, v), (tangents.system, tangent), _JUMP)
     return Parts(start_moves, jump_moves, event(1, True, False, moves), event(2, False, True, moves), start)
 
 
+def _forced_start(start: LoggedStart, key: Key) -> tuple[Any, ...]:
+    """What a start makes for known decisions."""
+    with logged_decisions(True):
+        state = start.make(key)
+    return state.velocity, state.position, state.alive, state.ident
+
+
 _FOUND = "a tangent arrives here"
+_START = "use `jk.initial.binomial_number`, `jk.initial.poisson_number` or `jk.random.bernoulli`"
+_JUMP = "decide by `jk.random.bernoulli`, and let parameters enter `rate` differentiably"
 
 
 def tangent_of_replica(
@@ -170,7 +184,7 @@ def tangent_of_replica(
 
         return jax.vmap(one)(sums, slope)
 
-    def chunk_tangent(plan: Any, before: Any, active: Array, happens: Array, tangent: Any) -> tuple[Any, Any, Any]:
+    def chunk_tangent(plan: Any, before: Any, active: Array, happens: Array, tangent: Any) -> tuple[Any, ...]:
         def function(both: tuple[Any, Any]) -> tuple[Any, Any, Any]:
             system, before = both
             system = cast_floating(system, dtype)
@@ -178,14 +192,17 @@ def tangent_of_replica(
                 system, law, state.num_alive, before, plan.words, active, happens, parts.rate, parts.marks
             )
 
-        return jvp(function, (given.system, before), (tangents.system, tangent))[1]
+        out, slope = jvp(function, (given.system, before), (tangents.system, tangent))
+        return (*slope, *out[1:])
 
-    def weighted(scores: tuple[Any, Any], weights: tuple[Any, Any]) -> Array:
-        """The sum over the events of one step, or of all."""
+    def weighted(scores: tuple[Any, Any], logs: tuple[Any, Any], weights: tuple[Any, Any]) -> Array:
+        """The sum over the events of one step, or of all. A certain outcome has weight 1 more: its score is infinite, or 0 if
+        the probability does not change, whatever the sum over the cone."""
         out = jnp.zeros_like(total)
-        for score, weight in zip(scores, weights, strict=True):
+        for score, log, weight in zip(scores, logs, weights, strict=True):
             if score is not None:
-                rows = weight.reshape(-1, *weight.shape[-2:])
+                certain = (log == 0).astype(weight.dtype).reshape(-1, 1, 1)
+                rows = weight.reshape(-1, *weight.shape[-2:]) + certain
                 out = out + jnp.einsum("k,ktp->tp", score.reshape(-1), rows, precision=jax.lax.Precision.HIGHEST)
         return out
 
@@ -194,7 +211,8 @@ def tangent_of_replica(
     if not parts.moves:
         if both is not None and (parts.rate or parts.marks):
             still = without_tangents(tuple(range(state.dim)))
-            total = total + weighted(_vectorised(chunk_tangent, events, still), both)
+            scores = _vectorised(chunk_tangent, events, still)
+            total = total + weighted(scores[:2], scores[2:], both)
         return total + along_paths(None)
     first = pack(tuple(moved.velocity.T))
 
@@ -216,7 +234,7 @@ def tangent_of_replica(
             table = put(table, here.slots, after, happens)
             if both is not None:
                 shares = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, place, size), both)
-                total = total + weighted(tuple(scores), shares)
+                total = total + weighted(tuple(scores[:2]), tuple(scores[2:]), shares)
             return table, total
 
         def turn(loop: tuple[Table, Array], number: Array) -> tuple[tuple[Table, Array], None]:
@@ -236,10 +254,10 @@ def tangent_of_replica(
     return total + along_paths(tables)
 
 
-def _vectorised(chunk_tangent: Any, events: Events, still: Any) -> tuple[Any, Any]:
-    """The scores of all events at once, (segments, every, K): no particle has moved."""
+def _vectorised(chunk_tangent: Any, events: Events, still: Any) -> tuple[Any, ...]:
+    """The scores of all events at once and the logarithms of their probabilities, (segments, every, K), if nothing moves."""
 
-    def one(events: Events) -> tuple[Any, Any]:
+    def one(events: Events) -> tuple[Any, ...]:
         return chunk_tangent(events.plan, events.before, events.active, events.happens, still)[1:]
 
     return jax.vmap(jax.vmap(one))(events)

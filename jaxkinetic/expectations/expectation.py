@@ -19,7 +19,7 @@ from .._util.types import Key, PyTree, RealScalarLike, State
 from .._util.user_laws import hashable
 from ..pairs import ExactClock, TauLeap
 from ._by_jumps import ByJumps
-from ._observables import check_function, check_observable
+from ._observables import check_function, check_observable, without_hidden_choices
 from ._pathwise import Pathwise
 from ._record import replica_keys
 from .result import Expectation
@@ -130,6 +130,7 @@ def expectation(
     with deferred_checks() as checks:
         scheme = check_start(system, example, scheme, key, dt, 0.0)
     row = check_observable(observe, example)
+    observe = without_hidden_choices(observe, example)
     if function is not None:
         check_function(function, row, example)
     by_score = isinstance(system, AbstractPairJump) and isinstance(scheme, (ExactClock, TauLeap))
@@ -142,22 +143,23 @@ def expectation(
     else:
         run = Pathwise(key, replicas, dt, num_steps, scheme, every, batch, throw)
     steps = np.asarray(num_steps if every is None else np.arange(0, num_steps + 1, every))
-    times = steps.astype(jnp.result_type(dt, float)) * dt if is_traced(dt) else steps * float(dt)
+    times = steps.astype(jnp.result_type(dt, float)) * dt if is_traced(dt) else steps * float(np.asarray(dt))
     if gradient is False:
         samples, stats = run(system, start, observe, function)
         return Expectation(samples, by_score, times, None, stats)
-    chosen, rest = _chosen(system, gradient)
+    chosen, rest, arranged = _chosen(system, gradient)
 
     def of_chosen(leaves: PyTree) -> tuple[Array, Any]:
-        changed = eqx.combine(leaves, rest) if gradient is True else eqx.tree_at(gradient, system, leaves)
+        changed = eqx.combine(leaves, rest)
         samples, stats = run(changed, start, observe, function)
         return samples, (samples, stats)
 
     slopes, (samples, stats) = jax.jacfwd(of_chosen, has_aux=True)(chosen)
-    return Expectation(samples, by_score, times, slopes, stats)
+    return Expectation(samples, by_score, times, arranged(slopes), stats)
 
 
-def _chosen(system: AbstractSystem, gradient: Gradient) -> tuple[PyTree, PyTree]:
+def _chosen(system: AbstractSystem, gradient: Gradient) -> tuple[PyTree, PyTree, Callable[[PyTree], PyTree]]:
+    """(the chosen leaves of the system, the rest of it, a function that arranges derivatives as `gradient` does)."""
     if not callable(gradient):
         chosen, rest = eqx.partition(system, eqx.is_inexact_array)
         if not jax.tree.leaves(chosen):
@@ -165,15 +167,22 @@ def _chosen(system: AbstractSystem, gradient: Gradient) -> tuple[PyTree, PyTree]
             raise argument_error(
                 "gradient", "be False for a system without floating leaves", f"{name} has none", "omit it"
             )
-        return chosen, rest
+        return chosen, rest, lambda slopes: slopes
+    must, do = "choose floating leaves of the system", "name its parameters: `lambda system: system.annihilation`"
     try:
-        chosen = gradient(system)
+        wanted, form = jax.tree.flatten(gradient(system))
     except AttributeError as error:
-        raise argument_error(
-            "gradient", "choose leaves of the system", f"fails: {error}", "name its parameters"
-        ) from error
-    wrong = [leaf for leaf in jax.tree.leaves(chosen) if not eqx.is_inexact_array(leaf)]
-    if wrong or not jax.tree.leaves(chosen):
-        was = f"chooses {describe(wrong[0])}" if wrong else "chooses none"
-        raise argument_error("gradient", "choose floating leaves of the system", was, "name its parameters")
-    return chosen, None
+        raise argument_error("gradient", must, f"fails: {error}", do) from error
+    leaves, structure = jax.tree.flatten(system)
+    places = [next((k for k, leaf in enumerate(leaves) if leaf is x), -1) for x in wanted]
+    if not wanted or -1 in places or not all(eqx.is_inexact_array(x) for x in wanted):
+        others = [x for x, place in zip(wanted, places, strict=True) if place < 0 or not eqx.is_inexact_array(x)]
+        raise argument_error("gradient", must, f"chooses {describe(others[0])}" if others else "chooses none", do)
+    chosen = structure.unflatten([leaf if k in places else None for k, leaf in enumerate(leaves)])
+    rest = structure.unflatten([None if k in places else leaf for k, leaf in enumerate(leaves)])
+
+    def arranged(slopes: PyTree) -> PyTree:
+        found = dict(zip(sorted(set(places)), jax.tree.leaves(slopes), strict=True))
+        return form.unflatten([found[place] for place in places])
+
+    return chosen, rest, arranged

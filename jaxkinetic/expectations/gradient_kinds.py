@@ -154,7 +154,7 @@ def _of_jumps(system: AbstractPairJump, state: Particles, scheme: AbstractScheme
     system, state = leaves.with_values(leaves.values)
     given = Given(system, state, _velocity, RunFunction(None, (state.dim,)))
     still = without_tangents(given)
-    sizes = Sizes(1, 1, False, (1, 1), 1, 2.0, 1.5, isinstance(scheme, TauLeap))
+    sizes = Sizes(1, 1, False, (1, 1), 1, 2.0, 1.5, isinstance(scheme, TauLeap), decides=False)
     dt, key = jnp.asarray(_DT, state.velocity.dtype), jax.random.key(0)
 
     def kind(number: int) -> GradientKind:

@@ -19,9 +19,11 @@ __all__ = ["binomial_number", "poisson_number"]
 def binomial_number(key: Key, particles: Particles, probability: RealScalarLike) -> Particles:
     """`particles`, of which each that is alive stays so with `probability`, independently of the others.
 
-    Inside a start of `jk.expectation` the gradient with respect to `probability` is that of the law, without bias; elsewhere it
-    raises. **Arguments:** `key`: another one than that of the velocities. **Raises:** `ValueError` for a probability outside
-    [0, 1]; a traced one above 1 counts as 1, below 0 as 0.
+    Inside a start of `jk.expectation` of a jump process the gradient with respect to `probability` is that of the law, without
+    bias; elsewhere it raises.
+
+    **Arguments:** `key`: another one than that of the velocities. **Raises:** `ValueError` for a probability outside [0, 1]; a
+    traced one above 1 counts as 1, below 0 as 0.
     """
     check_key("key", key)
     check_particles(particles, 1)
@@ -36,7 +38,7 @@ def poisson_number(key: Key, particles: Particles, mean: RealScalarLike) -> Part
 
     A number of Poisson law with mean up to twice `mean`, as many as the slots allow, chooses the first slots; each of them is
     kept with the probability that makes the mean right. So the gradient with respect to `mean` is one of decisions for each
-    slot: inside a start of `jk.expectation` it is that of the law, without bias; elsewhere it raises.
+    slot: inside a start of `jk.expectation` of a jump process it is that of the law, without bias; elsewhere it raises.
 
     **Arguments:** `key`: another one than that of the velocities. All slots of `particles` must be alive. **Raises:**
     `ValueError` unless there are at least mean + 8 sqrt(mean) + 16 slots; traced, the velocities are NaN then.
