@@ -144,9 +144,13 @@ def finish(evaluations: Evaluations, objective: Objective, found: Searched, keys
     again = polish(objective, evaluations.bounds, state.z, evaluated, tolerance, evaluations.eps, rough=True)
     if again.parts is None:
         return ended
-    # The mean of the predictions has another minimum than the loss without its noise: keep the better place.
-    worse = ended.parts is not None and rises(ended.parts, again.parts, noisy=again.status == "converged")
-    return ended if worse else again
+    if ended.errors is None or ended.parts is None:
+        return again
+    # The mean of the predictions has another minimum than the loss without its noise: keep the better place. Places within one
+    # standard error are as good as each other, so there it is the one that converged.
+    apart = np.abs(evaluations.bounds.inside(again.z) - evaluations.bounds.inside(ended.z))
+    same = again.status == "converged" and np.all(apart**2 <= np.diag(ended.errors.covariance))
+    return again if same or not rises(ended.parts, again.parts) else ended
 
 
 def _better(evaluations: Evaluations, objective: Objective, found: Searched, keys: Any) -> np.ndarray:

@@ -19,6 +19,8 @@ _ROUGH = 0.3
 _ROUNDS = 8
 # How often the last step, with the correction by the jackknife, is halved before it is left out.
 _HALVED = 3
+# A rise of the loss by so many of its standard errors may be noise.
+_SIGMAS = 2.0
 
 
 def loss_parts(objective: Objective, batch: Batch) -> np.ndarray:
@@ -36,13 +38,13 @@ def loss_parts(objective: Objective, batch: Batch) -> np.ndarray:
 
 
 def rises(old: np.ndarray, new: np.ndarray, allowed: float = 0.0, *, noisy: bool = False) -> bool:
-    """Whether the loss rises by more than `allowed`, from its parts at the same keys; with `noisy`: by more than its own noise,
-    too. A loss that is not finite has risen."""
+    """Whether the loss rises by more than `allowed`, from its parts at the same keys; with `noisy`: by more than twice the
+    standard error of the difference, too. A loss that is not finite has risen."""
     if not np.isfinite(new).all():
         return True
     if noisy and len(old) > 1:
         # The noise of the old loss bounds that of the difference, which is large where the simulator is.
-        allowed += float(min(np.std(new - old, ddof=1), np.std(old, ddof=1))) / math.sqrt(len(old))
+        allowed += _SIGMAS * float(min(np.std(new - old, ddof=1), np.std(old, ddof=1))) / math.sqrt(len(old))
     return bool(np.mean(new) - np.mean(old) > allowed)
 
 
@@ -100,9 +102,11 @@ def polish(
     another evaluation, since its error is of second order.
 
     No step raises the loss, and what a step is expected to gain falls from round to round; if not, a quarter of it is tried. A
-    simulator whose decisions jump with the parameters comes to no smaller steps: for it .3 standard errors are enough, if chi^2
-    is plausible or with `rough`."""
+    simulator whose decisions jump with the parameters has a loss that jumps: a step below one standard error may raise it
+    within its noise, but the result of an iteration that does not converge is the place of the smallest loss. Such a simulator
+    comes to no smaller steps: for it .3 standard errors are enough, if chi^2 is plausible or with `rough`."""
     kept: _Round | None = None
+    best: _Round | None = None
     z, status, shrink = start, "max_steps", 1.0
     rounding = 16 * eps * np.abs(bounds.inside(z))
     for _ in range(_ROUNDS):
@@ -114,10 +118,13 @@ def polish(
             parts = loss_parts(objective, batch)
             return Polished(z, errors_of(objective, batch, equations(objective, batch)), "max_steps", parts)
         lower = kept is None or (
-            new is not None and new.gain <= kept.gain and not rises(kept.parts, new.parts, kept.rounding)
+            new is not None
+            and new.gain <= kept.gain
+            and not rises(kept.parts, new.parts, kept.rounding, noisy=kept.within(1.0, rounding))
         )
         if new is not None and lower:
             kept, shrink = new, 1.0
+            best = new if best is None or not rises(best.parts, new.parts) else best
             rounding = 16 * eps * np.abs(bounds.inside(z))
             if new.within(tolerance, rounding):
                 status = "converged"
@@ -131,6 +138,7 @@ def polish(
                 break
             shrink /= 4
             z = kept.z + shrink * kept.step
+    kept = kept if status == "converged" else best
     if kept is None:
         return Polished(start, None, status)
 
