@@ -15,9 +15,10 @@ from .._util.checks import argument_error
 from .._util.types import Key, PyTree
 from ._bounds import Bounds
 from ._fit_problem import Problem, evaluate
-from ._gauss_newton import Batch, Objective, Polished, polish
+from ._gauss_newton import Batch, Objective
 from ._objective import TracedLoss
-from ._search import FAILED, RUNNING, Marquardt, OptaxState, marquardt_step, optax_step
+from ._polish import Polished, loss_parts, polish, rises
+from ._search import DONE, FAILED, RUNNING, Marquardt, OptaxState, marquardt_step, optax_step
 
 __all__ = ["Evaluations", "Searched", "finish", "run_marquardt", "run_optax"]
 
@@ -122,7 +123,7 @@ def run_marquardt(
     return _searched(state.z, state.status, history, evaluations)
 
 
-def finish(evaluations: Evaluations, objective: Objective, z: np.ndarray, keys: Any, tolerance: float) -> Polished:
+def finish(evaluations: Evaluations, objective: Objective, found: Searched, keys: Any, tolerance: float) -> Polished:
     """The last Gauss-Newton steps, at fixed keys; if they fail, Levenberg-Marquardt with the mean at these keys, and
     then again."""
     evaluated = partial(evaluations, keys=keys)
@@ -132,15 +133,37 @@ def finish(evaluations: Evaluations, objective: Objective, z: np.ndarray, keys: 
 
     # Without noise another step costs one evaluation and gives twice the digits.
     tolerance = tolerance if keys is not None else 1e-3 * tolerance
-    ended = polish(objective, evaluations.bounds, z, evaluated, tolerance, evaluations.eps)
+    start = found.z if found.status == DONE else _better(evaluations, objective, found, keys)
+    ended = polish(objective, evaluations.bounds, start, evaluated, tolerance, evaluations.eps)
     if ended.status == "converged" or keys is None:
         return ended
-    state = Marquardt.start(z, 1)
+    state = Marquardt.start(start, 1)
     for _ in range(_LAST):
         if int(state.status) == RUNNING and int(state.rejected) < _VAIN:
             state = marquardt_step(state, objective, evaluations.bounds, mean, 1, tolerance, evaluations.eps)
     again = polish(objective, evaluations.bounds, state.z, evaluated, tolerance, evaluations.eps, rough=True)
-    return ended if again.errors is None else again
+    if again.parts is None:
+        return ended
+    if ended.errors is None or ended.parts is None:
+        return again
+    # The mean of the predictions has another minimum than the loss without its noise: keep the better place. Places within one
+    # standard error are as good as each other, so there it is the one that converged.
+    apart = np.abs(evaluations.bounds.inside(again.z) - evaluations.bounds.inside(ended.z))
+    same = again.status == "converged" and np.all(apart**2 <= np.diag(ended.errors.covariance))
+    return again if same or not rises(ended.parts, again.parts) else ended
+
+
+def _better(evaluations: Evaluations, objective: Objective, found: Searched, keys: Any) -> np.ndarray:
+    """The last place of a search, or that of its smallest loss, if this one is better at these keys."""
+    if not np.isfinite(found.losses).any():
+        return found.z
+    best = evaluations.bounds.outside(found.places[np.nanargmin(found.losses)])
+    if not np.isfinite(best).all():
+        return found.z
+    there, here = evaluations(best, keys), evaluations(found.z, keys)
+    if not (there.finite and here.finite):
+        return best if there.finite else found.z
+    return best if rises(loss_parts(objective, there), loss_parts(objective, here)) else found.z
 
 
 def run_optax(

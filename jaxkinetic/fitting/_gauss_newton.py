@@ -1,7 +1,6 @@
-"""Gauss-Newton for a noisy simulator: equations without bias, Levenberg-Marquardt steps, and error bars."""
+"""Gauss-Newton for a noisy simulator: equations without bias, a step, and error bars."""
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,24 +12,17 @@ __all__ = [
     "Batch",
     "Errors",
     "Gauss",
-    "Polished",
+    "Objective",
     "equations",
     "errors_of",
     "influence",
     "jackknife",
-    "polish",
     "proposed",
     "solve",
 ]
 
 # A step in the coordinates of a bounded parameter, at most: a factor e of its distance from the bound.
 _LONGEST = 1.0
-# The last Gauss-Newton iteration of a noisy model leaves the end of the search by less than so many errors, or it is lost.
-_FAR = 10.0
-# Steps below this share of the standard errors are short enough where they become no shorter.
-_ROUGH = 0.3
-# Rounds of the last Gauss-Newton iteration.
-_ROUNDS = 8
 
 
 class Batch(NamedTuple):
@@ -100,6 +92,8 @@ def proposed(gauss: Gauss, slope: np.ndarray, damping: float, bounds: Bounds) ->
     gradient, curvature = gauss.gradient * slope, gauss.curvature * np.outer(slope, slope)
     # A parameter without influence here stays where it is.
     seen = np.diag(curvature) > 0
+    if not seen.any():
+        return None
     step = np.zeros_like(gradient)
     found = solve(curvature[np.ix_(seen, seen)], -gradient[seen], damping)
     if found is None:
@@ -209,101 +203,6 @@ def errors_of(objective: Objective, batch: Batch, gauss: Gauss) -> Errors:
         of_simulator[known] = inverse @ simulated[known] @ inverse if resampled is None else resampled[1]
         covariance[known] = _symmetric(inverse @ of_data[known] @ inverse) + of_simulator[known]
     return Errors(covariance, of_simulator, chi2, noise)
-
-
-class Polished(NamedTuple):
-    """The result in z; `errors`: None if nothing was finite; `status`: "converged", "max_steps" or "not_finite"."""
-
-    z: np.ndarray
-    errors: Errors | None
-    status: str
-
-
-class _Round(NamedTuple):
-    """A Gauss-Newton step from z, which is expected to move x by `moved` and to gain `gain`."""
-
-    z: np.ndarray
-    batch: Batch
-    gauss: Gauss
-    errors: Errors
-    step: np.ndarray
-    moved: np.ndarray
-    gain: float
-
-    @property
-    def stderr(self) -> np.ndarray:
-        return np.sqrt(np.maximum(np.diag(self.errors.covariance), 0))
-
-    def within(self, share: float, rounding: np.ndarray) -> bool:
-        """Whether the step is below this share of the standard errors, or lost in rounding."""
-        return bool(np.all(np.abs(self.moved) <= np.maximum(share * self.stderr, rounding)))
-
-
-def _round(objective: Objective, bounds: Bounds, z: np.ndarray, batch: Batch) -> _Round | None:
-    gauss, slope = equations(objective, batch), bounds.slope(z)
-    positive = solve(gauss.unbiased, np.eye(len(z))) is not None
-    step = proposed(gauss._replace(curvature=gauss.unbiased) if positive else gauss, slope, 0.0, bounds)
-    if step is None:
-        return None
-    moved = bounds.inside(z + step) - bounds.inside(z)
-    errors = errors_of(objective, batch, gauss)
-    return _Round(z, batch, gauss, errors, step, moved, float(-(gauss.gradient * slope) @ step))
-
-
-def polish(
-    objective: Objective, bounds: Bounds, start: np.ndarray, evaluated: Callable[[np.ndarray], Batch], tolerance: float,
-    eps: float, *, rough: bool = False,
-) -> Polished:  # fmt: skip
-    """Gauss-Newton steps at the same keys, until the next one is below `tolerance` standard errors; that one is taken without
-    another evaluation, since its error is of second order.
-
-    What a step is expected to gain falls from round to round; if not, a quarter of it is tried. A simulator whose decisions
-    jump with the parameters comes to no smaller steps: for it .3 standard errors are enough, if chi^2 is plausible or with
-    `rough`."""
-    kept: _Round | None = None
-    z, status, shrink = start, "max_steps", 1.0
-    rounding = 16 * eps * np.abs(bounds.inside(z))
-    for _ in range(_ROUNDS):
-        batch = evaluated(z)
-        if not batch.finite and kept is None:
-            return Polished(z, None, "not_finite")
-        new = _round(objective, bounds, z, batch) if batch.finite else None
-        if new is None and kept is None:
-            return Polished(z, errors_of(objective, batch, equations(objective, batch)), "max_steps")
-        if new is not None and (kept is None or new.gain <= kept.gain):
-            kept, shrink = new, 1.0
-            rounding = 16 * eps * np.abs(bounds.inside(z))
-            if new.within(tolerance, rounding):
-                status = "converged"
-                break
-            z = z + new.step
-        elif kept is not None:
-            spread = 5 * math.sqrt(2 / max(len(objective.data) - len(z), 1))
-            plausible = objective.noise is not None and kept.errors.chi2 < 1 + spread
-            if (rough or plausible) and kept.within(_ROUGH, rounding):
-                status = "converged"
-                break
-            shrink /= 4
-            z = kept.z + shrink * kept.step
-    return (
-        Polished(start, None, status) if kept is None else _corrected(objective, bounds, start, kept, status, rounding)
-    )
-
-
-def _corrected(
-    objective: Objective, bounds: Bounds, start: np.ndarray, last: _Round, status: str, rounding: np.ndarray
-) -> Polished:
-    """The result with the last step, from the jackknife for a noisy model."""
-    z, step, errors, batch = last.z, last.step, last.errors, last.batch
-    resampled = jackknife(objective, batch, last.gauss)
-    if resampled is not None and np.all(np.abs(resampled[0]) <= 2 * last.stderr):
-        step = resampled[0] / bounds.slope(z)
-    if last.within(1.0, rounding):
-        moved = bounds.inside(z + step) - bounds.inside(z)
-        z, batch = z + step, batch._replace(m=batch.m + batch.jacobian @ moved)
-        errors = errors_of(objective, batch, last.gauss)
-    left = np.abs(bounds.inside(z) - bounds.inside(start)) > _FAR * last.stderr
-    return Polished(z, errors, "max_steps" if len(batch.m) > 1 and left.any() else status)
 
 
 def _symmetric(matrix: Any) -> np.ndarray:

@@ -21,8 +21,9 @@ from .._util.types import Key, PyTree, RealScalarLike
 from ._bounds import Bounds, is_pair, read_bounds
 from ._fit_problem import Problem, broadcast, flat_data, read_problem
 from ._fit_runs import Evaluations, Searched, finish, run_marquardt, run_optax
-from ._gauss_newton import Errors, Polished
+from ._gauss_newton import Errors
 from ._objective import CustomLoss, LeastSquares, TracedLoss, read_stderr
+from ._polish import Polished
 from ._search import FAILED, RUNNING
 from .parameter_fit import FitHistory, FitResult, ParameterFit
 
@@ -90,14 +91,16 @@ def fit_parameters(
 
     **Result.** Then Gauss-Newton steps with `final` evaluations M at fixed keys solve
     $\frac1M\sum_k J_k^T W (m_{-k} - d) = 0$, in which $m_{-k}$ is the mean of all evaluations but k. So the search only has to
-    come near, and its noise is not in the result. The jackknife over the evaluations removes the bias of O(1/M) that a
-    nonlinear function of noisy means has, and estimates the simulator's part C_s of the covariance, with the noise of
-    predictions and Jacobians. The covariance is $A^{-1}J^TWC_{data}WJA^{-1} + C_s$ with $A = J^TWJ$: Gauss-Newton, without
+    come near, and its noise is not in the result. A step that raises the loss at these keys, or leads to a prediction that is
+    not finite, is shortened. A search that has not converged continues from the better of its last place and that of its
+    smallest loss. The jackknife over the evaluations removes the bias of O(1/M) that a nonlinear function of noisy means has,
+    and estimates the simulator's part C_s of the covariance, with the noise of predictions and Jacobians. The covariance is
+    $A^{-1}J^TWC_{data}WJA^{-1} + C_s$ with $A = J^TWJ$: Gauss-Newton, without
     second derivatives of the model.
 
     **Cost:** with Levenberg-Marquardt one compiled program, the model and its Jacobian (about p + 1 models); 2 E calls a step
-    (one for a deterministic model), and `final` calls for each of the last two or three Gauss-Newton steps. With optax a second
-    program, of two models and their gradient a step.
+    (one for a deterministic model), and `final` calls for each of the last three or four Gauss-Newton steps. With optax a
+    second program, of two models and their gradient a step.
 
     **Raises:** `ValueError` for fewer data than parameters, a start outside of its bounds or without a finite prediction, no
     floating leaf, a mask that is True for an integer, a prediction unlike the data, NaN in the data, errors that are not
@@ -143,7 +146,7 @@ def fit_parameters(
             run = functools.partial(run_optax, evaluations, traced, optimiser, steps, z, bar)
         found = run(None) if path is None else _stored(run, path, owner)
         bar.note("final evaluations")
-        ended = finish(evaluations, objective, found.z, evaluations.final_keys(final), precision)
+        ended = finish(evaluations, objective, found, evaluations.final_keys(final), precision)
     return _assembled(evaluations, ended, found, names, final, num, steps, noise is None)
 
 

@@ -275,6 +275,51 @@ def test_bounds():
     assert np.all(Bounds.free(np.zeros(2)).distance(np.zeros(2)) == np.inf)
 
 
+def one_sided(p, key):
+    """exp(-p t) with noise for p > 0; beyond, where no search has been, 1 - `beyond` (1 + p^2)."""
+    curve = jnp.where(p["p"] > 0, jnp.exp(-p["p"] * T), 1 - p["beyond"] * (1 + p["p"] ** 2))
+    return curve + 0.03 * jax.random.normal(key, (30,))
+
+
+def loss_at_final_keys(p, key, data):
+    """The squares of the mean prediction at the keys of the final evaluations."""
+    keys = jax.random.split(jax.random.fold_in(key, 1), 16)
+    return np.sum((np.mean([one_sided(p, k) for k in keys], axis=0) - data) ** 2)
+
+
+@pytest.mark.parametrize("beyond", [1e4, np.nan], ids=["steep", "nan"])
+def test_last_steps_stay(beyond):
+    """Data 1.2 that no p > 0 reaches: the Gauss-Newton step from near 0 leads to p = -.3, where the prediction is -1e4 or
+    NaN. The result stays at p > 0, and its loss at the final keys is not above that of the best place of the search. Catches a
+    last step that is taken without a look at the loss there."""
+    with count_programs() as programs:
+        for i in range(3):
+            start = {"p": 0.3, "beyond": beyond}
+            key, data = jax.random.key(i), np.full(30, 1.2)
+            fit = jk.fit_parameters(
+                one_sided, data, start, stderr=1.5, key=key, steps=10, mask={"p": True, "beyond": False}
+            )
+            best = fit.history.parameters["p"][np.argmin(fit.history.loss)]
+            reached = loss_at_final_keys(fit.parameters, key, data)
+            assert reached <= loss_at_final_keys({"p": best, "beyond": beyond}, key, data) + 1e-9
+            assert 0 <= fit.parameters["p"] < 0.1
+            assert np.isfinite(fit.stderr["p"])
+    assert programs.count("jit(evaluate)") <= 1
+
+
+def test_a_search_that_ends_far_away():
+    """An optimiser whose last step leads to where no parameter has an influence: the result starts from the best place of the
+    search. Catches final steps that start from the last place whatever its loss."""
+    rate = optax.piecewise_constant_schedule(2e-5, {9: 1e9})
+    fit = jk.fit_parameters(
+        one_sided, np.exp(-T), {"p": 0.5, "beyond": 1.0}, mask={"p": True, "beyond": False}, key=jax.random.key(0),
+        stderr=0.03, optimiser=optax.sgd(rate), steps=10,
+    )  # fmt: skip
+    assert fit.result.ok
+    assert abs(fit.parameters["p"] - 1) < 5 * fit.stderr["p"]
+    assert fit.stderr["p"] < 0.1
+
+
 @pytest.mark.parametrize("optimiser", [None, "adam"])
 def test_mask(optimiser):
     """A leaf that is held fixed is bitwise what it was, and the others fit around it. Catches a mask of the wrong sign."""

@@ -111,4 +111,20 @@ MUTATIONS = [
         "self.losses, self.places = list(arrays[0])[:1], list(arrays[1])[:1]",
         tests(_FILE, "test_resume_is_bitwise[None]"),
     ),
+    Mutation(
+        "fit-parameters-last-step",
+        "The last Gauss-Newton step is taken without a look at the loss there.",
+        "jaxkinetic/fitting/_polish.py",
+        "if not (converged and short(moved)):",
+        "if False:",
+        tests(_FILE, "test_last_steps_stay[steep]"),
+    ),
+    Mutation(
+        "fit-parameters-best-place",
+        "The final steps start from the last place of a search that did not converge.",
+        "jaxkinetic/fitting/_fit_runs.py",
+        "found.z if found.status == DONE else _better(",
+        "found.z if True else _better(",
+        tests(_FILE, "test_a_search_that_ends_far_away"),
+    ),
 ]
