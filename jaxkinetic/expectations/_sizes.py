@@ -35,7 +35,7 @@ def sizes_of(
     leaps: bool,
     headroom: float,
     max_candidates: int | None,
-    decides: bool,
+    decides: bool = False,
 ) -> Sizes:
     """The static sizes of a run, from the mean number of candidates of a step."""
     step = num_steps if every is None else every
