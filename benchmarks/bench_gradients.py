@@ -184,7 +184,7 @@ def cost(name, num, gradient):
     }
 
 
-def spread(num, estimator, target=4.0):
+def spread(num, estimator, target=2.0):
     """The standard deviation of one run of d(density)/d(alpha) divided by its value, and the seconds of a run."""
     start, replicas = P(jk.initial.maxwellian, num_particles=num, dim=3), max(min(2000, 400_000 // num), 8)
     options = {"dt": 0.5, "num_steps": 2, "replicas": replicas}
@@ -232,7 +232,7 @@ def main():
                 print(describe(rows[-1]), flush=True)
     if OPTIONS.only in ("", "spread"):
         sizes = (20, 100) if OPTIONS.quick else (100, 1000, 10_000, 100_000)
-        found = [spread(num, kind, 0.1 if OPTIONS.quick else 4.0) for kind in KINDS for num in sizes]
+        found = [spread(num, kind, 0.1 if OPTIONS.quick else 2.0) for kind in KINDS for num in sizes]
         for row in found:
             print(
                 f"{row['estimator']:12} N = {row['size']:7}: {row['mean']:.4f} +- {row['stderr']:.4f}, relative std "
@@ -242,7 +242,7 @@ def main():
         if not OPTIONS.quick:
             draw(found)
     harness.write_rows(
-        rows, OPTIONS, "first call, then the median of the calls of one second, 5 at least; spread: 4 s each"
+        rows, OPTIONS, "first call, then the median of the calls of one second, 5 at least; spread: 2 s each"
     )
 
 
