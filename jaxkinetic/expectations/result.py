@@ -135,7 +135,7 @@ class Expectation(Printed):
 def _stderr(samples: Array) -> Array:
     replicas = samples.shape[0]
     if replicas == 1:
-        return jnp.full(samples.shape[1:], jnp.nan, samples.dtype)
+        return jnp.broadcast_to(np.asarray(np.nan, samples.dtype), samples.shape[1:])
     return jnp.std(samples, axis=0, ddof=1) / replicas**0.5
 
 

@@ -174,7 +174,7 @@ def run_optax(
     problem, history = evaluations.problem, _History(files)
     place = jnp.asarray(z, problem.dtype)
     inner = jax.tree.map(jnp.asarray, optimiser.init(problem.fitted(place)))
-    status, value = jnp.asarray(RUNNING, jnp.int32), jnp.asarray(jnp.nan, problem.dtype)
+    status, value = jnp.asarray(RUNNING, jnp.int32), np.asarray(np.nan, problem.dtype)
     state = history.resume(OptaxState(place, place, inner, status, value, evaluations.bounds.inside(place)))
     bar.advance(len(history.losses))
     key = None if evaluations.key is None else jax.random.fold_in(evaluations.key, 0)

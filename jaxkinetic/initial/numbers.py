@@ -56,7 +56,7 @@ def poisson_number(key: Key, particles: Particles, mean: RealScalarLike) -> Part
     bound = jax.lax.stop_gradient(jnp.minimum(2 * jnp.asarray(mean), jnp.asarray(most, dtype)))
     first, second = jax.random.split(key)
     arrivals = jnp.cumsum(jax.random.exponential(first, (num,), dtype))
-    fits = jnp.where(bound >= jax.lax.stop_gradient(mean), jnp.ones((), dtype), jnp.asarray(jnp.nan, dtype))
+    fits = jnp.where(bound >= jax.lax.stop_gradient(mean), jnp.ones((), dtype), np.asarray(np.nan, dtype))
     chosen = eqx.tree_at(
         lambda p: (p.alive, p.velocity), particles, (particles.alive & (arrivals < bound), particles.velocity * fits)
     )

@@ -44,7 +44,9 @@ def symmetric_root(matrix: Float[Array, "*batch d d"]) -> Float[Array, "*batch d
     return _root(matrix, _eigen(jax.lax.stop_gradient(matrix)))
 
 
+# Jitted, because outside of `jit` its conditionals would be compiled at every call.
 @jax.custom_jvp
+@jax.jit
 def _root(matrix: Array, eigen: _Eigen) -> Array:
     root = jax.lax.stop_gradient(_from_eigen(eigen))
     # Where JAX drops the rule below (see `_util/gradients.py`), this has the derivative of the root.
