@@ -38,6 +38,30 @@ def chosen_by_jax(p, key):
     return jk.Particles(velocity, alive=jax.random.bernoulli(alive, p, (6,)))
 
 
+def mixed(p, scale, key):
+    """As `chosen_by_jax`, and with velocities that have a derivative."""
+    state = chosen_by_jax(p, key)
+    return jk.Particles(scale * state.velocity, alive=state.alive)
+
+
+class Comparing(B.KacWalk):
+    """A user's jump that decides by a comparison."""
+
+    def jump(self, words, vi, vj):
+        lives = jk.random.uniform(words[0], vi[0].dtype) > self.annihilation
+        return vi, vj, lives, jnp.ones_like(lives)
+
+
+def fast(state):
+    """How many are fast: a threshold."""
+    return jnp.where(energy(state) > 2.0, 1.0, 0.0)
+
+
+def of_paths(observe, system=None):
+    kac = jk.landau.Kac(jk.landau.Maxwell()) if system is None else system
+    return jk.expectation(kac, S(), observe, key=jax.random.key(0), replicas=2, dt=0.05, num_steps=2, gradient=True)
+
+
 def shared(chance, key):
     """One decision for two slots."""
     words = jax.random.bits(key, (3,), jnp.uint32)
@@ -77,6 +101,10 @@ system | grad("alpha", 1.0)
 system | E(alpha=0.0, gradient=True)
 start | jax.grad(lambda p: E(start=jax.tree_util.Partial(shared, p)).value)(0.5)
 start | jax.grad(lambda p: E(start=jax.tree_util.Partial(chosen_by_jax, p)).value)(0.5)
+start | jax.grad(lambda p: E(start=jax.tree_util.Partial(mixed, p, p)).value)(0.5)
+system | of_paths(energy, Comparing(B.Maxwell(), 6.0, 0.3))
+gradient | E(gradient=lambda walk: 2 * walk.volume)
+observe | E(observe=lambda s: jnp.arange(6.0) * (energy(s) - jnp.mean(energy(s))))
 """
 
 
@@ -93,6 +121,7 @@ def test_bad_input_is_named(row):
     [
         (lambda: grad("dt", 0.3), "with respect to dt"),
         (lambda: jax.grad(lambda x: grad("alpha", x))(0.4), "second derivative"),
+        (lambda: of_paths(fast), "by a comparison, or is a whole number"),
         (lambda: jax.grad(lambda x: jnp.var(E(x).samples))(0.4), "pass the function of a run's sums as `function=`"),
     ],
 )
@@ -110,3 +139,19 @@ def test_failed_runs():
     with pytest.raises(jk.SimulationError, match="raise `max_candidates`"):
         E(max_candidates=1, replicas=64)
     assert np.isnan(E(max_candidates=1, replicas=64, throw=False).value)
+
+
+def test_leaves_chosen_twice_and_nested():
+    """Every place of a chosen leaf gets its derivative. Catches a leaf that is chosen twice and gets 0 in one of the places."""
+    wanted = E(gradient=lambda walk: walk.volume).gradient
+    found = E(gradient=lambda walk: {"a": walk.volume, "b": (walk.annihilation, walk.volume)}).gradient
+    np.testing.assert_allclose([found["a"], found["b"][1]], wanted, rtol=1e-12)
+    assert wanted != 0 != found["b"][0]
+
+
+def test_no_probability_of_zero_passes():
+    """Inside `jit`, where annihilation = 0 is not known, its derivative is infinite. Catches a 0, which a score times a weight
+    of 0 would give: nobody has died."""
+    number = jax.jit(jax.grad(lambda x: E(x, observe=lambda s: jnp.ones(s.num_slots)).value))
+    assert not np.isfinite(number(0.0))
+    assert np.isfinite(number(0.3))
