@@ -128,7 +128,8 @@ def find_parts(given: Given, tangents: Given, dt: RealScalar, key: Key, sizes: S
         with logged_decisions(True):
             return (*system.jump(words, v_i, v_j), pair_rate(system, state.num_alive, v_i, v_j))
 
-    tangent = v if moves else without_tangents(v)
+    # In the parameters only: a rate may look at the velocities by comparisons without depending on them.
+    tangent = without_tangents(v)
     if jax.tree.leaves((tangents.system, tangent)):
         check_no_hidden_choice("system", forced_jump, (given.system, v), (tangents.system, tangent), _JUMP)
     return Parts(start_moves, jump_moves, event(1, True, False, moves), event(2, False, True, moves), start)
