@@ -175,7 +175,7 @@ def run_optax(
     place = jnp.asarray(z, problem.dtype)
     inner = jax.tree.map(jnp.asarray, optimiser.init(problem.fitted(place)))
     status = jnp.asarray(RUNNING, jnp.int32)
-    value = np.asarray(np.nan, problem.dtype)
+    value: Any = np.asarray(np.nan, problem.dtype)
     state = history.resume(OptaxState(place, place, inner, status, value, evaluations.bounds.inside(place)))
     bar.advance(len(history.losses))
     key = None if evaluations.key is None else jax.random.fold_in(evaluations.key, 0)
