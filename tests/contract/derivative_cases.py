@@ -71,7 +71,7 @@ def _anisotropy(state):
 
 
 def _mode(state):
-    return jnp.abs(jk.diagnostics.mode(state, [1] + [0] * (state.velocity.shape[1] - 1))) ** 2
+    return jnp.abs(jk.diagnostics.mode(state, wavevector=[1] + [0] * (state.velocity.shape[1] - 1))) ** 2
 
 
 def _square(state):
