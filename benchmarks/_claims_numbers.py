@@ -13,7 +13,7 @@ __all__ = ["Number", "masked", "numbers", "sentence_at"]
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _POWER = r"(?:\^\{?[-−]?\d+\}?|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)"
 _NUMBER = re.compile(
-    r"(?<![\w.^\\/])(?P<sign>(?<![\w.^)\]\\/}|])[-−])?"
+    r"(?<![\w.^\\/])(?<!\^[-−])(?P<sign>(?<![\w.^)\]\\/}|])[-−])?"
     r"(?P<base>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+)"
     rf"(?P<exponent>e[-+]?\d+)?(?P<power>{_POWER})?(?P<ten>\s?(?:x|×|\\times)\s?10(?P<tenth>{_POWER}))?"
 )
@@ -125,7 +125,13 @@ def printed(old: str, value: float) -> str:
         text = rounded(value, digits)
         if "," in match["base"]:
             text = f"{float(text):,.0f}"
-    return text if match["base"].startswith("0") or "." not in old else without_zero(text) if old.lstrip("-−")[0] == "." else text
+    return (
+        text
+        if match["base"].startswith("0") or "." not in old
+        else without_zero(text)
+        if old.lstrip("-−")[0] == "."
+        else text
+    )
 
 
 def rounded(value: float, digits: int) -> str:

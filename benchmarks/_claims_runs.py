@@ -21,16 +21,20 @@ __all__ = ["compute", "recompute", "rewrite", "stale"]
 
 
 def stale(ledger: Ledger, root: Path) -> list[str]:
-    """One line for each claim whose files have a commit on a day after its date. A page's own figures (JSONs) do not count:
-    `--check` compares them."""
-    found, last = [], {}
-    for claim in ledger.claims:
-        for name in files_of(claim, root):
-            if name not in last:
-                last[name] = last_change(name, root)
-            if last[name] > claim.date:
-                found.append(f"{claim.name} ({claim.pages[0]}) of {claim.date}: {name} was changed on {last[name]}")
-    return found
+    """One line for each claim whose files have a commit on a day after its date, and for each JSON of benchmarks/results whose
+    script has one after the day on which it was measured."""
+    dated = [(f"{claim.name} ({claim.pages[0]})", claim.date, files_of(claim, root)) for claim in ledger.claims]
+    for file in sorted((root / "benchmarks" / "results").glob("*.json")):
+        content = json.loads(file.read_text())
+        if {"benchmark", "date"} <= set(content):
+            dated.append((file.name, content["date"][:10], [f"benchmarks/{content['benchmark']}"]))
+    last = {name: last_change(name, root) for name in {name for _, _, files in dated for name in files}}
+    return [
+        f"{what} of {date}: {name} was changed on {last[name]}"
+        for what, date, files in dated
+        for name in files
+        if last[name] > date
+    ]
 
 
 def files_of(claim: Claim, root: Path) -> list[str]:
@@ -56,7 +60,8 @@ def recompute(ledger: Ledger, root: Path, names: list[str], tell: Callable[[str]
     chosen = [
         claim
         for claim in ledger.claims
-        if (any(name in claim.text for name in names) if names else claim.cheap) and (claim.check or "pytest" in claim.command)
+        if (any(name in claim.text for name in names) if names else claim.cheap)
+        and (claim.check or "pytest" in claim.command)
     ]
     nodes: dict[str, list[Claim]] = {}
     found = []
@@ -89,7 +94,15 @@ def compute(expression: str, root: Path) -> list[float]:
     def results(file: str) -> Any:
         return json.loads((root / "benchmarks" / "results" / file).read_text())
 
-    names = {"jax": jax, "jnp": jnp, "np": np, "jk": jk, "math": math, "results": results, "script": importlib.import_module}
+    names = {
+        "jax": jax,
+        "jnp": jnp,
+        "np": np,
+        "jk": jk,
+        "math": math,
+        "results": results,
+        "script": importlib.import_module,
+    }
     with jax.enable_x64(True):
         value = eval(expression, names)
     return [float(x) for x in (np.ravel(value) if np.ndim(value) else as_list(value))]
@@ -98,7 +111,9 @@ def compute(expression: str, root: Path) -> list[float]:
 def difference(claim: Claim, now: list[float]) -> str:
     """'' if every number holds, else what it is now."""
     old = zip(claim.value, now, matching(claim), strict=False)
-    right = len(now) == len(claim.value) and all(within(new, value, number, claim.tolerance) for value, new, number in old)
+    right = len(now) == len(claim.value) and all(
+        within(new, value, number, claim.tolerance) for value, new, number in old
+    )
     return "" if right else f": now {', '.join(f'{x:.6g}' for x in now)}"
 
 
@@ -136,8 +151,9 @@ def rewrite(ledger: Ledger, file: Path, root: Path) -> list[str]:
 
 def with_values(claim: Claim, values: list[float]) -> str:
     """The text with new numbers in the places of the old ones, in their form."""
-    places = matching(claim)
-    if None in places:
+    found = matching(claim)
+    places = [place for place in found if place is not None]
+    if len(places) < len(found):
         places = numbers(claim.text.replace("`", " "))
     if len(places) != len(values):
         raise ValueError("it cannot be said which numbers of its text are its values; edit the page by hand")
@@ -161,13 +177,16 @@ def in_ledger(content: str, claim: Claim, text: str) -> str:
     following = re.search(r"^\[\[", content[start + 9 :], re.MULTILINE)
     end = start + 9 + following.start() if following else len(content)
     entry = content[start:end].replace(old, f"text = {quoted(text)}")
-    places = matching(claim)
-    if None not in places:
+    found = matching(claim)
+    places = [place for place in found if place is not None]
+    if len(places) == len(found):
         fresh = numbers(text.replace("`", " "))
         before = numbers(claim.text.replace("`", " "))
         values = [fresh[before.index(place)].value for place in places]
         shown = ", ".join(f"{x:.12g}" for x in values)
-        entry = re.sub(r"^value = .*$", f"value = {f'[{shown}]' if len(values) > 1 else shown}", entry, flags=re.MULTILINE)
+        entry = re.sub(
+            r"^value = .*$", f"value = {f'[{shown}]' if len(values) > 1 else shown}", entry, flags=re.MULTILINE
+        )
     return content[:start] + entry + content[end:]
 
 

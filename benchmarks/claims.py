@@ -1,7 +1,7 @@
 """The ledger of claims: every measured number of the README and the documentation, and what produces it.
 
     python benchmarks/claims.py --check [PAGE ...]        # numbers without an entry, entries that do not hold
-    python benchmarks/claims.py --stale                   # claims whose code was changed after their date
+    python benchmarks/claims.py --stale                   # claims and results that are older than their code
     python benchmarks/claims.py --recompute [TEXT ...]    # compute the cheap ones again, or those whose text contains TEXT
     python benchmarks/claims.py --write                   # bring ledger and pages in line with the JSONs
 
@@ -22,8 +22,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0], allow_abbrev=False)
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--check", nargs="*", metavar="PAGE", help="of all pages, or of these")
-    action.add_argument("--stale", action="store_true", help="claims whose code was changed after their date")
-    action.add_argument("--recompute", nargs="*", metavar="TEXT", help="the cheap claims, or those whose text contains TEXT")
+    action.add_argument("--stale", action="store_true", help="claims and results that are older than their code")
+    action.add_argument(
+        "--recompute", nargs="*", metavar="TEXT", help="the cheap claims, or those whose text contains TEXT"
+    )
     action.add_argument("--write", action="store_true", help="bring ledger and pages in line with the JSONs")
     given = parser.parse_args(arguments)
     file = root / LEDGER.relative_to(ROOT)
@@ -33,7 +35,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         print("\n".join([*found, f"{len(ledger.claims)} claims, {len(found)} problems."]))
     elif given.stale:
         found = stale(ledger, root)
-        print("\n".join([*found, f"{len(found)} of {len(ledger.claims)} claims are older than their code."]))
+        print("\n".join([*found, f"{len(found)} claims and results are older than their code."]))
     elif given.recompute is not None:
         found = recompute(ledger, root, given.recompute, print)
     else:

@@ -150,7 +150,9 @@ def table(content: dict[str, Any]) -> str:
             at = int(np.argmin(np.abs(np.asarray(row["times"]) - time)))
             spread = [row[key][at] for key in ("std_value", "std_derivative", "std_difference")]
             cells = [without_zero(rounded(x, 3 if x >= 100 else 2)) for x in spread]
-            lines.append(f"| {shown if time == times[0] else ''} | {time:g} | {' | '.join(cells)} |".replace("|  |", "| |"))
+            lines.append(
+                f"| {shown if time == times[0] else ''} | {time:g} | {' | '.join(cells)} |".replace("|  |", "| |")
+            )
     return "\n".join(lines)
 
 

@@ -134,7 +134,13 @@ def page(template: str) -> str:
 
     def filled(match: re.Match) -> str:
         value = eval(match[1], dict(known))
-        return value if isinstance(value, str) else str(value) if isinstance(value, int) else two(value, int(match[2] or 2))
+        return (
+            value
+            if isinstance(value, str)
+            else str(value)
+            if isinstance(value, int)
+            else two(value, int(match[2] or 2))
+        )
 
     return _EXPRESSION.sub(filled, template)
 

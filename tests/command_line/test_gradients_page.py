@@ -26,8 +26,8 @@ def test_page_has_every_leaf_once():
 
 
 def test_table_of_growth_is_made_from_the_results():
-    """The table of docs/when_gradients_fail.md is what the script writes from benchmarks/results/gradient_growth.json. Catches a
-    number that was edited, and one of another time."""
+    """The table of docs/when_gradients_fail.md is what the script writes from its JSON. Catches a number that was edited, and
+    one of another time."""
     content = json.loads(growth.RESULTS.read_text())
     page = growth.PAGE.read_text()
     assert growth.with_table(page, content) == page
