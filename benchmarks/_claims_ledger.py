@@ -204,7 +204,7 @@ def command_problem(command: str, root: Path) -> str:
     tool, *rest = words
     tool = tool.rpartition("/")[2]
     if tool == "pytest":
-        nodes = [word for word in rest if word.startswith("tests/")]
+        nodes = [word for word in rest if word.startswith("tests")]
         missing = [node for node in nodes if not node_exists(node, root)]
         return (
             f"the test {missing[0]} does not exist" if missing else "" if nodes else "its pytest command names no test"
@@ -223,7 +223,7 @@ def command_problem(command: str, root: Path) -> str:
 def node_exists(node: str, root: Path) -> bool:
     file, _, name = node.partition("::")
     if not (root / file).is_file():
-        return False
+        return not name and (root / file).is_dir()
     wanted = name.partition("[")[0]
     tree = ast.parse((root / file).read_text())
     return not wanted or wanted in {item.name for item in tree.body if isinstance(item, ast.FunctionDef)}

@@ -1,7 +1,7 @@
 """The numbers in the prose and the tables of a Markdown page.
 
 Not counted: numbers in code, in formulas between dollar signs, in addresses and targets of links, in HTML comments and tags, in
-headings, in the numbers of a list, in names such as float32 or v_1, and numbers written as words ("half a minute", "twice").
+headings, in the numbers of a list, in names such as float32 or v_1, integer exponents (v^2), and numbers written as words ("half a minute", "twice").
 """
 
 import math
@@ -13,7 +13,7 @@ __all__ = ["Number", "masked", "numbers", "sentence_at"]
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _POWER = r"(?:\^\{?[-−]?\d+\}?|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)"
 _NUMBER = re.compile(
-    r"(?<![\w.^\\/])(?<!\^[-−])(?P<sign>(?<![\w.^)\]\\/}|])[-−])?"
+    r"(?<![\w.\\/])(?P<sign>(?<![\w.)\]\\/}|])[-−])?"
     r"(?P<base>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d+)?|\.\d+)"
     rf"(?P<exponent>e[-+]?\d+)?(?P<power>{_POWER})?(?P<ten>\s?(?:x|×|\\times)\s?10(?P<tenth>{_POWER}))?"
 )
@@ -79,7 +79,10 @@ def numbers(text: str) -> list[Number]:
     """Of masked text, or of a short piece of it."""
     found = []
     for match in _NUMBER.finditer(text):
-        if re.match(r"(st|nd|rd|th)\b", text[match.end() :]):
+        exponent = (
+            text[max(0, match.start() - 2) : match.start()].rstrip("-−").endswith("^") and "." not in match["base"]
+        )
+        if exponent or re.match(r"(st|nd|rd|th)\b", text[match.end() :]):
             continue
         found.append(_number(match))
     return found

@@ -83,8 +83,8 @@ def recompute(ledger: Ledger, root: Path, names: list[str], tell: Callable[[str]
 
 
 def compute(expression: str, root: Path) -> list[float]:
-    """The numbers that a `check` gives, in float64. Its names: jax, jnp, np, jk, math; `results(FILE)`, a JSON of
-    benchmarks/results; `script(NAME)`, a module of benchmarks."""
+    """The numbers that a `check` gives, in float64. Its names: jax, jnp, np, jk, math, re; `text(FILE)`;
+    `results(FILE)`, a JSON of benchmarks/results; `script(NAME)`, a module of benchmarks or of the library."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -100,8 +100,10 @@ def compute(expression: str, root: Path) -> list[float]:
         "np": np,
         "jk": jk,
         "math": math,
+        "re": re,
         "results": results,
         "script": importlib.import_module,
+        "text": lambda file: (root / file).read_text(),
     }
     with jax.enable_x64(True):
         value = eval(expression, names)
@@ -121,13 +123,15 @@ def difference(claim: Claim, now: list[float]) -> str:
 
 
 def rewrite(ledger: Ledger, file: Path, root: Path) -> list[str]:
-    """Prints what changed. Two cases: the source of a claim holds another number; or `value` was edited in the ledger and the
-    text still has the old one. The numbers are replaced in the text, in the ledger and on the pages. Returns one line for
+    """Prints what changed. Two cases: the source of a claim, or `check` of a cheap one, has another number; or `value` was
+    edited in the ledger and the text still has the old one. The numbers are replaced in the text, in the ledger and on the pages. Returns one line for
     each claim that must be edited by hand."""
     by_hand, content = [], file.read_text()
     for claim in ledger.claims:
         try:
             values = stored(claim, root) if claim.source else list(claim.value)
+            if claim.cheap and claim.check and None not in matching(claim):
+                values = compute(claim.check, root)
             text = with_values(claim, values)
         except (ValueError, KeyError, OSError) as error:
             by_hand.append(f"{claim.name}: {error}")
@@ -159,7 +163,7 @@ def with_values(claim: Claim, values: list[float]) -> str:
         raise ValueError("it cannot be said which numbers of its text are its values; edit the page by hand")
     text = claim.text
     for place, value in sorted(zip(places, values, strict=True), key=lambda pair: pair[0].start, reverse=True):
-        if not within(value, place.value, place, claim.tolerance if claim.source else 0.0):
+        if not within(value, place.value, place, claim.tolerance if None not in found else 0.0):
             text = text[: place.start] + printed(place.text, value) + text[place.end :]
     return text
 
