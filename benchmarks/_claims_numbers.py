@@ -1,7 +1,8 @@
 """The numbers in the prose and the tables of a Markdown page.
 
 Not counted: numbers in code, in formulas between dollar signs, in addresses and targets of links, in HTML comments and tags, in
-headings, in the numbers of a list, in names such as float32 or v_1, integer exponents (v^2), and numbers written as words ("half a minute", "twice").
+headings, in the numbers of a list, in names such as float32 or v_1, integer exponents (v^2), and numbers written as words
+("half a minute", "twice").
 """
 
 import math

@@ -124,8 +124,8 @@ def difference(claim: Claim, now: list[float]) -> str:
 
 def rewrite(ledger: Ledger, file: Path, root: Path) -> list[str]:
     """Prints what changed. Two cases: the source of a claim, or `check` of a cheap one, has another number; or `value` was
-    edited in the ledger and the text still has the old one. The numbers are replaced in the text, in the ledger and on the pages. Returns one line for
-    each claim that must be edited by hand."""
+    edited in the ledger and the text still has the old one. The numbers are replaced in the text, in the ledger and on the
+    pages. Returns one line for each claim that must be edited by hand."""
     by_hand, content = [], file.read_text()
     for claim in ledger.claims:
         try:
