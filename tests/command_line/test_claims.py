@@ -2,6 +2,7 @@
 
 import json
 
+import _claims_runs
 import claims
 import pytest
 from _claims_ledger import ROOT, Ledger, check, command_problem, pages_of
@@ -9,6 +10,7 @@ from _claims_numbers import masked, numbers, printed
 from _claims_runs import compute, difference, recompute, rewrite, stale
 
 LEDGER = Ledger.read(claims.LEDGER)
+LAST_CHANGE = _claims_runs.last_change
 PAGE = """# The rate at 7.5 steps
 
 The rate is right
@@ -84,6 +86,7 @@ def test_small_ledger_holds(small):
     ("old", "new", "words"),
     [
         ("", "", "docs/page.md:4: 2e-4"),
+        ("to 2e-4 in 12 ms", "to 2e-4", "docs/page.md:4: 12: "),
         ("12 ms", "13 ms", "does not occur on docs/page.md"),
         ("12]", "14]", "its value 14 is not in its text"),
         ("test_rate", "test_rat", "the test tests/test_x.py::test_rat does not exist"),
@@ -185,14 +188,20 @@ def test_recompute_tells_what_differs(small):
     assert lines[0].startswith("DIFFERS")
 
 
-def test_stale_claims_are_listed():
-    """An old date is before the last commit of its script, and a later one is not. Catches a comparison that is upside down;
-    outside of a git repository nothing is known to be stale."""
-    old, new = (Ledger([LEDGER.claims[0].__class__(("README.md",), "1", (1.0,), "python benchmarks/claims.py", date=date)])
-                for date in ("2020-01-01", "2999-01-01"))  # fmt: skip
-    changed = [line for line in stale(old, ROOT) if line.startswith('"1"')]
-    assert len(changed) == (ROOT / ".git").exists()
-    assert not [line for line in stale(new, ROOT) if line.startswith('"1"')]
+def test_stale_claims_are_listed(small, monkeypatch):
+    """A claim and a result of the day before the last commit of their files are listed, and those of the day itself are not.
+    Catches a comparison that is upside down, and the script of a result that is not looked at."""
+    changed = {"tests/test_x.py": "2026-11-28", "benchmarks/x.py": "2026-11-29", "kac.py": "2026-11-29"}
+    monkeypatch.setattr(_claims_runs, "last_change", lambda name, root: changed[name])
+    (small / "benchmarks" / "x.py").write_text("")
+    (small / "benchmarks" / "results" / "x.json").write_text('{"benchmark": "x.py", "date": "2026-11-28T23:00:00"}')
+    (small / "benchmarks" / "claims.toml").write_text(ENTRY)
+    ledger = Ledger.read(small / "benchmarks" / "claims.toml")
+    assert stale(ledger, small) == ["x.json of 2026-11-28: benchmarks/x.py was changed on 2026-11-29"]
+    (small / "benchmarks" / "claims.toml").write_text(ENTRY + 'code = ["kac.py"]\n')
+    ledger = Ledger.read(small / "benchmarks" / "claims.toml")
+    assert '"to 2e-4 in 12 ms" (docs/page.md) of 2026-11-28: kac.py was changed on 2026-11-29' in stale(ledger, small)
+    assert bool(LAST_CHANGE("benchmarks/claims.py", ROOT)) == (ROOT / ".git").exists()
 
 
 def test_commands_of_every_kind_are_known():

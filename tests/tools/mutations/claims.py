@@ -7,11 +7,11 @@ _TESTS = "command_line/test_claims.py"
 
 MUTATIONS = [
     Mutation(
-        "claims-first-number-covers",
-        "A number counts as covered if an entry covers its first character.",
+        "claims-one-number-covers-all",
+        "A page counts as covered if an entry covers one of its numbers.",
         _LEDGER,
         "if not all(covered[x.start : x.end])",
-        "if not covered[0]",
+        "if not any(covered)",
         tests(_TESTS, "test_mistakes_are_found"),
     ),
     Mutation(
@@ -99,7 +99,7 @@ MUTATIONS = [
         "Claims that are newer than their code are called stale.",
         _RUNS,
         "if last[name] > date",
-        "if last[name] and last[name] < date",
+        "if last[name] < date",
         tests(_TESTS, "test_stale_claims_are_listed"),
     ),
     Mutation(
