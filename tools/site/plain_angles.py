@@ -8,7 +8,7 @@ from markdown.inlinepatterns import HtmlInlineProcessor
 
 __all__ = ["PlainAngles", "on_config"]
 
-_ELEMENTS = "a|b|br|code|del|div|details|em|figure|figcaption|hr|i|img|kbd|p|pre|small|span|strong|sub|summary|sup|table|td|th|tr"
+_ELEMENTS = "a|b|br|code|del|div|details|em|figure|figcaption|hr|i|img|kbd|p|pre|small|span|strong|sub|summary|sup"
 
 
 class PlainAngles(Extension):
