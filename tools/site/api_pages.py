@@ -107,12 +107,15 @@ def page(stem: str) -> str:
     lines = [f"# {path} {{ #{path} }}", "", inspect.getdoc(module) or "", ""]
     if stem == "core":
         lines += ["Every example writes `import jaxkinetic as jk`.", ""]
+    # The entries are what a search must find.
+    lines += ['<div data-search-exclude markdown="1">', ""]
     for title, members in groups.items():
         lines += [f"**{title}**", ""] * bool(title)
         for name in members:
             about = _summary(getattr(module, name)) if callable(getattr(module, name)) else ""
             lines.append(f"- [`{name}`][{path}.{name}]" + (f": {about}" if about else ""))
         lines.append("")
+    lines += ["</div>", ""]
     for title, members in groups.items():
         lines += [f"## {title or 'Names'}", ""]
         for name in members:
