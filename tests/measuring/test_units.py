@@ -74,8 +74,9 @@ def test_nrl_rate_by_the_exact_law(shape):
 
 
 def test_nrl_rate_by_the_generator():
-    """The generator of Kac's system at N = 2, averaged over two bi-Maxwellian velocities by quadrature, is (N - 1)/N = 1/2
-    of NRL's rate 3 nu of T_perp - T_par, to 1e-5. It uses no exact law, only the matrix a of the interaction. Catches a factor 2 between (FW 1.6) and the Landau equation, a factor N/(N - 1), and psi = r^-2."""
+    """The generator of Kac's system at N = 2, averaged over two bi-Maxwellian velocities by quadrature, is (N - 1)/N = 1/2 of
+    NRL's rate 3 nu of T_perp - T_par, to 1e-5. It uses no exact law, only the matrix a of the interaction. Catches a factor 2
+    between (FW 1.6) and the Landau equation, a factor N/(N - 1), and psi = r^-2."""
     plasma = deuterium()
     kac = jk.landau.Kac(jk.landau.PowerLaw(-3.0, plasma.strength))
     slope = pair_mean(kac, anisotropy, ACROSS, ALONG)
@@ -85,10 +86,10 @@ def test_nrl_rate_by_the_generator():
 
 @pytest.mark.optimised
 def test_nrl_rate_by_the_limit_equation():
-    """The Landau equation on 40^3 points: the initial slope of T_perp - T_par and of T_par in K/s, to 1e-3 of NRL's. Catches a
+    """The Landau equation on 32^3 points: the initial slopes of T_perp and T_par in K/s are NRL's to 1e-4. Catches a
     strength that the equation and the particles read differently, and a wrong conversion of temperatures."""
     plasma = deuterium()
-    axis = jk.Axis(-7.0, 14.0, 40, periodic=False)
+    axis = jk.Axis(-6.5, 13.0, 32, periodic=False)
     law = functools.partial(
         jk.initial.bimaxwellian,
         perpendicular=plasma.from_kelvin(ACROSS * KELVIN),
@@ -98,7 +99,7 @@ def test_nrl_rate_by_the_limit_equation():
     slope = limit.generator(jk.diagnostics.stress)(jk.initial.on_grid(law, jk.Grid(axis, axis, axis)))
     per_time = plasma.kelvin(jnp.stack([(slope[0, 0] + slope[1, 1]) / 2, slope[2, 2]]))
     nu = nrl_rate(ACROSS, ALONG) * (ACROSS - ALONG) * KELVIN
-    np.testing.assert_allclose(plasma.per_second(per_time), [-nu, 2 * nu], rtol=1e-3)
+    np.testing.assert_allclose(plasma.per_second(per_time), [-nu, 2 * nu], rtol=1e-4)
 
 
 def test_nrl_printed_coefficients():
@@ -210,6 +211,20 @@ def test_gradient_of_the_nrl_rate():
         np.testing.assert_allclose(slopes, differences, rtol=1e-6)
 
 
+def test_poisson():
+    """hat Gamma(k) times the density 1/length is (omega_p t_0)^2/(k v_0 t_0)^2, for a unit of time that is not 1/omega_p; with
+    1/omega_p, the default without ln Lambda, strength = length. Catches a strength without (omega_p t_0)^2."""
+    electrons = U.Plasma(1e16, 10 * U.ELECTRONVOLT, nature.m_e, -nature.e, time_unit=1e-10)
+    length, strength = electrons.poisson(1e-3)
+    axis = jk.Axis(0.0, length, 8)
+    factor = jk.vlasov.Poisson(length, strength).coefficients((axis,))[1] / length
+    omega = math.sqrt(1e16 * nature.e**2 / (nature.epsilon_0 * nature.m_e))
+    k_v = 2 * math.pi / 1e-3 * math.sqrt(10 * nature.e / nature.m_e)
+    np.testing.assert_allclose(factor, omega**2 / k_v**2, rtol=1e-8)
+    np.testing.assert_allclose(*U.Plasma(1e16, 1e5, nature.m_e, nature.e).poisson(1.0), rtol=1e-12)
+
+
+@pytest.mark.slow
 def test_langmuir_wave():
     """A Langmuir wave of k lambda_D = .3 in a unit of time that is not 1/omega_p: frequency and damping in rad/s are those of
     the known root 1.15985 - .01262i in units of omega_p. Catches a strength without (omega_p t_0)^2."""
@@ -220,10 +235,6 @@ def test_langmuir_wave():
     root = jk.vlasov.dispersion_root(jk.vlasov.Poisson(length, strength), f0, electrons.from_per_metre(k))
     wanted = (1.1598464806 - 0.01262036842j) * float(electrons.plasma_frequency)
     np.testing.assert_allclose(electrons.per_second(root), wanted, rtol=1e-6)
-    np.testing.assert_allclose(
-        U.Plasma(1e16, 1e5, nature.m_e, nature.e).poisson(1.0)[0],
-        U.Plasma(1e16, 1e5, nature.m_e, nature.e).poisson(1.0)[1],
-    )
 
 
 ARGON = (2.5e25, 273.15, 39.948 * nature.u, 2.117e-5)
