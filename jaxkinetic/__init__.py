@@ -19,6 +19,7 @@ if _typing.TYPE_CHECKING:
         plotting as plotting,
         random as random,
         spectral as spectral,
+        units as units,
         vlasov as vlasov,
     )
     from ._core.adjoint import AbstractAdjoint as AbstractAdjoint, Checkpointed as Checkpointed, Direct as Direct
@@ -60,7 +61,9 @@ if _typing.TYPE_CHECKING:
     from .schemes import EulerMaruyama as EulerMaruyama, Leapfrog as Leapfrog, Strang as Strang, Yoshida as Yoshida
     from .states import Axis as Axis, Density as Density, Grid as Grid, Particles as Particles, Wave as Wave
 
-_ROOMS = ("boltzmann", "chaos", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "vlasov")
+_ROOMS = (
+    "boltzmann", "chaos", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "units", "vlasov",
+)  # fmt: skip
 # Modules whose public names the package re-exports.
 _MODULES = ("fitting", "laws", "oscillation", "radial", "runge_kutta", "schemes", "states")
 _NAMES = {
