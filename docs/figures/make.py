@@ -44,8 +44,8 @@ def row(columns: int, title: str, height: float = 4.0) -> tuple[Any, Any]:
 
 
 def label(ax: Any, x: str, y: str, title: str = "") -> None:
-    look.describe(ax, x, y, title)
-    ax.title.set_fontsize(11)
+    look.describe(ax, x, y, "")
+    ax.set_title(title, fontsize=11, loc="left", color=look.BLACK)
     ax.xaxis.label.set_fontsize(11)
     ax.yaxis.label.set_fontsize(11)
 
@@ -66,18 +66,18 @@ def bars(ax: Any, edges: np.ndarray, heights: np.ndarray, color: str) -> None:
 
 @figure
 def entropy() -> Any:
-    """A shell relaxes under Maxwell molecules [KrookWu1977]: 16 runs of N = 10^4 by RandomMatching, exact curves."""
-    num, replicas, beta, dt, every, steps = 10_000, 16, 0.4, 1e-3, 20, 400
+    """A shell relaxes under Maxwell molecules [KrookWu1977]: 16 runs of N = 2 10^4 by RandomMatching, exact curves."""
+    num, replicas, beta, dt, every, steps = 20_000, 16, 0.4, 1e-3, 20, 400
     save = jk.Save(every=every, observe={"H": jk.diagnostics.knn_entropy, "T": jk.diagnostics.temperature}, state=True)
 
     def start(key: jax.Array) -> jk.Particles:
         return jk.initial.bkw(key, num, 3, beta=beta)
 
     runs = jk.ensemble(
-        jk.landau.Kac(jk.landau.Maxwell()), start, key=jax.random.key(0), replicas=replicas, batch=4,
+        jk.landau.Kac(jk.landau.Maxwell()), start, key=jax.random.key(0), replicas=replicas, batch=8,
         scheme=jk.pairs.RandomMatching(), dt=dt, num_steps=steps, save=save,
     )  # fmt: skip
-    bias, _ = jk.diagnostics.entropy_bias(jax.random.key(1), num, 3)
+    bias, _ = jk.diagnostics.entropy_bias(jax.random.key(1), num, 3, replicas=64)
     times = np.asarray(runs.times)
     # Energy is conserved on every path, so the Maxwellian of each sample is known: its H is subtracted run by run.
     maxwell = jk.landau.exact.maxwellian_entropy(3, np.asarray(runs.observed["T"]))
@@ -90,7 +90,7 @@ def entropy() -> Any:
     made.suptitle("A shell of particles relaxes to a Maxwellian", fontsize=13, fontweight="bold", color=look.BLACK)
     axes = made.subplot_mosaic([list("abc") + ["h", "h", "h"], ["s"] * 3 + ["h"] * 3], height_ratios=[1, 1.15])
     shown = (0, 3, len(times) - 1)
-    edges, grid = np.linspace(0, 4, 41), np.linspace(0, 4, 200)
+    edges, grid = np.linspace(0, 4, 26), np.linspace(0, 4, 200)
     for name, place, color in zip("abc", shown, TIMES, strict=True):
         v = np.asarray(runs.states.velocity)[:4, place].reshape(-1, 3)
         v = v[np.abs(v[:, 2]) < 0.2][:1500]
@@ -190,15 +190,16 @@ def microcanonical() -> Any:
             found.append((rates.mean(), rates.std(ddof=1) / math.sqrt(replicas)))
         value, stderr = np.array(found).T
         left.errorbar(sizes, value, yerr=2 * stderr, fmt="o", ms=4, color=color, capsize=2, label=f'"{law}"')
-        for degree, style in ((2, "-"), (3, "--")):
+        for degree, style, text in ((2, "-", f'"{law}"'), (3, "--", None)):
             defect = [jk.landau.exact.microcanonical_defect(law, degree, e, d, exact=True) for e in fine]
-            right.loglog(fine, np.abs(defect), style, color=color, lw=1.5, label=f'"{law}", l = {degree}')
+            right.loglog(fine, np.abs(defect), style, color=color, lw=1.5, label=text)
     left.axhline(4 * d, color=look.BLACK, lw=1, ls=":")
     left.text(0.004, 4 * d + 0.12, "Landau: 4d = 12", fontsize=9)
     label(left, "epsilon: the angle, or the mean free time h", "decay rate", f"anisotropy, {replicas} runs of N = {num}; lines exact")
     legend(left, loc="lower left")
-    label(right, "epsilon", "|relative error of the rate|", "harmonics of degree l of the relative velocity")
-    legend(right)
+    right.set_ylim(1e-3, 1.5)
+    label(right, "epsilon", "|relative error of the rate|", "harmonics of degree 2 (lines) and 3 (dashes), exact")
+    legend(right, loc="lower left")
     return made
 
 
@@ -244,7 +245,7 @@ def boltzmann() -> Any:
             u = u - u.mean(0)
             scaled.append(u / math.sqrt(2 * np.mean(np.sum(u**2, 1)) / 3))
         third.stairs(speeds(np.concatenate(scaled), edges), edges, fill=True, alpha=0.35, lw=0, color=color, label=name)
-    xi = np.asarray(profile.profile.grid.points)
+    xi = np.asarray(profile.profile.grid.speeds)
     third.plot(xi, np.asarray(profile.profile.f), color=look.BLACK, lw=1.5, label="self-similar profile")
     third.set_xlim(0, 2.6)
     label(third, r"$|v - u|/\sqrt{2T}$", r"$\psi$")
@@ -272,9 +273,9 @@ def vlasov() -> Any:
     peak = np.argmax(mode * (times > 5) * (times < 9))
     slope = mode[peak] * np.exp(root.imag * (times - times[peak]))
     left.semilogy(times, slope, "--", color=look.BLACK, label=f"root of the dispersion relation: {root.real:.3f} − {-root.imag:.4f}i")
-    left.set_ylim(mode.max() * 1e-4, mode.max() * 3)
+    left.set_ylim(mode.max() * 2e-4, mode.max() * 20)
     label(left, r"time t, in $1/\omega_p$", r"$|\rho_k|$", "Landau damping, k = 0.5")
-    legend(left)
+    legend(left, loc="upper right")
 
     k, drift = 0.2, 3.0
     length = 2 * math.pi / k
@@ -315,8 +316,7 @@ def limits() -> Any:
     left.axhline(float(jk.landau.exact.maxwellian_entropy(3)), color=look.GREY, ls=":", label="Maxwellian")
     label(left, "time t", "entropy H", "entropy of a shell")
     legend(left)
-    edges, grid = np.linspace(0, 4, 31), np.asarray(limit.states.grid.points)
-    grid = grid[0] if grid.ndim > 1 else grid
+    edges, grid = np.linspace(0, 4, 31), np.asarray(start.grid.speeds)
     for place, color in zip((0, 4, len(times) - 1), TIMES, strict=True):
         bars(right, edges, speeds(np.asarray(sol.states.velocity)[place], edges), color)
         right.plot(grid, np.asarray(limit.states.f)[place], color=color, lw=1.6, label=f"t = {times[place]:.1f}")
@@ -343,7 +343,9 @@ def chaos() -> Any:
         sizes, value = np.array(series["N"], float), np.abs(np.array(series["value"]))
         slope = value[0] * (sizes / sizes[0]) ** -found["value"]
         ax.errorbar(sizes, value, yerr=np.array(series["stderr"]), fmt="o", ms=4, capsize=2, color=color)
-        ax.plot(sizes, slope, color=color, lw=1.2, label=f"{text}: p = {found['value']:.2f} ± {found['stderr']:.2f}")
+        digits = 2 if found["stderr"] > 0.0095 else 3
+        power = f"p = {found['value']:.{digits}f} ± {found['stderr']:.{digits}f}"
+        ax.plot(sizes, slope, color=color, lw=1.2, label=f"{text}: {power}")
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.xaxis.set_major_formatter("{x:g}")
