@@ -1,0 +1,58 @@
+"""The navigation while some of its pages are still being written: an entry of `PENDING` without a file is left out.
+
+Every other entry of mkdocs.yml must have its file, and every page must have an entry (`validation` in mkdocs.yml).
+"""
+
+import re
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+
+import mkdocs.plugins
+
+__all__ = ["PENDING", "on_config", "on_page_markdown"]
+
+PENDING = frozenset(
+    {
+        "data.md", "units.md", "glossary.md", "papers.md", "diagnostics.md", "fits.md", "chaos.md", "performance.md", "verification.md",
+        "families/landau.md", "families/microcanonical.md", "families/boltzmann.md", "families/vlasov.md", "families/limits.md",
+        "extend/index.md", "extend/interaction.md", "extend/cross_section.md", "extend/potential.md", "extend/system.md",
+        "extend/scheme.md", "extend/diagnostic.md", "extend/experiment.md",
+        "notebooks/08_your_own_model.md", "api/units.md",
+    }
+)  # fmt: skip
+# Pages that a hook makes, and the file that each is made from.
+_MADE = {"notebooks/08_your_own_model.md": "notebooks/08_your_own_model.ipynb", "api/units.md": "jaxkinetic/units*"}
+
+
+def _missing(page: str, docs: Path) -> bool:
+    root = docs.parent
+    return page in PENDING and not (any(root.glob(_MADE[page])) if page in _MADE else (docs / page).exists())
+
+
+def _kept(entry, docs: Path):
+    """The entry of the navigation without missing pages; None if nothing is left."""
+    if isinstance(entry, str):
+        return None if _missing(entry, docs) else entry
+    if isinstance(entry, list):
+        return [kept for item in entry if (kept := _kept(item, docs)) is not None] or None
+    [(title, content)] = entry.items()
+    kept = _kept(content, docs)
+    return None if kept is None else {title: kept}
+
+
+def on_config(config):
+    config.nav = _kept(config.nav, Path(config.docs_dir))
+    return config
+
+
+@mkdocs.plugins.event_priority(-50)
+def on_page_markdown(markdown, page, config, files):
+    """A link to a missing page becomes its text; a link to a notebook's file leads to the notebook's page."""
+    docs, folder = Path(config.docs_dir), PurePosixPath(page.file.src_uri).parent
+
+    def checked(match: re.Match) -> str:
+        target = normpath(str(folder / match[2]))
+        return match[1] if _missing(target, docs) else match[0]
+
+    markdown = re.sub(r"\]\(([^)\s#]*notebooks/\w+)\.ipynb(?=[)#])", r"](\1.md", markdown)
+    return re.sub(r"(?<!!)\[([^\]]*)\]\(([^)\s#:]+\.md)(?:#[^)]*)?\)", checked, markdown)
