@@ -4,7 +4,7 @@
     python docs/figures/make.py entropy vlasov   # these
 
 Needs `pip install -e '.[plot]'`. `chaos.png` is drawn from benchmarks/results/chaos_atlas.json, without a run. Two figures are
-drawn by the benchmarks that measure them: `python benchmarks/gradient_growth.py --draw` and `python benchmarks/bench_gradients.py`.
+drawn by the benchmarks that measure them: `python benchmarks/gradient_growth.py --draw` and `benchmarks/bench_gradients.py`.
 """
 
 import json
@@ -17,51 +17,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from panels import DPI, TIMES, bars, label, legend, row, speeds
 
 import jaxkinetic as jk
 from jaxkinetic import plotting as look
 
 HERE = Path(__file__).resolve().parent
 ATLAS = HERE.parents[1] / "benchmarks" / "results" / "chaos_atlas.json"
-# Dots per inch: a figure 10 inches wide has 1000 pixels.
-DPI = 100
 FIGURES: dict[str, Callable[[], Any]] = {}
-# Colours of early, middle and late times.
-TIMES = (look.BLUE, look.ORANGE, look.GREEN)
 
 
 def figure(draw: Callable[[], Any]) -> Callable[[], Any]:
     FIGURES[draw.__name__] = draw
     return draw
-
-
-def row(columns: int, title: str, height: float = 4.0) -> tuple[Any, Any]:
-    made, axes = look.new_figure(1, columns, size=(10.0, height), title=title, dpi=DPI)
-    made._suptitle.set_fontsize(13)
-    for ax in axes[0]:
-        ax.tick_params(labelsize=10)
-    return made, axes[0]
-
-
-def label(ax: Any, x: str, y: str, title: str = "") -> None:
-    look.describe(ax, x, y, "")
-    ax.set_title(title, fontsize=11, loc="left", color=look.BLACK)
-    ax.xaxis.label.set_fontsize(11)
-    ax.yaxis.label.set_fontsize(11)
-
-
-def legend(ax: Any, **options: Any) -> None:
-    ax.legend(frameon=False, fontsize=9, **options)
-
-
-def speeds(velocity: Any, edges: np.ndarray) -> np.ndarray:
-    """The density f(|v|) in R^3 of velocities (..., 3), by shells."""
-    counts, _ = np.histogram(np.linalg.norm(np.asarray(velocity), axis=-1), edges)
-    return counts / np.prod(np.shape(velocity)[:-1]) / (4 * np.pi / 3 * np.diff(edges**3))
-
-
-def bars(ax: Any, edges: np.ndarray, heights: np.ndarray, color: str) -> None:
-    ax.stairs(heights, edges, fill=True, color=color, alpha=0.3, lw=0)
 
 
 @figure
@@ -88,7 +56,7 @@ def entropy() -> Any:
     made = look.new_figure(1, 1, size=(10.0, 4.6), title="A shell of particles relaxes to a Maxwellian", dpi=DPI)[0]
     made.clear()
     made.suptitle("A shell of particles relaxes to a Maxwellian", fontsize=13, fontweight="bold", color=look.BLACK)
-    axes = made.subplot_mosaic([list("abc") + ["h", "h", "h"], ["s"] * 3 + ["h"] * 3], height_ratios=[1, 1.15])
+    axes = made.subplot_mosaic(["abchhh", "ssshhh"], height_ratios=[1, 1.15])
     shown = (0, 3, len(times) - 1)
     edges, grid = np.linspace(0, 4, 26), np.linspace(0, 4, 200)
     for name, place, color in zip("abc", shown, TIMES, strict=True):
@@ -104,8 +72,12 @@ def entropy() -> Any:
     label(axes["s"], "speed |v|", "density f", "histograms of the particles, exact curves")
     axes["a"].set_ylabel("slice of velocities", fontsize=9)
     ax = axes["h"]
-    ax.fill_between(times, mean - 2 * stderr, mean + 2 * stderr, color=look.BLUE, alpha=0.25, lw=0, label="two standard errors")
-    ax.plot(times, mean, "o", color=look.BLUE, ms=4.5, label=f"{replicas} runs of N = {num:,} particles".replace(",", " "))
+    ax.fill_between(
+        times, mean - 2 * stderr, mean + 2 * stderr, color=look.BLUE, alpha=0.25, lw=0, label="two standard errors"
+    )
+    ax.plot(
+        times, mean, "o", color=look.BLUE, ms=4.5, label=f"{replicas} runs of N = {num:,} particles".replace(",", " ")
+    )
     ax.plot(fine, jk.landau.exact.bkw_entropy(fine, 3, beta), color=look.BLACK, lw=1.6, label="exact (Landau equation)")
     ax.axhline(float(jk.landau.exact.maxwellian_entropy(3)), color=look.GREY, ls=":", label="Maxwellian")
     label(ax, "time t", r"entropy $H = \int f\,\log f$", "entropy of the particles, and the exact curve")
@@ -164,11 +136,15 @@ def landau() -> Any:
 def microcanonical() -> Any:
     """Decay rate of the anisotropy against epsilon, and the exact relative errors of the harmonics."""
     made, (left, right) = row(2, "Microcanonical collisions tend to the Landau diffusion as epsilon tends to 0")
-    num, replicas, d, end = 2000, 8, 3, 0.05
+    num, replicas, d, end = 2000, 32, 3, 0.05
     laws = {
         "fixed_angle": (np.array([0.2, 0.4, 0.8, 1.2]), look.BLUE, lambda e: 4 * d * np.cos(e / 2) ** 2),
         "constant_rate": (np.array([0.005, 0.01, 0.02, 0.04]), look.ORANGE, lambda h: 4 * d * (1 - 2 * (d - 1) * h)),
-        "heat_kernel": (np.array([0.005, 0.01, 0.02, 0.04, 0.1]), look.GREEN, lambda h: -np.expm1(-8 * d * h) / (2 * h)),
+        "heat_kernel": (
+            np.array([0.005, 0.01, 0.02, 0.04, 0.1]),
+            look.GREEN,
+            lambda h: -np.expm1(-8 * d * h) / (2 * h),
+        ),
     }
 
     def start(key: jax.Array) -> jk.Particles:
@@ -194,8 +170,13 @@ def microcanonical() -> Any:
             defect = [jk.landau.exact.microcanonical_defect(law, degree, e, d, exact=True) for e in fine]
             right.loglog(fine, np.abs(defect), style, color=color, lw=1.5, label=text)
     left.axhline(4 * d, color=look.BLACK, lw=1, ls=":")
-    left.text(0.004, 4 * d + 0.12, "Landau: 4d = 12", fontsize=9)
-    label(left, "epsilon: the angle, or the mean free time h", "decay rate", f"anisotropy, {replicas} runs of N = {num}; lines exact")
+    left.text(0.3, 4 * d + 0.12, "Landau: 4d = 12", fontsize=9)
+    label(
+        left,
+        "epsilon: the angle, or the mean free time h",
+        "decay rate",
+        f"anisotropy, {replicas} runs of N = {num}; lines exact",
+    )
     legend(left, loc="lower left")
     right.set_ylim(1e-3, 1.5)
     label(right, "epsilon", "|relative error of the rate|", "harmonics of degree 2 (lines) and 3 (dashes), exact")
@@ -207,7 +188,7 @@ def microcanonical() -> Any:
 def boltzmann() -> Any:
     """Annihilating hard spheres, alpha = 1/2: density, temperature, self-similar profile."""
     made, (first, second, third) = row(3, "Hard spheres that annihilate at half of their meetings", 3.7)
-    num, replicas, alpha, dt, steps = 20_000, 4, 0.5, 0.5, 80
+    num, replicas, alpha, dt, steps = 100_000, 12, 0.5, 0.5, 80
 
     def start(key: jax.Array) -> jk.Particles:
         return jk.initial.maxwellian(key, num, 3)
@@ -223,20 +204,30 @@ def boltzmann() -> Any:
     times = np.asarray(runs.times)
     data = jk.initial.radial(jk.initial.maxwellian, 7.0, 100)
     equation = jk.boltzmann.IsotropicPDE(jk.boltzmann.HardSphere(), annihilation=alpha)
-    observe = {"n": lambda f: jk.diagnostics.moment(f, order=0), "T": jk.diagnostics.temperature}
+    observe = {"n": lambda f: jnp.sum(f.grid.weights * f.f), "T": jk.diagnostics.temperature}
     limit = jk.simulate(equation, data, dt=0.05, num_steps=800, save=jk.Save(every=10, observe=observe))
     exact = jk.boltzmann.exact
-    laws = ((first, "n", "density n", exact.hard_sphere_density), (second, "T", "temperature T", exact.hard_sphere_temperature))
+    laws = (
+        (first, "n", "density n", exact.hard_sphere_density),
+        (second, "T", "temperature T", exact.hard_sphere_temperature),
+    )
     for ax, key, name, law in laws:
         fine = np.asarray(limit.times)[1:]
         ax.loglog(fine, law(fine, 3, alpha), "--", color=look.GREY, lw=1.4, label="law for small alpha")
         ax.loglog(fine, np.asarray(limit.observed[key])[1:], color=look.BLACK, lw=1.5, label="Boltzmann equation")
-        mean = np.asarray(runs.observed[key]).mean(0)
-        ax.loglog(times[1:], mean[1:], "o", ms=4, color=look.BLUE, label=f"{replicas} runs of N = 20 000")
+        values = np.asarray(runs.observed[key])[:, 1:]
+        stderr = values.std(0, ddof=1) / math.sqrt(replicas)
+        text = f"{replicas} runs of N = 100 000"
+        ax.errorbar(times[1:], values.mean(0), yerr=2 * stderr, fmt="o", ms=4, color=look.BLUE, capsize=2, label=text)
         label(ax, "time t", name)
         legend(ax, loc="lower left")
+    second.set_yticks([0.5, 0.6, 0.7, 0.8, 0.9, 1.0], minor=False)
+    for ax in (first, second):
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("")
+    first.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5])
     profile = jk.boltzmann.self_similar_profile(jk.boltzmann.HardSphere(), alpha)
-    edges = np.linspace(0, 3, 31)
+    edges = np.linspace(0, 3, 21)
     for place, color, name in ((0, look.GREY, "start"), (-1, look.PURPLE, f"particles, t = {times[-1]:.0f}")):
         alive, v = np.asarray(runs.states.alive)[:, place], np.asarray(runs.states.velocity)[:, place]
         scaled = []
@@ -272,7 +263,13 @@ def vlasov() -> Any:
     left.semilogy(times, mode, color=look.BLUE, label="mode of the density")
     peak = np.argmax(mode * (times > 5) * (times < 9))
     slope = mode[peak] * np.exp(root.imag * (times - times[peak]))
-    left.semilogy(times, slope, "--", color=look.BLACK, label=f"root of the dispersion relation: {root.real:.3f} − {-root.imag:.4f}i")
+    left.semilogy(
+        times,
+        slope,
+        "--",
+        color=look.BLACK,
+        label=f"root of the dispersion relation: {root.real:.3f} − {-root.imag:.4f}i",
+    )
     left.set_ylim(mode.max() * 2e-4, mode.max() * 20)
     label(left, r"time t, in $1/\omega_p$", r"$|\rho_k|$", "Landau damping, k = 0.5")
     legend(left, loc="upper right")
@@ -297,29 +294,37 @@ def vlasov() -> Any:
 def limits() -> Any:
     """A shell under Coulomb collisions: particles beside the limit equation."""
     made, (left, right) = row(2, "Coulomb collisions: N particles and their limit equation")
-    num, dt, steps, every = 20_000, 5e-3, 400, 20
+    num, replicas, dt, steps, every = 20_000, 8, 5e-3, 400, 20
     kac = jk.landau.Kac(jk.landau.PowerLaw(-3.0))
-    state = jk.initial.bkw(jax.random.key(0), num, 3, beta=0.4)
-    observe = {"M4": jk.diagnostics.moment, "H": jk.diagnostics.knn_entropy, "T": jk.diagnostics.temperature}
-    sol = jk.simulate(
-        kac, state, scheme=jk.pairs.RandomMatching(), key=jax.random.key(1), dt=dt, num_steps=steps,
+
+    def shell(key: jax.Array) -> jk.Particles:
+        return jk.initial.bkw(key, num, 3, beta=0.4)
+
+    observe = {"H": jk.diagnostics.knn_entropy, "T": jk.diagnostics.temperature}
+    runs = jk.ensemble(
+        kac, shell, key=jax.random.key(0), replicas=replicas, scheme=jk.pairs.RandomMatching(), dt=dt, num_steps=steps,
         save=jk.Save(every=every, observe=observe, state=True),
     )  # fmt: skip
     start = jk.initial.radial(jk.initial.bkw, 8.0, 120, beta=0.4)
-    save = jk.Save(every=every, observe={"M4": jk.diagnostics.moment, "H": jk.diagnostics.entropy}, state=True)
+    save = jk.Save(every=every // 4, observe={"H": jk.diagnostics.entropy}, state=True)
     limit = jk.simulate(kac.limit(isotropic=True, dim=3), start, dt=dt, num_steps=steps, save=save)
-    bias, _ = jk.diagnostics.entropy_bias(jax.random.key(2), num, 3)
-    times = np.asarray(sol.times)
-    shift = jk.landau.exact.maxwellian_entropy(3, np.asarray(sol.observed["T"])) - jk.landau.exact.maxwellian_entropy(3)
-    left.plot(times, np.asarray(sol.observed["H"]) - bias - shift, "o", ms=4, color=look.BLUE, label="one run of N = 20 000")
+    bias, _ = jk.diagnostics.entropy_bias(jax.random.key(2), num, 3, replicas=64)
+    times = np.asarray(runs.times)
+    maxwell = jk.landau.exact.maxwellian_entropy(3, np.asarray(runs.observed["T"]))
+    values = np.asarray(runs.observed["H"]) - bias - maxwell + jk.landau.exact.maxwellian_entropy(3)
+    stderr = values.std(0, ddof=1) / math.sqrt(replicas)
+    left.errorbar(
+        times, values.mean(0), yerr=2 * stderr, fmt="o", ms=4, capsize=2, color=look.BLUE,
+        label=f"{replicas} runs of N = 20 000",
+    )  # fmt: skip
     left.plot(limit.times, limit.observed["H"], color=look.BLACK, lw=1.5, label="landau.IsotropicPDE")
     left.axhline(float(jk.landau.exact.maxwellian_entropy(3)), color=look.GREY, ls=":", label="Maxwellian")
     label(left, "time t", "entropy H", "entropy of a shell")
     legend(left)
-    edges, grid = np.linspace(0, 4, 31), np.asarray(start.grid.speeds)
+    edges, grid = np.linspace(0, 4, 21), np.asarray(start.grid.speeds)
     for place, color in zip((0, 4, len(times) - 1), TIMES, strict=True):
-        bars(right, edges, speeds(np.asarray(sol.states.velocity)[place], edges), color)
-        right.plot(grid, np.asarray(limit.states.f)[place], color=color, lw=1.6, label=f"t = {times[place]:.1f}")
+        bars(right, edges, speeds(np.asarray(runs.states.velocity)[:, place], edges), color)
+        right.plot(grid, np.asarray(limit.states.f)[4 * place], color=color, lw=1.6, label=f"t = {times[place]:.1f}")
     right.set_xlim(0, 4)
     label(right, "speed |v|", "density f", "histograms of the particles, lines of the equation")
     legend(right)
@@ -335,7 +340,11 @@ def chaos() -> Any:
         ("kac, gamma = 0, d = 3", "Cov(v_1z, v_2z)", "Kac, Maxwell: covariance of two particles"),
         ("torus, root, d = 1", "L1 of f_2 - f x f", "torus: L1 distance of two particles"),
         ("torus, root, d = 1", "H_2", "torus: relative entropy of two particles"),
-        ("annihilation, hard spheres, d = 3", "mass of f_2 - f_1 x f_1", "annihilating hard spheres: mass of the correlation"),
+        (
+            "annihilation, hard spheres, d = 3",
+            "mass of f_2 - f_1 x f_1",
+            "annihilating hard spheres: mass of the correlation",
+        ),
         ("HMF, d = 1", "<n^2>, the counting functional", "HMF: fraction outside the mean-field state"),
     )
     for (name, distance, text), color in zip(shown, look.COLORS, strict=False):

@@ -1,7 +1,7 @@
 """docs/papers.md, the paper-to-code table, from docs/papers.toml.
 
-    python tools/site/papers.py            # write the page
-    python tools/site/papers.py --check    # only compare; exit status 1 if the page is not that of the table
+python tools/site/papers.py            # write the page
+python tools/site/papers.py --check    # only compare; exit status 1 if the page is not that of the table
 """
 
 import re
