@@ -64,7 +64,7 @@ def page() -> str:
         for item in paper["item"]:
             found = ", ".join(map(name_link, item.get("names", ()))) or f"not here: {item['reason']}"
             tests = ", ".join(map(test_link, item.get("tests", ())))
-            lines.append(f"| {shown(item['numbers'])} | {item['what']} | {found} | {tests} |")
+            lines.append(f"| {shown(item['numbers']) or item['where']} | {item['what']} | {found} | {tests} |")
     return "\n".join([*lines, "<!-- end of generated -->", ""])
 
 
