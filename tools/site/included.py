@@ -13,8 +13,8 @@ _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s:#]+)(#[^)]*)?\)")
 
 
 def with_links_of_the_site(text: str, folder: str, page: str) -> str:
-    """Markdown of a file in `folder` of the repository, for the page `page` of the site: links to pages lead to pages; of links to
-    other files the text is left."""
+    """Markdown of a file in `folder` of the repository, for the page `page` of the site: links to pages lead to pages; a link
+    to another file becomes its text."""
 
     def converted(match: re.Match) -> str:
         target = normpath(f"{folder}/{match[2]}")

@@ -1,25 +1,40 @@
 """Mathematics as MathML, made when the site is built: a reader's browser needs no script and no network.
 
-`pymdownx.arithmatex` marks `$...$` and `$$...$$` in pages and docstrings; `latex2mathml` converts what it marked. LaTeX that it does
-not know is an error.
+`pymdownx.arithmatex` marks `$...$` and `$$...$$` in pages and docstrings; `latex2mathml` converts what it marked. LaTeX that it
+does not know is an error.
 """
 
 import html as entities
 import re
+import unicodedata
 
 from mkdocs.exceptions import PluginError
 
-__all__ = ["converted", "mathml", "on_page_content"]
+__all__ = ["converted", "mathml", "on_page_content", "spoken"]
 
 # What latex2mathml does not know, in terms that it knows.
 MACROS = {
     r"\\operatorname\*": r"\\operatorname",
-    r"\\(?:tfrac|dfrac)": r"\\frac",
-    r"\\(?:lvert|rvert)": "|",
-    r"\\(?:lVert|rVert)": r"\\Vert",
+    r"\\[td]frac": r"\\frac",
+    r"\\[lr]vert": "|",
+    r"\\[lr]Vert": r"\\Vert",
     r"\\!": "",
+    r"\\sim": "\u223c",
+    r"\\(begin|end)\{(?:aligned|split|gathered)\}": r"\\\1{align*}",
 }
+# Browsers know only mathvariant="normal": other letters are characters of their own. Variant -> its A, a and 0.
+_VARIANTS = {
+    "bold": (0x1D400, 0x1D41A, 0x1D7CE),
+    "bold-italic": (0x1D468, 0x1D482, 0x1D7CE),
+    "double-struck": (0x1D538, 0x1D552, 0x1D7D8),
+}
+_DOUBLE_STRUCK = {"C": "ℂ", "H": "ℍ", "N": "ℕ", "P": "ℙ", "Q": "ℚ", "R": "ℝ", "Z": "ℤ"}
 _MARKED = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
+# A sign after a relation, an opening bracket or a comma belongs to what follows: no space between them.
+_SIGN = re.compile(
+    r"(<mo(?: [^>]*)?>(?:=|\(|\[|,|∈|<|>|≤|≥|&#x02264;|&#x02265;|&#x0003D;|&#x02208;|&#x00028;|&#x0002C;)</mo>)<mo>"
+)
+_BAR = re.compile(r"<mo(?: [^>]*)?>(\||&#x0007C;|‖|&#x02016;)</mo>")
 
 
 def mathml(latex: str, *, block: bool) -> str:
@@ -27,12 +42,38 @@ def mathml(latex: str, *, block: bool) -> str:
     from latex2mathml.converter import convert
 
     for known, replacement in MACROS.items():
-        latex = re.sub(rf"{known}(?![A-Za-z])", replacement, latex)
+        latex = re.sub(known if known.endswith(("!", r"\}")) else rf"{known}(?![A-Za-z])", replacement, latex)
     result = convert(latex.strip(), display="block" if block else "inline")
-    unknown = re.findall(r"\\[A-Za-z]+", entities.unescape(re.sub(r"<[^>]*>", " ", result)))
-    if unknown:
+    if unknown := re.findall(r"\\[A-Za-z]+", spoken(result)):
         raise ValueError(f"{unknown} in {latex!r}")
-    return result
+    if "<mi>&</mi>" in result:
+        raise ValueError(f"columns (&) outside of cases, matrix or aligned in {latex!r}")
+    variant = rf'<m([in]) mathvariant="({"|".join(_VARIANTS)})">(\w)<'
+    result = re.sub(variant, lambda m: f"<m{m[1]}>{_letter(m[3], m[2])}<", result)
+    result = re.sub(r"<mi>(&#x\w+;|[^<])</mi>", _operator, result)
+    result = re.sub(rf"{_SIGN.pattern}(?=(?:−|\+|-|&#x02212;|&#x0002B;)</mo>)", r'\1<mo form="prefix">', result)
+    return _BAR.sub(r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>', result)
+
+
+def _letter(letter: str, variant: str) -> str:
+    if variant == "double-struck" and letter in _DOUBLE_STRUCK:
+        return _DOUBLE_STRUCK[letter]
+    for first, start in zip("Aa0", _VARIANTS[variant], strict=True):
+        if 0 <= ord(letter) - ord(first) < (10 if first == "0" else 26):
+            return chr(start + ord(letter) - ord(first))
+    return letter
+
+
+def _operator(match: re.Match) -> str:
+    """A symbol such as ± or ∼ is an operator, with its spaces, and no letter."""
+    if unicodedata.category(entities.unescape(match[1])) == "Sm":
+        return f"<mo>{match[1]}</mo>"
+    return match[0]
+
+
+def spoken(math: str) -> str:
+    """The characters of a `<math>` element, for a title."""
+    return " ".join(entities.unescape(re.sub(r"<[^>]*>", "", math)).split())
 
 
 def converted(html: str) -> str:
@@ -45,8 +86,18 @@ def converted(html: str) -> str:
     return _MARKED.sub(one, html)
 
 
+def _in_titles(items) -> None:
+    """Formulas in the table of contents, which shows plain text."""
+    for item in items:
+        item.title = re.sub(
+            r"\\\((.*?)\\\)", lambda m: spoken(mathml(entities.unescape(m[1]), block=False)), item.title
+        )
+        _in_titles(item.children)
+
+
 def on_page_content(html, page, config, files):
     try:
+        _in_titles(page.toc)
         return converted(html)
     except Exception as error:
         raise PluginError(f"{page.file.src_uri}: LaTeX that latex2mathml cannot convert: {error}") from error

@@ -13,11 +13,11 @@ __all__ = ["PENDING", "on_config", "on_page_markdown"]
 
 PENDING = frozenset(
     {
-        "data.md", "units.md", "glossary.md", "papers.md", "diagnostics.md", "fits.md", "chaos.md", "performance.md", "verification.md",
+        "data.md", "units.md", "glossary.md", "papers.md", "performance.md", "verification.md",
         "families/landau.md", "families/microcanonical.md", "families/boltzmann.md", "families/vlasov.md", "families/limits.md",
         "extend/index.md", "extend/interaction.md", "extend/cross_section.md", "extend/potential.md", "extend/system.md",
         "extend/scheme.md", "extend/diagnostic.md", "extend/experiment.md",
-        "notebooks/08_your_own_model.md", "api/units.md",
+        "derivations/units.md", "notebooks/08_your_own_model.md", "api/units.md",
     }
 )  # fmt: skip
 # Pages that a hook makes, and the file that each is made from.
