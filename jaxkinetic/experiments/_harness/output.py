@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,24 +88,3 @@ def _strict(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         return _strict(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def device() -> str:
-    first = jax.devices()[0]
-    return f"{first.platform}: {first.device_kind}"
-
-
-def commit() -> str | None:
-    """The commit of the git checkout with this package, with "-dirty" if files were changed; None outside a checkout."""
-    here = Path(__file__).resolve().parents[1]
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(here), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        top = Path(git("rev-parse", "--show-toplevel"))
-        ours = (top / "jaxkinetic" / "experiments").samefile(here)
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") if ours else None
-    except (OSError, subprocess.CalledProcessError):
-        return None

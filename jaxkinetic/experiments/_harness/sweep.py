@@ -9,11 +9,12 @@ import numpy as np
 
 from ... import plotting as look
 from ..._io.lock import folder_lock
+from ..._io.manifest import device
 from ..._util.checks import argument_error, did_you_mean
 from ...plotting import Axes
 from .experiment import Experiment
 from .option import Option, options_of
-from .output import ELSEWHERE, check_replaceable, device, prepare, read_manifest, write
+from .output import ELSEWHERE, check_replaceable, prepare, read_manifest, write
 from .panels import measured
 from .partial import Partial, differing
 from .report import Report, Series
