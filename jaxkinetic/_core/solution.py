@@ -200,6 +200,12 @@ class Solution(Printed):
         states = "" if self.states is None else f"; states {summary(self.states)}"
         return f"Solution: {self.result}; {saves}\n  observed: {observed}{states}\n  final: {printed(self.final)}"
 
+    def _repr_html_(self) -> str:
+        """A table for notebooks: what was run, every array with its dtype, shape and size, the statistics."""
+        from .solution_html import html_of
+
+        return html_of(self)
+
     def __str__(self) -> str:
         lines = [f"Solution: {self.result}", *(f"  Warning: {sentence}" for sentence in self.warnings)]
         for name in ("times", "observed", "states", "final", "stats"):
