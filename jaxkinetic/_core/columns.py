@@ -134,12 +134,13 @@ class Columns:
             else:
                 self.put(own or "state", lead, leaf)
 
-    def particles(
-        self, owner: str, lead: Sequence[str], velocity: Any, position: Any, alive: Any, ident: Any
-    ) -> None:
+    def particles(self, owner: str, lead: Sequence[str], velocity: Any, position: Any, alive: Any, ident: Any) -> None:
         num, dim = np.shape(_array(velocity))[-2:]
         particle, component = self.dimension("particle", num, owner), self.dimension("component", dim, owner)
-        by_particle = {"alive": (alive, "whether the slot holds a particle"), "ident": (ident, "identity of the particle")}
+        by_particle = {
+            "alive": (alive, "whether the slot holds a particle"),
+            "ident": (ident, "identity of the particle"),
+        }
         for name, (value, told) in {"velocity": (velocity, "velocity"), "position": (position, "position")}.items():
             if value is not None:
                 self.put(_joined(owner, name), (*lead, particle, component), value, told)

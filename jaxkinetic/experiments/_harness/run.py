@@ -22,9 +22,17 @@ def identity(experiment: Experiment, precision: int) -> dict[str, Any]:
 
 
 def run_to_files(
-    experiment: Experiment, precision: int, folder: Path, *, resume: bool, force: bool, quiet: bool = False
+    experiment: Experiment,
+    precision: int,
+    folder: Path,
+    *,
+    resume: bool,
+    force: bool,
+    quiet: bool = False,
+    netcdf: bool = False,
 ) -> Report:
-    """Run, print the table and write result.npz, result.json and figure.png to `folder`, which is locked meanwhile.
+    """Run, print the table and write result.npz, result.json and figure.png to `folder`, which is locked meanwhile; with
+    `netcdf` also result.nc.
 
     Finished parts are stored in `folder/partial` until then; `resume` continues from them. **Raises:** `ValueError` if there
     is no run to resume, if another command writes to `folder`, and, without `force`, if results with other parameters or
@@ -58,7 +66,7 @@ def run_to_files(
             "resumed": resume,
         }
         # Write before printing: if the output cannot be printed, the results are not lost.
-        wrote = write(folder, report, manifest)
+        wrote = write(folder, report, manifest, netcdf=netcdf)
         partial.clear()
         if not quiet:
             report.show()
