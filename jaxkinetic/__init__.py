@@ -28,8 +28,9 @@ if _typing.TYPE_CHECKING:
         load_checkpoint as load_checkpoint,
         save_checkpoint as save_checkpoint,
     )
+    from ._core.chunks import read_chunks as read_chunks
     from ._core.ensemble import ensemble as ensemble
-    from ._core.iterate import iterate as iterate, read_chunks as read_chunks
+    from ._core.iterate import iterate as iterate
     from ._core.reductions import AbstractReduction as AbstractReduction, MeanVar as MeanVar, Moments as Moments
     from ._core.reversible import Reversible as Reversible
     from ._core.save import Context as Context, Contextual as Contextual, Save as Save
@@ -69,8 +70,9 @@ _MODULES = ("fitting", "laws", "oscillation", "radial", "runge_kutta", "schemes"
 _NAMES = {
     "_core.adjoint": ("AbstractAdjoint", "Checkpointed", "Direct"),
     "_core.checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
+    "_core.chunks": ("read_chunks",),
     "_core.ensemble": ("ensemble",),
-    "_core.iterate": ("iterate", "read_chunks"),
+    "_core.iterate": ("iterate",),
     "_core.reductions": ("AbstractReduction", "MeanVar", "Moments"),
     "_core.reversible": ("Reversible",),
     "_core.save": ("Context", "Contextual", "Save"),
@@ -102,6 +104,7 @@ _WITH_SCHEMES = (
     "_core.simulate",
     "_core.ensemble",
     "_core.iterate",
+    "_core.chunks",
     "_core.checkpoint",
     "expectations.expectation",
     "expectations.finite_difference",
