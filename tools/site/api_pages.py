@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["PAGES", "documented", "names", "on_files", "on_post_build", "page", "page_of"]
+__all__ = ["PAGES", "documented", "names", "on_files", "on_post_build", "page", "page_of", "value_of"]
 
 # Page -> module. The first page that holds an object documents it.
 PAGES = {
@@ -79,6 +79,12 @@ def documented() -> dict[str, str]:
             # Equal numbers and strings may be one object.
             found[path] = first.setdefault(id(value), path) if callable(value) else path
     return found
+
+
+def value_of(path: str) -> Any:
+    """The object with a public path."""
+    module, _, name = path.rpartition(".")
+    return importlib.import_module(path) if path in PAGES.values() else getattr(importlib.import_module(module), name)
 
 
 def page_of(path: str) -> str:

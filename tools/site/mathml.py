@@ -31,7 +31,8 @@ _VARIANTS = {
 }
 _DOUBLE_STRUCK = {"C": "ℂ", "H": "ℍ", "N": "ℕ", "P": "ℙ", "Q": "ℚ", "R": "ℝ", "Z": "ℤ"}
 _NAMESPACE = "http://www.w3.org/1998/Math/MathML"
-_OPENING, _CLOSING, _BREAKS = "([{⟨", ")]}⟩", "=<>≤≥≈∼∈→,≪≫≠≡≔∝"
+_OPENING, _CLOSING, _BREAKS = (frozenset(characters) for characters in ("([{⟨", ")]}⟩", "=<>≤≥≈∼∈→,≪≫≠≡≔∝"))
+_LONG = 25  # characters that fit a phone in any case
 _MARKED = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
 # A sign after a relation, an opening bracket or a comma belongs to what follows: no space between them.
 _SIGN = re.compile(
@@ -108,7 +109,8 @@ def _breakable(math: str) -> str:
     for piece in filter(None, pieces):
         row = ElementTree.Element(root.tag, root.attrib)
         ElementTree.SubElement(row, rows[0].tag).extend(piece)
-        parts.append(ElementTree.tostring(row, encoding="unicode"))
+        part = ElementTree.tostring(row, encoding="unicode")
+        parts.append(f'<span class="long-formula">{part}</span>' if len(spoken(part)) > _LONG else part)
     return "<wbr>".join(parts)
 
 
