@@ -68,8 +68,8 @@ class AbstractScales(Printed):
         """v_0 t_0, the unit of length in m."""
         return self.velocity * self.time
 
-    def with_time_unit(self: _S, seconds: RealScalarLike) -> _S:
-        """The same plasma or gas with another unit of time, and so another `strength`."""
+    def with_time_unit(self: _S, seconds: RealScalarLike | None) -> _S:
+        """The same plasma or gas with another unit of time, and so another `strength`. None: the default."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return type(self)(**{**given, "time_unit": seconds})
 
