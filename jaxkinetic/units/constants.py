@@ -5,13 +5,23 @@ __all__ = [
     "ATOMIC_MASS", "BOLTZMANN", "ELECTRONVOLT", "ELECTRON_MASS", "ELEMENTARY_CHARGE", "PROTON_MASS", "VACUUM_PERMITTIVITY",
 ]  # fmt: skip
 
-# Exact, by the definition of the units.
-ELEMENTARY_CHARGE = 1.602176634e-19  # C
-BOLTZMANN = 1.380649e-23  # J/K
-# Measured.
-VACUUM_PERMITTIVITY = 8.8541878188e-12  # F/m
-ELECTRON_MASS = 9.1093837139e-31  # kg
-PROTON_MASS = 1.67262192595e-27  # kg
-ATOMIC_MASS = 1.66053906892e-27  # kg
-# The temperature, in kelvin, that corresponds to an energy of one electronvolt: 11604.5 K.
+ELEMENTARY_CHARGE = 1.602176634e-19
+"""e in C; exact."""
+
+BOLTZMANN = 1.380649e-23
+"""k_B in J/K; exact."""
+
+VACUUM_PERMITTIVITY = 8.8541878188e-12
+"""epsilon_0 in F/m."""
+
+ELECTRON_MASS = 9.1093837139e-31
+"""m_e in kg."""
+
+PROTON_MASS = 1.67262192595e-27
+"""m_p in kg; the unit of mass in NRL's formulas."""
+
+ATOMIC_MASS = 1.66053906892e-27
+"""The atomic mass unit in kg."""
+
 ELECTRONVOLT = ELEMENTARY_CHARGE / BOLTZMANN
+"""The temperature in K that corresponds to an energy of one electronvolt, 11604.5 K."""

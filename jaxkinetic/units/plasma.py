@@ -103,7 +103,8 @@ class Plasma(AbstractScales):
 
     @property
     def debye_number(self) -> RealScalar:
-        """n lambda_D^3. NRL's plasma parameter, the number in a Debye sphere, is 4 pi/3 times this."""
+        """n lambda_D^3: well above 1 in a weakly coupled plasma, where Landau's equation holds. A small number is also what
+        electronvolts passed as kelvin give. NRL's number of particles in a Debye sphere is 4 pi/3 times this."""
         length = self.debye_length
         return self.density * length * length * length
 

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ __all__ = ["AbstractScales"]
 # Real numbers, or complex frequencies, of any shape.
 Values: TypeAlias = Num[ArrayLike, "*shape"]
 Result: TypeAlias = Inexact[Array, "*shape"]
+_S = TypeVar("_S", bound="AbstractScales")
 
 
 def parameters(**given: tuple[Any, Range]) -> tuple[RealScalar | None, ...]:
@@ -67,8 +68,8 @@ class AbstractScales(Printed):
         """v_0 t_0, the unit of length in m."""
         return self.velocity * self.time
 
-    def with_time_unit(self, seconds: RealScalarLike) -> Self:
-        """The same plasma or gas with another unit of time, and so another `strength`."""
+    def with_time_unit(self: _S, seconds: RealScalarLike | None) -> _S:
+        """The same plasma or gas with another unit of time, and so another `strength`. None: the default."""
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return type(self)(**{**given, "time_unit": seconds})
 
