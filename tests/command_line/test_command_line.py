@@ -98,7 +98,9 @@ def check_netcdf(folder):
     arrays, manifest = np.load(folder / "result.npz"), json.loads((folder / "result.json").read_text())
     with xarray.open_dataset(folder / "result.nc") as found:
         for name in arrays:
-            place = {"times": "time", "sizes": "N", "speeds": "speed", "edges": "edge", "picture_times": "picture"}.get(name, name)
+            place = {"times": "time", "sizes": "N", "speeds": "speed", "edges": "edge", "picture_times": "picture"}.get(
+                name, name
+            )
             np.testing.assert_array_equal(found[place], arrays[name])
             assert found[place].attrs["units"] == "nondimensional"
             if name == "times":
@@ -236,7 +238,9 @@ def test_run_of_the_landau_equation(tmp_path):
 def test_run_of_a_profile(tmp_path):
     """The exponents of the equation at alpha = .25, and of a walk of 400 particles within five errors. Catches rows of the walk
     that belong to another alpha."""
-    done = call("run", "annihilation-profile", *LAWS["annihilation-profile"], "--netcdf", "--seed", "3", "--out", str(tmp_path))
+    done = call(
+        "run", "annihilation-profile", *LAWS["annihilation-profile"], "--netcdf", "--seed", "3", "--out", str(tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "result.json").read_text())["results"]
     assert abs(found["xi_walk_0.25_exact"] - 0.92132) < 1e-5

@@ -30,7 +30,8 @@ def double(x):
         (L.PowerLaw(-3.0), "PowerLaw(gamma=-3.0, strength=1.0, softening=0.0)"),
         (L.PowerLaw(np.float32(-2.7), softening=0.1), "PowerLaw(gamma=-2.7, strength=1.0, softening=0.1)"),
         (L.Maxwell(), "Maxwell(strength=1.0)"),
-        (L.Kac(L.PowerLaw(0, 2.0), sums="product"), "Kac(interaction=PowerLaw(gamma=0.0, strength=2.0, softening=0.0), sums='product')"),
+        (L.Kac(L.PowerLaw(0, 2.0), sums="product"),
+         "Kac(interaction=PowerLaw(gamma=0.0, strength=2.0, softening=0.0), sums='product')"),
         (L.MatrixSqrt(L.Trigonometric([[0], [1]], [1.0, 0.5])),
          "MatrixSqrt(interaction=Trigonometric(modes=((0,), (1,)), coefficients=[1.0, 0.5]))"),
         (L.Microcanonical(L.Maxwell(2.0), "heat_kernel", 0.1),
@@ -186,7 +187,16 @@ def test_a_solution_is_a_table_in_notebooks():
     shown = solution._repr_html_()
     assert "<script" not in shown.lower()
     assert "&lt;script&gt;&amp;" in shown
-    for text in ("Solution: finished", "Falls()", "EulerMaruyama()", "0.0, 0.5", "3, t = 0 to 2", "3 × 2", "48 B", "float64"):
+    for text in (
+        "Solution: finished",
+        "Falls()",
+        "EulerMaruyama()",
+        "0.0, 0.5",
+        "3, t = 0 to 2",
+        "3 × 2",
+        "48 B",
+        "float64",
+    ):
         assert text in shown, text
     for outside in ("http", "src=", "class=", "@import", "url("):
         assert outside not in shown

@@ -197,7 +197,9 @@ def test_what_a_reduced_ensemble_keeps_passes_through_jit_and_vmap():
 def test_runs_that_differ_in_dt():
     """Under `vmap` over dt the times differ between the runs, and so they are no dimension. Catches the times of the first
     run for all of them."""
-    run = jax.vmap(lambda dt: jk.simulate(KAC, start(), key=KEY, dt=dt, num_steps=2, save=jk.Save(every=1), throw=False))
+    run = jax.vmap(
+        lambda dt: jk.simulate(KAC, start(), key=KEY, dt=dt, num_steps=2, save=jk.Save(every=1), throw=False)
+    )
     found = run(jnp.array([0.01, 0.02])).to_xarray()
     assert found.time.dims == ("replica", "save")
     np.testing.assert_allclose(found.time, [[0, 0.01, 0.02], [0, 0.02, 0.04]])
