@@ -95,8 +95,8 @@ class Columns:
     def put(
         self, name: str, dims: Sequence[str], value: Any, long_name: str = "", stem: str = "", **attributes: Any
     ) -> None:
-        """A variable. Axes beyond `dims` get the dimensions `stem_0`, `stem_1`, ...; by default, the stem is the name. `Moments`
-        become four variables with the same dimensions."""
+        """A variable. Axes beyond `dims` get the dimensions `stem_0`, `stem_1`, ...; the stem is the name unless it is given.
+        `Moments` become four variables with the same dimensions."""
         if isinstance(value, Moments):
             for part, what in _PARTS.items():
                 shown = f"{what} of {long_name or name}"
@@ -172,7 +172,7 @@ class Columns:
 
     def radial(self, owner: str, lead: Sequence[str], f: Any, radius: Any, num: int, dim: int | None) -> None:
         radii = np.unique(_plain(radius))
-        told = {} if dim is None else {"velocity_dimension": dim}
+        told: dict[str, Any] = {} if dim is None else {"velocity_dimension": dim}
         if radii.size == 1:
             points = (radii[0] / num * (np.arange(num) + 0.5)).astype(radii.dtype)
             speed = self.coordinate("speed", points, owner, long_name="speed |v|", length=float(radii[0]))

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 __all__ = ["code", "commit", "device", "machine", "version"]
 
@@ -32,7 +33,7 @@ def version() -> str:
 
 def device(*arrays: Any) -> str:
     """The device that holds the first JAX array of `arrays`, the default device if there is none: "cpu: cpu"."""
-    held = next((x.devices() for x in arrays if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)), None)
+    held = next((x.devices() for x in arrays if isinstance(x, jax.Array) and not isinstance(x, Tracer)), None)
     devices = sorted(held, key=lambda d: d.id) if held else jax.devices()[:1]
     several = f" x {len(devices)}" if len(devices) > 1 else ""
     return f"{devices[0].platform}: {devices[0].device_kind}{several}"

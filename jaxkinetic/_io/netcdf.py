@@ -40,7 +40,8 @@ def portable(dataset: "Dataset") -> "Dataset":
     floats of less than 32 bits become float32, and a "/" in a name, which netCDF does not allow, becomes "_"."""
     variables: dict[str, Any] = {}
     for name, variable in dataset.data_vars.items():
-        values, attrs = variable.values, dict(variable.attrs)
+        values: Any = variable.values
+        attrs = dict(variable.attrs)
         if np.iscomplexobj(values):
             parts = {"_real": (values.real, "real part"), "_imag": (values.imag, "imaginary part")}
         else:

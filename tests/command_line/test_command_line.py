@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import xarray
 from helpers import count_programs
 
 from jaxkinetic.experiments import CATALOGUE, cli
@@ -73,7 +74,7 @@ def finished(tmp_path_factory):
     """name -> (folder of the results, standard output, standard error), every experiment run once."""
     root = tmp_path_factory.mktemp("runs")
     commands = {
-        name: ["run", name, *(GRID.get(name) or [*TINY, "--seed", "3"]), "--out", str(root / name)]
+        name: ["run", name, *(GRID.get(name) or [*TINY, "--seed", "3"]), "--netcdf", "--out", str(root / name)]
         for name in sorted(CATALOGUE, key=lambda name: name in GRID)  # single precision first
         if name not in AMPLITUDES | LAWS
     }
@@ -90,6 +91,27 @@ def finished(tmp_path_factory):
         return root / name, out, err
 
     return of
+
+
+def check_netcdf(folder):
+    """result.nc has the arrays of result.npz and the entries of result.json, and every dimension has a name of its own."""
+    arrays, manifest = np.load(folder / "result.npz"), json.loads((folder / "result.json").read_text())
+    with xarray.open_dataset(folder / "result.nc") as found:
+        for name in arrays:
+            place = {"times": "time", "sizes": "N", "speeds": "speed", "edges": "edge", "picture_times": "picture"}.get(
+                name, name
+            )
+            np.testing.assert_array_equal(found[place], arrays[name])
+            assert found[place].attrs["units"] == "nondimensional"
+            if name == "times":
+                assert found.time.dims == ("time",)
+        assert not [dim for dim in found.dims if re.search(r"_\d+$", str(dim)) and not str(dim).startswith("k_")]
+        assert found.attrs["experiment"] == manifest["experiment"]
+        assert found.attrs["jaxkinetic_version"] == manifest["version"]
+        for name, value in manifest["parameters"].items():
+            assert found.attrs[f"parameter_{name}"] == value
+        for name, value in manifest["results"].items():
+            assert isinstance(value, dict | list | None) or found.attrs[f"result_{name}"] == value
 
 
 def test_list():
@@ -132,7 +154,8 @@ def test_run_output(name, finished):
     picture = (folder / "figure.png").read_bytes()
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     assert len(picture) > 50_000
-    assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "result.json", "result.npz"]
+    check_netcdf(folder)
+    assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "result.json", "result.nc", "result.npz"]
     if name == "maxwell-bkw":
         assert "mean nothing. Take more particles or replicas." in printed
         assert re.search(r"Entropy-decay rate: \S+ \+- \S+ \(95 %: \S+ to \S+\) fitted, \d+\.\d+ exact", printed)
@@ -153,7 +176,8 @@ def test_run_on_a_grid(name, finished):
     assert abs(found[rate] / found[f"{rate}_exact"] - 1) < 0.03
     assert len(np.load(folder / "result.npz")["times"]) == manifest["parameters"]["steps"] + 1
     assert len((folder / "figure.png").read_bytes()) > 50_000
-    assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "result.json", "result.npz"]
+    check_netcdf(folder)
+    assert sorted(p.name for p in folder.iterdir()) == ["figure.png", "result.json", "result.nc", "result.npz"]
 
 
 @pytest.mark.slow
@@ -161,7 +185,7 @@ def test_run_on_a_grid(name, finished):
 def test_run_with_amplitudes(name, tmp_path):
     """The share of particles outside the mean-field state falls about as 1/N, and is on the grid what Monte Carlo finds.
     Catches an arrow of the diagram between two different systems."""
-    done = call("run", name, *AMPLITUDES[name], "--seed", "5", "--out", str(tmp_path))
+    done = call("run", name, *AMPLITUDES[name], "--netcdf", "--seed", "5", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "100%" in done.stderr
     found = json.loads((tmp_path / "result.json").read_text())["results"]
@@ -176,12 +200,13 @@ def test_run_with_amplitudes(name, tmp_path):
             assert found[arrow] < 0.02
         assert found["N-body -> Vlasov"] < 2 * found["outside_two_grid"] ** 0.5
     assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+    check_netcdf(tmp_path)
 
 
 def test_run_of_a_law(tmp_path):
     """N H_N of two particles at t = 2 from f_0 = (1 + .8 cos v)/2 pi is .0651 with independent noise and smaller with Kac's;
     H_1 <= H_2. Catches entropies relative to another limit."""
-    done = call("run", "liouville", *LAWS["liouville"], "--out", str(tmp_path))
+    done = call("run", "liouville", *LAWS["liouville"], "--netcdf", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "result.json").read_text())
     assert manifest["parameters"]["precision"] == 64
@@ -190,13 +215,14 @@ def test_run_of_a_law(tmp_path):
     assert 0.03 < found["largest_kac"][0] < 0.06
     assert found["smallest_subadditivity"] > -1e-12
     assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+    check_netcdf(tmp_path)
 
 
 @pytest.mark.slow
 def test_run_of_the_landau_equation(tmp_path):
     """From the shell to t = .1, Coulomb: H - H_M = .047053 (known to 1e-6), M4 = .849711 of the Maxwellian's; the spectral
     solver on a coarse grid agrees, and entropy and dissipation balance. Catches another datum, and another time scale."""
-    done = call("run", "landau-pde", *LAWS["landau-pde"], "--out", str(tmp_path))
+    done = call("run", "landau-pde", *LAWS["landau-pde"], "--netcdf", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "result.json").read_text())["results"]
     assert abs(found["entropy_last"] - 0.047053) < 1e-4
@@ -205,13 +231,16 @@ def test_run_of_the_landau_equation(tmp_path):
     assert found["balance_isotropic"] < 3e-4
     assert abs(np.load(tmp_path / "result.npz")["fourth_exact"][-1] - 0.849711) < 1e-5
     assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+    check_netcdf(tmp_path)
 
 
 @pytest.mark.slow
 def test_run_of_a_profile(tmp_path):
     """The exponents of the equation at alpha = .25, and of a walk of 400 particles within five errors. Catches rows of the walk
     that belong to another alpha."""
-    done = call("run", "annihilation-profile", *LAWS["annihilation-profile"], "--seed", "3", "--out", str(tmp_path))
+    done = call(
+        "run", "annihilation-profile", *LAWS["annihilation-profile"], "--netcdf", "--seed", "3", "--out", str(tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "result.json").read_text())["results"]
     assert abs(found["xi_walk_0.25_exact"] - 0.92132) < 1e-5
@@ -219,12 +248,13 @@ def test_run_of_a_profile(tmp_path):
     arrays = np.load(tmp_path / "result.npz")
     assert len(arrays["alpha"]) == len(arrays["xi"]) == len(arrays["kurtosis"]) == len(arrays["profiles"])
     assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+    check_netcdf(tmp_path)
 
 
 def test_run_of_a_study_of_chaos(tmp_path):
     """The table has a row for each distance; the files hold its values, floors and exponents; the manifest says what the limit
     is. Catches a study at another time, and NaN in result.json."""
-    done = call("run", "chaos", *LAWS["chaos"], "--out", str(tmp_path))
+    done = call("run", "chaos", *LAWS["chaos"], "--netcdf", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "100%" in done.stderr
     manifest = json.loads((tmp_path / "result.json").read_text())
@@ -239,6 +269,7 @@ def test_run_of_a_study_of_chaos(tmp_path):
     assert np.all(arrays["stderr_2"] > 0)
     assert "bound 1/2" in done.stdout
     assert len((tmp_path / "figure.png").read_bytes()) > 50_000
+    check_netcdf(tmp_path)
 
 
 @pytest.mark.slow
@@ -249,7 +280,7 @@ def test_run_of_an_inference(system, tmp_path):
     search is left behind. (With so few runs the simulator's noise exceeds that of the data, and it is correlated in time, so
     chi^2 scatters widely.) Catches a fit that stops before it has converged, and a band that is NaN."""
     given = LAWS["infer"] if system == "landau" else ["--system", system, "--quick"]
-    done = call("run", "infer", *given, "--seed", "3", "--out", str(tmp_path))
+    done = call("run", "infer", *given, "--seed", "3", "--netcdf", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "truth" in done.stdout
     found = json.loads((tmp_path / "result.json").read_text())["results"]
@@ -263,7 +294,8 @@ def test_run_of_an_inference(system, tmp_path):
     assert arrays["data"].shape == arrays["fit"].shape == (*arrays["times"].shape, 2)
     assert np.all(arrays["band"] > 0)
     assert len((tmp_path / "figure.png").read_bytes()) > 50_000
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "result.json", "result.npz"]
+    check_netcdf(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "result.json", "result.nc", "result.npz"]
 
 
 @pytest.mark.slow
@@ -458,3 +490,30 @@ def test_failed_run_keeps_earlier_results(capsys, tmp_path):
     assert "The state became NaN or infinite in step" in capsys.readouterr().err
     assert all(path.read_text() == "old" for path in old.values())
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_netcdf_is_an_option_of_the_output(tmp_path, capsys, monkeypatch):
+    """A run without `--netcdf` writes no result.nc and removes that of the result which it replaces; without xarray the command
+    ends in one sentence before the run. Catches a result.nc that belongs to another result, and a run that is lost because the
+    package is missing."""
+    run = ["run", "conservation", *TINY, "--out", str(tmp_path)]
+    assert cli.main([*run, "--netcdf"]) == 0
+    assert "result.nc" in capsys.readouterr().out
+    assert (tmp_path / "result.nc").is_file()
+    assert cli.main(run) == 0
+    assert not (tmp_path / "result.nc").exists()
+    capsys.readouterr()
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    assert cli.main([*run, "--netcdf"]) == 2
+    said = capsys.readouterr().err
+    assert said == "jaxkinetic: `--netcdf` needs xarray; run `pip install 'jaxkinetic[data]'`.\n"
+
+
+def test_sweep_with_netcdf(tmp_path):
+    """Every value and the summary have a result.nc. Catches a summary without its values."""
+    words = ["sweep", "conservation", *TINY, "--over", "dt=0.01,0.02", "--netcdf", "--out", str(tmp_path)]
+    assert cli.main(words) == 0
+    check_netcdf(tmp_path / "dt=0.01")
+    with xarray.open_dataset(tmp_path / "result.nc") as found:
+        np.testing.assert_array_equal(found.value, [0.01, 0.02])
+        assert found.headline.dims == ("value",)

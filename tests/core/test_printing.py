@@ -172,3 +172,50 @@ def test_failures_in_traced_functions_end_in_our_sentence(call, runs, monkeypatc
     )
     assert not logged
     np.testing.assert_array_equal(jax.jit(final)(jnp.zeros(2)), 0)
+
+
+def quoted(state):
+    return state[:2]
+
+
+def test_a_solution_is_a_table_in_notebooks():
+    """The table names system, scheme, clock and every array with dtype, shape and bytes; all text is escaped, and nothing is
+    loaded or run. Catches a name that is read as HTML, and a table that fails in a traced function or for a reduced
+    ensemble."""
+    save = jk.Save(every=2, state=True, observe={"<script>&": quoted})
+    solution = jk.simulate(Falls(), jnp.zeros(3), key=jax.random.key(0), dt=0.5, num_steps=4, save=save)
+    shown = solution._repr_html_()
+    assert "<script" not in shown.lower()
+    assert "&lt;script&gt;&amp;" in shown
+    for text in (
+        "Solution: finished",
+        "Falls()",
+        "EulerMaruyama()",
+        "0.0, 0.5",
+        "3, t = 0 to 2",
+        "3 × 2",
+        "48 B",
+        "float64",
+    ):
+        assert text in shown, text
+    for outside in ("http", "src=", "class=", "@import", "url("):
+        assert outside not in shown
+    assert shown.count("<tr>") == shown.count("</tr>")
+    texts = []
+    jax.make_jaxpr(lambda x: texts.append(run(x)._repr_html_()) or x)(jnp.zeros(2))
+    assert "Solution: traced" in texts[0]
+    observe = jk.Save(observe={"first": first})
+    reduced = jk.ensemble(Falls(), jnp.zeros(2), key=jax.random.key(0), replicas=2, reduce=jk.MeanVar(), dt=0.5, num_steps=1,
+                          save=observe)  # fmt: skip
+    assert "first.stderr" in reduced._repr_html_()
+    assert "Falls()" in reduced._repr_html_()
+
+
+def test_fits_print_their_numbers():
+    """On one line, with errors; traced ones too. Catches a page of fields."""
+    times = jnp.linspace(0.0, 2.0, 20)
+    values = jnp.exp(-times) + 1e-3 * jnp.cos(50.0 * times)
+    assert repr(jk.fit_decay(times, values)).startswith("DecayFit(exponential: rate 1.00")
+    texts = []
+    jax.make_jaxpr(lambda x: texts.append(repr(jk.fit_decay(times, x))) or x)(values)
+    assert texts == ["DecayFit(exponential: traced)"]

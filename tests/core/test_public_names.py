@@ -88,8 +88,8 @@ def test_without_matplotlib(monkeypatch, capsys, tmp_path):
 
 
 def test_requirements_are_imported_somewhere():
-    """Every requirement of the installed package is imported by it; matplotlib and optax are extras, and the extras for tests
-    and notebooks draw figures. Catches a package that everyone installs and nothing uses."""
+    """Every requirement of the installed package is imported by it; matplotlib, optax and xarray are extras, and the extras
+    for tests and notebooks draw figures. Catches a package that everyone installs and nothing uses."""
     project = tomllib.loads((Path(jk.__file__).parents[1] / "pyproject.toml").read_text())["project"]
     text = "\n".join(path.read_text() for path in Path(jk.__file__).parent.rglob("*.py"))
     for requirement in project["dependencies"]:
@@ -98,7 +98,8 @@ def test_requirements_are_imported_somewhere():
     extras = project["optional-dependencies"]
     assert [r.partition(">")[0] for r in extras["plot"]] == ["matplotlib"]
     assert [r.partition(">")[0] for r in extras["infer"]] == ["optax"]
-    assert "jaxkinetic[plot,infer]" in extras["test"]
+    assert [r.partition(">")[0] for r in extras["data"]] == ["xarray", "h5netcdf", "h5py"]
+    assert "jaxkinetic[plot,infer,data]" in extras["test"]
     assert "jaxkinetic[plot]" in extras["notebook"]
     assert "jaxkinetic[test]" in extras["dev"]
     readme = (Path(jk.__file__).parents[1] / "README.md").read_text()

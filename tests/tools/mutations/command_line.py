@@ -63,8 +63,8 @@ MUTATIONS = [
         "results-json-first",
         "result.json, which says that the results are complete, is put in its place first.",
         "jaxkinetic/experiments/_harness/output.py",
-        "        for name in FILES:\n            os.replace(",
-        "        for name in reversed(FILES):\n            os.replace(",
+        "        for name in names:\n            os.replace(",
+        "        for name in reversed(names):\n            os.replace(",
         tests("command_line/test_resume.py", "test_damaged_part_and_unfinished_value"),
     ),
     Mutation(

@@ -106,8 +106,8 @@ MUTATIONS = [
         "table-before-results",
         "The table is printed before the results are written.",
         "jaxkinetic/experiments/_harness/run.py",
-        "        wrote = write(folder, report, manifest)\n",
-        "        print(report.table())\n        wrote = write(folder, report, manifest)\n",
+        "        wrote = write(folder, report, manifest, netcdf=netcdf)\n",
+        "        print(report.table())\n        wrote = write(folder, report, manifest, netcdf=netcdf)\n",
         tests(_PROCESS, "test_results_before_the_table"),
     ),
     Mutation(

@@ -1,0 +1,138 @@
+"""Datasets, netCDF files, and how objects print."""
+
+from .mutation import EXPERIMENTS, Mutation, tests
+
+_COLUMNS, _DATASET = "jaxkinetic/_core/columns.py", "jaxkinetic/_core/dataset.py"
+_NETCDF, _PRINTING = "jaxkinetic/_io/netcdf.py", "jaxkinetic/_util/printing.py"
+_XARRAY, _TEXT = "core/test_xarray.py", "core/test_printing.py"
+
+MUTATIONS = [
+    Mutation(
+        "data-name-of-a-dimension",
+        "An observable with the name of a dimension loses it without a word.",
+        _COLUMNS,
+        'name = f"observed_{name}"',
+        'name = f"{name}_"',
+        tests(_XARRAY, "test_names_dimensions_and_units"),
+    ),
+    Mutation(
+        "data-dimension-of-a-reserved-name",
+        "A further axis of an observable takes the name of another observable.",
+        _COLUMNS,
+        "while free in self.reserved:",
+        "while free in ():",
+        tests(_XARRAY, "test_names_dimensions_and_units"),
+    ),
+    Mutation(
+        "data-wavenumbers",
+        "The wavenumbers of a wave lack the factor 2 pi.",
+        _COLUMNS,
+        "points = 2 * np.pi * np.fft.fftfreq(",
+        "points = np.fft.fftfreq(",
+        tests(_XARRAY, "test_states_on_grids"),
+    ),
+    Mutation(
+        "data-speeds",
+        "The speeds of a radial density are those of the left ends of the cells.",
+        _COLUMNS,
+        "(np.arange(num) + 0.5)",
+        "(np.arange(num) + 0.0)",
+        tests(_XARRAY, "test_states_on_grids"),
+    ),
+    Mutation(
+        "data-axes-of-phase-space",
+        "The axes of the Vlasov equation are called velocities.",
+        "jaxkinetic/vlasov/systems.py",
+        'coordinates: ClassVar[str] = "phase space"',
+        'coordinates: ClassVar[str] = "velocity"',
+        tests(_XARRAY, "test_states_on_grids"),
+    ),
+    Mutation(
+        "data-reduced-replicas",
+        "A reduced ensemble is taken for one that keeps its replicas.",
+        _DATASET,
+        "reduced = solution.checkpoint is None and solution.run is not None",
+        "reduced = False",
+        tests(_XARRAY, "test_ensembles"),
+    ),
+    Mutation(
+        "data-parts-of-a-mean",
+        "Mean, variance and standard error have dimensions of their own.",
+        _COLUMNS,
+        'free = f"{stem or name}_{i}"',
+        'free = f"{name}_{i}"',
+        tests(_XARRAY, "test_ensembles"),
+    ),
+    Mutation(
+        "data-times-of-several-runs",
+        "The times of the first run count for all runs.",
+        _DATASET,
+        "if (rows == rows[:1]).all():",
+        "if rows.size:",
+        tests(_XARRAY, "test_runs_that_differ_in_dt"),
+    ),
+    Mutation(
+        "data-manifest-of-the-first-chunk",
+        "The attributes of chunks are those of the first one.",
+        "jaxkinetic/_core/chunks.py",
+        "(told[-1] or of_code())",
+        "(told[0] or of_code())",
+        tests(_XARRAY, "test_chunks_are_the_run"),
+    ),
+    Mutation(
+        "data-fingerprint",
+        "The fingerprint of a system does not see its parameters.",
+        "jaxkinetic/_core/run_manifest.py",
+        "if not entry[0].startswith(CODE)]",
+        "if entry[0].startswith(CODE)]",
+        tests(_XARRAY, "test_attributes_are_the_manifest"),
+    ),
+    Mutation(
+        "data-imaginary-part",
+        "The imaginary part in a file is the real part.",
+        _NETCDF,
+        '"_imag": (values.imag,',
+        '"_imag": (values.real,',
+        tests(_XARRAY, "test_netcdf_round_trip"),
+    ),
+    Mutation(
+        "data-two-names-become-one",
+        "Two names that netCDF makes equal overwrite each other.",
+        _NETCDF,
+        "    while name in taken:",
+        "    while name in ():",
+        tests(_XARRAY, "test_half_precision_and_names"),
+    ),
+    Mutation(
+        "data-failed-write",
+        "A writer that fails leaves its temporary file.",
+        "jaxkinetic/_io/atomic_npz.py",
+        "    except BaseException:\n        beside.unlink",
+        "    except OSError:\n        beside.unlink",
+        tests(_XARRAY, "test_a_failed_write_leaves_the_old_file"),
+    ),
+    Mutation(
+        "data-stale-netcdf",
+        "A result without --netcdf leaves the result.nc of the one before.",
+        EXPERIMENTS + "_harness/output.py",
+        "(folder / NETCDF).unlink(missing_ok=True)",
+        "pass",
+        tests("command_line/test_command_line.py", "test_netcdf_is_an_option_of_the_output"),
+    ),
+    Mutation(
+        "print-default-numbers",
+        "Numbers at their default do not print.",
+        _PRINTING,
+        "isinstance(default, (bool, str)) and value == default",
+        "isinstance(default, (bool, int, str)) and value == default",
+        tests(_TEXT, "test_parameters_print_by_value"),
+    ),
+    Mutation(
+        "print-html-escape",
+        "Names in the table of a solution are read as HTML.",
+        "jaxkinetic/_util/html.py",
+        "(html.escape(text) for text in row)",
+        "(str(text) for text in row)",
+        tests(_TEXT, "test_a_solution_is_a_table_in_notebooks"),
+    ),
+]  # fmt: skip
