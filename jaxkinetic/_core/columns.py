@@ -92,13 +92,16 @@ class Columns:
         self.coordinates[name] = ((name,), points, {"units": UNITS, **attributes})
         return name
 
-    def put(self, name: str, dims: Sequence[str], value: Any, long_name: str = "", **attributes: Any) -> None:
-        """A variable. Axes beyond `dims` get the dimensions `name_0`, `name_1`, ...; `Moments` become four variables."""
+    def put(
+        self, name: str, dims: Sequence[str], value: Any, long_name: str = "", stem: str = "", **attributes: Any
+    ) -> None:
+        """A variable. Axes beyond `dims` get the dimensions `stem_0`, `stem_1`, ...; by default, the stem is the name. `Moments`
+        become four variables with the same dimensions."""
         if isinstance(value, Moments):
             for part, what in _PARTS.items():
                 shown = f"{what} of {long_name or name}"
                 own = () if part == "count" else dims
-                self.put(f"{name}_{part}", own, getattr(value, part), shown, **attributes)
+                self.put(f"{name}_{part}", own, getattr(value, part), shown, name, **attributes)
             return
         if jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
             value = jax.random.key_data(value)
@@ -107,7 +110,7 @@ class Columns:
         if any(self.sizes.get(dim) != size for dim, size in zip(dims, values.shape, strict=False)):
             dims = []
         for i, size in enumerate(values.shape[len(dims) :]):
-            free = f"{name}_{i}"
+            free = f"{stem or name}_{i}"
             while free in self.reserved:
                 free += "_"
             dims.append(self.dimension(free, size))
