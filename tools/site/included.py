@@ -6,7 +6,7 @@ from posixpath import normpath, relpath
 
 from mkdocs.structure.files import File
 
-__all__ = ["PAGES", "on_files", "with_deeper_lists", "with_links_of_the_site"]
+__all__ = ["PAGES", "on_files", "with_links_of_the_site"]
 
 PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s:#]+)(#[^)]*)?\)")
@@ -31,22 +31,10 @@ def with_links_of_the_site(text: str, folder: str, page: str) -> str:
     return _LINK.sub(converted, text)
 
 
-def with_deeper_lists(text: str) -> str:
-    """What belongs to an item of a numbered list is indented by 3 spaces on GitHub; the site's Markdown needs 4."""
-    lines, code, numbered = [], False, False
-    for line in text.splitlines():
-        if line.startswith("```"):
-            code = not code
-        elif not code and line.strip() and not line.startswith(" "):
-            numbered = bool(re.match(r"\d+\. ", line))
-        lines.append(f" {line}" if numbered and not code and line.startswith("   ") else line)
-    return "\n".join(lines) + "\n"
-
-
 def on_files(files, config):
     root = Path(config.docs_dir).parent
     for source, page in PAGES.items():
-        text = with_deeper_lists(with_links_of_the_site((root / source).read_text(), ".", page))
+        text = with_links_of_the_site((root / source).read_text(), ".", page)
         # A search shows the library before its history.
         files.append(File.generated(config, page, content=f"---\nsearch:\n  boost: 0.3\n---\n\n{text}"))
     return files
