@@ -95,3 +95,23 @@ def test_built_reference_has_every_anchor():
     for stem, paths in api_pages.names().items():
         html = (Path(SITE or "") / "api" / stem / "index.html").read_text()
         assert not [path for path in paths if html.count(f'id="{path}"') != 1], stem
+
+
+def test_text_is_linked():
+    """Links of CONTRIBUTING.md and CHANGELOG.md become links of the site, citations lead to the references, and means in angle
+    brackets stay. Catches a link into the repository's folders, a changed citation in code, and a mean that disappears."""
+    markdown = pytest.importorskip("markdown")
+    pytest.importorskip("mkdocs")
+    included, citations, angles, cells = (
+        importlib.import_module(name) for name in ("included", "citations", "plain_angles", "table_code")
+    )
+    text = "[a](docs/gradients.md#x) [b](tests/MUTATIONS.md) [c](notebooks/01_landau_torus.ipynb) [d](https://d.org)"
+    expected = "[a](gradients.md#x) b [c](notebooks/01_landau_torus.md) [d](https://d.org)"
+    assert included.with_links_of_the_site(text, ".", "changelog.md") == expected
+    linked = citations.linked("<p>[FengWang2025, (1.6)] <code>[FengWang2025]</code></p>", "../references/")
+    link = '<a href="../references/#FengWang2025">FengWang2025</a>'
+    assert linked == f"<p>[{link}, (1.6)] <code>[FengWang2025]</code></p>"
+    shown = markdown.markdown("bias of <v_z^2>, <b>bold</b>, `<x>`", extensions=[angles.PlainAngles()])
+    assert shown == "<p>bias of &lt;v_z^2&gt;, <b>bold</b>, <code>&lt;x&gt;</code></p>"
+    cell = "<td><code>jk.landau.Kac(x)</code></td>"
+    assert cells.breakable(cell) == "<td><code>jk.<wbr>landau.<wbr>Kac(<wbr>x)</code></td>"

@@ -110,7 +110,8 @@ def page(stem: str) -> str:
     module, path = _loaded()[stem], PAGES[stem]
     homes = documented()
     groups = _sections(module) if stem == "core" else {"": _names_of(module)}
-    lines = [f"# {path} {{ #{path} }}", "", inspect.getdoc(module) or "", ""]
+    # A search for a name shows its entry before the pages that use it.
+    lines = ["---", "search:", "  boost: 3", "---", "", f"# {path} {{ #{path} }}", "", inspect.getdoc(module) or "", ""]
     if stem == "core":
         lines += ["Every example writes `import jaxkinetic as jk`.", ""]
     # The entries are what a search must find.

@@ -33,7 +33,7 @@ _DOUBLE_STRUCK = {"C": "ℂ", "H": "ℍ", "N": "ℕ", "P": "ℙ", "Q": "ℚ", "R
 _NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 _OPENING, _CLOSING, _BREAKS = (frozenset(characters) for characters in ("([{⟨", ")]}⟩", "=<>≤≥≈∼∈→,≪≫≠≡≔∝"))
 _LONG = 25  # characters that fit a phone in any case
-_MARKED = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
+_MARKED = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>([,.;:)]?)', re.DOTALL)
 # A sign after a relation, an opening bracket or a comma belongs to what follows: no space between them.
 _SIGN = re.compile(
     r"(<mo(?: [^>]*)?>(?:=|\(|\[|,|∈|<|>|≤|≥|&#x02264;|&#x02265;|&#x0003D;|&#x02208;|&#x00028;|&#x0002C;)</mo>)<mo>"
@@ -85,18 +85,22 @@ def converted(html: str) -> str:
 
     def one(match: re.Match) -> str:
         result = mathml(entities.unescape(match[3]), block=match[2] == "[")
-        return f'<div class="formula">{result}</div>' if match[2] == "[" else _breakable(result)
+        if match[2] == "[":
+            return f'<div class="formula">{result}</div>{match[4]}'
+        *first, last = _breakable(result)
+        # Browsers would begin a line with the punctuation.
+        return "<wbr>".join([*first, f'<span class="closed-formula">{last}{match[4]}</span>' if match[4] else last])
 
     return _MARKED.sub(one, html)
 
 
-def _breakable(math: str) -> str:
+def _breakable(math: str) -> list[str]:
     """An inline formula as several, so that a line may break after a relation or a comma outside of brackets, as TeX breaks it:
     browsers do not break a `<math>` element, and a phone is narrower than many."""
     root = ElementTree.fromstring(math)
     rows = list(root)
     if len(rows) != 1 or rows[0].tag.rpartition("}")[2] != "mrow":
-        return math
+        return [math]
     pieces, depth = [[]], 0
     for item in rows[0]:
         text = item.text or "" if item.tag.rpartition("}")[2] == "mo" else ""
@@ -111,7 +115,7 @@ def _breakable(math: str) -> str:
         ElementTree.SubElement(row, rows[0].tag).extend(piece)
         part = ElementTree.tostring(row, encoding="unicode")
         parts.append(f'<span class="long-formula">{part}</span>' if len(spoken(part)) > _LONG else part)
-    return "<wbr>".join(parts)
+    return parts
 
 
 def _in_titles(items) -> None:
