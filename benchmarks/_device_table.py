@@ -1,7 +1,7 @@
-"""The README's section on accelerators, made from the JSONs of bench_device.py that are kept in benchmarks/results.
+"""The section on accelerators of docs/performance.md, made from the JSONs of bench_device.py in benchmarks/results.
 
-    python benchmarks/_device_table.py            # write the section into README.md
-    python benchmarks/_device_table.py FILE...    # keep FILEs as one benchmarks/results/device_KIND.json, and write the section
+    python benchmarks/_device_table.py            # write docs/performance.md again
+    python benchmarks/_device_table.py FILE...    # keep FILEs as one benchmarks/results/device_KIND.json, and write the page
 
 Several FILEs are runs of one card, commit and set of versions, of all items or of some (`--only`); where two have an item, the
 later one counts. Runs with XLA_FLAGS of their own are kept apart, under "with_flags", beside at least one without.
@@ -10,7 +10,7 @@ If a complete result of the card is kept and every FILE has some items only (`--
 device_KIND_checked_again.json, and the section shows them after it. The next such call replaces this file; a complete result
 removes it.
 
-Imports neither JAX nor the library. tests/command_line/test_bench_device.py compares README and JSON.
+Imports neither JAX nor the library. tests/command_line/test_performance.py compares page and JSONs.
 """
 
 import json
@@ -23,8 +23,7 @@ from typing import Any
 from _device_report import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS, README = ROOT / "benchmarks" / "results", ROOT / "README.md"
-BEGIN, END = "<!-- accelerator: written by benchmarks/_device_table.py -->", "<!-- end of accelerator -->"
+RESULTS = ROOT / "benchmarks" / "results"
 NOTHING = (
     "On an accelerator nothing has been measured yet: neither a time, nor whether its results agree with the CPU's, nor "
     "whether a\nrestart is bitwise. `python benchmarks/bench_device.py` does all three in under eight minutes."
@@ -213,11 +212,6 @@ def summary(content: dict[str, Any]) -> list[str]:
     return [content["device"], *sentences(content), *(row(name, value) for name, value in content["time"].items())]
 
 
-def current(readme: str) -> str:
-    """The section that the README has."""
-    return readme.partition(BEGIN)[2].partition(END)[0].strip("\n")
-
-
 def item_of(note: str) -> tuple[str, str, str] | None:
     """(name, section, key) of an item for which a run had no time; None for any other note."""
     for text, part, before in LATE:
@@ -279,9 +273,10 @@ def keep(files: list[Path]) -> Path:
 def main() -> None:
     if len(sys.argv) > 1:
         print(keep([Path(name) for name in sys.argv[1:]]))
-    text = README.read_text()
-    before, _, rest = text.partition(BEGIN)
-    README.write_text(f"{before}{BEGIN}\n{section(kept())}\n{END}{rest.partition(END)[2]}")
+    # Here, because it imports this module.
+    import performance
+
+    performance.write()
 
 
 if __name__ == "__main__":

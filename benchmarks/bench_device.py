@@ -10,8 +10,8 @@
 
 DIR/device.json is complete after every item. The most important items come first; what is predicted to take too long is skipped
 with a line, and at the deadline the process ends. Exit status: 1 if a check failed, 3 at the deadline. It needs the package's
-own dependencies only. `python benchmarks/_device_table.py FILE...` makes the README's section from the JSONs that you keep, of
-one run or of several with `--only`.
+own dependencies only. `python benchmarks/_device_table.py FILE...` keeps the JSONs of one run, or of several with `--only`, and
+writes docs/performance.md.
 """
 
 import argparse

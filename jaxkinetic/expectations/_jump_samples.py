@@ -70,8 +70,6 @@ def _jump_samples_jvp(primals, tangents, *, key, sizes, batches, estimator):
             "A gradient with respect to dt reaches `jk.expectation` of a jump process, where dt decides which events happen; "
             "differentiate with respect to the strength or the volume instead, which scale the rates."
         )
-    # A Python float would be a part of the program.
-    given = with_arrays(given)
     check_record(given, key, sizes, batches.replicas)
     known = given
     given = jax.tree.map(lambda x: forbid_gradient(_SECOND, x) if eqx.is_inexact_array(x) else x, given)
@@ -79,7 +77,8 @@ def _jump_samples_jvp(primals, tangents, *, key, sizes, batches, estimator):
     check_probabilities(known, slope, dt, key, sizes, parts)
     if not parts.rate:
         sizes = _without_virtual(sizes)
-    return _with_tangent(given, slope, dt, key, sizes, batches, estimator, parts)
+    # A Python float that `jax.grad` differentiates is a float again without its tangent: it would be a part of the program.
+    return _with_tangent(with_arrays(given), slope, dt, key, sizes, batches, estimator, parts)
 
 
 @eqx.filter_jit

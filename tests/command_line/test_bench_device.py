@@ -1,4 +1,4 @@
-"""benchmarks/bench_device.py on a CPU: what it checks, what it writes, and the README's section that is made from it."""
+"""benchmarks/bench_device.py on a CPU: what it checks, what it writes, and the section of the page that is made from it."""
 
 import json
 import os
@@ -52,12 +52,6 @@ def measured(**changes):
     return {**content, **changes}
 
 
-def test_readme_section_is_made_from_the_results():
-    """README and benchmarks/results agree. Catches a figure that was written by hand, and a result that the README does not
-    show."""
-    assert table.current(table.README.read_text()) == table.section(table.kept())
-
-
 def test_section_promises_only_what_was_measured():
     """A restart counts if it was bitwise in one process and in two. Catches a restart that was not measured, or differs in a
     second process, and is shown as one that held."""
@@ -76,7 +70,7 @@ def test_section_promises_only_what_was_measured():
 
 @pytest.mark.parametrize("change", [{"platform": "cpu"}, {"quick": True}, {"done": False}])
 def test_results_of_no_accelerator_are_not_kept(change, tmp_path):
-    """Catches figures of a CPU, of tiny sizes or of half a run in the README."""
+    """Catches figures of a CPU, of tiny sizes or of half a run in the documentation."""
     with pytest.raises(SystemExit, match="not kept"):
         table.keep(written(tmp_path, measured(**change)))
 

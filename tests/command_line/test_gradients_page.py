@@ -1,7 +1,9 @@
-"""benchmarks/gradient_table.py: the page of the documentation is made from its results."""
+"""benchmarks/gradient_table.py, gradient_growth.py: pages of the documentation are made from their results."""
 
+import json
 import re
 
+import gradient_growth as growth
 import gradient_table as table
 from gradient_rows import rows
 
@@ -21,3 +23,14 @@ def test_page_has_every_leaf_once():
         own = [line for line in lines if line[0] == f"| {entry['system']}" and entry["scheme"] in line[1].split(", ")]
         found = [(leaf.strip("`"), line[3]) for line in own for leaf in line[2].split(", ")]
         assert sorted(found) == sorted((leaf, kind["kind"]) for leaf, kind in entry["leaves"].items())
+
+
+def test_table_of_growth_is_made_from_the_results():
+    """The table of docs/when_gradients_fail.md is what the script writes from its JSON. Catches a number that was edited, and
+    one of another time."""
+    content = json.loads(growth.RESULTS.read_text())
+    page = growth.PAGE.read_text()
+    assert growth.with_table(page, content) == page
+    assert "| | 4 | .061 | 131 | .40 |" in page
+    content["results"]["Coulomb, N = 200, gamma"]["std_derivative"][20] = 0.5
+    assert "| | 4 | .061 | .50 | .40 |" in growth.table(content)

@@ -174,3 +174,26 @@ def test_users_dimerisation():
         z = (value - known) / stderr
         np.testing.assert_array_less(np.abs(z), 3)
         np.testing.assert_array_less(stderr[::2], 0.04 * np.abs(known[::2]))
+
+
+def warm(scale, key):
+    """Maxwellian velocities of temperature `scale`."""
+    return jk.Particles(jnp.sqrt(scale) * jk.initial.maxwellian(key, 4, 3).velocity)
+
+
+def test_other_numbers_use_the_same_program(caplog):
+    """A second gradient at another Python float, here an argument of the start, compiles nothing large. Catches a number
+    that becomes a part of the program, which then compiles for seconds at every call."""
+
+    def second_moment(scale):
+        start = jax.tree_util.Partial(warm, scale)
+        system = B.KacWalk(B.Maxwell(), volume=4.0, annihilation=0.5)
+        return jk.expectation(system, start, first_component, key=KEY, replicas=2, dt=0.5, num_steps=1).value[0]
+
+    seen = []
+    for scale in (1.0, 1.1):
+        caplog.clear()
+        with jax.log_compiles():
+            jax.grad(second_moment)(scale)
+        seen.append("_with_tangent" in caplog.text)
+    assert seen == [True, False]

@@ -34,6 +34,7 @@ COPIED = (
     "tests",
     "benchmarks",
     "tools",
+    "docs",
     "pyproject.toml",
     "README.md",
     "CHANGELOG.md",

@@ -1,7 +1,7 @@
 """The reference of the API: one page for each public module, one entry for each name of its `__all__`.
 
-An entry's anchor is the public dotted path, so `` [`jk.simulate`][jaxkinetic.simulate] `` links to it from any page. A name that
-two modules export has its documentation in the first of `PAGES`, and a pointer in the other.
+An entry's anchor is the public dotted path, so `` [`jk.simulate`][jaxkinetic.simulate] `` links to it from any page. A name
+that two modules export has its documentation in the first of `PAGES`, and a pointer in the other.
 """
 
 import importlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["PAGES", "names", "on_files", "on_post_build", "page"]
+__all__ = ["PAGES", "documented", "names", "on_files", "on_post_build", "page", "page_of", "value_of"]
 
 # Page -> module. The first page that holds an object documents it.
 PAGES = {
@@ -69,15 +69,27 @@ def _names_of(module: ModuleType) -> list[str]:
     return [name for name in module.__all__ if not isinstance(getattr(module, name), ModuleType)]
 
 
-def _documented() -> dict[int, str]:
-    """id of an object -> the public path under which it is documented."""
-    found: dict[int, str] = {}
+def documented() -> dict[str, str]:
+    """Public path -> the public path under which its object is documented; the same for most."""
+    first: dict[int, str] = {}
+    found = {}
     for stem, module in _loaded().items():
         for name in _names_of(module):
-            value = getattr(module, name)
-            if callable(value):
-                found.setdefault(id(value), f"{PAGES[stem]}.{name}")
+            path, value = f"{PAGES[stem]}.{name}", getattr(module, name)
+            # Equal numbers and strings may be one object.
+            found[path] = first.setdefault(id(value), path) if callable(value) else path
     return found
+
+
+def value_of(path: str) -> Any:
+    """The object with a public path."""
+    module, _, name = path.rpartition(".")
+    return importlib.import_module(path) if path in PAGES.values() else getattr(importlib.import_module(module), name)
+
+
+def page_of(path: str) -> str:
+    """The page that has the entry of a public path."""
+    return next(stem for stem, module in PAGES.items() if module == path.rpartition(".")[0])
 
 
 def _summary(value: Any) -> str:
@@ -87,7 +99,7 @@ def _summary(value: Any) -> str:
     return (sentence[0] if sentence else text).rstrip(":")
 
 
-def _entry(path: str, value: Any, home: str) -> str:
+def _entry(path: str, home: str) -> str:
     if home == path:
         return f"::: {path}\n"
     return f"### {path} {{ #{path} }}\n\nThe same as [`{home}`][{home}].\n"
@@ -96,22 +108,24 @@ def _entry(path: str, value: Any, home: str) -> str:
 def page(stem: str) -> str:
     """The Markdown of one page of the reference."""
     module, path = _loaded()[stem], PAGES[stem]
-    documented = _documented()
+    homes = documented()
     groups = _sections(module) if stem == "core" else {"": _names_of(module)}
     lines = [f"# {path} {{ #{path} }}", "", inspect.getdoc(module) or "", ""]
     if stem == "core":
         lines += ["Every example writes `import jaxkinetic as jk`.", ""]
+    # The entries are what a search must find.
+    lines += ['<div data-search-exclude markdown="1">', ""]
     for title, members in groups.items():
         lines += [f"**{title}**", ""] * bool(title)
         for name in members:
             about = _summary(getattr(module, name)) if callable(getattr(module, name)) else ""
             lines.append(f"- [`{name}`][{path}.{name}]" + (f": {about}" if about else ""))
         lines.append("")
+    lines += ["</div>", ""]
     for title, members in groups.items():
         lines += [f"## {title or 'Names'}", ""]
         for name in members:
-            value = getattr(module, name)
-            lines.append(_entry(f"{path}.{name}", value, documented.get(id(value), f"{path}.{name}")))
+            lines.append(_entry(f"{path}.{name}", homes[f"{path}.{name}"]))
     return "\n".join(lines)
 
 

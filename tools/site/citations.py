@@ -1,4 +1,4 @@
-"""The page of references, from jaxkinetic/references.bib, and a link to it from every citation such as [FengWang2025, (1.6)]."""
+"""The page of references, from jaxkinetic/references.bib, and links to it from citations such as [FengWang2025, (1.6)]."""
 
 import re
 from pathlib import Path

@@ -13,8 +13,8 @@ _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s:#]+)(#[^)]*)?\)")
 
 
 def with_links_of_the_site(text: str, folder: str, page: str) -> str:
-    """Markdown of a file in `folder` of the repository, for the page `page` of the site: links to pages lead to pages; of links to
-    other files the text is left."""
+    """Markdown of a file in `folder` of the repository, for the page `page` of the site: links to pages lead to pages; a link
+    to another file becomes its text."""
 
     def converted(match: re.Match) -> str:
         target = normpath(f"{folder}/{match[2]}")
@@ -35,5 +35,6 @@ def on_files(files, config):
     root = Path(config.docs_dir).parent
     for source, page in PAGES.items():
         text = with_links_of_the_site((root / source).read_text(), ".", page)
-        files.append(File.generated(config, page, content=text))
+        # A search shows the library before its history.
+        files.append(File.generated(config, page, content=f"---\nsearch:\n  boost: 0.3\n---\n\n{text}"))
     return files

@@ -8,6 +8,14 @@ _BIAS, _CONES, _LAWS = (f"laws/test_expectation{end}.py" for end in ("_bias", "_
 
 MUTATIONS = [
     Mutation(
+        "expectation-program-of-its-number",
+        "A Python float that is differentiated becomes a part of the program.",
+        _EXPECTATIONS + "_jump_samples.py",
+        "return _with_tangent(with_arrays(given), slope,",
+        "return _with_tangent(given, slope,",
+        tests(_LAWS, "test_other_numbers_use_the_same_program"),
+    ),
+    Mutation(
         "expectation-virtual-candidates",
         "Where every candidate happens there are no virtual ones, which carry the score of the rate.",
         _EXPECTATIONS + "_sizes.py",
