@@ -155,7 +155,7 @@ def write_rows(rows: Sequence[dict[str, Any]], chosen: argparse.Namespace, metho
 
 def provenance(cores: int) -> dict[str, Any]:
     """Where and when a result was measured: what every JSON begins with."""
-    from jaxkinetic.experiments._harness.output import commit, device
+    from jaxkinetic._io.manifest import commit, device
 
     versions = {"python": platform.python_version()}
     for package in ("jax", "jaxlib", "jax-cuda13-plugin", "jax-cuda12-plugin", "numba", "pykeops"):

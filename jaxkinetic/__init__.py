@@ -19,6 +19,7 @@ if _typing.TYPE_CHECKING:
         plotting as plotting,
         random as random,
         spectral as spectral,
+        units as units,
         vlasov as vlasov,
     )
     from ._core.adjoint import AbstractAdjoint as AbstractAdjoint, Checkpointed as Checkpointed, Direct as Direct
@@ -27,8 +28,9 @@ if _typing.TYPE_CHECKING:
         load_checkpoint as load_checkpoint,
         save_checkpoint as save_checkpoint,
     )
+    from ._core.chunks import read_chunks as read_chunks
     from ._core.ensemble import ensemble as ensemble
-    from ._core.iterate import iterate as iterate, read_chunks as read_chunks
+    from ._core.iterate import iterate as iterate
     from ._core.reductions import AbstractReduction as AbstractReduction, MeanVar as MeanVar, Moments as Moments
     from ._core.reversible import Reversible as Reversible
     from ._core.save import Context as Context, Contextual as Contextual, Save as Save
@@ -60,14 +62,17 @@ if _typing.TYPE_CHECKING:
     from .schemes import EulerMaruyama as EulerMaruyama, Leapfrog as Leapfrog, Strang as Strang, Yoshida as Yoshida
     from .states import Axis as Axis, Density as Density, Grid as Grid, Particles as Particles, Wave as Wave
 
-_ROOMS = ("boltzmann", "chaos", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "vlasov")
+_ROOMS = (
+    "boltzmann", "chaos", "diagnostics", "initial", "landau", "pairs", "plotting", "random", "spectral", "units", "vlasov",
+)  # fmt: skip
 # Modules whose public names the package re-exports.
 _MODULES = ("fitting", "laws", "oscillation", "radial", "runge_kutta", "schemes", "states")
 _NAMES = {
     "_core.adjoint": ("AbstractAdjoint", "Checkpointed", "Direct"),
     "_core.checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
+    "_core.chunks": ("read_chunks",),
     "_core.ensemble": ("ensemble",),
-    "_core.iterate": ("iterate", "read_chunks"),
+    "_core.iterate": ("iterate",),
     "_core.reductions": ("AbstractReduction", "MeanVar", "Moments"),
     "_core.reversible": ("Reversible",),
     "_core.save": ("Context", "Contextual", "Save"),
@@ -99,6 +104,7 @@ _WITH_SCHEMES = (
     "_core.simulate",
     "_core.ensemble",
     "_core.iterate",
+    "_core.chunks",
     "_core.checkpoint",
     "expectations.expectation",
     "expectations.finite_difference",

@@ -19,6 +19,7 @@ from .._util.sharding import Layout, automatic, automatic_mesh, explicit_context
 from .._util.types import Key, PyTree, RealScalarLike, State
 from .._util.user_laws import hashable
 from .adjoint import AbstractAdjoint, Checkpointed
+from .checkpoint import Checkpoint
 from .ensemble_in_parts import run_resumably
 from .reductions import AbstractReduction
 from .replicas import Replica, even_batches, run_in_one_call
@@ -76,7 +77,7 @@ def ensemble(
 
     **Returns:** a `Solution` whose arrays have a leading axis of replicas, except `times`, (T,). With `reduce`,
     `observed[name]` and `states` are the results of the reduction, `final` and `checkpoint` are None; `stats` and `result`
-    keep the axis of replicas.
+    keep the axis of replicas, and `run` says what ran.
 
     Differentiable as `simulate` is; the backward pass recomputes one batch at a time. **Raises:** as `simulate`; `ValueError`
     for invalid numbers, an `init` that is neither a state nor a function of a key, and a reduction without observables;
@@ -143,7 +144,10 @@ def ensemble(
     if reduce is not None:
         # Every device returns its own total.
         observed, states = (*_finish(reduce, total, devices), None)[:2]
-        kept = eqx.tree_at(lambda s: (s.observed, s.states), kept, (observed, states), is_leaf=lambda x: x is None)
+        told = _told(run, clock)
+        kept = eqx.tree_at(
+            lambda s: (s.observed, s.states, s.run), kept, (observed, states, told), is_leaf=lambda x: x is None
+        )
     else:
         origin = SystemRecord(cast_floating(system, kept.checkpoint.dt.dtype))
         kept = eqx.tree_at(lambda s: s.checkpoint.origin, kept, origin, is_leaf=lambda x: x is None)
@@ -160,6 +164,16 @@ def ensemble(
         return kept
     warn(kept)
     return raise_or_mark(kept, "ensemble", mesh)
+
+
+def _told(run: Replica, clock: tuple[float, float] | None) -> Checkpoint:
+    """What a reduced ensemble ran. Its key is that of the ensemble."""
+    key = jnp.asarray(run.key)
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.key_data(key)
+    scheme = run.system.default_scheme() if run.scheme is None else run.scheme
+    origin = SystemRecord(run.system)
+    return Checkpoint(None, None, key, run.num_steps, run.t0, run.dt, scheme, origin, clock=clock)
 
 
 @eqx.filter_jit

@@ -4,8 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from .._io.atomic_npz import as_path, path_errors, read_arrays, read_header, write_arrays
+from .._io.atomic_npz import as_path, path_errors, read_header, write_arrays
 from .._io.fingerprint import data_entries
 from .._io.lock import folder_lock
 from .._io.progress import Progress, check_progress
@@ -21,16 +20,14 @@ from .._util.checks import argument_error, cast_floating, check_bool, check_inte
 from .._util.types import Key, RealScalarLike, State
 from .adjoint import AbstractAdjoint, Checkpointed
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .chunks import FORMAT, VERSION, chunk_files, described, last_step
+from .columns import entry_name
+from .run_manifest import run_manifest
 from .save import Save
 from .simulate import run_simulation
 from .solution import Solution, raise_or_mark, warn
 from .system import AbstractScheme, AbstractSystem
 from .times import times_of
-
-# The format that a file names; loading another one raises.
-_FORMAT = "jaxkinetic chunk"
-# The version of the format; a newer one raises.
-_VERSION = 1
 
 
 def iterate(
@@ -134,7 +131,7 @@ def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
         if not os.path.exists(folder) or os.path.isdir(folder):
             raise
         raise argument_error("path", "name a folder", f"{str(folder)!r} is a file", "pass another one") from None
-    files = _chunk_files("path", folder)
+    files = chunk_files("path", folder)
     if not isinstance(at, Checkpoint):
         if files:
             raise argument_error(
@@ -147,7 +144,7 @@ def _check_folder(folder: Path, at: Any) -> list[dict[str, Any]]:
                 "pass another one, or continue from it",
             )  # fmt: skip
         return []
-    headers = [read_header(file, _FORMAT, _VERSION) for file in files]
+    headers = [read_header(file, FORMAT, VERSION) for file in files]
     if not files and os.path.lexists(folder / "checkpoint.npz"):
         key = np.asarray(load_checkpoint(folder / "checkpoint.npz").key).tolist()
         headers.append({"step": at.step, "key": key})
@@ -236,13 +233,14 @@ class _Writer:
         if self.system is None:
             self.system = _system_of(system, end)
         header = {
-            "format": _FORMAT, "version": _VERSION, "step": end.step, "key": np.asarray(end.key).tolist(), "run": _run_of(end),
+            "format": FORMAT, "version": VERSION, "step": end.step, "key": np.asarray(end.key).tolist(), "run": _run_of(end),
             "system": self.system, "start": self.start, "first": self.begin, "begins": self.ends, "ends": _state_of(end),
+            "manifest": run_manifest(solution), "states": described(solution),
         }  # fmt: skip
         arrays = saved_arrays(solution.times, solution.observed, solution.states)
         # Chunks beyond the checkpoint come from an earlier attempt, which this run replaces.
-        for file in _chunk_files("path", self.folder):
-            if _last_step(file) > self.begin:
+        for file in chunk_files("path", self.folder):
+            if last_step(file) > self.begin:
                 file.unlink()
         write_arrays(self.folder / f"chunk-{end.step:012d}.npz", header, arrays)
         if bool(solution.result.ok):
@@ -250,20 +248,12 @@ class _Writer:
         self.begin, self.ends = end.step, header["ends"]
 
 
-def _name(entry: Any) -> str:
-    """The name of one entry of a JAX key path: a dict key, a field or an index."""
-    for attribute in ("key", "name", "idx"):
-        if hasattr(entry, attribute):
-            return str(getattr(entry, attribute))
-    return str(entry)
-
-
 def saved_arrays(times: Any, observed: Any, states: Any) -> dict[str, np.ndarray]:
     """The saved values of a run under flat names: "times", "observed/NAME", "states/velocity", ..."""
     arrays = {"times": np.asarray(times)}
     for kind, tree in (("observed", observed), ("states", states)):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-            name = "/".join([kind, *map(_name, path)])
+            name = "/".join([kind, *map(entry_name, path)])
             if name in arrays:
                 raise argument_error(
                     "observe",
@@ -277,86 +267,3 @@ def saved_arrays(times: Any, observed: Any, states: Any) -> dict[str, np.ndarray
                 )
             arrays[name] = np.asarray(leaf)
     return arrays
-
-
-def read_chunks(path: str | os.PathLike, *, last: int | None = None) -> dict[str, np.ndarray]:
-    """Read what `iterate` wrote to a folder, joined in time: "times", "observed/NAME", "states/velocity", ..., leading axis T.
-
-    `last`: read only chunks that end at this step or earlier.
-
-    **Raises:** `ValueError` for a folder without chunks, for chunks of different runs, for a chunk that is missing at the
-    start, in between, or (without `last`) before the checkpoint, for chunks whose names differ, and for a chunk that is
-    damaged or of a newer version. Chunks of version 0.1.0 do not record where they begin, so a missing one in between is not
-    detected.
-    """
-    folder = as_path("path", path)
-    if last is not None:
-        last = check_integer("last", last, minimum=0)
-    files = [file for file in _chunk_files("path", folder) if last is None or _last_step(file) <= last]
-    if not files:
-        raise argument_error("path", "name a folder of chunks", f"{str(folder)!r} holds none", "check it")
-    headers, parts = zip(*(read_arrays(file, _FORMAT, _VERSION) for file in files), strict=True)
-    _check_chain(folder, headers)
-    if last is None:
-        _check_end(folder, headers[-1]["step"])
-    for file, part in zip(files, parts, strict=True):
-        if set(part) != set(parts[0]):
-            other = ", ".join(sorted(set(part) ^ set(parts[0])))
-            raise argument_error(
-                "path",
-                "name chunks that hold the same names",
-                f"{str(file)!r} differs by {other}",
-                "read it separately",
-            )
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _check_end(folder: Path, last: int) -> None:
-    """**Raises:** `ValueError` if the last chunk ends before the checkpoint that was written after it."""
-    if not os.path.lexists(folder / "checkpoint.npz"):
-        return
-    end = load_checkpoint(folder / "checkpoint.npz").step
-    if end > last:
-        raise argument_error(
-            "path", "name a folder that holds all chunks of its run", f"in {str(folder)!r} the chunks end at step {last} and "
-            f"the checkpoint at {end}", "find the missing chunk, or pass `last`",
-        )  # fmt: skip
-
-
-def _check_chain(folder: Path, headers: Sequence[dict[str, Any]]) -> None:
-    """**Raises:** `ValueError` unless the chunks start with the run and each begins where the one before it ended."""
-    must = "name the folder of one run"
-    for before, header in zip((None, *headers), headers, strict=False):
-        for name, what in (("key", "key"), ("run", "time step or scheme"), ("system", "system"), ("start", "start")):
-            if header.get(name) != headers[0].get(name) and None not in (header.get(name), headers[0].get(name)):
-                raise argument_error(
-                    "path", must, f"{str(folder)!r} holds chunks of different runs (another {what}), to steps "
-                    f"{headers[0]['step']} and {header['step']}", "keep each run in a folder of its own",
-                )  # fmt: skip
-        began, expected = header.get("first"), header.get("start") if before is None else before["step"]
-        if None not in (began, expected) and began != expected:
-            raise argument_error(
-                "path", "name a folder with all chunks of a run",
-                f"in {str(folder)!r} those from step {expected} to {began} are missing", "restore them",
-            )  # fmt: skip
-        ends = None if before is None else before.get("ends")
-        if None not in (ends, header.get("begins")) and header["begins"] != ends:
-            raise argument_error(
-                "path", must, f"in {str(folder)!r} the chunk to step {header['step']} does not begin where the one before it "
-                "ended", "keep each run in a folder of its own",
-            )  # fmt: skip
-
-
-def _chunk_files(argument: str, folder: Path) -> list[Path]:
-    """The chunk files of a folder in order. **Raises:** `ValueError` for a file named almost, but not quite, like a chunk."""
-    files = sorted(folder.glob("chunk-*.npz")) if os.path.isdir(folder) else []
-    for file in files:
-        if not re.fullmatch(r"chunk-\d{12}\.npz", file.name, re.ASCII):
-            raise argument_error(
-                argument, "name a folder of chunks", f"{str(file)!r} does not have the name of one", "move it elsewhere"
-            )
-    return files
-
-
-def _last_step(file: Path) -> int:
-    return int(file.stem.removeprefix("chunk-"))

@@ -1,11 +1,13 @@
 """The outcome of a run: `Solution`, `Result` and `SimulationError`."""
 
 import logging
+import os
 import types
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -14,10 +16,14 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
+from .._io.netcdf import write_netcdf
 from .._util.checks import Deferred
 from .._util.printing import Printed, num_bytes, printed, summary
 from .._util.types import PyTree, State
 from .checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 
 class SimulationError(RuntimeError):
@@ -127,6 +133,8 @@ class Solution(Printed):
     - `observed[name]`: (T, ...). `states`: the saved states with leading axis T, or None.
     - `final`: the state after the last step. `checkpoint`: where the run can be continued.
     - `stats`: totals over the steps. `result`: how the run ended. `limits`: (name, limit, sentence) for entries of `stats`.
+    - `run`: for a reduced ensemble, which has no `checkpoint`, what was run (system, scheme, key, dt) in a `Checkpoint` without
+      a state; else None.
     """
 
     times: Float[Array, "*runs T"] | Float[np.ndarray, " T"]
@@ -137,6 +145,39 @@ class Solution(Printed):
     stats: dict[str, Array]
     result: Result
     limits: tuple[tuple[str, float, str], ...] = eqx.field(static=True, default=())
+    run: Checkpoint | None = None
+
+    def to_xarray(self) -> "Dataset":
+        """The run as an `xarray.Dataset`: every saved array with named dimensions, and what was run as attributes.
+
+        - Dimensions: `replica` (of an ensemble; `replica_0`, ... for several axes of `vmap`), `time` (`save` if the times
+          differ between runs), `particle`, `component` (of a velocity or position), the axes of a grid (`x`, `v`; `x_1`, ...,
+          `v_1`, ... if there are several; `xi` for a wave in the Fourier picture), `speed` of a radial density. Further axes of
+          the observable `name`: `name_0`, `name_1`, ...
+        - Coordinates: `time`, and the points of every grid axis that is the same in all runs.
+        - Variables: the observables by their names; the saved states as `velocity`, `position`, `alive`, `ident`, `f` or
+          `alpha`; the last state as `final_velocity`, ... An observable with the name of a dimension or of a part of the saved
+          states is called `observed_NAME`. A reduced observable has `NAME_mean`, `NAME_var`, `NAME_stderr`, `NAME_count`. For
+          several runs also `result_code`, `result_step`, `stats_NAME` and `key`.
+        - Attributes: `units` = "nondimensional" and, where known, `long_name` of every variable; of the dataset, the versions
+          and commit, the device, `system` and `scheme` as one line, their parameters as JSON and their fingerprints, `key` (of
+          the run), `t0`, `dt`, `last_step`, `result`, `stats_NAME`, `warnings`.
+
+        Arrays on the CPU are not copied. Complex arrays stay complex, which netCDF cannot hold: `to_netcdf` splits them.
+
+        **Raises:** `ImportError` without xarray; `ValueError` inside a traced function.
+        """
+        from .dataset import dataset_of
+
+        return dataset_of(self)
+
+    def to_netcdf(self, path: str | os.PathLike) -> Path:
+        """Write `to_xarray()` to a netCDF-4 file, which is complete or absent whenever the process is killed. A complex array
+        `name` is stored as `name_real` and `name_imag`, floats of less than 32 bits as float32; "/" in a name becomes "_". Read
+        it with `xarray.open_dataset(path)`.
+
+        **Returns:** the path. **Raises:** as `to_xarray`; `ValueError` for a path that cannot be written."""
+        return write_netcdf(path, self.to_xarray())
 
     @property
     def warnings(self) -> list[str]:
@@ -158,6 +199,12 @@ class Solution(Printed):
         observed = ", ".join(f"{name} {summary(value)}" for name, value in self.observed.items()) or "nothing"
         states = "" if self.states is None else f"; states {summary(self.states)}"
         return f"Solution: {self.result}; {saves}\n  observed: {observed}{states}\n  final: {printed(self.final)}"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: what was run, every array with its dtype, shape and size, the statistics."""
+        from .solution_html import html_of
+
+        return html_of(self)
 
     def __str__(self) -> str:
         lines = [f"Solution: {self.result}", *(f"  Warning: {sentence}" for sentence in self.warnings)]

@@ -72,10 +72,12 @@ class AbstractSystem(Printed):
     """The physics of a model. Its floating leaves are the parameters; each is differentiable. Methods get dt and key.
 
     `conserves`: what the exact dynamics conserves, and how: "momentum": "exact" (on every path) | "mean". `limits`: as for a
-    scheme, for the `stats` that the system adds.
+    scheme, for the `stats` that the system adds. `coordinates`: for states on a grid, what its axes are: "phase space" (first
+    all positions, then all velocities), "velocity", or "" if neither; `Solution.to_xarray` names dimensions by it.
     """
 
     conserves: ClassVar[Mapping[str, str]]
+    coordinates: ClassVar[str] = ""
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {}
 
     @abc.abstractmethod

@@ -12,7 +12,7 @@ import socket
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import jax
 import numpy as np
@@ -84,6 +84,17 @@ def write_arrays(path: str | os.PathLike, header: Mapping[str, Any], arrays: Map
 
 
 def _put_in_place(path: Path, content: dict[str, Any]) -> None:
+    # As `np.savez` does, whose own arguments could clash with the name of an array.
+    with put_in_place(path) as (file, _), zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as whole:
+        for name, array in content.items():
+            with whole.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def put_in_place(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A new binary file beside `path` and its name. It takes the place of `path` when the block ends, and is removed if the
+    block raises."""
     # Each writer has a temporary name of its own, so that two writers of one path do not mix. Nobody can guess the name, and
     # O_EXCL follows no link, so that nothing can be redirected. Files left by dead processes of this host are removed.
     stem = path.name if len(os.fsencode(path.name)) <= 100 else hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
@@ -96,15 +107,11 @@ def _put_in_place(path: Path, content: dict[str, Any]) -> None:
     descriptor = os.open(beside, flags, 0o666)
     try:
         with open(descriptor, "wb") as file:
-            # As `np.savez` does, whose own arguments could clash with the name of an array.
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as whole:
-                for name, array in content.items():
-                    with whole.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                        np.lib.format.write_array(entry, array, allow_pickle=False)
+            yield file, beside
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except OSError:
+    except BaseException:
         beside.unlink(missing_ok=True)
         raise
     if os.name != "posix":

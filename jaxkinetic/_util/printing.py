@@ -34,8 +34,9 @@ else:
 
 
 class Printed(_Base):
-    """A module that prints as its constructor call, without arguments at their default value. A call that does not fit the
-    constructor raises `ArgumentError`."""
+    """A module that prints as its constructor call, on one line. Numbers always show, because they are parameters of the
+    physics or orders of a scheme; other arguments (None, switches, words) only if they are not at their default value. A call
+    that does not fit the constructor raises `ArgumentError`."""
 
     # Fields that print as shape or size, also where they are small.
     _summarised: ClassVar[tuple[str, ...]] = ()
@@ -46,7 +47,7 @@ class Printed(_Base):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name, None)
             kind, default = parameters.get(field.name, (None, inspect.Parameter.empty))
-            if _equal(value, default):
+            if _is_default(value, default):
                 continue
             if kind is inspect.Parameter.VAR_POSITIONAL and isinstance(value, tuple):
                 parts += [printed(item) for item in value]
@@ -158,13 +159,8 @@ def _parameters(cls: type) -> dict[str, tuple[Any, Any]]:
     return {p.name: (p.kind, p.default) for p in inspect.signature(cls).parameters.values()}
 
 
-def _equal(value: Any, default: Any) -> bool:
-    """Whether a field holds its default; False where its value cannot be read."""
-    if default is inspect.Parameter.empty:
-        return False
+def _is_default(value: Any, default: Any) -> bool:
+    """Whether a field that is no number holds its default."""
     if value is None or default is None:
         return value is default or (default is None and isinstance(value, dict) and not value)
-    if isinstance(default, (bool, int, float)) and hasattr(value, "dtype"):
-        known = _known(value)
-        return known is not None and known.ndim == 0 and bool(known == np.asarray(default).astype(known.dtype))
-    return type(value) is type(default) and isinstance(default, (bool, int, float, str)) and value == default
+    return type(value) is type(default) and isinstance(default, (bool, str)) and value == default

@@ -131,6 +131,14 @@ class ChaosStudy:
     def __str__(self) -> str:
         return self.table()
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}: {one.value:.3g} +- {one.stderr:.2g}" for name, one in self.exponents.items())
+        return f"ChaosStudy({self.system}, N = {list(self.Ns)}, t = {self.time:g}; exponents {shown})"
+
+    def _repr_markdown_(self) -> str:
+        """The table, which a notebook shows as one."""
+        return self.table()
+
 
 def chaos_study(
     system_of_N: Callable[[int], AbstractSystem],

@@ -16,6 +16,7 @@ import jax
 from .. import __version__
 from .._core.solution import SimulationError
 from .._io.atomic_npz import as_path
+from .._io.netcdf import need_netcdf
 from .._io.signals import leave_on_signals, stopped
 from .._util.checks import argument_error, did_you_mean
 from ..plotting import need_matplotlib
@@ -90,6 +91,8 @@ def _main(arguments: Sequence[str] | None) -> int:
         raise did_you_mean(sentence, options.name, CATALOGUE)
     experiment = CATALOGUE[options.name]
     need_matplotlib()
+    if options.netcdf:
+        need_netcdf("`--netcdf`")
     precision = options.precision or experiment.precision
     out = None if options.out is None else as_path("--out", options.out)
     known = all_options(CATALOGUE.values())
@@ -99,7 +102,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         cells = [experiment.of({**given, name: value}) for value in values]
         _set_up(precision, options.compilation_cache)
         folder = out or Path("results") / f"{experiment.name}-over-{name}"
-        sweep(cells, name, precision, folder, force=options.force)
+        sweep(cells, name, precision, folder, force=options.force, netcdf=options.netcdf)
         return 0
     if options.quick:
         small = experiment.quick(given)
@@ -109,7 +112,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     chosen = experiment.of(given)
     _set_up(precision, options.compilation_cache)
     folder = prepare(out or Path("results") / experiment.name)
-    run_to_files(chosen, precision, folder, resume=options.resume, force=options.force)
+    run_to_files(chosen, precision, folder, resume=options.resume, force=options.force, netcdf=options.netcdf)
     return 0
 
 
@@ -210,5 +213,9 @@ def _add_options(parser: argparse.ArgumentParser, folder: str, named: type[Exper
         "--no-compilation-cache", dest="compilation_cache", action="store_false",
         help="neither read nor store compiled programs; by default they are stored in ~/.cache/jaxkinetic (or in the "
         "folder that XDG_CACHE_HOME or JAX_COMPILATION_CACHE_DIR names)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--netcdf", action="store_true", help="also write result.nc, the arrays with named dimensions and the entries of "
+        "result.json as attributes, for xarray and other readers of netCDF",
     )  # fmt: skip
     parser.add_argument("--out", help=f"folder for the results (default {folder})")

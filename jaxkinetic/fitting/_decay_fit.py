@@ -90,6 +90,10 @@ class DecayFit(Printed):
             f"{float(self.amplitude_stderr):.2g}{shape}, floor {float(self.floor):.4g}, r2 {float(self.r2):.5f}"
         )
 
+    def __repr__(self) -> str:
+        told = "traced" if is_traced(self) else str(self) if np.ndim(self.rate) == 0 else f"{np.shape(self.rate)} fits"
+        return f"DecayFit({self.model}: {told})"
+
 
 def _clock(model: str, elapsed: Array, origin: Array, shape: Array) -> Array:
     """u(origin + elapsed) - u(origin), u the time variable of the model."""

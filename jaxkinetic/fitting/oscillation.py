@@ -86,6 +86,11 @@ class OscillationFit(Printed):
             f"r2 {float(self.r2):.6f}"
         )
 
+    def __repr__(self) -> str:
+        several = f"{np.shape(self.growth)} fits"
+        told = "traced" if is_traced(self) else str(self) if np.ndim(self.growth) == 0 else several
+        return f"OscillationFit({told})"
+
 
 def fit_oscillation(
     times: Real[ArrayLike, " T"],

@@ -6,6 +6,8 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from .._util.checks import is_traced
+from .._util.html import preformatted
 from .._util.printing import Printed
 from .._util.student import student_interval
 from .._util.types import Array, PyTree
@@ -96,6 +98,13 @@ class ParameterFit(Printed):
         ]
         lines.append(f"{len(self.history.loss)} steps, reduced chi^2 {self.chi2:.3g}; {self.result}")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        told = "traced" if is_traced(self) else str(self).replace("\n", "\n  ")
+        return f"ParameterFit:\n  {told}"
+
+    def _repr_html_(self) -> str:
+        return preformatted(repr(self))
 
 
 def _with_error(value: float, error: float) -> str:

@@ -74,6 +74,7 @@ class LandauPDE(AbstractField):
     """
 
     limits: ClassVar[Mapping[str, tuple[float, str]]] = BOX_LIMITS
+    coordinates: ClassVar[str] = "velocity"
     interaction: AbstractRadial
     conservative: bool = eqx.field(static=True, default=False)
 

@@ -47,6 +47,7 @@ class Liouville(AbstractField):
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact"}
+    coordinates: ClassVar[str] = "velocity"
     limits: ClassVar[Mapping[str, tuple[float, str]]] = LIMITS
     interaction: Trigonometric
     num_particles: int = eqx.field(static=True)

@@ -64,6 +64,7 @@ class TorusPDE(AbstractField):
     """
 
     conserves: ClassVar[Mapping[str, str]] = {"mass": "exact"}
+    coordinates: ClassVar[str] = "velocity"
     limits: ClassVar[Mapping[str, tuple[float, str]]] = LIMITS
     interaction: Trigonometric
 

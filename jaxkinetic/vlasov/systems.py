@@ -66,6 +66,7 @@ NORM = 1e-2
 class AbstractMeanField(AbstractSplit):
     """Base class of the systems on a grid of phase space: their checks, statistics and default scheme."""
 
+    coordinates: ClassVar[str] = "phase space"
     potential: AbstractPotential
     limits: ClassVar[Mapping[str, tuple[float, str]]] = {
         "recurrence": (

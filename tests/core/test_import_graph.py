@@ -20,7 +20,7 @@ LAYERS = (
     ("_util",),
     ("states", "radial", "_io"),
     ("_core",),
-    ("random", "spectral", "laws", "runge_kutta", "schemes", "pairs", "diagnostics", "initial"),
+    ("random", "spectral", "laws", "runge_kutta", "schemes", "pairs", "diagnostics", "initial", "units"),
     FAMILIES,
     ("fitting", "oscillation", "plotting", "chaos", "expectations"),
     ("experiments",),

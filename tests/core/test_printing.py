@@ -27,15 +27,16 @@ def double(x):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (L.PowerLaw(-3.0), "PowerLaw(gamma=-3.0)"),
-        (L.PowerLaw(np.float32(-2.7), softening=0.1), "PowerLaw(gamma=-2.7, softening=0.1)"),
-        (L.Maxwell(), "Maxwell()"),
-        (L.Kac(L.PowerLaw(0, 2.0), sums="product"), "Kac(interaction=PowerLaw(gamma=0.0, strength=2.0), sums='product')"),
+        (L.PowerLaw(-3.0), "PowerLaw(gamma=-3.0, strength=1.0, softening=0.0)"),
+        (L.PowerLaw(np.float32(-2.7), softening=0.1), "PowerLaw(gamma=-2.7, strength=1.0, softening=0.1)"),
+        (L.Maxwell(), "Maxwell(strength=1.0)"),
+        (L.Kac(L.PowerLaw(0, 2.0), sums="product"),
+         "Kac(interaction=PowerLaw(gamma=0.0, strength=2.0, softening=0.0), sums='product')"),
         (L.MatrixSqrt(L.Trigonometric([[0], [1]], [1.0, 0.5])),
          "MatrixSqrt(interaction=Trigonometric(modes=((0,), (1,)), coefficients=[1.0, 0.5]))"),
         (L.Microcanonical(L.Maxwell(2.0), "heat_kernel", 0.1),
          "Microcanonical(interaction=Maxwell(strength=2.0), law='heat_kernel', epsilon=0.1)"),
-        (B.KacWalk(B.HardSphere(), 8, 0.5), "KacWalk(cross_section=HardSphere(), volume=8.0, annihilation=0.5)"),
+        (B.KacWalk(B.HardSphere(), 8, 0.5), "KacWalk(cross_section=HardSphere(strength=1.0), volume=8.0, annihilation=0.5)"),
         (V.Vlasov(V.Poisson(2.0)), "Vlasov(potential=Poisson(length=2.0, strength=2.0))"),
         (V.NBody(V.Custom(double)), "NBody(potential=Custom(fn=double))"),
         (V.NBody(V.Custom(jax.tree_util.Partial(scaled, k=2.0))), "NBody(potential=Custom(fn=partial(scaled, k=2.0)))"),
@@ -43,9 +44,12 @@ def double(x):
          "GaussianAmplitude(covariance=[[1.0, 0.0], [0.0, 1.0]], chirp=[[0.0, 0.0], [0.0, 0.0]])"),
         (GRID, AXES),
         (jk.Density(np.ones((4, 8)), GRID), f"Density(f=float64[4,8], grid={AXES})"),
-        (jk.Wave(np.ones((4, 8)), GRID), f"Wave(alpha=complex128[4,8], grid={AXES})"),
+        (jk.Wave(np.ones((4, 8)), GRID), f"Wave(alpha=complex128[4,8], grid={AXES}, num_particles=1)"),
         (jk.Particles(np.ones((2, 3)), alive=np.asarray([True, False])), "Particles(velocity=float64[2,3], alive=1 of 2)"),
-        (jk.Strang(4), "Strang(order=4)"),
+        (jk.Strang(), "Strang(order=2)"),
+        (L.Kac(L.PowerLaw(-3.0)), "Kac(interaction=PowerLaw(gamma=-3.0, strength=1.0, softening=0.0))"),
+        (V.PseudoSchrodinger(V.Gaussian(), 2),
+         "PseudoSchrodinger(potential=Gaussian(strength=1.0, width=1.0), num_particles=2)"),
         (P.ExactClock(capacity=8), "ExactClock(capacity=8)"),
         (jk.Checkpointed(), "Checkpointed()"),
         (jk.Save(every=3, observe={"E": jk.diagnostics.energy}), "Save(every=3, observe={'E': energy})"),
@@ -55,8 +59,8 @@ def double(x):
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_parameters_print_by_value(value, text):
-    """The call that makes the object, defaults left out, on one line. Catches `weak_f32[]` for a number, digits that float32
-    does not have, arrays of a state written out, and a default that hides another value."""
+    """The call that makes the object, with every number, on one line. Catches `weak_f32[]` for a number, digits that float32
+    does not have, arrays of a state written out, and a parameter or an order that does not show because it has its default."""
     assert repr(value) == text
     assert str(value) == text
 
@@ -69,7 +73,8 @@ def test_every_public_module_prints_on_one_line():
     found = {c for c in classes if issubclass(c, eqx.Module)}
     assert len(found) > 50
     others = {c.__name__ for c in found if c.__repr__.__qualname__ != ours}
-    assert others <= {"Particles", "Solution", "Checkpoint", "Result", "Expectation"}, others
+    fits = {"DecayFit", "OscillationFit", "ParameterFit"}
+    assert others <= {"Particles", "Solution", "Checkpoint", "Result", "Expectation", *fits}, others
 
 
 class Falls(jk.AbstractDiffusion):

@@ -15,7 +15,7 @@ from jaxkinetic.experiments.cli import main
 
 ROOMS = (
     "boltzmann", "boltzmann.exact", "diagnostics", "initial", "landau", "landau.exact", "pairs", "plotting", "random",
-    "schemes", "spectral", "states", "vlasov", "vlasov.exact",
+    "schemes", "spectral", "states", "units", "vlasov", "vlasov.exact",
 )  # fmt: skip
 
 

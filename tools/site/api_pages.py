@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["PAGES", "documented", "names", "on_files", "on_post_build", "page", "page_of"]
+__all__ = ["PAGES", "documented", "names", "on_files", "on_post_build", "page", "page_of", "value_of"]
 
 # Page -> module. The first page that holds an object documents it.
 PAGES = {
@@ -81,6 +81,12 @@ def documented() -> dict[str, str]:
     return found
 
 
+def value_of(path: str) -> Any:
+    """The object with a public path."""
+    module, _, name = path.rpartition(".")
+    return importlib.import_module(path) if path in PAGES.values() else getattr(importlib.import_module(module), name)
+
+
 def page_of(path: str) -> str:
     """The page that has the entry of a public path."""
     return next(stem for stem, module in PAGES.items() if module == path.rpartition(".")[0])
@@ -107,12 +113,15 @@ def page(stem: str) -> str:
     lines = [f"# {path} {{ #{path} }}", "", inspect.getdoc(module) or "", ""]
     if stem == "core":
         lines += ["Every example writes `import jaxkinetic as jk`.", ""]
+    # The entries are what a search must find.
+    lines += ['<div data-search-exclude markdown="1">', ""]
     for title, members in groups.items():
         lines += [f"**{title}**", ""] * bool(title)
         for name in members:
             about = _summary(getattr(module, name)) if callable(getattr(module, name)) else ""
             lines.append(f"- [`{name}`][{path}.{name}]" + (f": {about}" if about else ""))
         lines.append("")
+    lines += ["</div>", ""]
     for title, members in groups.items():
         lines += [f"## {title or 'Names'}", ""]
         for name in members:

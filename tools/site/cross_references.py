@@ -9,7 +9,7 @@ import re
 import api_pages
 from mkdocs.utils import get_relative_url
 
-__all__ = ["linked", "on_files", "on_page_content"]
+__all__ = ["linked", "on_files", "on_page_content", "on_page_markdown"]
 
 _PAGES: set[str] = set()
 _ENTRIES: dict[str, str] = {}  # name as it may be written -> URL of the entry
@@ -63,6 +63,20 @@ def linked(html: str, source: str, url: str) -> str:
         text = re.sub(r"<code>([A-Za-z_][\w.]*(?:\(\))?)</code>", one, text)
         parts[i] = re.sub(r"\bdocs/((?:\w+/)*\w+\.md)\b", named_page, text)
     return "".join(part for i, part in enumerate(parts) if i % 3 != 2)
+
+
+def _member(match: re.Match) -> str:
+    """`[text][jaxkinetic.landau.Kac.generator]`: the entry of the class, where the member has none of its own."""
+    path, _, member = match[1].rpartition(".")
+    value = api_pages.value_of(path) if path in _ENTRIES else None
+    if not isinstance(value, type) or not hasattr(value, member):
+        return match[0]
+    own = vars(value).get(member)
+    return match[0] if getattr(own, "__doc__", None) else f"][{path}]"
+
+
+def on_page_markdown(markdown, page, config, files):
+    return re.sub(r"\]\[(jaxkinetic(?:\.\w+)+)\]", _member, markdown)
 
 
 def on_page_content(html, page, config, files):

@@ -35,5 +35,6 @@ def on_files(files, config):
     root = Path(config.docs_dir).parent
     for source, page in PAGES.items():
         text = with_links_of_the_site((root / source).read_text(), ".", page)
-        files.append(File.generated(config, page, content=text))
+        # A search shows the library before its history.
+        files.append(File.generated(config, page, content=f"---\nsearch:\n  boost: 0.3\n---\n\n{text}"))
     return files

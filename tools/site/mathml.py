@@ -7,6 +7,7 @@ does not know is an error.
 import html as entities
 import re
 import unicodedata
+from xml.etree import ElementTree
 
 from mkdocs.exceptions import PluginError
 
@@ -29,6 +30,9 @@ _VARIANTS = {
     "double-struck": (0x1D538, 0x1D552, 0x1D7D8),
 }
 _DOUBLE_STRUCK = {"C": "ℂ", "H": "ℍ", "N": "ℕ", "P": "ℙ", "Q": "ℚ", "R": "ℝ", "Z": "ℤ"}
+_NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+_OPENING, _CLOSING, _BREAKS = (frozenset(characters) for characters in ("([{⟨", ")]}⟩", "=<>≤≥≈∼∈→,≪≫≠≡≔∝"))
+_LONG = 25  # characters that fit a phone in any case
 _MARKED = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
 # A sign after a relation, an opening bracket or a comma belongs to what follows: no space between them.
 _SIGN = re.compile(
@@ -81,9 +85,33 @@ def converted(html: str) -> str:
 
     def one(match: re.Match) -> str:
         result = mathml(entities.unescape(match[3]), block=match[2] == "[")
-        return f'<div class="formula">{result}</div>' if match[2] == "[" else result
+        return f'<div class="formula">{result}</div>' if match[2] == "[" else _breakable(result)
 
     return _MARKED.sub(one, html)
+
+
+def _breakable(math: str) -> str:
+    """An inline formula as several, so that a line may break after a relation or a comma outside of brackets, as TeX breaks it:
+    browsers do not break a `<math>` element, and a phone is narrower than many."""
+    root = ElementTree.fromstring(math)
+    rows = list(root)
+    if len(rows) != 1 or rows[0].tag.rpartition("}")[2] != "mrow":
+        return math
+    pieces, depth = [[]], 0
+    for item in rows[0]:
+        text = item.text or "" if item.tag.rpartition("}")[2] == "mo" else ""
+        pieces[-1].append(item)
+        depth += (text in _OPENING) - ("".join(item.itertext())[:1] in _CLOSING)
+        if depth == 0 and text in _BREAKS and len(pieces[-1]) > 1:
+            pieces.append([])
+    ElementTree.register_namespace("", _NAMESPACE)
+    parts = []
+    for piece in filter(None, pieces):
+        row = ElementTree.Element(root.tag, root.attrib)
+        ElementTree.SubElement(row, rows[0].tag).extend(piece)
+        part = ElementTree.tostring(row, encoding="unicode")
+        parts.append(f'<span class="long-formula">{part}</span>' if len(spoken(part)) > _LONG else part)
+    return "<wbr>".join(parts)
 
 
 def _in_titles(items) -> None:

@@ -11,22 +11,11 @@ import mkdocs.plugins
 
 __all__ = ["PENDING", "on_config", "on_page_markdown"]
 
-PENDING = frozenset(
-    {
-        "data.md", "units.md", "glossary.md", "papers.md", "performance.md", "verification.md",
-        "families/landau.md", "families/microcanonical.md", "families/boltzmann.md", "families/vlasov.md", "families/limits.md",
-        "extend/index.md", "extend/interaction.md", "extend/cross_section.md", "extend/potential.md", "extend/system.md",
-        "extend/scheme.md", "extend/diagnostic.md", "extend/experiment.md",
-        "derivations/units.md", "notebooks/08_your_own_model.md", "api/units.md",
-    }
-)  # fmt: skip
-# Pages that a hook makes, and the file that each is made from.
-_MADE = {"notebooks/08_your_own_model.md": "notebooks/08_your_own_model.ipynb", "api/units.md": "jaxkinetic/units*"}
+PENDING = frozenset({"data.md"})
 
 
 def _missing(page: str, docs: Path) -> bool:
-    root = docs.parent
-    return page in PENDING and not (any(root.glob(_MADE[page])) if page in _MADE else (docs / page).exists())
+    return page in PENDING and not (docs / page).exists()
 
 
 def _kept(entry, docs: Path):
@@ -55,4 +44,5 @@ def on_page_markdown(markdown, page, config, files):
         return match[1] if _missing(target, docs) else match[0]
 
     markdown = re.sub(r"\]\(([^)\s#]*notebooks/\w+)\.ipynb(?=[)#])", r"](\1.md", markdown)
+    markdown = re.sub(r"!\[([^\]]*)\]\(([^)\s:]+)\)", lambda m: "" if checked(m) == m[1] else m[0], markdown)
     return re.sub(r"(?<!!)\[([^\]]*)\]\(([^)\s#:]+\.md)(?:#[^)]*)?\)", checked, markdown)

@@ -30,10 +30,10 @@ def page(path: Path) -> tuple[str, dict[str, bytes]]:
         elif cell["cell_type"] == "code" and source:
             parts.append(_fenced(source, "python"))
             parts += [_output(output, f"{path.stem}_{number}", figures) for output in cell["outputs"]]
-    name = f"[`{path.name}`]({path.name})"
-    parts.insert(1, f"*The notebook {name} with its stored outputs; Jupyter or Colab runs it.*")
-    text = with_links_of_the_site("\n\n".join(part for part in parts if part), "notebooks", f"notebooks/{path.stem}.md")
-    return text.replace(f"*The notebook `{path.name}`", f"*The notebook {name}", 1) + "\n", figures
+    # After the conversion of links, which would lead to this page.
+    parts = [with_links_of_the_site(part, "notebooks", f"notebooks/{path.stem}.md") for part in parts if part]
+    parts.insert(1, f"*The notebook [`{path.name}`]({path.name}) with its stored outputs; Jupyter or Colab runs it.*")
+    return "\n\n".join(parts) + "\n", figures
 
 
 def _output(output: dict[str, Any], stem: str, figures: dict[str, bytes]) -> str:

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from textwrap import dedent
 
 __all__ = ["Block", "blocks", "difference", "main"]
 
-_FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```\s*?$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```\s*?$", re.DOTALL | re.MULTILINE)
 _NUMBER = re.compile(r"(?<![A-Za-z_\d])[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 RELATIVE, ABSOLUTE = 0.02, 2e-6
 
@@ -37,9 +38,10 @@ def blocks(page: str) -> Iterator[Block]:
     """The fenced blocks of a page."""
     found = list(_FENCE.finditer(page))
     for match, after in zip_longest(found, found[1:]):
-        line = page.count("\n", 0, match.start(2)) + 1
-        follows = after is not None and after[1] == "text" and not page[match.end() : after.start()].strip()
-        yield Block(match[1], match[2], line, after[2] if after is not None and follows else None)
+        line = page.count("\n", 0, match.start(3)) + 1
+        follows = after is not None and after[2] == "text" and not page[match.end() : after.start()].strip()
+        printed = dedent(after[3]) if after is not None and follows else None
+        yield Block(match[2], dedent(match[3]), line, printed)
 
 
 def difference(shown: str, printed: str) -> str:

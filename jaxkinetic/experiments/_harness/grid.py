@@ -192,8 +192,9 @@ def grid_report(
         "mode": evolution.mode, "x": evolution.x, "v": evolution.v, "f_half": half, "f_end": end,
         "picture_times": np.array([t_half, t_end]),
     }  # fmt: skip
+    dims = {"mode": "time", "f_half": "x v", "f_end": "x v"}
     series = (Series("times", "t", times, form=".4g"), mode, energies)
-    return Report({**numbers, **drifts, **stats}, series, (*notes, *accuracy), panels, title, arrays)
+    return Report({**numbers, **drifts, **stats}, series, (*notes, *accuracy), panels, title, arrays, dims=dims)
 
 
 def rates(t: np.ndarray, first: float, fitted: float, exact: float) -> Callable[[Axes], None]:

@@ -1,9 +1,8 @@
-"""The folder of results: checked before the run; earlier files are replaced only when all three new files are complete."""
+"""The folder of results: checked before the run; earlier files are replaced only when all new files are complete."""
 
 import json
 import math
 import os
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +11,17 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..._io.netcdf import write_netcdf
 from ..._io.signals import held_signals, results_in
 from ..._util.checks import argument_error
+from .netcdf import report_dataset
 from .partial import differing
 from .report import Report
 
 # In the order of writing: result.json comes last and shows that all three are there.
 FILES = ("result.npz", "figure.png", "result.json")
+# Written with `--netcdf` only.
+NETCDF = "result.nc"
 # What to do about results in the way.
 ELSEWHERE = "pass another folder, or --force to replace it"
 
@@ -29,7 +32,7 @@ def prepare(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
-        for name in FILES:
+        for name in (*FILES, NETCDF):
             if (path / name).is_dir():
                 raise IsADirectoryError(0, f"its {name} is a folder")
     except OSError as error:
@@ -43,7 +46,7 @@ def check_replaceable(folder: Path, wanted: Mapping[str, Any]) -> None:
     The version of the code may differ."""
     manifest = read_manifest(folder)
     if manifest is None:
-        there = ", ".join(name for name in FILES if os.path.lexists(folder / name))
+        there = ", ".join(name for name in (*FILES, NETCDF) if os.path.lexists(folder / name))
         was = there and f"{there} in {str(folder)!r} is not a result of this program"
     else:
         code = ("version", "commit", "jax")
@@ -64,20 +67,25 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) and entries <= set(manifest) else None
 
 
-def write(folder: Path, report: Report, manifest: dict[str, Any]) -> str:
-    """Write result.npz, figure.png and result.json: all three to a temporary folder, and then to their places. **Returns:** the
-    sentence that names them."""
+def write(folder: Path, report: Report, manifest: dict[str, Any], *, netcdf: bool = False) -> str:
+    """Write result.npz, figure.png, with `netcdf` result.nc, and result.json: all to a temporary folder, and then to their
+    places; a result.nc of an earlier result is removed. **Returns:** the sentence that names them."""
     figure, arrays = report.figure(), report.all_arrays()
-    content = {**manifest, "results": report.results(), "findings": report.notes}
-    text = json.dumps(_strict(content), indent=2, allow_nan=False)
+    content = _strict({**manifest, "results": report.results(), "findings": report.notes})
+    text = json.dumps(content, indent=2, allow_nan=False)
+    names = (NETCDF, *FILES) if netcdf else FILES
     with held_signals(), tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
         np.savez_compressed(Path(temporary, "result.npz"), **arrays)
         figure.savefig(Path(temporary, "figure.png"))
         Path(temporary, "result.json").write_text(f"{text}\n")
-        for name in FILES:
+        if netcdf:
+            write_netcdf(Path(temporary, NETCDF), report_dataset(report, content))
+        else:
+            (folder / NETCDF).unlink(missing_ok=True)
+        for name in names:
             os.replace(Path(temporary, name), folder / name)
         results_in(folder)
-    return f"Wrote {', '.join(str(folder / name) for name in FILES)}"
+    return f"Wrote {', '.join(str(folder / name) for name in names)}"
 
 
 def _strict(value: Any) -> Any:
@@ -89,24 +97,3 @@ def _strict(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         return _strict(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def device() -> str:
-    first = jax.devices()[0]
-    return f"{first.platform}: {first.device_kind}"
-
-
-def commit() -> str | None:
-    """The commit of the git checkout with this package, with "-dirty" if files were changed; None outside a checkout."""
-    here = Path(__file__).resolve().parents[1]
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(here), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        top = Path(git("rev-parse", "--show-toplevel"))
-        ours = (top / "jaxkinetic" / "experiments").samefile(here)
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") if ours else None
-    except (OSError, subprocess.CalledProcessError):
-        return None

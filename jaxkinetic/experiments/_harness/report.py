@@ -134,6 +134,7 @@ class Report:
     title: str = ""
     arrays: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     size: tuple[float, float] = (5.6, 4.7)
+    dims: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         notes = [self.notes] if isinstance(self.notes, str) else self.notes
@@ -160,6 +161,10 @@ class Report:
         print(f"\n{self.table()}\n")
         for note in self.notes:
             print(f"- {note}")
+
+    def header(self, name: str) -> str:
+        """The header of the series with this name; empty if there is none."""
+        return next((series.header for series in self.series if series.name == name), "")
 
     def results(self) -> dict[str, Any]:
         """The numbers as entries of result.json."""

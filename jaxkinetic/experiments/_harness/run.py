@@ -1,20 +1,16 @@
 """Runs one experiment and writes its files; a run that is killed can be resumed."""
 
 import datetime
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
-from ... import __version__
 from ..._core.solution import SimulationError
 from ..._io.lock import folder_lock
+from ..._io.manifest import code, device, machine
 from ..._io.signals import parts_in
 from .experiment import Experiment, Watch
-from .output import check_replaceable, commit, device, write
+from .output import check_replaceable, write
 from .partial import Partial
 from .report import Report
 
@@ -22,14 +18,21 @@ from .report import Report
 def identity(experiment: Experiment, precision: int) -> dict[str, Any]:
     """The entries that identify a run: experiment, parameters, version of the code. `--resume` requires that all agree."""
     parameters = {**experiment.values(), "precision": precision}
-    code = {"version": __version__, "commit": commit(), "jax": jax.__version__}
-    return {"experiment": experiment.name, **code, "parameters": parameters}
+    return {"experiment": experiment.name, **code(), "parameters": parameters}
 
 
 def run_to_files(
-    experiment: Experiment, precision: int, folder: Path, *, resume: bool, force: bool, quiet: bool = False
+    experiment: Experiment,
+    precision: int,
+    folder: Path,
+    *,
+    resume: bool,
+    force: bool,
+    quiet: bool = False,
+    netcdf: bool = False,
 ) -> Report:
-    """Run, print the table and write result.npz, result.json and figure.png to `folder`, which is locked meanwhile.
+    """Run, print the table and write result.npz, result.json and figure.png to `folder`, which is locked meanwhile; with
+    `netcdf` also result.nc.
 
     Finished parts are stored in `folder/partial` until then; `resume` continues from them. **Raises:** `ValueError` if there
     is no run to resume, if another command writes to `folder`, and, without `force`, if results with other parameters or
@@ -57,15 +60,13 @@ def run_to_files(
         manifest = {
             **run,
             "seed": getattr(experiment, "seed", None),
-            "device": device(),
-            "numpy": np.__version__,
-            "python": sys.version.split()[0],
+            **machine(),
             "started": begun.isoformat(timespec="seconds"),
             "seconds": round(elapsed, 2),
             "resumed": resume,
         }
         # Write before printing: if the output cannot be printed, the results are not lost.
-        wrote = write(folder, report, manifest)
+        wrote = write(folder, report, manifest, netcdf=netcdf)
         partial.clear()
         if not quiet:
             report.show()

@@ -9,11 +9,12 @@ import numpy as np
 
 from ... import plotting as look
 from ..._io.lock import folder_lock
+from ..._io.manifest import device
 from ..._util.checks import argument_error, did_you_mean
 from ...plotting import Axes
 from .experiment import Experiment
 from .option import Option, options_of
-from .output import ELSEWHERE, check_replaceable, device, prepare, read_manifest, write
+from .output import ELSEWHERE, check_replaceable, prepare, read_manifest, write
 from .panels import measured
 from .partial import Partial, differing
 from .report import Report, Series
@@ -42,7 +43,9 @@ def parse_over(text: str, given: Mapping[str, Any], known: Mapping[str, Option])
     return name, parsed
 
 
-def sweep(cells: Sequence[Experiment], name: str, precision: int, folder: Path, *, force: bool = False) -> None:
+def sweep(
+    cells: Sequence[Experiment], name: str, precision: int, folder: Path, *, force: bool = False, netcdf: bool = False
+) -> None:
     """Run every cell, one experiment with another value of the option `name`, in its own subfolder, then write the table and
     the figure of all to `folder`, which is locked meanwhile.
 
@@ -69,7 +72,9 @@ def sweep(cells: Sequence[Experiment], name: str, precision: int, folder: Path, 
             finished = _finished(own, run, force=force)
             if finished is None:
                 resume = Partial(prepare(own), run).continues()
-                finished = run_to_files(cell, precision, own, resume=resume, force=force, quiet=True).results()
+                finished = run_to_files(
+                    cell, precision, own, resume=resume, force=force, quiet=True, netcdf=netcdf
+                ).results()
             else:
                 Partial(own, run).clear()
                 print(f"{name} = {value}: already there, {own}", flush=True)
@@ -80,7 +85,7 @@ def sweep(cells: Sequence[Experiment], name: str, precision: int, folder: Path, 
             **runs[0], "parameters": shared, "parameters_of_values": different, "device": device(), "table": report.table(),
             "over": name, "values": values, "folders": [own.name for own in folders],
         }  # fmt: skip
-        wrote = write(folder, report, manifest)
+        wrote = write(folder, report, manifest, netcdf=netcdf)
         report.show()
         print(f"\n{wrote}")
 
@@ -142,6 +147,7 @@ def _summary(cells: Sequence[Experiment], name: str, numbers: Sequence[Mapping[s
     note = f"{title} of {cells[0].name}; +- is {error}. Each value has its own folder."
     results = {"headline": headline.number, "found": found.tolist(), "stderr": stderr.tolist(), "exact": exact.tolist()}
     arrays = {"values": places, "headline": found, "headline_stderr": stderr, "exact": exact}
+    dims = dict.fromkeys(arrays, "value")
 
     def draw_exact(ax: Axes) -> None:
         if np.isfinite(exact).any():
@@ -155,4 +161,4 @@ def _summary(cells: Sequence[Experiment], name: str, numbers: Sequence[Mapping[s
         places, [(Series("", "", found, stderr), "measured", look.BLUE)], draw_exact, x=declared[name].symbol or name,
         y=headline.label, title=title,
     )  # fmt: skip
-    return Report(results, series, (note,), (panel,), f"{cells[0].name} over {name}", arrays)
+    return Report(results, series, (note,), (panel,), f"{cells[0].name} over {name}", arrays, dims=dims)

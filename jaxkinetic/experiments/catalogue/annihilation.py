@@ -133,12 +133,13 @@ class Annihilation(ParticleExperiment):
         )  # fmt: skip
         title = f"Annihilating hard spheres, α = {alpha:g}  ({self.replicas} × {self.particles} particles)"
         arrays = {"profiles": runs["profile"], "edges": _EDGES}
+        dims = {"profiles": "replica time bin"}
         columns = []
         for series in (density, temperature):
             columns.append(series)
             if limit:
                 columns.append(Series(f"{series.name}_limit", "limit", limit[series.name], form=series.form))
-        return Report(numbers, (runs.saves, *columns), notes, panels, title, arrays)
+        return Report(numbers, (runs.saves, *columns), notes, panels, title, arrays, dims=dims)
 
     def _limit(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """Density and temperature of the annihilated Boltzmann equation at `times`."""

@@ -120,7 +120,8 @@ class AnnihilationProfile(ExperimentInParts):
         for name, _, values, noise in found:
             arrays |= {f"{name}_walk": values, f"{name}_walk_noise": noise}
         numbers = {"largest_score": largest, **numbers}
-        return Report(numbers, series, notes, panels, title, arrays)
+        dims = {**{name: "walk_alpha" for name in arrays if "_walk" in name}, "profiles": "alpha speed"}
+        return Report(numbers, series, notes, panels, title, arrays, dims=dims)
 
     def _shape(
         self, speeds: np.ndarray, profiles: np.ndarray, walks: Mapping[float, Any], rows: Sequence[int]

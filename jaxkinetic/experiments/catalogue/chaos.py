@@ -148,7 +148,8 @@ class Chaos(Experiment):
         )
         runs = min(study.replicas)
         title = f"Chaos: {self.system}, t = {study.time:g}  ({'exact' if runs == 1 else f'{runs} runs of each N'})"
-        return Report(numbers, series, notes, [_panel(study, name) for name in names], title, arrays)
+        panels = [_panel(study, name) for name in names]
+        return Report(numbers, series, notes, panels, title, arrays, dims=dict.fromkeys(arrays, "N"))
 
 
 def _panel(study: ChaosStudy, name: str) -> Any:

@@ -111,6 +111,7 @@ class CoulombIsotropization(ParticleExperiment):
             numbers, (runs.saves, *columns, difference), notes, panels,
             f"Two temperatures, Coulomb  ({self.replicas} × {self.particles} particles, Δt = {self.dt:g})",
             {"closure": closure, "limit": limit, "rates": rates},
+            dims={"closure": "time temperature", "limit": "time temperature", "rates": "replica"},
         )  # fmt: skip
 
     def _limit(self, times: np.ndarray) -> np.ndarray:

@@ -134,7 +134,8 @@ class CoulombRelaxation(ParticleExperiment):
             Series("fourth", "M4/15T^2", fourth, fourth_noise), Series("fourth_limit", "limit", limit["fourth"]),
             Series("momentum_drift", "|dp|", drift_p, form=".1e"), Series("energy_drift", "|dE|/E", drift_e, form=".1e"),
         )  # fmt: skip
-        return Report(numbers, series, notes, panels, title, speeds(runs.velocities))
+        ends = speeds(runs.velocities)
+        return Report(numbers, series, notes, panels, title, ends, dims=dict.fromkeys(ends, "sample"))
 
     def _limit(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """H - H_M, I/I_M - 1 and <|v|^4>/15 T^2 of the Landau equation at `times`."""

@@ -90,6 +90,10 @@ class Counting(AmplitudeExperiment):
             "distribution": distribution, "distribution_stderr": distribution_error, "times": steps * self.dt,
             "outside_over_time": over_time[:, 0], "outside_over_time_stderr": over_time[:, 1],
         }  # fmt: skip
+        dims = {
+            "bounds": "N bound", "functional": "few", "functional_stderr": "few", "distribution": "outside_particles",
+            "distribution_stderr": "outside_particles", "outside_over_time": "time", "outside_over_time_stderr": "time",
+        }  # fmt: skip
 
         expectation = rf"$\langle m_{{{_LAMBDA:g}}}\rangle$"
         correlations, noise = self.particles * np.r_[[[0.0, 0.0]], over_time].T
@@ -112,7 +116,7 @@ class Counting(AmplitudeExperiment):
             ),
         )  # fmt: skip
         title = f"Particles outside the mean-field state  (HMF model, complex data, {self.replicas} samples)"
-        return Report(numbers, series, notes, panels, title, arrays)
+        return Report(numbers, series, notes, panels, title, arrays, dims=dims)
 
 
 def _numbers(c: Statistics, *, whole: bool) -> Sequence[Any]:

@@ -120,8 +120,9 @@ class Infer(Experiment):
         )
         arrays = {"times": case.times, "data": found.data, "data_stderr": found.sizes, "without_noise": found.exact}
         arrays |= {"fit": fitted, "band": reach}
+        dims = {name: "time curve" for name, values in arrays.items() if np.ndim(values) == 2}
         title = f"Inference: {self.system}, seed {self.seed}"
-        return Report(numbers, series, notes, _panels(case, found, fitted, reach), title, arrays)
+        return Report(numbers, series, notes, _panels(case, found, fitted, reach), title, arrays, dims=dims)
 
 
 def _panels(case: Case, found: Inference, fitted: np.ndarray, reach: np.ndarray) -> list[Panel]:

@@ -100,6 +100,7 @@ class Liouville(ExperimentInParts):
         }  # fmt: skip
         arrays = {f"entropies_{key.split(',')[0]}_{key[-1]}": values[1] for key, values in parts.items()}
         arrays |= {f"fisher_{key.split(',')[0]}_{key[-1]}": values[2] for key, values in parts.items()}
+        dims = {name: f"k_{name[-1]} time" if np.ndim(values) == 2 else "time" for name, values in arrays.items()}
         colors = dict(zip(sizes, look.COLORS, strict=False))
         last = parts[f"independent, N = {self.particles}"][1]
         panels = [
@@ -116,4 +117,6 @@ class Liouville(ExperimentInParts):
             ),
         ]  # fmt: skip
         title = f"The law of N particles on the torus, a = 1 + {self.coupling:g} cos z  ({self.nv} points an axis)"
-        return Report(numbers, (Series("times", "t", times, form=".4g"), *columns), notes, panels, title, arrays)
+        return Report(
+            numbers, (Series("times", "t", times, form=".4g"), *columns), notes, panels, title, arrays, dims=dims
+        )

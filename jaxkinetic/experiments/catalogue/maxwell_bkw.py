@@ -132,7 +132,7 @@ class MaxwellBKW(ParticleExperiment):
         series = (runs.saves, entropy, fourth, energy, impulse)
         return Report(
             numbers, series, notes, panels, title, {"entropy_groups": h["groups"], "fourth_limit": limit, **ends},
-            (6.2, 4.4),
+            (6.2, 4.4), {"entropy_groups": "group time", "fourth_limit": "time", **dict.fromkeys(ends, "sample")},
         )  # fmt: skip
 
     def _excess(self, times: np.ndarray) -> np.ndarray:

@@ -146,6 +146,9 @@ class MeanFieldDiagram(AmplitudeExperiment):
             "sizes": n, "outside": outside, "outside_stderr": error, "f": f, "marginal": marginal, "x": x, "v": v,
             "means": test, "means_stderr": test_error,
         }  # fmt: skip
+        dims = {
+            "outside": "N", "outside_stderr": "N", "f": "x v", "marginal": "x v", "means": "mean", "means_stderr": "mean",
+        }  # fmt: skip
 
         def draw_difference(ax: Axes) -> None:
             title = r"$f_2^{(1)} - f$: two particles against Vlasov"
@@ -164,7 +167,7 @@ class MeanFieldDiagram(AmplitudeExperiment):
             draw_difference,
         )  # fmt: skip
         title = f"The mean-field diagram at t = {end:g}  (HMF model, complex data, N = 2 on the grid)"
-        return Report(numbers, series, notes, panels, title, arrays, (6.2, 5.8))
+        return Report(numbers, series, notes, panels, title, arrays, (6.2, 5.8), dims)
 
 
 def _at_points(e: AmplitudeExperiment, pseudo: Wave) -> tuple[np.ndarray, np.ndarray]:

@@ -146,6 +146,11 @@ class Microcanonical(ParticleExperiment):
             "difference": shift, "difference_noise": noise, "wasserstein": distances, "momentum_drift": momentum,
             "energy_drift": energy,
         }  # fmt: skip
+        dims = {
+            "kac": "replica time", "microcanonical": "epsilon replica time", "difference": "epsilon time",
+            "difference_noise": "epsilon time", "wasserstein": "epsilon", "momentum_drift": "process time",
+            "energy_drift": "process time",
+        }  # fmt: skip
         label = f"order {slope:.2f} ± {slope_stderr:.2f}"
         power = (
             [line(epsilons, np.exp(level) * epsilons**slope, label, "--", look.BLUE)] if math.isfinite(slope) else []
@@ -184,7 +189,7 @@ class Microcanonical(ParticleExperiment):
         )  # fmt: skip
         name = "Coulomb" if self._coulomb else f"γ = {self.gamma:g}"
         title = f"Microcanonical collisions and Kac's diffusion, {name}  ({self.replicas} × {self.particles} particles)"
-        return Report(numbers, series, notes, panels, title, arrays)
+        return Report(numbers, series, notes, panels, title, arrays, dims=dims)
 
     def _limit(self) -> float:
         """The order as epsilon -> 0 of the difference of moments, for a smooth law. If 2 gamma + d + 4 < 0, pairs of relative

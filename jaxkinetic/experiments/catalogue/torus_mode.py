@@ -121,6 +121,7 @@ class TorusMode(ParticleExperiment):
             f"Landau equation on the torus, d = {self.dim}: an exact nonlinear solution, and {self.replicas} × "
             f"{self.particles} particles",
             {"amplitudes": amplitudes, "phase_first": first, "phase_last": last},
+            dims={"amplitudes": "replica time", "phase_first": "sample", "phase_last": "sample"},
         )  # fmt: skip
 
 

@@ -133,7 +133,7 @@ MUTATIONS = [
     Mutation(
         "chunks-of-two-runs",
         "Chunks of two runs are joined.",
-        "jaxkinetic/_core/iterate.py",
+        "jaxkinetic/_core/chunks.py",
         "    _check_chain(folder, headers)\n",
         "",
         tests(FOLDERS, "test_chunks_of_two_runs_are_not_joined", "test_missing_chunk"),
@@ -141,7 +141,7 @@ MUTATIONS = [
     Mutation(
         "chunk-first-missing",
         "The rest of a run whose first chunk is gone is read as if it were the run.",
-        "jaxkinetic/_core/iterate.py",
+        "jaxkinetic/_core/chunks.py",
         'header.get("start") if before is None else before["step"]',
         'header.get("first") if before is None else before["step"]',
         tests(FOLDERS, "test_missing_chunk[2-0-2]"),

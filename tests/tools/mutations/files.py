@@ -86,7 +86,7 @@ MUTATIONS = [
         "chunk-doubled",
         "A chunk beyond the checkpoint stays when the run continues with another chunk size.",
         "jaxkinetic/_core/iterate.py",
-        "if _last_step(file) > self.begin:",
+        "if last_step(file) > self.begin:",
         "if False:",
         tests("core/test_checkpoints.py", "test_continuing_with_another_chunk"),
     ),
