@@ -57,7 +57,7 @@ def _systems() -> Iterator[tuple[str, Any, Any]]:
     wave = jk.Wave(jnp.sqrt(f.f), phase_space)
     box = jk.Density(jnp.ones((8, 8)), jk.Grid(line, line))
     shell = jk.RadialDensity(jnp.ones(8), jk.RadialGrid(4.0, 8, 3))
-    yield "Kac", L.Kac(coulomb), start
+    yield "Kac, radial interaction", L.Kac(coulomb), start
     yield "IndependentNoise", L.IndependentNoise(coulomb), start
     yield "MatrixSqrt", L.MatrixSqrt(coulomb), start
     yield "Microcanonical", L.Microcanonical(coulomb, "heat_kernel", 0.1), start

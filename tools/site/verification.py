@@ -40,7 +40,8 @@ Written by `python tools/site/verification.py` from the docstrings of the tests 
 
 Results are compared with what is known: an exact law, with a fixed key and a stated number of standard errors; an order of
 convergence; an invariant, to round-off. A statistical test passes within 4 standard errors, and the nearest plausible mistake
-is at least 8 away. The docstring of each test says which mistake it catches; the tables below are made of these sentences.
+is at least 8 standard errors
+away. The docstring of each test says which mistake it catches; the tables below are made of these sentences.
 
 How to run them:
 
