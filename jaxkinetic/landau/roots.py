@@ -50,7 +50,7 @@ def symmetric_root(matrix: Float[Array, "*batch d d"]) -> Float[Array, "*batch d
 def _root(matrix: Array, eigen: _Eigen) -> Array:
     root = jax.lax.stop_gradient(_from_eigen(eigen))
     # Where JAX drops the rule below (see `_util/gradients.py`), this has the derivative of the root.
-    return root + _solved(root, eigen, zero_with_derivative(matrix))
+    return root + zero_with_derivative(_solved(root, eigen, matrix))
 
 
 def _from_eigen(eigen: _Eigen) -> Array:

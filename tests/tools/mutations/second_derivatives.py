@@ -17,8 +17,8 @@ MUTATIONS = [
         "matrix-root-frozen-in-loops",
         "A matrix root inside a scan has no derivative left when its rule is dropped.",
         "jaxkinetic/landau/roots.py",
-        "return root + _solved(root, eigen, zero_with_derivative(matrix))",
-        "return root + 0 * _solved(root, eigen, zero_with_derivative(matrix))",
+        "return root + zero_with_derivative(_solved(root, eigen, matrix))",
+        "return root + 0 * zero_with_derivative(_solved(root, eigen, matrix))",
         tests(_TEST, "test_second_derivatives_of_roots_in_loops[matrix]"),
     ),
     Mutation(
