@@ -42,9 +42,9 @@ class KacWalk(AbstractPairJump):
     $L\varphi = \sum_{i<j} \frac{\Sigma(z_{ij})}{\Lambda} \big[(1-\alpha)(\langle\varphi\circ T_{ij}\rangle - \varphi) + \alpha
     (\varphi\circ A_{ij} - \varphi)\big]$.
 
-    As Lambda tends to infinity with N_0/Lambda = 1, N_0 the initial number, the density solves d_t f = (1 - alpha) Q(f, f) -
-    alpha Q_-(f, f). This is proved for bounded Sigma [LodsNotaPezzotti2020, Theorem 1.8]; for hard spheres it would follow from
-    their Conjecture 6.1.
+    As Lambda tends to infinity with N_0/Lambda = 1, N_0 the initial number, the density of a gas of particles that start
+    independent is compared with d_t f = (1 - alpha) Q(f, f) - alpha Q_-(f, f). No theorem is relied on: `jk.chaos_study`
+    measures the distance.
 
     **Arguments:** `cross_section`: for example `Maxwell()` or `HardSphere()`. `volume`: Lambda > 0. `annihilation`: alpha in
     [0, 1]. All nondimensional.

@@ -46,9 +46,9 @@ class _Number(AbstractDistance):
 
 class NumberVariance(_Number):
     r"""$\mathrm{Var}(n)/\Lambda^2$, the variance of the density n/Lambda. It tends to 0 if and only if n/Lambda becomes
-    deterministic. Predicted exponent 1: for Sigma = 1, N_0 = Lambda, it tends to (2/3)(1/u - 1/u^4)/Lambda, u = 1 + alpha t
-    [LodsNotaPezzotti2020]. Unbiased for R >= 2 runs. (`vanishes_initially` is False: with a Poisson number of particles at the
-    start it is 1/Lambda, and with a fixed number it is 0 without noise, of no use as a control variate.)
+    deterministic. Predicted exponent 1: for Sigma = 1, N_0 = Lambda, it tends to (2/3)(1/u - 1/u^4)/Lambda, u = 1 + alpha t.
+    Unbiased for R >= 2 runs. (`vanishes_initially` is False: with a Poisson number of particles at the start it is 1/Lambda,
+    and with a fixed number it is 0 without noise, of no use as a control variate.)
 
     **Arguments:** `volume`: Lambda, a number or a function of N; None for N, the number of slots.
     **Raises:** `ValueError` for states that are no `Particles`, a volume that is not positive, and R = 1."""
