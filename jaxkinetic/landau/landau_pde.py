@@ -41,8 +41,8 @@ _ARRAYS = 30
 class LandauPDE(AbstractField):
     r"""$\partial_t f = \mathrm{div}\,[(a * f)\nabla f - (b * f) f]$ in R^d, d = 2, 3, $a = \psi(r)(r^2 I - z z^T)$, b = div a:
     (1.1) of [CarrilloGuoJabin2024], (1.2) of [FengWang2025], the limit of `Kac`, `IndependentNoise` and `MatrixSqrt` as N ->
-    infinity. The literature calls it the Fokker-Planck-Landau equation, and this method a fast spectral method
-    [PareschiRussoToscani2000].
+    infinity. The literature calls it the Landau [Landau1936] or Fokker-Planck-Landau equation, and this method a fast
+    spectral method [PareschiRussoToscani2000].
 
     State: `jk.Density` on d velocity axes (periodic=False) of one length L and one number n of points. f must vanish outside of
     the ball inscribed in the box. Nondimensional.

@@ -43,7 +43,7 @@ class Microcanonical(AbstractPairJump):
     |---|---|---|---|
     | "fixed_angle" | $\frac4N (d-1)\,\psi(r)/(1 - \cos\epsilon)$ | epsilon | the angle, in (0, pi] |
     | "constant_rate" | $1/(N h)$ | $1 - \cos\theta = 4(d-1)\,h\,\psi(r)$, at most 1 | h, the mean free time of a particle |
-    | "heat_kernel" | $1/(N h)$ | Brownian motion on the sphere for tau = $4 h \psi(r)$ | h |
+    | "heat_kernel" | $1/(N h)$ | Brownian motion of the direction, $\exp(4h\,\psi(r)\,\Delta)$ on the unit sphere | h |
 
     The mean free time of a particle is h N/(N - 1), which tends to h.
 

@@ -1,8 +1,9 @@
 r"""Three particle systems that approximate the Landau equation: $dV_i = \frac2N \sum_j b(V_i - V_j)\,dt + dM_i$.
 
 They have the same drift and differ in the martingales M_i. `Kac` is (1.6) of [FengWang2025], who prove propagation of chaos for
-this system only, with Coulomb interactions in d = 3. `IndependentNoise`, (1.7) there, is the system of [FontbonaGuerinMeleard2009].
-`MatrixSqrt`, (1.8) there, is the system of [Fournier2009], and on the torus that of [CarrilloGuoJabin2024].
+this system only, with Coulomb interactions in d = 3. `IndependentNoise`, (1.7) there, is the system of
+[FontbonaGuerinMeleard2009]. `MatrixSqrt`, (1.8) there, is the system of [Fournier2009], and on the torus that of
+[CarrilloGuoJabin2024].
 
 N counts the particles that are alive. Time is that of the Landau equation $\partial_t f = \nabla \cdot [(a * f) \nabla f - (b *
 f) f]$ for a density f of mass 1. Nondimensional.

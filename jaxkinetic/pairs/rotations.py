@@ -31,8 +31,8 @@ def axis_words(dim: int) -> int:
 
 
 def heat_rotation(words: PairWords, tau: Float[Array, "*#pairs"], z: Components) -> Components:
-    r"""z' - z, where z' is z after Brownian motion, exp(tau Laplace), on the sphere of radius |z|: $-2xz +
-    2\sqrt{x(1-x)}\,r\,e$.
+    r"""z' - z, where z' is z after Brownian motion of the direction z/|z|, exp(tau Laplace) on the unit sphere: $-2xz +
+    2\sqrt{x(1-x)}\,r\,e$, r = |z|.
 
     x = sin^2(theta/2), theta has the law of `spherical_heat_quantile`, e is uniform on the unit sphere orthogonal to z. In d =
     2 z is rotated by N(0, 2 tau). |z'| = |z| to round-off, without bias; z = 0 does not move. **Arguments:** `words`:

@@ -18,7 +18,7 @@ from .constants import ELEMENTARY_CHARGE, PROTON_MASS
 __all__ = ["coulomb_logarithm_electrons", "coulomb_logarithm_ions", "isotropization_rate"]
 
 Result = Float[Array, "*shape"]
-# Gaussian units: statcoulombs per elementary charge (a tenth of the speed of light, in m/s, per coulomb), grams, ergs per eV.
+# Gaussian units: statcoulombs per elementary charge (a tenth of the speed of light, in cm/s, per coulomb), grams, ergs per eV.
 _STATCOULOMBS = ELEMENTARY_CHARGE * 2.99792458e9
 _GRAMS = 1e3 * PROTON_MASS
 _ERGS = 1e7 * ELEMENTARY_CHARGE
@@ -66,7 +66,8 @@ def coulomb_logarithm_electrons(density: ValuesLike, temperature: ValuesLike) ->
 
 def coulomb_logarithm_ions(density: ValuesLike, temperature: ValuesLike, charge: ValuesLike = 1.0) -> Result:
     r"""ln Lambda of ions of one species with each other: NRL's mixed ion-ion formula for two equal species,
-    $23 - \ln(Z^3 (2n)^{1/2} T^{-3/2})$, in which the masses cancel.
+    $23 - \ln(Z^3 (2n)^{1/2} T^{-3/2})$, in which the masses cancel. With n for 2 n (shielding counted once) it is ln(2)/2 = .35
+    larger.
 
     Valid where the electrons' thermal speed exceeds the ions', and for weak coupling; its own error is of order 1. **Raises:**
     `ValueError` where it is below 1; NaN if traced."""

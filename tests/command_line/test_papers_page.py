@@ -37,7 +37,7 @@ NUMBERS = {
     ],
     "Du2025": [],
     "LodsNotaPezzotti2020": [
-        *equations(c1=12, c2=18, c3=12, c4=11, c5=10, c6=7), *span([R, A, R, R, A, A, T, T], 1), *span([P, P, T], 2),
+        *equations(c1=12, c2=18, c3=13, c4=11, c5=11, c6=7), *span([R, A, R, R, A, A, T, T], 1), *span([P, P, T], 2),
         *span([P], 3), *span([P, R, R, P, C, P, R, R, C], 4), *span([D, R, P, T, T, L], 5), *span(["Conjecture"] * 2, 6),
         "Lemma A.1",
     ],
