@@ -263,10 +263,10 @@ class Poisson(AbstractPotential):
     1/volume), hat Gamma = strength/|k|^2 and 0 at k = 0. In d = 1 `strength = length` gives plasma frequency 1 at mass 1.
 
     N particles in d = 1 are charged sheets [Dawson1962], with forces in O(N log N) by sorting. The force jumps by strength/(N -
-    1) where two sheets cross. There a path has an error of O(dt), and the energy fluctuates by as much, for every scheme; means
-    over many sheets keep the order of the scheme down to that noise. Gradients through these forces raise `ValueError`, because
-    they would omit the jumps. Gradients of the energy are correct; where two sheets coincide the energy has a kink, and the
-    mean of the two one-sided derivatives is returned."""
+    1) where two sheets cross. There a path has an error of O(dt) for every scheme, and so has the energy, whose error adds up
+    like a random walk; means over many sheets keep the order of the scheme down to that noise. Gradients through these forces
+    raise `ValueError`, because they would omit the jumps. Gradients of the energy are correct; where two sheets coincide the
+    energy has a kink, and the mean of the two one-sided derivatives is returned."""
 
     ranges: ClassVar[Mapping[str, Range]] = {"length": POSITIVE, "strength": FINITE}
     length: RealScalar
