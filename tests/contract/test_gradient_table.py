@@ -27,16 +27,22 @@ FAST = {
     "Vlasov(Poisson), Strang", "NBody(Gaussian), Yoshida",
     "NBody(Poisson), Leapfrog",
 }  # fmt: skip
+# One row of each cross section and of each law of microcanonical collisions.
+SLOW = {
+    "KacWalk(Maxwell), ExactClock", "KacWalk(HardSphere), ExactClock", "KacWalk(VariableHardSphere), ExactClock",
+    'Microcanonical(Maxwell, "heat_kernel"), ExactClock', 'Microcanonical(PowerLaw, "constant_rate"), ExactClock',
+    'Microcanonical(PowerLaw, "fixed_angle"), ExactClock',
+}  # fmt: skip
 NAMED = {row.name: row for row in rows()}
+assert set(NAMED) >= SLOW
 
 
 def marks_of(row):
-    """The slow suite takes the jumps with the exact clock. The others run if JAXKINETIC_EVERY_ROW is set (15 minutes): the
-    derivatives along paths are those of `test_contract.py`, and the two schemes of jumps share all but the draw of the
-    pairs."""
+    """The slow suite takes `SLOW`. The others run if JAXKINETIC_EVERY_ROW is set (15 minutes): the derivatives along paths are
+    those of `test_contract.py`, and the two schemes of jumps share all but the draw of the pairs."""
     if row.name in FAST:
         return []
-    if os.environ.get("JAXKINETIC_EVERY_ROW") or (row.jumps and row.name.endswith("ExactClock")):
+    if os.environ.get("JAXKINETIC_EVERY_ROW") or row.name in SLOW:
         return [pytest.mark.slow]
     return [pytest.mark.slow, pytest.mark.skip(reason="set JAXKINETIC_EVERY_ROW")]
 
