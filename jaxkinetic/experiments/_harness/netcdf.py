@@ -70,11 +70,12 @@ def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _storable(value: Any) -> Any:
-    """Numbers, text and lists of numbers as they are; anything else as JSON."""
+    """Numbers, text and lists of numbers as they are, booleans as 0 and 1; anything else as JSON."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, (int, float, str)):
         return value
     if isinstance(value, list) and value and all(isinstance(x, (int, float)) for x in value):
-        return value
+        # netCDF has no booleans.
+        return [int(x) if isinstance(x, bool) else x for x in value]
     return json.dumps(value)
